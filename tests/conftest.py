@@ -1,0 +1,33 @@
+"""Fixtures for every test: temporary files in a folder of our own, and nobody leaves anything behind."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.leaks import Holdings, wait_for_nothing_left
+
+
+@pytest.fixture(scope="session")
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder where this process and its children put temporary files while the tests run."""
+    folder = tmp_path_factory.mktemp("temporary")
+    before = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+    yield folder
+    tempfile.tempdir = before[0]
+    if before[1] is None:
+        del os.environ["TMPDIR"]
+    else:
+        os.environ["TMPDIR"] = before[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(temporary_folder: Path) -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process, an open descriptor or a temporary file behind."""
+    before = Holdings.now(temporary_folder)
+    yield
+    complaints = wait_for_nothing_left(before, temporary_folder)
+    assert not complaints, "left behind:\n" + "\n".join(complaints)

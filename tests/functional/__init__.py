@@ -1,0 +1,1 @@
+"""The whole server: real sockets, real processes, real frameworks."""

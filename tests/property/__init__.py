@@ -1,0 +1,1 @@
+"""Laws that hold for any input; hypothesis looks for the one that breaks them."""

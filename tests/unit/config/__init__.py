@@ -1,0 +1,1 @@
+"""The configuration side, module by module."""

@@ -1,0 +1,1 @@
+"""The sockets-and-threads side, module by module."""

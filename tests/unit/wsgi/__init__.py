@@ -1,0 +1,1 @@
+"""The PEP 3333 side, module by module."""
