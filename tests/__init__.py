@@ -1,0 +1,1 @@
+"""The tests: unit, property, wire, functional, peers, and the house rules."""

@@ -33,7 +33,7 @@ class BrokenAnswerError(AssertionError):
 
 @dataclass(frozen=True)
 class Response:
-    """One answer, checked; `fields` keeps order, case and repetitions, `chunks` is empty unless the body came chunked."""
+    """One checked answer; `fields` keeps order, case, repetitions; `chunks` is empty unless the body came chunked."""
 
     version: str
     status: int

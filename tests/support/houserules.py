@@ -1,0 +1,279 @@
+"""The house rules as functions: a source file in, complaints in words out.
+
+Nothing here reads the tree, so that each rule can be shown a planted violation. `tests/test_house_rules.py` does both.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from types import ModuleType
+from typing import Final
+
+FILE_LINES: Final = 500
+FUNCTION_LINES: Final = 50
+PARAMETERS: Final = 5
+
+CORE: Final = frozenset({"http", "net", "wsgi", "config", "requestlog", "server"})
+"""Layers that serve requests: the standard library alone."""
+
+MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
+    "http": frozenset({"http"}),
+    "net": frozenset({"net", "http"}),
+    "wsgi": frozenset({"wsgi", "http"}),
+    "config": frozenset({"config", "http"}),
+    "requestlog": frozenset({"requestlog", "http"}),
+    "server": frozenset({"server", "net", "wsgi", "config", "requestlog", "http"}),
+    "deploy": frozenset({"waitressd", "deploy", "server", "net", "wsgi", "config", "requestlog", "http"}),
+    "cli": frozenset({"waitressd", "cli", "deploy", "server", "net", "wsgi", "config", "requestlog", "http"}),
+    "__main__": frozenset({"cli"}),
+    "__init__": frozenset({"server", "config"}),
+}
+"""Which layers a layer may import; the four in the middle do not know each other."""
+
+PURE: Final = frozenset({
+    "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "functools", "html", "ipaddress",
+    "itertools", "math", "operator", "re", "string", "struct", "types", "typing", "urllib",
+})  # fmt: skip
+"""What `http` may import of the standard library: nothing that touches the world."""
+
+NOT_FOR: Final[dict[str, frozenset[str]]] = {
+    "wsgi": frozenset({"socket", "select", "selectors", "ssl", "asyncio"}),
+    "config": frozenset({"socket", "select", "selectors", "ssl", "threading", "subprocess", "asyncio"}),
+}
+"""Standard modules that would break a layer's promise: `wsgi` knows no socket, `config` opens nothing."""
+
+INI_READERS: Final = frozenset({"waitressd/config/inifile.py", "waitressd/deploy.py", "waitressd/cli.py"})
+"""The only files that may import something that is not in the standard library."""
+
+THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
+
+LATER: Final = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
+SILENCED: Final = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no\s*cover)(?P<rest>.*)$")
+REASON: Final = re.compile(r"(-|#|:)\s*\w+(\W+\w+){2,}")
+BORDER: Final = re.compile(r"#\s*border:\s*\w+")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: its path below the root of the tree, with slashes, and its text."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines, without their ends."""
+        return self.text.splitlines()
+
+    @property
+    def short(self) -> str:
+        """How a complaint names the file."""
+        return self.path.removeprefix("waitressd/")
+
+    @property
+    def in_package(self) -> bool:
+        """Whether it is part of what is installed."""
+        return self.path.startswith("waitressd/")
+
+    @property
+    def layer(self) -> str:
+        """The layer that the file belongs to: its folder, or its own name at the top of the package."""
+        return layer_of(self.path.removesuffix(".py").split("/"))
+
+    def line(self, number: int) -> str:
+        """Return one line, counted from 1."""
+        return self.lines[number - 1]
+
+
+def layer_of(parts: list[str]) -> str:
+    """Name the layer of a module given as ['waitressd', 'net', 'channel']; the package itself is 'waitressd'."""
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def imports(source: Source) -> Iterator[tuple[int, str, int]]:
+    """Yield (line, dotted module name, level) of each import, wherever it stands."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if module == "waitressd":  # `from waitressd import server` names a module of ours
+                yield from ((node.lineno, _ours(alias.name), node.level) for alias in node.names)
+            else:
+                yield node.lineno, module, node.level
+
+
+def _ours(name: str) -> str:
+    return f"waitressd.{name}" if name in MAY_IMPORT else "waitressd"
+
+
+def check_layers(source: Source) -> Iterator[str]:
+    """Imports of our own modules point inwards."""
+    allowed = MAY_IMPORT.get(source.layer)
+    if allowed is None:
+        yield f"{source.short}: the layer {source.layer!r} is not in MAY_IMPORT; say what it may import"
+        return
+    for line, module, _ in imports(source):
+        parts = module.split(".")
+        if parts[0] == "waitressd" and layer_of(parts) not in allowed:
+            yield f"{source.short}:{line}: {source.layer} must not import {module}"
+
+
+def check_absolute_imports(source: Source) -> Iterator[str]:
+    """Every import names the whole path."""
+    for line, module, level in imports(source):
+        if level:
+            yield f"{source.short}:{line}: a relative import ({'.' * level}{module}); name the whole path"
+
+
+def check_outside_imports(source: Source) -> Iterator[str]:
+    """Each layer imports only what keeps its promise; packages of others stay where ini files are read."""
+    for line, module, level in imports(source):
+        top = module.split(".")[0]
+        if level or top in {"waitressd", "__future__"}:
+            continue
+        if source.layer == "http" and top not in PURE:
+            yield f"{source.short}:{line}: http must not import {module} (bytes in, values out)"
+        elif top in NOT_FOR.get(source.layer, frozenset()):
+            yield f"{source.short}:{line}: {source.layer} must not import {module}"
+        elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
+            yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
+        elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:
+            yield f"{source.short}:{line}: {module} is not one of our dependencies"
+
+
+def check_file_length(source: Source) -> Iterator[str]:
+    """A file is one idea."""
+    if len(source.lines) > FILE_LINES:
+        yield f"{source.short}: {len(source.lines)} lines, more than {FILE_LINES}: two ideas?"
+
+
+def functions(source: Source) -> Iterator[Function]:
+    """Yield every function and method."""
+    return (node for node in ast.walk(source.tree) if isinstance(node, Function))
+
+
+def check_function_length(source: Source) -> Iterator[str]:
+    """A function fits on a screen."""
+    for function in functions(source):
+        count = (function.end_lineno or function.lineno) - function.lineno + 1
+        if count > FUNCTION_LINES:
+            yield f"{source.short}:{function.lineno}: {function.name} has {count} lines, more than {FUNCTION_LINES}"
+
+
+def check_parameters(source: Source) -> Iterator[str]:
+    """Five parameters at most, self not counted; pytest's fixtures are not parameters."""
+    for function in functions(source):
+        if not source.in_package and function.name.startswith("test_"):
+            continue
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        count = sum(argument.arg not in {"self", "cls"} for argument in arguments)
+        if count > PARAMETERS:
+            yield f"{source.short}:{function.lineno}: {function.name} takes {count} parameters, more than {PARAMETERS}"
+
+
+def check_borders(source: Source) -> Iterator[str]:
+    """A broad except stands at a border that is named on its line."""
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = [] if node.type is None else [part.id for part in ast.walk(node.type) if isinstance(part, ast.Name)]
+        broad = node.type is None or {"Exception", "BaseException"} & set(caught)
+        if broad and not BORDER.search(source.line(node.lineno)):
+            yield f"{source.short}:{node.lineno}: a broad except without '# border: which one' on its line"
+
+
+def check_nothing_waits(source: Source) -> Iterator[str]:
+    """Nothing waits for later."""
+    for number, line in enumerate(source.lines, 1):
+        if match := LATER.search(line):
+            yield f"{source.short}:{number}: {match.group()} (nothing waits for later)"
+
+
+def check_silenced(source: Source) -> Iterator[str]:
+    """A silenced check names itself and its reason on the line."""
+    for number, line in enumerate(source.lines, 1):
+        if (match := SILENCED.search(line)) and not REASON.search(match["rest"]):
+            yield f"{source.short}:{number}: a silenced check without its reason on the line"
+
+
+def check_docstring(source: Source) -> Iterator[str]:
+    """A module says what it knows."""
+    if not ast.get_docstring(source.tree):
+        yield f"{source.short}: no module docstring"
+
+
+def check_print(source: Source) -> Iterator[str]:
+    """A server logs; only its command line prints."""
+    if not source.in_package or source.layer == "cli":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            yield f"{source.short}:{node.lineno}: print, outside of cli.py"
+
+
+def check_doubles(source: Source) -> Iterator[str]:
+    """No doubles of our own code."""
+    for line, module, _ in imports(source):
+        if module.startswith(("unittest.mock", "mock")):
+            yield f"{source.short}:{line}: {module} (no mocks of our own code)"
+
+
+def check_states(module: ModuleType, not_states: frozenset[str]) -> Iterator[str]:
+    """Every member of a state enum stands in a table; an enum without a table is declared as no state machine.
+
+    `not_states` names 'waitressd.http.framing.Framing' and its like: values, not states.
+    """
+    tables = [value for name, value in vars(module).items() if name.endswith("TRANSITIONS")]
+    members = [member for table in tables for key, value in table.items() for member in (*key, value)]
+    # Members of two IntEnums compare equal, so the class is part of the question.
+    present = {(type(member), member.name) for member in members}
+    enums = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, IntEnum)]
+    for enum in enums:
+        if enum.__module__ != module.__name__ or f"{module.__name__}.{enum.__name__}" in not_states:
+            continue
+        if enum not in {kind for kind, _ in present}:
+            yield f"{module.__name__}: {enum.__name__} has no TRANSITIONS table"
+            continue
+        for member in enum:
+            if (enum, member.name) not in present:
+                yield f"{module.__name__}: {enum.__name__}.{member.name} is not in the table"
+
+
+def tests_of(path: str) -> tuple[str, str]:
+    """Say where the tests of a module of the package may stand: beside it in the mirror, or as a functional test."""
+    *folders, name = path.removeprefix("waitressd/").removesuffix(".py").split("/")
+    return "/".join(["tests", "unit", *folders, f"test_{name}"]), f"tests/functional/test_{name}"
+
+
+def check_has_tests(path: str, tests: frozenset[str], elsewhere: dict[str, str]) -> Iterator[str]:
+    """Each module has tests of its own; `elsewhere` maps a module to its test file when that has another name."""
+    if path in elsewhere:
+        if elsewhere[path] not in tests:
+            yield f"{path}: its tests {elsewhere[path]} do not exist"
+        return
+    places = tests_of(path)
+    if not any(test == f"{place}.py" or test.startswith(f"{place}_") for test in tests for place in places):
+        yield f"{path}: no tests of its own ({places[0]}.py or {places[1]}.py)"
+
+
+Check = Callable[[Source], Iterator[str]]
+
+FOR_PACKAGE: Final[tuple[Check, ...]] = (
+    check_layers, check_outside_imports, check_print,
+)  # fmt: skip
+FOR_ALL: Final[tuple[Check, ...]] = (
+    check_absolute_imports, check_file_length, check_function_length, check_parameters, check_borders,
+    check_nothing_waits, check_silenced, check_docstring, check_doubles,
+)  # fmt: skip
