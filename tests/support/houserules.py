@@ -42,7 +42,7 @@ PURE: Final = frozenset({
 
 NOT_FOR: Final[dict[str, frozenset[str]]] = {
     "wsgi": frozenset({"socket", "select", "selectors", "ssl", "asyncio"}),
-    "config": frozenset({"socket", "select", "selectors", "ssl", "threading", "subprocess", "asyncio"}),
+    "config": frozenset({"select", "selectors", "ssl", "threading", "subprocess", "asyncio"}),
 }
 """Standard modules that would break a layer's promise: `wsgi` knows no socket, `config` opens nothing."""
 
@@ -151,6 +151,17 @@ def check_outside_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:
             yield f"{source.short}:{line}: {module} is not one of our dependencies"
+
+
+def check_config_opens_nothing(source: Source) -> Iterator[str]:
+    """Reading a configuration resolves no name and opens no descriptor; only ini files are read."""
+    if source.layer != "config" or source.path in INI_READERS:
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name == "open" or name.startswith("socket.") or name.endswith((".open", ".read_text", ".resolve")):
+                yield f"{source.short}:{node.lineno}: config must not call {name}"
 
 
 def check_file_length(source: Source) -> Iterator[str]:
@@ -271,7 +282,7 @@ def check_has_tests(path: str, tests: frozenset[str], elsewhere: dict[str, str])
 Check = Callable[[Source], Iterator[str]]
 
 FOR_PACKAGE: Final[tuple[Check, ...]] = (
-    check_layers, check_outside_imports, check_print,
+    check_layers, check_outside_imports, check_config_opens_nothing, check_print,
 )  # fmt: skip
 FOR_ALL: Final[tuple[Check, ...]] = (
     check_absolute_imports, check_file_length, check_function_length, check_parameters, check_borders,
