@@ -1,0 +1,186 @@
+"""The addresses a server listens on, as values. Nothing is resolved, looked up or opened here."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from waitressd.config.kinds import list_of
+from waitressd.config.settings import BadValueError, Kind
+
+DEFAULT_PORT: Final = 8080
+MAX_PORT: Final = 65535
+MAX_DESCRIPTOR: Final = 1 << 20
+# sun_path has 108 bytes on Linux (one for the end) and 104 on the BSDs and macOS; what fits nowhere is refused here.
+MAX_UNIX_PATH_BYTES: Final = 107
+
+_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_PORT: Final = re.compile(r"[0-9]{1,10}")
+_DESCRIPTOR_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,255}")
+_GRAMMAR: Final = "host:port, *:port, [::1]:port, unix:/path or fd:N"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host name or IP address and a port; an empty host is every interface, port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Write the address as `listen` takes it."""
+        host = self.host or "*"
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the address."""
+        try:
+            return ip_address(self.host.partition("%")[0]).is_loopback
+        except ValueError:
+            return self.host == "localhost" or self.host.endswith(".localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The path of a Unix socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        """Write the address as `listen` takes it."""
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class FdAddress:
+    """A socket inherited from the parent: a descriptor number, or a name given by systemd (``FileDescriptorName=``)."""
+
+    fd: int | str
+
+    def __str__(self) -> str:
+        """Write the address as `listen` takes it."""
+        return f"fd:{self.fd}"
+
+
+ListenAddress = TcpAddress | UnixAddress | FdAddress
+
+
+def parse_host(text: str) -> str:
+    """Check a host name or IP address without resolving it; ``*`` becomes the empty host.
+
+    Raises BadValueError.
+    """
+    host = text.strip()
+    if host == "*":
+        return ""
+    inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if ":" in inner or inner != host:
+        return str(_parse_ipv6(inner))
+    if re.fullmatch(r"[0-9.]+", host):
+        return _parse_ipv4(host)
+    if len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split(".")):
+        return host
+    raise BadValueError(f"{host or 'an empty host'} is not a host name or an IP address")
+
+
+def _parse_ipv6(text: str) -> str:
+    try:
+        return str(IPv6Address(text))
+    except ValueError:
+        raise BadValueError(f"{text} is not an IPv6 address") from None
+
+
+def _parse_ipv4(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise BadValueError(f"{text} is not an IPv4 address") from None
+
+
+def parse_port(text: str) -> int:
+    """Read a port number, 0 to 65535. Raises BadValueError."""
+    if _PORT.fullmatch(text) and int(text) <= MAX_PORT:
+        return int(text)
+    raise BadValueError(f"expected a port number, 0 to {MAX_PORT}, not {text or 'nothing'}")
+
+
+def parse_unix_path(text: str) -> str:
+    """Check the path of a Unix socket. Raises BadValueError."""
+    if not text or "\0" in text:
+        raise BadValueError("a Unix socket needs a path, as in unix:/run/app.sock")
+    if len(text.encode("utf-8", "surrogateescape")) > MAX_UNIX_PATH_BYTES:
+        raise BadValueError(
+            f"the path is longer than {MAX_UNIX_PATH_BYTES} bytes, which is the most a Unix socket can have"
+        )
+    return text
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Read one item of `listen`. Raises BadValueError."""
+    if text.startswith("unix:"):
+        return UnixAddress(parse_unix_path(text[5:].removeprefix("//") if text.startswith("unix:///") else text[5:]))
+    if text.startswith("fd:"):
+        return _parse_fd(text[3:])
+    if "://" in text:
+        raise BadValueError(f"leave out {text.partition('://')[0]}:// and any path; expected {_GRAMMAR}")
+    if text.startswith("/"):
+        raise BadValueError(f"write unix:{text} for a Unix socket")
+    if text.isdigit():
+        raise BadValueError(f"a number alone is no address; write *:{text} or localhost:{text}")
+    return _parse_tcp(text)
+
+
+def _parse_tcp(text: str) -> TcpAddress:
+    if text.startswith("["):
+        inner, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise BadValueError
+        return TcpAddress(_parse_ipv6(inner), parse_port(rest[1:]) if rest else DEFAULT_PORT)
+    if text.count(":") > 1:
+        raise BadValueError(f"an IPv6 address stands in brackets: write [{text}]:{DEFAULT_PORT}")
+    host, colon, port = text.partition(":")
+    if colon and not host:
+        raise BadValueError(f"write *{text} for every interface, or localhost{text} for this machine alone")
+    return TcpAddress(parse_host(host), parse_port(port) if colon else DEFAULT_PORT)
+
+
+def _parse_fd(text: str) -> FdAddress:
+    if text.isdigit() and text.isascii():
+        if int(text) > MAX_DESCRIPTOR:
+            raise BadValueError(f"expected a descriptor number, 0 to {MAX_DESCRIPTOR}, or a name")
+        return FdAddress(int(text))
+    if not _DESCRIPTOR_NAME.fullmatch(text):
+        raise BadValueError("expected a descriptor number or a name, as in fd:3 or fd:web")
+    return FdAddress(text)
+
+
+def listen_addresses() -> Kind[tuple[ListenAddress, ...]]:
+    """Make the kind of `listen`: addresses of any sort, mixed."""
+    return list_of(_GRAMMAR, parse_listen, "ADDRESS")
+
+
+def host_name() -> Kind[str]:
+    """Make the kind of `host`: one name or IP address, ``*`` for every interface."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise BadValueError
+        if value.strip() != "*" and re.fullmatch(r"[^:\[\]]+:[0-9]+", value.strip()):
+            raise BadValueError("host takes no port; write listen = " + value.strip())
+        return parse_host(value)
+
+    return Kind("a host name, an IP address or *", parse, lambda host: host or "*", "HOST")
+
+
+def unix_path() -> Kind[str]:
+    """Make the kind of `unix_socket`: a path; empty or None means none."""
+
+    def parse(value: object) -> str:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return ""
+        if not isinstance(value, str):
+            raise BadValueError
+        return parse_unix_path(value.strip().removeprefix("unix:"))
+
+    return Kind("the path of a Unix socket", parse, str, "PATH")

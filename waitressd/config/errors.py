@@ -1,0 +1,44 @@
+"""What is wrong with a configuration, in sentences for an operator."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_SHOWN_CHARACTERS: Final = 100
+
+
+def shorten(value: object) -> str:
+    """Show a value on one line: white space folded, control characters escaped, the middle of a long text left out."""
+    text = " ".join(value.split()) if isinstance(value, str) else repr(value)
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    if len(text) > _SHOWN_CHARACTERS:
+        text = f"{text[: _SHOWN_CHARACTERS - 23]}...{text[-20:]}"
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that keeps the server from starting: where it stands, what stands there, what is allowed."""
+
+    place: str
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        """Join what is known: ``production.ini:31 [server:main]: threads = four: expected a whole number``."""
+        return ": ".join(part for part in (self.place, self.subject, self.text) if part)
+
+
+class ConfigError(ValueError, SystemExit):
+    """The configuration cannot work; lists every problem, one a line.
+
+    It is a `ValueError` for callers and tests. It is a `SystemExit` too, because `pserve` calls a server factory
+    without a net: Python then prints `code`, which is the message alone, and ends with status 1 instead of showing
+    thirty lines of traceback that say nothing about the file.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        message = "\n".join(str(problem) for problem in self.problems)
+        super().__init__(message)
+        self.code = message

@@ -1,0 +1,126 @@
+"""What to say about a name that is no setting: a likely meaning, or what another server's option is called here."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+_TLS: Final = "waitressd does not speak TLS itself; let the proxy in front do it, and set url_scheme = https"
+_LOGGING: Final = "logging is configured in the [loggers] sections"
+_ONE_PROCESS: Final = "waitressd runs one process; threads says how many requests run at once"
+_SUPERVISOR: Final = "leave this to the supervisor (systemd, a container)"
+
+# Options that people copy from the section of another server: where they came from, and what to do here.
+FOREIGN: Final[dict[str, tuple[str, str]]] = {
+    # Paste#http
+    "use_threadpool": ("Paste#http", "there is always a pool; threads is its size"),
+    "threadpool_workers": ("Paste#http", "use threads"),
+    "threadpool_max_requests": ("Paste#http", "threads are not replaced; leave it out"),
+    "threadpool_options": ("Paste#http", "use threads and queue_limit"),
+    "threadpool_hung_thread_limit": ("Paste#http", "use task_log_timeout"),
+    "threadpool_kill_thread_limit": (
+        "Paste#http",
+        "threads are never killed; use task_log_timeout to find hung requests",
+    ),
+    "threadpool_dying_limit": ("Paste#http", "threads are never killed; leave it out"),
+    "threadpool_spawn_if_under": ("Paste#http", "the pool has a fixed size; use threads"),
+    "daemon_threads": ("Paste#http", "use shutdown_timeout"),
+    "socket_timeout": ("Paste#http", "use channel_timeout"),
+    "request_queue_size": ("Paste#http", "use backlog"),
+    "protocol_version": ("Paste#http", "HTTP/1.1 and 1.0 are always spoken; leave it out"),
+    "ssl_pem": ("Paste#http", _TLS),
+    "ssl_context": ("Paste#http", _TLS),
+    "start_loop": ("Paste#http", "leave it out"),
+    # cheroot, as egg:pyramid#cherrypy
+    "numthreads": ("cheroot", "use threads"),
+    "max": ("cheroot", "use queue_limit"),
+    "timeout": ("gunicorn", "requests are never killed; use task_log_timeout, channel_timeout or send_timeout"),
+    # gunicorn
+    "bind": ("gunicorn", "use listen"),
+    "workers": ("gunicorn", _ONE_PROCESS),
+    "worker_class": ("gunicorn", "there is one kind of worker, a pool of threads"),
+    "worker_connections": ("gunicorn", "use connection_limit"),
+    "worker_tmp_dir": ("gunicorn", "use spool_directory"),
+    "max_requests": ("gunicorn", "the process is not replaced; leave it out"),
+    "max_requests_jitter": ("gunicorn", "the process is not replaced; leave it out"),
+    "graceful_timeout": ("gunicorn", "use shutdown_timeout"),
+    "keepalive": ("gunicorn", "use channel_timeout"),
+    "limit_request_line": ("gunicorn", "use max_request_line_size"),
+    "limit_request_fields": ("gunicorn", "use max_request_fields"),
+    "limit_request_field_size": ("gunicorn", "use max_request_header_size"),
+    "forwarded_allow_ips": ("gunicorn", "use trusted_proxy"),
+    "proxy_allow_ips": ("gunicorn", "use trusted_proxy"),
+    "secure_scheme_headers": ("gunicorn", "use trusted_proxy_headers"),
+    "accesslog": ("gunicorn", "use request_log"),
+    "access_log_format": ("gunicorn", "use request_log and a [request_log:NAME] section"),
+    "errorlog": ("gunicorn", _LOGGING),
+    "loglevel": ("gunicorn", _LOGGING),
+    "logconfig": ("gunicorn", _LOGGING),
+    "logger_class": ("gunicorn", "use request_log"),
+    "preload_app": ("gunicorn", "the application is loaded once; leave it out"),
+    "reload": ("gunicorn", "use the option --reload of pserve or waitressd"),
+    "daemon": ("gunicorn", _SUPERVISOR),
+    "pidfile": ("gunicorn", _SUPERVISOR),
+    "user": ("gunicorn", _SUPERVISOR),
+    "group": ("gunicorn", _SUPERVISOR),
+    "umask": ("gunicorn", "use unix_socket_perms"),
+    "chdir": ("gunicorn", _SUPERVISOR),
+    "proc_name": ("gunicorn", _SUPERVISOR),
+    "certfile": ("gunicorn", _TLS),
+    "keyfile": ("gunicorn", _TLS),
+    # uWSGI
+    "http": ("uWSGI", "use listen"),
+    "http_socket": ("uWSGI", "use listen"),
+    "socket": ("uWSGI", "use listen, and let the proxy speak HTTP"),
+    "processes": ("uWSGI", _ONE_PROCESS),
+    "master": ("uWSGI", "there is no master process; leave it out"),
+    "enable_threads": ("uWSGI", "threads are always on; leave it out"),
+    "harakiri": ("uWSGI", "requests are never killed; use task_log_timeout"),
+    "chmod_socket": ("uWSGI", "use unix_socket_perms"),
+    "chown_socket": ("uWSGI", "use unix_socket_owner"),
+    "buffer_size": ("uWSGI", "use max_request_header_size"),
+    "limit_post": ("uWSGI", "use max_request_body_size"),
+    "post_buffering": ("uWSGI", "use inbuf_overflow"),
+    "http_timeout": ("uWSGI", "use channel_timeout"),
+    "socket_send_timeout": ("uWSGI", "use send_timeout"),
+    "vacuum": ("uWSGI", "socket files are always removed; leave it out"),
+    "die_on_term": ("uWSGI", "SIGTERM always stops; leave it out"),
+    "lazy_apps": ("uWSGI", "leave it out"),
+    "need_app": ("uWSGI", "an application that cannot be loaded always stops the start; leave it out"),
+    "thunder_lock": ("uWSGI", "leave it out"),
+    "logto": ("uWSGI", _LOGGING),
+    "virtualenv": ("uWSGI", "start the waitressd of that environment"),
+    "module": ("uWSGI", "the application is named in [app:main] or on the command line"),
+    "wsgi_file": ("uWSGI", "the application is named in [app:main] or on the command line"),
+}
+_COMMENT: Final = re.compile(r"\s[#;].*", re.DOTALL)
+_NOT_FOR_SERVERS: Final = {
+    "filter_with": "filters belong to an application: put filter-with into [app:main]",
+    "pipeline": "a pipeline belongs to applications: write a [pipeline:main] section",
+}
+
+
+def fold(name: str) -> str:
+    """Write a name the way settings are named: lower case, underscores."""
+    return name.strip().strip("-").replace("-", "_").lower()
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say what an unknown name may mean; the sentence starts after ``unknown setting NAME``."""
+    folded = fold(name)
+    names = list(known)
+    if folded in names:
+        return f"; did you mean {folded}?"
+    if folded in _NOT_FOR_SERVERS:
+        return f"; {_NOT_FOR_SERVERS[folded]}"
+    if folded in FOREIGN:
+        server, advice = FOREIGN[folded]
+        return f"; it looks like an option of {server}: {advice}"
+    near = get_close_matches(folded, names, 1, 0.7) or [name for name in names if name == f"{folded}s"]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def trailing_comment(text: str) -> str:
+    """Find what looks like a comment at the end of a value; this format knows comments on lines of their own only."""
+    match = _COMMENT.search(text)
+    return match[0].lstrip() if match else ""

@@ -1,0 +1,239 @@
+"""The kinds of value that a setting can have. Every parser takes text (from a file) and the Python value itself."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from waitressd.config.settings import BadValueError, Kind
+
+T = TypeVar("T")
+
+_TRUE: Final = frozenset({"t", "true", "y", "yes", "on", "1"})
+_FALSE: Final = frozenset({"f", "false", "n", "no", "off", "0"})
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}")
+_SIZE: Final = re.compile(r"([0-9]{1,20})([KMGT]?)", re.IGNORECASE)
+_LOOSE_SIZE: Final = re.compile(r"([0-9]{1,20})\s*([KMGT])?(?:i?b|bytes)?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SECONDS: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
+_SECONDS_IN: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_OCTAL: Final = re.compile(r"(?:0o)?[0-7]{1,5}")
+_SPLIT: Final = re.compile(r"[\s,]+")
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(?::[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?")
+MAX_SIZE_BYTES: Final = 1 << 50
+
+
+def split_words(value: object) -> list[str]:
+    """Split a list by white space, newlines or commas; take a Python sequence of texts as it is."""
+    if isinstance(value, str):
+        return [word for word in _SPLIT.split(value) if word]
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return value
+    raise BadValueError
+
+
+def boolean() -> Kind[bool]:
+    """Take one of the known words; a word that is not known is an error, never false."""
+
+    def parse(value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower() if isinstance(value, str | int) else ""
+        if word in _TRUE or word in _FALSE:
+            return word in _TRUE
+        raise BadValueError
+
+    words = "true or false (also yes, no, on, off, t, f, y, n, 1, 0)"
+    return Kind(words, parse, lambda value: "true" if value else "false", "BOOL", ("true", "false"), is_flag=True)
+
+
+def integer(low: int, high: int) -> Kind[int]:
+    """Take a whole number within inclusive bounds."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        raise BadValueError
+
+    return Kind(f"a whole number, {low} to {high}", parse, str, "N")
+
+
+def show_size(size_bytes: int) -> str:
+    """Show a size with the largest unit that divides it."""
+    for unit in "TGMK":
+        if size_bytes and size_bytes % _UNITS[unit] == 0:
+            return f"{size_bytes // _UNITS[unit]}{unit}"
+    return str(size_bytes)
+
+
+def size(low: int, high: int = MAX_SIZE_BYTES) -> Kind[int]:
+    """Take a number of bytes, also written 64K, 10M or 1G (binary units), within inclusive bounds."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, str):
+            value = _size_of(value.strip())
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        raise BadValueError
+
+    words = f"a size in bytes, also like 64K, 10M or 1G, {show_size(low)} to {show_size(high)}"
+    return Kind(words, parse, show_size, "SIZE")
+
+
+def _size_of(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        loose = _LOOSE_SIZE.fullmatch(text)
+        if loose is None:
+            raise BadValueError
+        meant = loose[1] + (loose[2] or "").upper()
+        raise BadValueError(f"expected a size in bytes, also like 64K, 10M or 1G; did you mean {meant}?")
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def show_seconds(seconds: float) -> str:
+    """Show a duration in seconds, without a fraction where it has none."""
+    return f"{seconds:g}" if seconds < 1e6 else str(int(seconds))
+
+
+def duration(low: float, high: float) -> Kind[float]:
+    """Take seconds, also written 500ms, 30s, 2m or 1h, within inclusive bounds."""
+
+    def parse(value: object) -> float:
+        if isinstance(value, str):
+            match = _SECONDS.fullmatch(value.strip())
+            if match is None:
+                raise BadValueError
+            value = float(match[1]) * _SECONDS_IN[match[2] or ""]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadValueError
+        if math.isfinite(value) and low <= value <= high:
+            return float(value)
+        raise BadValueError
+
+    words = f"seconds, also like 500ms, 30s or 2m, {show_seconds(low)} to {show_seconds(high)}"
+    return Kind(words, parse, show_seconds, "SECONDS")
+
+
+def octal_mode() -> Kind[int]:
+    """Take a file mode: octal text as chmod takes it, or a Python integer such as ``0o660``."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, str) and _OCTAL.fullmatch(value.strip()):
+            value = int(value.strip().removeprefix("0o"), 8)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if 0 <= value <= 0o777:
+                return value
+            if _OCTAL.fullmatch(str(value)) and int(str(value), 8) <= 0o777:
+                raise BadValueError(f"{value} is a decimal number; write 0o{value} or '{value}'")
+        raise BadValueError
+
+    return Kind("an octal file mode, 000 to 777", parse, lambda mode: f"{mode:03o}", "MODE")
+
+
+def one_of(*choices: str) -> Kind[str]:
+    """Take one of a few words, in any case."""
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value.strip().lower() in choices:
+            return value.strip().lower()
+        raise BadValueError
+
+    return Kind(" or ".join([", ".join(choices[:-1]), choices[-1]]), parse, str, "|".join(choices), choices)
+
+
+def header_text() -> Kind[str]:
+    """Take text that can stand in a header field; empty or None means that the field is left out."""
+
+    def parse(value: object) -> str:
+        text = "" if value is None else value
+        if not isinstance(text, str):
+            raise BadValueError
+        text = text.strip()
+        if all(" " <= char <= "~" for char in text):
+            return text
+        raise BadValueError
+
+    return Kind("printable ASCII text, or nothing", parse, str, "TEXT")
+
+
+def url_path() -> Kind[str]:
+    """Take the prefix of a path: one leading slash, no trailing one; ``/`` means no prefix."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str):
+            raise BadValueError
+        inner = value.strip().strip("/")
+        if any(not "!" <= char <= "~" or char in "?#%" for char in inner):
+            raise BadValueError
+        return f"/{inner}" if inner else ""
+
+    return Kind("a path such as /shop, without spaces, %, ? or #", parse, str, "PATH")
+
+
+def path(words: str) -> Kind[str]:
+    """Take the path of a file or folder; empty or None means none. Whether it exists is not looked at here."""
+
+    def parse(value: object) -> str:
+        text = "" if value is None else value
+        if not isinstance(text, str) or "\0" in text or "\n" in text.strip():
+            raise BadValueError
+        return text.strip()
+
+    return Kind(words, parse, str, "PATH")
+
+
+def account() -> Kind[str]:
+    """Take ``user`` or ``user:group``, names or numbers; whether they exist is the system's word at bind time."""
+
+    def parse(value: object) -> str:
+        text = "" if value is None else value
+        if isinstance(text, str) and (not text.strip() or _ACCOUNT.fullmatch(text.strip())):
+            return text.strip()
+        raise BadValueError
+
+    return Kind("user or user:group", parse, str, "USER[:GROUP]")
+
+
+def some_of(*choices: str) -> Kind[frozenset[str]]:
+    """Take any of a few words, in any case and order."""
+    words = f"any of {', '.join(choices)}"
+
+    def parse_word(word: str) -> str:
+        if word.lower() in choices:
+            return word.lower()
+        raise BadValueError
+
+    items = list_of(words, parse_word, "NAMES")
+
+    def show(value: frozenset[str]) -> str:
+        return " ".join(word for word in choices if word in value)
+
+    def parse(value: object) -> frozenset[str]:
+        return frozenset(items.parse(list(value) if isinstance(value, set | frozenset) else value))
+
+    return Kind(words, parse, show, "NAMES", choices, repeats=True)
+
+
+def list_of(words: str, parse_word: Callable[[str], T], metavar: str) -> Kind[tuple[T, ...]]:
+    """Take a list whose items are parsed one by one; in a list of several, a complaint names its item."""
+
+    def parse(value: object) -> tuple[T, ...]:
+        if isinstance(value, list | tuple):
+            value = [str(item) for item in value]
+        texts = split_words(value)
+        complaints = []
+        items = []
+        for text in texts:
+            try:
+                items.append(parse_word(text))
+            except BadValueError as bad:
+                complaint = str(bad) or f"expected {words}"
+                complaints.append(f"{text}: {complaint}" if len(texts) > 1 else complaint)
+        if complaints:
+            raise BadValueError("; ".join(complaints))
+        return tuple(dict.fromkeys(items))
+
+    return Kind(words, parse, lambda items: " ".join(str(item) for item in items), metavar, repeats=True)

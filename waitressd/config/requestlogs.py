@@ -1,0 +1,95 @@
+"""Names of request logs and their options, as values; what they do is the business of the request log."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final
+
+from waitressd.config.origins import PYTHON, Origin
+from waitressd.config.settings import BadValueError, Kind
+
+BUILT_IN: Final = ("common", "combined", "json", "dev")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_DIRECT: Final = re.compile(r"egg:[^\s:]+|call:[^\s:]+:[^\s:]+|[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLog:
+    """One request log to build: which factory, with which options.
+
+    `use` is ``egg:dist#name``, ``call:module:attribute``, ``module:attribute``, the name of a built-in format, or (from
+    Python) the hook itself. It is empty while the section that a name stands for has not been looked at.
+    """
+
+    name: str
+    use: str | Callable[[Any], object]
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    origin: Origin = PYTHON
+
+    def __str__(self) -> str:
+        """Write the log as `request_log` takes it."""
+        return self.name
+
+
+def _parse_item(item: object) -> RequestLog:
+    if isinstance(item, RequestLog):
+        return item
+    if callable(item):
+        return RequestLog(getattr(item, "__qualname__", type(item).__qualname__), item)
+    if not isinstance(item, str):
+        raise BadValueError
+    if ":" in item:
+        if not _DIRECT.fullmatch(item):
+            raise BadValueError(f"{item}: expected a name, egg:distribution#name or module:attribute")
+        return RequestLog(item, item)
+    if not _NAME.fullmatch(item):
+        raise BadValueError(f"{item}: expected a name, egg:distribution#name or module:attribute")
+    return RequestLog(item, item if item in BUILT_IN else "")
+
+
+def request_logs() -> Kind[tuple[RequestLog, ...]]:
+    """Make the kind of `request_log`: names of sections, of built-in formats, or direct references."""
+
+    def parse(value: object) -> tuple[RequestLog, ...]:
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            value = value.replace(",", " ").split()
+        if not isinstance(value, list | tuple):
+            value = [value]
+        return tuple(_parse_item(item) for item in value)
+
+    def show(logs: tuple[RequestLog, ...]) -> str:
+        return " ".join(log.name for log in logs)
+
+    words = f"names of [request_log:NAME] sections, or {', '.join(BUILT_IN)}, egg:distribution#name, module:attribute"
+    return Kind(words, parse, show, "NAME", BUILT_IN, repeats=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSection:
+    """A ``[request_log:NAME]`` section: its values, and where each stands ("" is the section itself)."""
+
+    name: str
+    values: Mapping[str, str]
+    origins: Mapping[str, Origin]
+
+
+def complete_log(log: RequestLog, sections: Mapping[str, LogSection]) -> RequestLog:
+    """Put in what the section of a log's name says. Raises BadValueError where the name stands for nothing."""
+    section = sections.get(log.name)
+    if section is None:
+        if log.use:
+            return log
+        near = get_close_matches(log.name, [*sections, *BUILT_IN], 1)
+        meant = f"; did you mean {near[0]}?" if near else f", and it is none of {', '.join(BUILT_IN)}"
+        raise BadValueError(f"there is no section [request_log:{log.name}]{meant}")
+    options = dict(section.values)
+    use = options.pop("use", log.use)
+    if not use:
+        raise BadValueError(
+            f"[request_log:{log.name}] needs use = one of {', '.join(BUILT_IN)}, or egg:distribution#name"
+        )
+    return RequestLog(log.name, use, MappingProxyType(options), section.origins.get("", PYTHON))

@@ -1,0 +1,64 @@
+"""What settings say about each other: combinations that cannot work."""
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Final
+
+from waitressd.config.addresses import TcpAddress
+from waitressd.config.reading import Complaint
+
+if TYPE_CHECKING:
+    from waitressd.config.adjustments import Adjustments
+
+# Settings that each say where to listen; those of two different groups contradict each other.
+_PLACES: Final = (("listen",), ("host", "port"), ("unix_socket",), ("sockets",))
+
+
+def exclusions(given: Collection[str]) -> Iterator[Complaint]:
+    """Find settings that exclude each other by being there at all."""
+    present = [[name for name in place if name in given] for place in _PLACES]
+    first, *others = [names for names in present if names] or [[]]
+    for names in others:
+        for name in names:
+            text = f"cannot stand beside {' and '.join(first)}; name every address in listen (host:port, unix:/path)"
+            yield Complaint(name, text)
+
+
+def conflicts(adjustments: "Adjustments") -> Iterator[Complaint]:
+    """Find every combination of values that cannot work."""
+    yield from _bad_families(adjustments)
+    yield from _bad_proxies(adjustments)
+    given = adjustments.origins
+    if "listen" in given and not adjustments.listen:
+        yield Complaint("listen", "names no address; expected host:port, *:port, [::1]:port or unix:/path")
+    line, head = adjustments.max_request_line_size, adjustments.max_request_header_size
+    if line > head and "max_request_line_size" in given:
+        text = f"is more than max_request_header_size ({head} bytes), and a request head includes its line"
+        yield Complaint("max_request_line_size", text, ("max_request_header_size",))
+
+
+def _bad_families(adjustments: "Adjustments") -> Iterator[Complaint]:
+    if not adjustments.ipv4 and not adjustments.ipv6:
+        yield Complaint("ipv6", "ipv4 and ipv6 are both off, so that no address is left to listen on", ("ipv4",))
+        return
+    name = "listen" if adjustments.listen else "host"
+    for listener in adjustments.listeners:
+        if not isinstance(listener, TcpAddress):
+            continue
+        if ":" in listener.host and not adjustments.ipv6:
+            yield Complaint(name, f"{listener} is an IPv6 address, and ipv6 is off", ("ipv6",))
+        if listener.host.replace(".", "").isdigit() and not adjustments.ipv4 and name in adjustments.origins:
+            yield Complaint(name, f"{listener} is an IPv4 address, and ipv4 is off", ("ipv4",))
+
+
+def _bad_proxies(adjustments: "Adjustments") -> Iterator[Complaint]:
+    headers = adjustments.trusted_proxy_headers
+    if "forwarded" in headers and len(headers) > 1:
+        text = "forwarded excludes the x-forwarded headers: keep the one that your proxy sets"
+        yield Complaint("trusted_proxy_headers", text)
+    if adjustments.trusted_proxy:
+        return
+    needy = [name for name in ("trusted_proxy_count", "trusted_proxy_headers") if name in adjustments.origins]
+    if adjustments.proxy_protocol != "off":
+        needy.append("proxy_protocol")
+    for name in needy:
+        yield Complaint(name, "has no meaning without trusted_proxy, which says whom to believe", ("trusted_proxy",))

@@ -1,0 +1,143 @@
+"""How one setting is declared: a typed field whose metadata is its row in the table.
+
+The row drives reading, bounds, the command line, the help text, the manual and the comparison with waitress.
+"""
+
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+_ROW: Final = "waitressd.setting"
+
+
+class BadValueError(ValueError):
+    """A value that its kind does not take; the text says why, or is empty where the words of the kind say enough."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of value: the words for what is allowed, and how text or a Python value becomes it and is shown."""
+
+    words: str
+    parse: Callable[[object], T]
+    show: Callable[[T], str]
+    metavar: str
+    choices: tuple[str, ...] = ()
+    repeats: bool = False
+    """Whether the option may be given several times on the command line, adding up to one list."""
+    is_flag: bool = False
+    """Whether the command line has ``--name`` and ``--no-name`` instead of ``--name=VALUE``."""
+    python_only: bool = False
+    """Whether text cannot express the value, so that ini files and the command line do not offer it."""
+
+
+class Group(Enum):
+    """The parts of the manual and of the help text, in their order."""
+
+    ADDRESSES = "Addresses"
+    TASKS = "Task pool"
+    TIMES = "Deadlines and rates"
+    LIMITS = "Limits"
+    BUFFERS = "Buffers"
+    PROXIES = "Behind a proxy"
+    APPLICATION = "What the application sees"
+    OPERATION = "Operation and logging"
+    ACCEPTED = "Accepted without effect"
+
+
+class Standing(Enum):
+    """How a setting stands beside waitress's option of the same name."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    NEW = "new"
+    INERT = "no effect"
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What somebody who comes from waitress has to know about a setting."""
+
+    standing: Standing
+    note: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+SAME: Final = Heritage(Standing.SAME)
+NEW: Final = Heritage(Standing.NEW)
+
+
+def same(note: str, *aliases: str) -> Heritage:
+    """Declare a setting that means what it means in waitress; the note says what is stricter."""
+    return Heritage(Standing.SAME, note, aliases)
+
+
+def changed(note: str) -> Heritage:
+    """Declare a setting whose default or meaning differs from waitress; the note says how and why."""
+    return Heritage(Standing.CHANGED, note)
+
+
+def inert(note: str) -> Heritage:
+    """Declare a name that is accepted so that an old file starts, and that changes nothing."""
+    return Heritage(Standing.INERT, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: Any
+    kind: Kind[Any]
+    group: Group
+    prose: str
+    heritage: Heritage
+
+    @property
+    def summary(self) -> str:
+        """The first line of the prose: one sentence."""
+        return self.prose.partition("\n")[0]
+
+    @property
+    def details(self) -> str:
+        """What the manual says beyond the summary."""
+        return " ".join(self.prose.partition("\n")[2].split())
+
+    @property
+    def option(self) -> str:
+        """The name on the command line, without the leading dashes."""
+        return self.name.replace("_", "-")
+
+    @property
+    def is_inert(self) -> bool:
+        """Whether the name is only accepted."""
+        return self.heritage.standing is Standing.INERT
+
+    @property
+    def shown_default(self) -> str:
+        """The default as a file would say it; empty where nothing stands for it."""
+        return self.kind.show(self.default)
+
+
+def setting(default: T, kind: Kind[T], group: Group, prose: str, waitress: Heritage) -> T:
+    """Declare one setting; a type checker sees its value, the dataclass sees a field.
+
+    The first line of the prose is a sentence for the help text; further lines are for the manual.
+    """
+    row = (kind, group, prose, waitress)
+    return field(default=default, metadata={_ROW: row})
+
+
+def row_of(declared: Field[Any]) -> Setting | None:
+    """Read the row back from a field; None for a field that is no setting."""
+    row = declared.metadata.get(_ROW)
+    if row is None:
+        return None
+    kind, group, prose, heritage = row
+    return Setting(declared.name, declared.default, kind, group, prose, heritage)
