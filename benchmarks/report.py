@@ -1,0 +1,111 @@
+"""What was measured, as a table for a terminal, a table for the manual, and JSON."""
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.measure import Result
+from benchmarks.scenarios import SCENARIOS
+
+OURS: Final = "waitressd"
+HEADINGS: Final = (
+    "server",
+    "requests/s",
+    "CPU µs/request",
+    "p50 ms",
+    "p99 ms",
+    "memory MiB",
+    "ours ÷ theirs",
+    "errors",
+)
+TITLES: Final = {scenario.name: scenario.title for scenario in SCENARIOS}
+GOALS: Final = {scenario.name: scenario.goals for scenario in SCENARIOS}
+
+
+def ratio(ours: Result | None, theirs: Result) -> float | None:
+    """Return our requests per second divided by theirs."""
+    if ours is None or ours.server == theirs.server or not theirs.median.rate:
+        return None
+    return ours.median.rate / theirs.median.rate
+
+
+def rows(results: Sequence[Result]) -> list[list[str]]:
+    """Return the cells of one scenario's table, the fastest server first."""
+    ours = next((result for result in results if result.server == OURS), None)
+    table = []
+    for result in sorted(results, key=lambda each: -each.median.rate):
+        sample, times = result.median, ratio(ours, result)
+        goal = GOALS[result.scenario].get(result.server)
+        verdict = "" if times is None else f"{times:.2f}"
+        if times is not None and goal is not None:
+            verdict += f" ({'reaches' if times >= goal else 'misses'} {goal:g})"
+        table.append([
+            result.server,
+            f"{sample.rate:,.0f}",
+            f"{sample.cpu_microseconds:,.1f}",
+            f"{sample.p50_microseconds / 1000:,.2f}",
+            f"{sample.p99_microseconds / 1000:,.2f}",
+            f"{sample.memory_bytes / 2**20:,.1f}",
+            verdict,
+            f"{sample.errors:.0f}" if sample.errors else "",
+        ])  # fmt: skip
+    return table
+
+
+def text_table(results: Sequence[Result]) -> str:
+    """Render one scenario for a terminal."""
+    cells = [list(HEADINGS), *rows(results)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column in {0, 6} else cell.rjust(width) for column, (cell, width) in enumerate(pairs)
+        )
+        for pairs in (list(zip(row, widths, strict=True)) for row in cells)
+    ]
+    return "\n".join([TITLES[results[0].scenario], *(line.rstrip() for line in lines), ""])
+
+
+def rst_tables(results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """Render everything for the manual."""
+    names = [
+        name
+        for name in ("waitress", "gunicorn", "cheroot", "granian", "pyuwsgi", "bjoern")
+        if name in facts["versions"]
+    ]
+    peers = ", ".join(f"{name} {facts['versions'][name]}" for name in names)
+    lines = [
+        f"Measured on {facts['machine']} with CPython {facts['versions']['python']}: the median of",
+        f"{facts['rounds']} interleaved rounds of {facts['seconds']:g} seconds" + (f"; {peers}." if peers else "."), "",
+    ]  # fmt: skip
+    for group in grouped(results):
+        title = TITLES[group[0].scenario]
+        lines += [title[0].upper() + title[1:], "~" * len(title), "", ".. list-table::", "   :header-rows: 1", ""]
+        for row in [list(HEADINGS), *rows(group)]:
+            lines += [f"   {'*' if index == 0 else ' '} - {cell}".rstrip() for index, cell in enumerate(row)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def grouped(results: Iterable[Result]) -> list[list[Result]]:
+    """Put the results of each scenario together, in the order of the scenarios."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.scenario, []).append(result)
+    return list(groups.values())
+
+
+def machine() -> str:
+    """Describe the machine in a few words."""
+    cores = sum(line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines())
+    return f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}, {cores} cores"
+
+
+def as_json(results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """Render everything for other programs."""
+    return (
+        json.dumps({"facts": facts, "results": [asdict(result) for result in results]}, indent=1, ensure_ascii=False)
+        + "\n"
+    )

@@ -1,0 +1,91 @@
+"""What is measured: one row for each scenario, with what we want to reach beside each peer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+BROWSER_FIELDS: Final = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Accept-Language: en-US,en;q=0.9,de;q=0.8",
+    "Cache-Control: max-age=0",
+    'Sec-Ch-Ua: "Chromium";v="141", "Not?A_Brand";v="8"',
+    "Sec-Ch-Ua-Mobile: ?0",
+    'Sec-Ch-Ua-Platform: "Linux"',
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    "Sec-Fetch-User: ?1",
+    "Upgrade-Insecure-Requests: 1",
+    "Referer: https://www.example.org/shop/lists/all?page=2&sort=price",
+    "Cookie: _ga=GA1.2.1083498234.1730543210; theme=dark; cart=3f1c9a7e5b; csrftoken=Zk3v9XbQ0uYt7LqW2sEr",
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row. `goals` maps a peer to the ratio of requests per second (ours by theirs) that we want to reach."""
+
+    name: str
+    title: str
+    app: str
+    connections: int = 64
+    threads: int = 4
+    fields: tuple[str, ...] = ()
+    body_bytes: int = 0
+    idle_connections: int = 0
+    goals: Mapping[str, float] = field(default_factory=dict)
+    static: str = ""  # what nginx answers here: "greeting", "page" or "file"; nothing: it takes no part
+    packages: tuple[str, ...] = ()  # what the application imports
+    only: tuple[str, ...] = ()  # servers that take part; empty: all
+
+
+_APPS: Final = "benchmarks.apps"
+_HELLO: Final = {"waitress": 12.0, "granian": 1.2, "bjoern": 0.85}
+
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    Scenario("hello-1", "hello, 1 connection", f"{_APPS}:hello", connections=1, static="greeting"),
+    Scenario("hello-64", "hello, 64 connections", f"{_APPS}:hello", goals=_HELLO, static="greeting"),
+    Scenario(
+        "hello-512", "hello, 512 connections", f"{_APPS}:hello", connections=512, goals=_HELLO, static="greeting"
+    ),
+    Scenario(
+        "hello-idle", "hello, 64 connections, 10,000 others idle", f"{_APPS}:hello",
+        idle_connections=10_000, only=("waitressd",),
+    ),
+    Scenario(
+        "new-connection", "a new connection for each request", f"{_APPS}:hello",
+        fields=("Connection: close",), goals={"granian": 1.0, "bjoern": 0.85}, static="greeting",
+    ),
+    Scenario(
+        "browser", "a browser's head, 10 KiB answer", f"{_APPS}:page",
+        fields=BROWSER_FIELDS, goals={"bjoern": 0.9, "granian": 1.2}, static="page",
+    ),
+    Scenario(
+        "post-10k", "POST 10 KiB", f"{_APPS}:upload",
+        body_bytes=10 * 1024, goals={"bjoern": 0.9, "granian": 1.0},
+    ),
+    Scenario(
+        "post-1m", "POST 1 MiB", f"{_APPS}:upload",
+        connections=16, body_bytes=1024 * 1024, goals={"granian": 1.0},
+    ),
+    Scenario("stream", "200 chunks of 1 KiB streamed", f"{_APPS}:stream", connections=16, goals={"granian": 1.0}),
+    Scenario(
+        "download", "32 MiB file", f"{_APPS}:download", connections=8, goals={"gunicorn": 1.0}, static="file"
+    ),
+    Scenario(
+        "block-1ms", "application waits 1 ms, 16 threads", f"{_APPS}:block_1_ms", threads=16, goals={"granian": 0.9}
+    ),
+    Scenario(
+        "block-10ms", "application waits 10 ms, 32 threads", f"{_APPS}:block_10_ms", threads=32, goals={"granian": 1.0}
+    ),
+    Scenario(
+        "block-1-in-100", "1 request in 100 waits 50 ms, 16 threads", f"{_APPS}:block_1_in_100",
+        threads=16, goals={"granian": 1.0},
+    ),
+    Scenario("burn-1ms", "application computes 1 ms", f"{_APPS}:burn_1_ms", goals={"bjoern": 1.0, "granian": 1.0}),
+    Scenario("pyramid", "Pyramid hello", f"{_APPS}.pyramid_hello:application", packages=("pyramid", "setuptools<81")),
+    Scenario("django", "Django hello", f"{_APPS}.django_hello:application", packages=("django",)),
+    Scenario("flask", "Flask hello", f"{_APPS}.flask_hello:application", packages=("flask",)),
+)  # fmt: skip
