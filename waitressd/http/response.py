@@ -1,0 +1,188 @@
+"""The head of a response, built from what an application says (RFC 9110, section 5; RFC 9112, section 4; PEP 3333).
+
+Knows which statuses and fields may be sent and which are the server's own business; does not know the request and
+does not decide the framing. A `ResponseHead` is the only way in which an application's text reaches the wire, and
+`build_head` is the only maker of one: whatever holds a `ResponseHead` holds validated text.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from waitressd.http.errors import ResponseError
+from waitressd.http.grammar import is_digits, is_field_value, is_token, split_list
+from waitressd.http.limits import LENGTH_DIGITS, MEMO_ENTRIES, MEMO_TEXT_LENGTH
+
+# 3DIGIT SP reason, the SP also when the reason is empty (RFC 9112, 4). 1xx is never an application's final status.
+_STATUS: Final = re.compile(r"([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+").fullmatch
+
+# Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). 205 is in a class of
+# its own: it has no content, and says so with Content-Length: 0 (RFC 9110, 15.3.6).
+NO_CONTENT: Final = frozenset({204, 205, 304})
+
+
+class Role(IntEnum):
+    """What a field of the application means to the server."""
+
+    PLAIN = 0  # nothing: goes out as it is
+    LENGTH = 1  # Content-Length
+    DATE = 2  # ours is left out
+    SERVER = 3  # ours is left out
+    CONNECTION = 4  # `close` is honoured; options are ours to send
+    DROPPED = 5  # a hint about the connection, which only the server can give
+    REFUSED = 6  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
+
+
+_ROLES: Final = {
+    "content-length": Role.LENGTH,
+    "date": Role.DATE,
+    "server": Role.SERVER,
+    "connection": Role.CONNECTION,
+    "keep-alive": Role.DROPPED,
+    "proxy-connection": Role.DROPPED,
+    "transfer-encoding": Role.REFUSED,
+    "te": Role.REFUSED,
+    "trailer": Role.REFUSED,
+    "trailers": Role.REFUSED,
+    "upgrade": Role.REFUSED,
+    "proxy-authenticate": Role.REFUSED,
+    "proxy-authorization": Role.REFUSED,
+}
+
+
+@dataclass(slots=True, eq=False)
+class ResponseHead:
+    """A validated status and validated fields, encoded except for what the connection adds."""
+
+    code: int
+    start: str
+    """The status line, with its line end."""
+    lines: str = ""
+    """Field lines, each with its line end, names spelled as the application spells them."""
+    content_length: int | None = None
+    """What the application declares; its line is in `lines`."""
+    has_date: bool = False
+    has_server: bool = False
+    asks_close: bool = False
+
+
+# Status -> code and status line, field -> field line, for what was found valid before. Only plain fields are
+# remembered, and no cookies: a memo is no place for what belongs to one user.
+_STATUSES: Final[dict[str, tuple[int, str]]] = {}
+_LINES: Final[dict[tuple[str, str], str]] = {}
+
+
+def build_head(status: str, fields: Sequence[tuple[str, str]]) -> ResponseHead:
+    """Build the head of a final response from the arguments of `start_response`.
+
+    Raises ResponseError, naming the culprit, for anything that cannot be sent as it is: a head is never repaired.
+    """
+    known = _STATUSES.get(status) if type(status) is str else None
+    head = ResponseHead(*(known or _learn_status(status)))
+    if not isinstance(fields, (list, tuple)):
+        raise ResponseError(f"The response fields must be a list, not {type(fields).__name__}.")
+    lines = []
+    for field in fields:
+        try:
+            line = _LINES.get(field)
+        except TypeError:
+            line = None
+        lines.append(_add_field(field, head) if line is None else line)
+    head.lines = "".join(lines)
+    return head
+
+
+def build_lines(fields: Sequence[tuple[str, str]]) -> str:
+    """Field lines for an interim response (RFC 9110, 15.2): only fields that mean nothing to the server.
+
+    Raises ResponseError like `build_head`.
+    """
+    lines = []
+    for field in fields:
+        name, value = _check_field(field)
+        if _ROLES.get(name.lower()) is not None:
+            raise ResponseError(f"The field {name!r} cannot be sent in an interim response.")
+        lines.append(_encode_line(name, value))
+    return "".join(lines)
+
+
+def _learn_status(status: object) -> tuple[int, str]:
+    """Code and status line of a status that is not in the memo yet."""
+    if not isinstance(status, str):
+        raise ResponseError(f"The response status must be str, not {type(status).__name__}.")
+    status = str.__str__(status)
+    valid = _STATUS(status)
+    if valid is None:
+        raise ResponseError(
+            f"The response status {status!r} is not three digits from 200 to 599, a space, and a reason in latin-1."
+        )
+    known = int(valid[1]), f"HTTP/1.1 {status}\r\n"
+    if len(status) <= MEMO_TEXT_LENGTH:
+        if len(_STATUSES) >= MEMO_ENTRIES:
+            _STATUSES.clear()
+        _STATUSES[status] = known
+    return known
+
+
+def _check_field(field: object) -> tuple[str, str]:
+    """Name and value of a field as plain strings, if they can be sent."""
+    if not isinstance(field, tuple) or len(field) != 2:
+        raise ResponseError(f"A response field must be a tuple of name and value, not {field!r:.80}.")
+    name, value = field
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise ResponseError(f"Name and value of the response field {name!r} must be str, not {value!r:.80}.")
+    # Classes derived from str may encode themselves as they like; what is checked must be what is sent.
+    name, value = str.__str__(name), str.__str__(value)
+    if not is_token(name):
+        raise ResponseError(f"The response field name {name!r:.80} is not a token (RFC 9110, 5.1).")
+    if not is_field_value(value):
+        raise ResponseError(f"The value of the response field {name!r} has a control or a character beyond latin-1.")
+    return name, value
+
+
+def _add_field(field: object, head: ResponseHead) -> str:
+    """The line of a field that is not in the memo, '' if none is to be sent; notes its meaning in `head`."""
+    name, value = _check_field(field)
+    lower = name.lower()
+    role = _ROLES.get(lower, Role.PLAIN)
+    if role is not Role.PLAIN:
+        return _add_special(role, name, value, head)
+    line = _encode_line(name, value)
+    if len(value) <= MEMO_TEXT_LENGTH and lower != "set-cookie":
+        if len(_LINES) >= MEMO_ENTRIES:
+            _LINES.clear()
+        _LINES[name, value] = line
+    return line
+
+
+def _add_special(role: Role, name: str, value: str, head: ResponseHead) -> str:
+    """The line of a field that means something to the server, '' if it is not to be sent."""
+    if role is Role.LENGTH:
+        return _add_length(name, value, head)
+    if role is Role.DATE and not head.has_date:
+        head.has_date = True
+        return _encode_line(name, value)
+    if role is Role.SERVER and not head.has_server:
+        head.has_server = True
+        return _encode_line(name, value)
+    if role is Role.CONNECTION and "close" in split_list(value):
+        head.asks_close = True
+    if role is Role.REFUSED:
+        raise ResponseError(f"The field {name!r} belongs to the connection; an application must not send it (PEP 3333).")
+    return ""
+
+
+def _add_length(name: str, value: str, head: ResponseHead) -> str:
+    """Take the declared length (RFC 9110, 8.6), and leave it out where the status forbids or fixes it."""
+    if not is_digits(value) or len(value) > LENGTH_DIGITS:
+        raise ResponseError(f"The Content-Length {value!r:.80} of the response is not a number of bytes.")
+    if head.content_length is not None:
+        raise ResponseError("The response has more than one Content-Length.")
+    head.content_length = int(value)
+    return "" if head.code in {204, 205} else _encode_line(name, value)
+
+
+def _encode_line(name: str, value: str) -> str:
+    return f"{name}: {value}\r\n"
