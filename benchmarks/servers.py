@@ -1,5 +1,6 @@
 """How each server is started: one row for each. Our defaults are the defaults; peers get what makes them look best."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def _uwsgi(place: Place, scenario: Scenario) -> list[str]:
     module, _, name = scenario.app.partition(":")
     options = ["--http11-socket", place.address, "--threads", str(scenario.threads), "--enable-threads"]
     more = ["--disable-logging", "--listen", "1024", "--buffer-size", "16384", "--die-on-term", "--need-app"]
+    if scenario.app.endswith(":stream"):
+        more.append("--route-run=chunked:")  # without it an answer of unknown length never ends on a kept connection
     return [str(place.bin / "uwsgi"), *options, *more, "--module", module, "--callable", name]
 
 
@@ -94,6 +97,7 @@ def _bjoern(place: Place, scenario: Scenario) -> list[str]:
 
 
 NGINX_CONFIGURATION: Final = """
+{user}
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -125,7 +129,10 @@ def _nginx(place: Place, scenario: Scenario) -> list[str]:
         "file": f"root /; try_files {place.file} =404;",
     }[scenario.static]
     configuration = place.folder / "nginx.conf"
-    configuration.write_text(NGINX_CONFIGURATION.format(folder=place.folder, address=place.address, answer=answer))
+    # Started by root, its worker would be nobody and could not read our temporary folder.
+    user = "" if os.getuid() else "user root;"
+    text = NGINX_CONFIGURATION.format(user=user, folder=place.folder, address=place.address, answer=answer)
+    configuration.write_text(text)
     return ["nginx", "-p", str(place.folder), "-c", str(configuration)]
 
 
