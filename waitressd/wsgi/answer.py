@@ -1,0 +1,385 @@
+"""One answer, from start_response to its last byte (PEP 3333, "Specification Details").
+
+Knows the calling convention and the mistakes applications make with it; framing and field rules are the connection's.
+Never catches what the application raises: that is the border in `task.py`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Protocol
+
+from waitressd.http.connection import Connection
+from waitressd.http.errors import ProtocolMisuse
+from waitressd.http.events import Request
+from waitressd.http.response import ResponseHead, build_head
+from waitressd.wsgi.clock import http_date
+from waitressd.wsgi.filewrapper import FileWrapper
+
+log = logging.getLogger("waitressd")
+
+# An answer known as a whole is joined into one write up to here; above, its pieces go out as they are.
+JOIN_BYTES: Final = 65536
+# Answers without content whatever the application yields (RFC 9110, sections 15.3.5, 15.3.6, 15.4.5).
+BODILESS_CODES: Final = frozenset({204, 205, 304})
+
+LOGGED_TARGET_CHARACTERS: Final = 200
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_BYTES_ONLY: Final = frozenset({bytes})
+_NEVER_STARTED: Final = "the application did not call start_response before its first bytes (PEP 3333)"
+
+
+class Transport(Protocol):
+    """What a task needs of the channel that its request came through; the task owns it until the handler returns."""
+
+    @property
+    def connection(self) -> Connection:
+        """The HTTP state of the channel; it makes the bytes of the answer."""
+
+    @property
+    def peer(self) -> str:
+        """The other end: "127.0.0.1:5555", "[::1]:5555", or "unix:"."""
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""
+
+    def write_parts(self, parts: Sequence[bytes]) -> None:
+        """Send several pieces in order, like `write` of them joined."""
+
+    def write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
+        """Take over a regular file and send `count` bytes of it; `close` is called once, also when this raises."""
+
+    def is_gone(self) -> bool:
+        """Tell whether the client has left."""
+
+
+class AnswerState(IntEnum):
+    """How far an answer has come."""
+
+    NEW = 0  # start_response was not called, or refused what it got
+    STARTED = 1  # a head is known and may still be replaced with exc_info
+    SENT = 2  # the head has left
+    FINISHED = 3  # the answer is complete, as far as the application gave it
+    FAILED = 4  # nothing more may be sent
+
+
+class AnswerEvent(IntEnum):
+    """What moves an answer."""
+
+    START = 0  # start_response with a head that can be sent
+    SEND = 1  # the head leaves, with the first bytes of the body if there is one
+    FINISH = 2  # the end of the answer leaves
+    FAIL = 3  # the client left, or the answer cannot be completed
+
+
+TRANSITIONS: Final[dict[tuple[AnswerState, AnswerEvent], AnswerState]] = {
+    (AnswerState.NEW, AnswerEvent.START): AnswerState.STARTED,
+    (AnswerState.NEW, AnswerEvent.FAIL): AnswerState.FAILED,
+    (AnswerState.STARTED, AnswerEvent.START): AnswerState.STARTED,
+    (AnswerState.STARTED, AnswerEvent.SEND): AnswerState.SENT,
+    (AnswerState.STARTED, AnswerEvent.FINISH): AnswerState.FINISHED,
+    (AnswerState.STARTED, AnswerEvent.FAIL): AnswerState.FAILED,
+    (AnswerState.SENT, AnswerEvent.FINISH): AnswerState.FINISHED,
+    (AnswerState.SENT, AnswerEvent.FAIL): AnswerState.FAILED,
+    (AnswerState.FINISHED, AnswerEvent.FAIL): AnswerState.FAILED,
+    (AnswerState.FAILED, AnswerEvent.FAIL): AnswerState.FAILED,
+}
+
+
+def checked_bytes(item: object, where: str) -> bytes:
+    """Return `item` as bytes; bytearray and memoryview are copied, for their owner may change them before they leave.
+
+    Raises TypeError: it is text, a number or anything else that is not bytes; `where` begins the sentence.
+    """
+    if isinstance(item, bytes):
+        return item
+    if isinstance(item, (bytearray, memoryview)):
+        return bytes(item)
+    raise TypeError(f"{where} {type(item).__name__}; a WSGI answer consists of bytes (PEP 3333)")
+
+
+def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small chunks to blocks of about JOIN_BYTES and pass large ones through; empty ones vanish."""
+    run: list[bytes] = []
+    run_bytes = 0
+    for chunk in chunks:
+        if run and run_bytes + len(chunk) > JOIN_BYTES:
+            yield b"".join(run)
+            run, run_bytes = [], 0
+        if len(chunk) >= JOIN_BYTES:
+            yield chunk
+        elif chunk:
+            run.append(chunk)
+            run_bytes += len(chunk)
+    if run:
+        yield b"".join(run)
+
+
+class Answer:
+    """The answer to one request: what the application may call, and what its result becomes on the wire.
+
+    Lives in one thread: an application that starts threads must not call `start_response` or `write` from two at once.
+    """
+
+    __slots__ = ("_close", "_connection", "_head", "_request", "_transport", "state")
+
+    def __init__(self, request: Request, transport: Transport) -> None:
+        self.state = AnswerState.NEW
+        self._request = request
+        self._transport = transport
+        self._connection = transport.connection
+        self._head: ResponseHead | None = None
+        self._close: Callable[[], object] | None = None
+
+    # What the application calls.
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """PEP 3333's start_response: check the head now, send it with the first bytes of the body.
+
+        Raises ResponseError: the head cannot be sent as it is.
+        """
+        if exc_info is not None:
+            try:
+                if self.state >= AnswerState.SENT:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # the traceback holds this frame
+        elif self.state is not AnswerState.NEW:
+            raise RuntimeError("start_response was called a second time without exc_info (PEP 3333)")
+        self._head = build_head(status, headers)
+        self._move(AnswerEvent.START)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """PEP 3333's write: send these bytes before returning. Raises ClientDisconnected."""
+        if type(data) is not bytes:
+            data = checked_bytes(data, "write() was given")
+        if data:
+            self._send(data)
+
+    def early_hints(self, hints: list[tuple[str, str]]) -> None:
+        """`wsgi.early_hints`: send 103 with these fields now (RFC 8297); nothing to HTTP/1.0 or after the head.
+
+        Raises ResponseError: a field cannot be sent as it is.
+        """
+        if self.state < AnswerState.SENT:
+            data = self._connection.encode_early_hints(hints)
+            if data:
+                self._transport.write(data)
+
+    # What the handler calls.
+
+    def respond(self, result: Any) -> None:  # noqa: ANN401  # it is judged here whatever the application returned
+        """Send what the application returned; on return the answer is complete, or as complete as it can be."""
+        kind = type(result)
+        if kind is list or kind is tuple:
+            self._respond_known(result)
+            return
+        self._close = getattr(result, "close", None)
+        if isinstance(result, FileWrapper):
+            self._respond_file(result)
+        elif isinstance(result, (list, tuple)):
+            self._respond_known(result)
+        elif isinstance(result, (str, bytes, bytearray, memoryview)):
+            raise TypeError(f"the application returned {kind.__name__}, not an iterable of bytes; return [body]")
+        else:
+            self._respond_stream(result)
+
+    def close_result(self) -> None:
+        """Close the iterable, once, whatever became of the answer; its errors are logged and change nothing."""
+        close, self._close = self._close, None
+        if close is None:
+            return
+        try:
+            close()
+        except BaseException:  # border: close() is the application's, and the answer has left
+            log.exception("close() of the answer to %s failed", self.describe())
+
+    def fail(self) -> None:
+        """Give up: nothing more is sent, and the channel breaks the connection off."""
+        self._move(AnswerEvent.FAIL)
+
+    def send_failure(self, head: ResponseHead, body: bytes) -> None:
+        """Answer with another head than the application's, if it gave one; legal until a head has left."""
+        self._move(AnswerEvent.START)
+        self.send_whole(head, body)
+
+    def send_whole(self, head: ResponseHead, body: bytes) -> None:
+        """Send a complete answer in one write."""
+        data = self._connection.encode_response(head, body, http_date())
+        self._move(AnswerEvent.FINISH)
+        self._transport.write(data)
+
+    def describe(self) -> str:
+        """Return the request as log lines name it: the target as it came, which holds no control bytes."""
+        target = self._request.target
+        if len(target) > LOGGED_TARGET_CHARACTERS:
+            target = target[:LOGGED_TARGET_CHARACTERS] + "..."
+        return f"{self._request.method} {target}"
+
+    # How the answer goes out.
+
+    def _respond_known(self, chunks: Sequence[Any]) -> None:
+        """Answer from a list or tuple: its length is known, so nothing is framed in chunks."""
+        if len(chunks) == 1:
+            body = chunks[0]
+            if type(body) is not bytes:
+                body = checked_bytes(body, "the application returned a list with")
+        else:
+            if not _BYTES_ONLY.issuperset(map(type, chunks)):
+                chunks = [checked_bytes(chunk, "the application returned a list with") for chunk in chunks]
+            length = sum(map(len, chunks))
+            if length > JOIN_BYTES:
+                self._respond_large(chunks, length)
+                return
+            body = b"".join(chunks)
+        if self.state is AnswerState.STARTED:
+            head = self._started_head()
+            declared = head.content_length
+            if declared == len(body) or (declared is None and (body or self._request.method != "HEAD")):
+                self.send_whole(head, body)
+                return
+            if self._is_bodiless(head):
+                self._send_bodiless(head)
+                return
+        if body:
+            self._send(body)
+        self._finish()
+
+    def _respond_large(self, chunks: Sequence[bytes], length: int) -> None:
+        """Answer from many bytes: large pieces go out as they are, for joining them would copy megabytes."""
+        head = self._started_head()
+        if self.state is AnswerState.STARTED and self._is_bodiless(head):
+            self._send_bodiless(head, length)
+            return
+        for block in blocks(chunks):
+            self._send(block, length)
+        self._finish()
+
+    def _respond_stream(self, result: Any) -> None:  # noqa: ANN401  # see respond, which takes anything
+        """Answer from any other iterable: each item leaves before the next is asked for."""
+        try:
+            chunks = iter(result)
+        except TypeError:
+            raise TypeError(f"the application returned {type(result).__name__}, not an iterable of bytes") from None
+        if self.state is AnswerState.STARTED and self._is_bodiless(self._started_head()):
+            self._send_bodiless(self._started_head())  # what it would yield, perhaps without end, is not wanted
+            return
+        is_single = hasattr(type(result), "__len__") and len(result) == 1
+        for chunk in chunks:
+            data = chunk if type(chunk) is bytes else checked_bytes(chunk, "the application yielded")
+            if self.state is AnswerState.STARTED and self._is_bodiless(self._started_head()):
+                self._send_bodiless(self._started_head())
+                return
+            if data:
+                self._send(data, len(data) if is_single else None)
+                if self._connection.excess_bytes or not self._connection.body_allowed:
+                    break
+        self._finish()
+
+    def _respond_file(self, wrapper: FileWrapper) -> None:
+        """Answer from a file: as much as remains of it, or as Content-Length asks for."""
+        head = self._started_head()
+        real = wrapper.real_file() if self.state is AnswerState.STARTED and not self._is_bodiless(head) else None
+        if real is None or not real.count:
+            self._stream_file(head, wrapper)
+            return
+        data = self._encode_head(head, real.count)
+        allowed = self._connection.account_file(real.count)
+        self._transport.write(data)
+        close, self._close = wrapper.close, None  # the channel closes it from here on
+        self._transport.write_file(real.file, real.offset, allowed, close)
+        self._finish()
+
+    def _stream_file(self, head: ResponseHead, wrapper: FileWrapper) -> None:
+        if self._is_bodiless(head):
+            if self.state is AnswerState.STARTED:
+                self._send_bodiless(head, wrapper.remaining_bytes())
+            return
+        length = head.content_length
+        if length is None:
+            length = wrapper.remaining_bytes()
+        left = length
+        for block in wrapper:
+            data = checked_bytes(block, "the file of wsgi.file_wrapper gave")
+            if left is not None:
+                data = data[:left]
+                left -= len(data)
+            self._send(data, length)
+            if left == 0:
+                break
+        self._finish()
+
+    def _send(self, data: bytes, body_length: int | None = None) -> None:
+        """Send bytes of the body, the head before them if it has not left yet; `data` is not empty."""
+        if self.state is AnswerState.STARTED:
+            parts = [self._encode_head(self._started_head(), body_length)]
+            parts += self._connection.encode_data(data)
+        elif self.state is AnswerState.SENT:
+            parts = self._connection.encode_data(data)
+        elif self.state is AnswerState.NEW:
+            raise RuntimeError(_NEVER_STARTED)
+        else:
+            raise RuntimeError("the answer is complete or given up; nothing can be written to it any more")
+        if parts:
+            self._transport.write_parts(parts)
+
+    def _send_bodiless(self, head: ResponseHead, body_length: int | None = None) -> None:
+        """Send the head of an answer without content."""
+        data = self._encode_head(head, body_length) + self._connection.encode_end()
+        self._move(AnswerEvent.FINISH)
+        self._transport.write(data)
+
+    def _finish(self) -> None:
+        """Send the end of the answer and complain about a Content-Length that was not true."""
+        if self.state is not AnswerState.SENT:
+            head = self._started_head()
+            if self._is_bodiless(head):
+                self._send_bodiless(head)
+                return
+            if not head.content_length:
+                self.send_whole(head, b"")
+                return
+            self._transport.write(self._encode_head(head, None))
+        connection = self._connection
+        missing_bytes, excess_bytes = connection.missing_bytes, connection.excess_bytes
+        end = connection.encode_end()
+        self._move(AnswerEvent.FINISH)
+        if end:
+            self._transport.write(end)
+        if not connection.body_allowed:
+            return
+        if excess_bytes:
+            log.warning("The answer to %s is longer than its Content-Length; the rest was cut off", self.describe())
+        elif missing_bytes:
+            log.warning(
+                "The answer to %s is %d bytes shorter than its Content-Length; the connection is broken off",
+                self.describe(),
+                missing_bytes,
+            )
+
+    def _encode_head(self, head: ResponseHead, body_length: int | None) -> bytes:
+        if head.content_length is not None:
+            body_length = None
+        data = self._connection.encode_head(head, http_date(), body_length)
+        self._move(AnswerEvent.SEND)
+        return data
+
+    def _started_head(self) -> ResponseHead:
+        if self._head is None:
+            raise RuntimeError(_NEVER_STARTED)
+        return self._head
+
+    def _is_bodiless(self, head: ResponseHead) -> bool:
+        return self._request.method == "HEAD" or head.code in BODILESS_CODES
+
+    def _move(self, event: AnswerEvent) -> None:
+        try:
+            self.state = TRANSITIONS[self.state, event]
+        except KeyError:
+            raise ProtocolMisuse(f"an answer cannot {event.name} when it is {self.state.name}") from None

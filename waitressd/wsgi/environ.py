@@ -1,0 +1,150 @@
+"""The environ of a request (PEP 3333, "environ Variables"; RFC 3875 for the CGI ones).
+
+Knows what a listener is called and what a request says; who the client is behind a trusted proxy is decided by
+`proxies.py`, once, before the application sees anything.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final
+
+from waitressd.http.events import Request
+from waitressd.wsgi.filewrapper import FileWrapper
+from waitressd.wsgi.nodes import parse_address
+from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, UNIX_PEER, TrustedProxies
+
+Environ = dict[str, Any]
+
+# Filled by every request. Their places in the template save the copy from growing, which costs more than the copy.
+_PER_REQUEST: Final = (
+    "REMOTE_ADDR",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "REQUEST_METHOD",
+    "REQUEST_URI",
+    "SERVER_PROTOCOL",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "wsgi.input",
+    "wsgi.early_hints",
+    "waitressd.client_disconnected",
+    "waitress.client_disconnected",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironSettings:
+    """What one listener and the operator say about every request that comes through it.
+
+    `server_port` is None for a Unix socket: the environ then names the scheme's port, for CGI knows no other.
+    `url_prefix` is '' or begins with '/' and does not end with one. `software` is the value of SERVER_SOFTWARE.
+    """
+
+    server_name: str = "waitressd.invalid"
+    server_port: int | None = None
+    url_scheme: str = "http"
+    url_prefix: str = ""
+    software: str = ""
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
+
+
+class EnvironBuilder:
+    """Builds environs for the requests of one listener. Immutable after construction; any thread may call `build`."""
+
+    __slots__ = ("_prefix", "_prefix_slash", "_proxies", "_template")
+
+    def __init__(self, settings: EnvironSettings) -> None:
+        self._prefix = settings.url_prefix
+        self._prefix_slash = settings.url_prefix + "/"
+        self._proxies = settings.proxies
+        self._template: Environ = dict.fromkeys(_PER_REQUEST, "") | {
+            "SERVER_NAME": settings.server_name,
+            "SERVER_PORT": _port_text(settings),
+            "SERVER_SOFTWARE": settings.software or "waitressd",
+            "SCRIPT_NAME": settings.url_prefix,
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": settings.url_scheme,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+            "wsgi.file_wrapper": FileWrapper,
+            "wsgi.errors": sys.stderr,
+        }
+
+    def build(self, request: Request, body: BinaryIO | None, peer: str, is_gone: Callable[[], bool]) -> Environ:
+        """Return the environ of one request; nobody else ever sees the dictionary.
+
+        `peer` is "address:port", or "unix:" for the other end of a Unix socket. The caller adds what only it
+        knows: `wsgi.early_hints`.
+
+        Raises HttpError: a trusted proxy sent fields that cannot be understood.
+        """
+        environ = self._template.copy()
+        # First: names of fields are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH, so none of them can reach past here,
+        # and what follows would win if one ever could.
+        environ.update(request.fields)
+        host, _, port = peer.rpartition(":")
+        if host[-1:].isdigit():
+            environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = host
+            environ["REMOTE_PORT"] = port
+        else:
+            _set_unusual_peer(environ, peer)
+        environ["REQUEST_METHOD"] = request.method
+        environ["REQUEST_URI"] = request.target
+        environ["SERVER_PROTOCOL"] = request.version
+        environ["PATH_INFO"] = request.path
+        environ["QUERY_STRING"] = request.query
+        environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = is_gone
+        environ["wsgi.errors"] = sys.stderr  # looked up each time: applications and tests replace it
+        if body is None:
+            environ["wsgi.input"] = io.BytesIO()
+        else:
+            environ["wsgi.input"] = body
+            if "CONTENT_LENGTH" not in environ:
+                environ["CONTENT_LENGTH"] = _length_text(body)
+        if self._prefix:
+            self._strip_prefix(environ)
+        if not PROXY_KEYS.isdisjoint(request.fields):
+            self._proxies.rewrite(environ)
+        return environ
+
+    def _strip_prefix(self, environ: Environ) -> None:
+        # A path outside the prefix is kept whole, and SCRIPT_NAME is the prefix all the same: that is what a proxy
+        # leaves that cuts the prefix off before it passes the request on.
+        path = environ["PATH_INFO"]
+        if path == self._prefix:
+            environ["PATH_INFO"] = ""
+        elif path.startswith(self._prefix_slash):
+            environ["PATH_INFO"] = path[len(self._prefix) :]
+
+
+def _port_text(settings: EnvironSettings) -> str:
+    if settings.server_port is None:
+        return DEFAULT_PORTS.get(settings.url_scheme, "80")
+    return str(settings.server_port)
+
+
+def _set_unusual_peer(environ: Environ, peer: str) -> None:
+    """Name a peer that is not plain IPv4: a Unix socket, or an IPv6 address in brackets."""
+    host, _, port = peer.rpartition(":")
+    if not host.endswith("]"):
+        # As waitress has it; applications compare with it. There is no port, so there is no key either.
+        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = UNIX_PEER
+        del environ["REMOTE_PORT"]
+        return
+    host = host[1:-1]
+    if "." in host:
+        host = parse_address(host)  # an IPv4 client of a socket that serves both families
+    environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = host
+    environ["REMOTE_PORT"] = port
+
+
+def _length_text(body: BinaryIO) -> str:
+    """Return the length of a body that came chunked; frameworks that know only CONTENT_LENGTH read it then."""
+    length_bytes = body.seek(0, os.SEEK_END)
+    body.seek(0)
+    return str(length_bytes)

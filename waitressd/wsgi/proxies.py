@@ -1,0 +1,370 @@
+"""Who the client is: one model of trust, applied once to each environ before the application sees it.
+
+Whether a peer is trusted follows from its address alone, so all requests of a connection are judged alike. What a
+trusted proxy says is validated and rewritten; what anybody else says of the client is taken away and has no effect.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, Final, Self
+
+from waitressd.http.errors import HttpError
+from waitressd.http.grammar import decode_percent, is_host
+from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
+from waitressd.wsgi.nodes import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
+from waitressd.wsgi.throttle import Throttle
+
+log = logging.getLogger("waitressd")
+
+DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+UNIX_PEER: Final = "localhost"
+"""REMOTE_ADDR of whoever connects through a Unix socket, as waitress has it."""
+
+# Fields that we understand, by the name a setting gives them.
+FIELD_KEYS: Final = {
+    "forwarded": "HTTP_FORWARDED",
+    "x-forwarded-for": "HTTP_X_FORWARDED_FOR",
+    "x-forwarded-host": "HTTP_X_FORWARDED_HOST",
+    "x-forwarded-proto": "HTTP_X_FORWARDED_PROTO",
+    "x-forwarded-port": "HTTP_X_FORWARDED_PORT",
+    "x-forwarded-by": "HTTP_X_FORWARDED_BY",
+    "x-forwarded-prefix": "HTTP_X_FORWARDED_PREFIX",
+}
+# Fields by which other servers let themselves be told the same things. They never have an effect here; applications
+# read some of them on their own, so an untrusted peer's are taken away, too.
+OTHER_KEYS: Final = frozenset(
+    {
+        "HTTP_X_FORWARDED_SERVER",
+        "HTTP_X_FORWARDED_SSL",
+        "HTTP_X_FORWARDED_PROTOCOL",
+        "HTTP_X_FORWARDED_SCHEME",
+        "HTTP_X_REAL_IP",
+    }
+)
+PROXY_KEYS: Final = frozenset(FIELD_KEYS.values()) | OTHER_KEYS
+
+# A request that a browser would upgrade is plain HTTP to a server that cannot.
+_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+# 1*( "/" *pchar ) without ',', which separates what several proxies say (RFC 3986, section 3.3)
+_PREFIX: Final = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+;=:@]|%[0-9A-Fa-f]{2})++)++/?+").fullmatch
+_CONTROL_OR_BACKSLASH: Final = re.compile(r"[\x00-\x1f\x7f\\]").search
+_KNOWN_PEERS: Final = 1024
+
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the trusted proxies say of a request; '' is nothing."""
+
+    address: str = ""
+    port: str = ""
+    scheme: str = ""
+    host: str = ""
+    server_port: str = ""
+    prefix: str = ""
+
+
+class _Malformed(Exception):  # noqa: N818  # carries which field it is and why, and never leaves this module
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxies:
+    """Which peers may say who the client is, and in which fields. Immutable; any thread.
+
+    `hop_count` proxies are trusted from the right; None walks the chain from the right as long as each address in it
+    is trusted itself, which needs addresses: where everyone is trusted it means 1. `headers` are keys of FIELD_KEYS,
+    either "forwarded" or any of the others.
+    """
+
+    networks: tuple[Network, ...] = ()
+    unix: bool = False
+    everyone: bool = False
+    hop_count: int | None = None
+    headers: frozenset[str] = frozenset()
+    clear_untrusted: bool = True
+    log_untrusted: bool = False
+    _judged: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _cleared: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
+    _refused: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, words: Iterable[str], headers: Iterable[str] = (), hop_count: int | None = None) -> Self:
+        """Build from the words of `trusted_proxy`: addresses, networks, `localhost`, `unix:` and `*`.
+
+        Raises ValueError: one sentence for each word that is none of these.
+        """
+        networks: list[Network] = []
+        problems: list[str] = []
+        words = [word.strip() for word in words]
+        for word in words:
+            if word in ("*", "unix:"):
+                continue
+            try:
+                texts = _LOOPBACK if word == "localhost" else (word.strip("[]"),)
+                networks += map(_parse_network, texts)
+            except ValueError:
+                problems.append(f"{word!r} is not an address, a network (10.0.0.0/8), localhost, unix: or *")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return cls(
+            networks=tuple(networks),
+            unix="unix:" in words or "localhost" in words,
+            everyone="*" in words,
+            hop_count=hop_count,
+            headers=frozenset(header.lower() for header in headers),
+        )
+
+    def with_care(self, *, clear_untrusted: bool, log_untrusted: bool) -> "TrustedProxies":
+        """Return the same trust with another treatment of the fields of those who are not trusted."""
+        return replace(self, clear_untrusted=clear_untrusted, log_untrusted=log_untrusted)
+
+    def trusts(self, address: str) -> bool:
+        """Tell whether a peer may speak for others; `address` is a REMOTE_ADDR, UNIX_PEER for a Unix socket."""
+        known = self._judged.get(address)
+        if known is None:
+            known = self.everyone or self._holds(address)
+            if len(self._judged) >= _KNOWN_PEERS:
+                self._judged.clear()
+            self._judged[address] = known
+        return known
+
+    def rewrite(self, environ: dict[str, Any]) -> None:
+        """Make the environ say who the client is, as far as trusted proxies know, and remove what nobody vouches for.
+
+        Raises HttpError: 400, a trusted proxy sent something that cannot be understood; it was logged.
+        """
+        peer = environ["REMOTE_ADDR"]
+        if not self.trusts(peer):
+            self._clear(environ, PROXY_KEYS, peer)
+            return
+        try:
+            said = self._read_forwarded(environ) if "forwarded" in self.headers else self._read_x_forwarded(environ)
+        except _Malformed as error:
+            left_out = self._refused.admit()
+            if left_out is not None:
+                log.warning(
+                    "Refused a request: the trusted proxy %s sent %s with %s (%d more refused since the last line)",
+                    peer, error.name, error.why, left_out,
+                )  # fmt: skip
+            raise HttpError(400, f"The proxy sent a field that cannot be understood: {error.name}.") from None
+        trusted = {FIELD_KEYS[name] for name in self.headers}
+        self._clear(environ, frozenset(FIELD_KEYS.values()) - trusted, peer)
+        _apply(said, environ)
+
+    def _holds(self, text: str) -> bool:
+        if text == UNIX_PEER:
+            return self.unix
+        try:
+            address = ip_address(text.partition("%")[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
+    def _clear(self, environ: dict[str, Any], keys: frozenset[str], peer: str) -> None:
+        found = keys.intersection(environ)
+        if not found:
+            return
+        if self.log_untrusted and (left_out := self._cleared.admit()) is not None:
+            names = ", ".join(sorted(key.removeprefix("HTTP_").replace("_", "-").title() for key in found))
+            log.warning(
+                "%s is not trusted to send %s; %s (%d more requests like it since the last line)",
+                peer, names, "removed" if self.clear_untrusted else "ignored", left_out,
+            )  # fmt: skip
+        if self.clear_untrusted:
+            for key in found:
+                del environ[key]
+
+    # What trusted proxies say.
+
+    def _read_x_forwarded(self, environ: dict[str, Any]) -> _Said:
+        hops = 1 if self.hop_count is None else self.hop_count
+        client = UNKNOWN
+        texts = [entry.strip('"') for entry in self._list(environ, "x-forwarded-for")]
+        if texts:
+            nodes = self._walk(texts, parse_node, "X-Forwarded-For")
+            client = _nearest_known(nodes)
+            if self.hop_count is None:
+                hops = len(nodes)
+            environ[FIELD_KEYS["x-forwarded-for"]] = ", ".join(texts[-len(nodes) :])
+        hosts = self._list(environ, "x-forwarded-host")[-hops:]
+        if hosts:
+            try:
+                hosts = [_read_host(host) for host in hosts]
+            except ValueError as error:
+                raise _Malformed("X-Forwarded-Host", str(error)) from None
+            environ[FIELD_KEYS["x-forwarded-host"]] = ", ".join(hosts)
+        by = self._list(environ, "x-forwarded-by")[-hops:]
+        if by:
+            environ[FIELD_KEYS["x-forwarded-by"]] = ", ".join(by)
+        return _Said(
+            client.address,
+            client.port,
+            scheme=self._single(environ, "x-forwarded-proto"),
+            host=hosts[0] if hosts else "",
+            server_port=self._single(environ, "x-forwarded-port"),
+            prefix=self._single(environ, "x-forwarded-prefix"),
+        )
+
+    def _read_forwarded(self, environ: dict[str, Any]) -> _Said:
+        try:
+            elements = parse_forwarded(environ.get("HTTP_FORWARDED", ""))
+        except ValueError as error:
+            raise _Malformed("Forwarded", str(error)) from None
+        if not elements:
+            return _Said()
+        nodes = self._walk([element.get("for", "unknown") for element in elements], parse_strict_node, "Forwarded")
+        elements = elements[-len(nodes) :]
+        said = _Said(*_nearest_known(nodes))
+        for element in reversed(elements):  # the client's side is looked at last, so its word is the one that stays
+            said = _read_element(element, said)
+        environ["HTTP_FORWARDED"] = format_forwarded(elements)
+        return said
+
+    def _walk(self, texts: Sequence[str], parse: Callable[[str], Node], name: str) -> list[Node]:
+        """Return the nodes of the hops that are believed, the client's first; what stands left of them is not read."""
+        nodes: list[Node] = []
+        limit = self.hop_count or (1 if self.everyone else len(texts))
+        for text in reversed(texts[-limit:]):
+            try:
+                nodes.append(parse(text))
+            except ValueError as error:
+                raise _Malformed(name, str(error)) from None
+            if self.hop_count is None and not self._is_own(nodes[-1]):
+                break
+        return nodes[::-1]
+
+    def _is_own(self, node: Node) -> bool:
+        return bool(node.address) and self._holds(node.address)
+
+    def _list(self, environ: dict[str, Any], name: str) -> list[str]:
+        """Return the members of a trusted field, without empty ones (RFC 9110, section 5.6.1)."""
+        if name not in self.headers:
+            return []
+        value: str = environ.get(FIELD_KEYS[name], "")
+        return [member for member in (part.strip(" \t") for part in value.split(",")) if member]
+
+    def _single(self, environ: dict[str, Any], name: str) -> str:
+        """Return what a field says that has one value; several proxies may repeat it but not contradict each other."""
+        members = self._list(environ, name)
+        if not members:
+            return ""
+        try:
+            values = {_SINGLE_READERS[name](member) for member in members}
+        except ValueError as error:
+            raise _Malformed(name.title(), str(error)) from None
+        if len(values) > 1:
+            raise _Malformed(name.title(), "values that contradict each other")
+        environ[FIELD_KEYS[name]] = members[0]
+        return values.pop()
+
+
+def _parse_network(text: str) -> Network:
+    network = ip_network(text, strict=False)
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            # Peers are looked up by their IPv4 address, however the socket writes it.
+            return IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+def _nearest_known(nodes: Sequence[Node]) -> Node:
+    """Return the client, or where that one is hidden, the believed hop nearest to it that has an address."""
+    return next((node for node in nodes if node.address), UNKNOWN)
+
+
+def _read_element(element: Element, said: _Said) -> _Said:
+    """Add what one hop says in Forwarded; what it leaves out stays as it is.
+
+    Raises _Malformed: a value is not what RFC 7239, section 5 wants it to be.
+    """
+    try:
+        if "by" in element:
+            parse_strict_node(element["by"])
+        if "proto" in element:
+            said = replace(said, scheme=_read_scheme(element["proto"]))
+        if element.get("host"):
+            said = replace(said, host=_read_host(element["host"]))
+    except ValueError as error:
+        raise _Malformed("Forwarded", str(error)) from None
+    return said
+
+
+def _read_host(text: str) -> str:
+    if not is_host(text) or not split_host(text)[0]:
+        raise ValueError("not a host")
+    return text
+
+
+def _read_scheme(text: str) -> str:
+    scheme = _SCHEMES.get(text.lower())
+    if scheme is None:
+        raise ValueError("a scheme other than http and https")
+    return scheme
+
+
+def _read_prefix(text: str) -> str:
+    if text == "/":
+        return ""
+    if not _PREFIX(text):
+        raise ValueError("not a path prefix")
+    prefix = decode_percent(text.rstrip("/"))
+    # What is decoded here becomes the beginning of every link: it must not lead to another host, nor climb.
+    if "//" in prefix or _CONTROL_OR_BACKSLASH(prefix) or not {".", ".."}.isdisjoint(prefix.split("/")):
+        raise ValueError("a path prefix that leads astray")
+    return prefix
+
+
+_SINGLE_READERS: Final[dict[str, Callable[[str], str]]] = {
+    "x-forwarded-proto": _read_scheme,
+    "x-forwarded-port": parse_port,
+    "x-forwarded-prefix": _read_prefix,
+}
+
+
+def split_host(host: str) -> tuple[str, str]:
+    """Split a valid host into name and port, '' where it has none; IPv6 keeps its brackets.
+
+    Raises ValueError: the port is none that a connection could have.
+    """
+    name, colon, port = host.rpartition(":")
+    if not colon or port.endswith("]"):
+        return host, ""
+    return name, parse_port(port) if port else ""
+
+
+def _apply(said: _Said, environ: dict[str, Any]) -> None:
+    """Set every key that says who the client is or how it came, so that they agree with each other."""
+    if said.address:
+        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = said.address
+        if said.port:
+            environ["REMOTE_PORT"] = said.port
+        else:
+            environ.pop("REMOTE_PORT", None)  # the proxy's own port next to the client's address would be a lie
+    if said.prefix:
+        environ["SCRIPT_NAME"] = said.prefix + environ["SCRIPT_NAME"]
+    if not (said.scheme or said.host or said.server_port):
+        return
+    scheme = said.scheme or environ["wsgi.url_scheme"]
+    default = DEFAULT_PORTS.get(scheme, "80")
+    try:
+        name, host_port = split_host(said.host or environ.get("HTTP_HOST", ""))
+    except ValueError:
+        raise HttpError(400, "The port of Host is not a port number.") from None
+    port = host_port or said.server_port or default
+    environ["wsgi.url_scheme"] = scheme
+    environ["SERVER_PORT"] = port
+    if said.host:
+        environ["SERVER_NAME"] = name
+    if name and (said.host or said.server_port):
+        environ["HTTP_HOST"] = name if port == default else f"{name}:{port}"
