@@ -1,0 +1,61 @@
+"""What a channel needs to know and who it calls, as values; `server.py` fills it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from waitressd.http.events import Request
+from waitressd.http.limits import Limits
+from waitressd.net.outbuf import OutputLimits
+
+if TYPE_CHECKING:
+    from waitressd.net.channel import Channel
+
+
+class RequestHandler(Protocol):
+    """What turns a complete request into an answer; runs in a task thread and never raises."""
+
+    def __call__(self, request: Request, body: BinaryIO | None, channel: "Channel", /) -> None:
+        """Answer through the channel; an answer that is not complete afterwards is cut off visibly."""
+
+
+class BodySink(Protocol):
+    """Where a request body is kept until it is complete."""
+
+    def append(self, data: bytes) -> None:
+        """Keep more of it. Raises OSError when the disk is full."""
+
+    def finish(self) -> BinaryIO:
+        """Return the whole body as a file at its beginning; the sink's owner closes it."""
+
+    def close(self) -> None:
+        """Drop what was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a channel may stay in each state. Rates are bytes a second beyond `grace_seconds`."""
+
+    idle_seconds: float = 120.0
+    head_seconds: float = 20.0
+    body_seconds: float = 120.0
+    body_min_rate: int = 240
+    queue_seconds: float = 30.0
+    stall_seconds: float = 30.0
+    response_min_rate: int = 240
+    grace_seconds: float = 10.0
+    linger_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """The values that all channels of one listener share."""
+
+    handler: RequestHandler
+    new_body: Callable[[], BodySink]
+    http_date: Callable[[], str]
+    ident: str = "waitressd"
+    recv_bytes: int = 64 * 1024  # one read; also the bound of what is parsed ahead for one client
+    limits: Limits = field(default_factory=Limits)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    output: OutputLimits = field(default_factory=OutputLimits)

@@ -1,0 +1,424 @@
+"""The event loop: listeners, channels, deadlines, and the start of every task.
+
+Everything here runs in the thread that holds the dispatcher role, which roams (see `role.py`), unless a method says
+otherwise. What other threads may do is narrow: `wake`, `give_back`, `stop`, and, under the role's lock, what a task thread
+does to settle its channel.
+"""
+
+import errno
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from waitressd.http.errors import HttpError
+from waitressd.net.channel import NEVER, Channel, State
+from waitressd.net.joblog import DispatcherLogs
+from waitressd.net.logs import logger
+from waitressd.net.poller import READ, WRITE, Poller
+from waitressd.net.role import Job, Role, Worker
+
+if TYPE_CHECKING:
+    from waitressd.net.channelsettings import ChannelSettings
+    from waitressd.net.listener import Listener
+
+SLOW_SECONDS: Final = 0.0005  # a task that takes longer counts as one that blocks
+SLOW_WEIGHT: Final = 0.02  # of one task in the share of slow ones: about the last fifty count
+HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task runs
+SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
+ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
+ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
+DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much the dispatcher takes on. 0 means no bound for `per_client`."""
+
+    connections: int = 1000
+    per_client: int = 0
+    queue: int = 1000
+    queue_seconds: float = 30.0
+    idle_seconds: float = 120.0
+    finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
+
+
+class Callback:
+    """A job without a channel: somebody else's code that must not run in the event loop itself."""
+
+    __slots__ = ("_call", "_log")
+
+    def __init__(self, call: Callable[[], object], log: Callable[[str], None]) -> None:
+        self._call = call
+        self._log = log
+
+    def begin(self) -> None:
+        """Nothing to prepare."""
+
+    def run(self) -> None:
+        """Call it; what it raises is logged."""
+        try:
+            self._call()
+        except BaseException:  # border: the application's code
+            self._log("a callback failed")
+
+    def settle(self) -> None:
+        """Nothing to bring back."""
+
+    def settle_aside(self) -> bool:
+        """Nothing to bring back."""
+        return True
+
+
+class Dispatcher:
+    """All clients of one server. See the module for threads."""
+
+    def __init__(self, poller: Poller, role: Role, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+        self.poller = poller
+        self.role = role
+        self.clock = clock
+        self.now = clock()  # the present turn's time; fresh enough for every deadline
+        self.idle_seconds = bounds.idle_seconds
+        self.channels: dict[int, Channel] = {}
+        self.ready: deque[tuple[int, int]] = deque()  # (descriptor, mask); mask 0: look at what is buffered
+        self.draining = False
+        self.finished = False
+        self.logs = DispatcherLogs()
+        self.slow_share = 0.0  # of recent tasks; written without a lock: a lost update only delays the next decision
+        self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
+        self._bounds = bounds
+        self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
+        self._next_sweep = NEVER
+        self._listeners: dict[int, tuple[Listener, ChannelSettings]] = {}
+        self._resume_accepting = NEVER
+        self._accepting = True
+        self._returned: deque[Job] = deque()  # jobs whose task ended without the role
+        self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
+        self._per_client: dict[str, int] = {}
+        self._drain_asked = False
+        self._abort_asked = False
+
+    # -- any thread
+
+    def add_listener(self, listener: "Listener", settings: "ChannelSettings") -> None:
+        """Accept from a listener. Before the first turn only."""
+        self._listeners[listener.fd] = (listener, settings)
+        self.poller.add(listener.fd, READ)
+
+    def stop(self) -> None:
+        """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler."""
+        self._drain_asked = True
+        self.poller.wake()
+
+    def abort(self) -> None:
+        """Ask for the end: cut off whoever is left. Safe in a signal handler."""
+        self._drain_asked = self._abort_asked = True
+        self.poller.wake()
+
+    def give_back(self, job: Job) -> None:
+        """Leave a job that only the holder can settle."""
+        self._returned.append(job)
+        self.poller.wake()
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Have somebody else's code called by the pool like a task. Holder of the role."""
+        self._jobs.append(Callback(call, self.logs.callback))
+
+    # -- the loop
+
+    def lead(self, worker: Worker) -> bool:
+        """Serve until the role is lost (True) or everything is finished (False)."""
+        while True:
+            channel = None
+            try:
+                # What a job adds waits for the next turn: between two requests of one client everybody else has a turn.
+                for _ in range(len(self.ready)):
+                    fd, mask = self.ready.popleft()
+                    channel = self.channels.get(fd)
+                    if channel is None:
+                        self._welcome(fd)
+                    elif self._progress(channel, mask) and not self._start(worker, channel):
+                        return True
+                if (self._jobs or self._returned) and not self._catch_up(worker):
+                    return True
+                if not self._turn():
+                    return False
+            except Exception:  # border: a defect of ours costs one client, not all of them
+                logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
+                if channel is not None:
+                    channel.close()
+
+    def _progress(self, channel: Channel, mask: int) -> bool:
+        """Act on an event; True when a request of the channel may run."""
+        if channel.state <= State.BODY:
+            return channel.on_readable() if mask else channel.advance()
+        return self._react(channel, mask)
+
+    def _welcome(self, fd: int) -> None:
+        """An event of a listener, or of a channel that was closed since the poll."""
+        if fd in self._listeners:
+            self.ready.extend((accepted, READ) for accepted in self._accept(fd))
+
+    def _turn(self) -> bool:
+        """Wait for events; False when everything is finished."""
+        events = self.poller.wait(self._timeout())
+        self.now = now = self.clock()
+        if events:
+            self.ready.extend(events)
+            self._next_sweep = min(self._next_sweep, now + self._sweep_seconds)  # an event may start a short deadline
+        if now >= self._next_sweep:
+            self._sweep()
+        if self._drain_asked:
+            return self._continue_drain()
+        if not self._accepting and now >= self._resume_accepting:
+            self._set_accepting(True)
+        return True
+
+    def _timeout(self) -> float | None:
+        if self.ready or self._returned or self._jobs:
+            return 0
+        # Any new deadline is at least one sweep away, so it is enough to look again one interval from now.
+        until = min(self._next_sweep, self._resume_accepting)
+        return None if until == NEVER else max(0.0, until - self.clock())
+
+    def _react(self, channel: Channel, mask: int) -> bool:
+        """An event of a channel that is not reading; True when a request of it may run."""
+        state = channel.state
+        if state is State.FLUSHING:
+            channel.on_writable()
+        elif state is State.LINGERING:
+            channel.on_lingering()
+        elif mask:
+            if mask & WRITE:
+                channel.flush_while_busy()
+            with self.role.lock:
+                if channel.state in (State.QUEUED, State.RUNNING):
+                    channel.on_ready_while_busy(mask)
+                    left = channel.gone and channel.state is State.QUEUED
+                    busy = True
+                else:
+                    busy = left = False
+            if left and self.role.withdraw(channel):
+                channel.close()
+            if busy:
+                return False
+            # The task settled meanwhile: the event is an ordinary one.
+            return channel.state <= State.BODY and channel.on_readable()
+        return False
+
+    def _start(self, worker: Worker, job: Job) -> bool:
+        """Run a job or queue it; False when the role is lost."""
+        role = self.role
+        if role.running >= role.task_limit and self._enqueue(job):
+            return True
+        job.begin()
+        if self.slow_share > HAND_OVER_SHARE:
+            role.hand_over(worker)
+            self.run_aside(worker, job)
+            return False
+        worker.started = started = self.now
+        worker.job = job
+        # Put down the claim, run, take it back: if it is still there, no lock, no wake-up and no system call was spent
+        # on threading. The bound method is a new object each time, so the watcher can tell two tasks of one client apart.
+        run = job.run
+        worker.claim.append(run)
+        if self.wake_watcher is not None:
+            self.wake_watcher()
+        run()
+        if not role.keep(worker):
+            self._count_task(self.clock() - started)
+            self._settle_aside(job)
+            return False
+        self.now = now = self.clock()
+        if self.slow_share or now - started > SLOW_SECONDS:
+            self._count_task(now - started)
+        job.settle()
+        return True
+
+    def _enqueue(self, job: Job) -> bool:
+        """All threads are busy: queue the job, or refuse it; False when a thread is free after all."""
+        channel = job if isinstance(job, Channel) else None
+        if channel is not None and len(self.role.queue) >= self._bounds.queue:
+            self.logs.refused(self.role)
+            channel.refuse(HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),)))
+            return True
+        if channel is not None:
+            channel.queue()
+        if not self.role.offer(job):
+            return False
+        self.logs.queued(self.role, self.now)
+        return True
+
+    def run_aside(self, worker: Worker, job: Job) -> None:
+        """Run a job without the role. The worker's own thread."""
+        worker.job = job
+        worker.started = started = self.clock()
+        job.run()
+        self._count_task(self.clock() - started)
+        self._settle_aside(job)
+
+    def _settle_aside(self, job: Job) -> None:
+        with self.role.lock:
+            settled = job.settle_aside()
+        if not settled:
+            self.give_back(job)
+
+    def _count_task(self, seconds: float) -> None:
+        share = self.slow_share * (1 - SLOW_WEIGHT)
+        if seconds > SLOW_SECONDS:
+            share += SLOW_WEIGHT
+        self.slow_share = share if share > 0.001 else 0.0
+
+    def _catch_up(self, worker: Worker) -> bool:
+        """Settle what came back, run what waits; False when the role is lost."""
+        while self._returned:
+            self._returned.popleft().settle()
+        while self._jobs:
+            if not self._start(worker, self._jobs.popleft()):
+                return False
+        return True
+
+    # -- accepting
+
+    def _accept(self, fd: int) -> list[int]:
+        """Take new clients; return the descriptors of those to read from at once."""
+        listener, settings = self._listeners[fd]
+        accepted: list[int] = []
+        for _ in range(ACCEPT_BURST):
+            if len(self.channels) >= self._bounds.connections:
+                self.logs.full(len(self.channels))
+                self._set_accepting(False)
+                break
+            try:
+                found = listener.accept()
+            except OSError as error:
+                self._pause_accepting(error)
+                break
+            if found is None:
+                break
+            sock, address = found
+            if self._bounds.per_client and not self._admit(address):
+                sock.close()
+                continue
+            channel = Channel(sock, address, self, settings)
+            self.channels[channel.fd] = channel
+            channel.watch()
+            accepted.append(channel.fd)
+        return accepted
+
+    def _admit(self, address: object) -> bool:
+        if not isinstance(address, tuple):
+            return True
+        host = str(address[0])
+        count = self._per_client.get(host, 0)
+        if count >= self._bounds.per_client:
+            self.logs.greedy("%s has %d connections already; another one was closed", host, count)
+            return False
+        self._per_client[host] = count + 1
+        return True
+
+    def _pause_accepting(self, error: OSError) -> None:
+        """Exhaustion is weather: rest, say so once, go on serving the clients that are there."""
+        self.logs.exhausted("cannot accept: %s; trying again every %s s", error, ACCEPT_PAUSE_SECONDS)
+        if error.errno not in _EXHAUSTED:
+            self.logs.exhausted("accept failed in an unexpected way: %r", error)
+        self._resume_accepting = self.now + ACCEPT_PAUSE_SECONDS
+        self._set_accepting(False)
+
+    def _set_accepting(self, accepting: bool) -> None:  # noqa: FBT001 - the state itself
+        if self._accepting == accepting:
+            return
+        self._accepting = accepting
+        if accepting:
+            self._resume_accepting = NEVER
+        for fd in self._listeners:
+            if accepting:
+                self.poller.add(fd, READ)
+            else:
+                self.poller.remove(fd)
+
+    def forget(self, channel: Channel) -> None:
+        """A channel closes."""
+        self.channels.pop(channel.fd, None)
+        if self._bounds.per_client and not channel.peer.startswith("unix:"):
+            host = channel.peer.rpartition(":")[0].strip("[]")
+            count = self._per_client.get(host, 0) - 1
+            if count > 0:
+                self._per_client[host] = count
+            else:
+                self._per_client.pop(host, None)
+        if not self._accepting and self._resume_accepting == NEVER and not self.draining:
+            self._set_accepting(True)
+
+    # -- time
+
+    def _sweep(self) -> None:
+        """Act on the deadlines that have passed."""
+        now = self.now
+        earliest = NEVER
+        for channel in list(self.channels.values()):
+            if channel.deadline <= now:
+                channel.on_deadline()
+            if channel.state is not State.IDLE:
+                earliest = now
+            elif channel.deadline < earliest:
+                earliest = channel.deadline
+        # Kept connections alone need no look before the first of them is due; then idling costs nothing.
+        self._next_sweep = NEVER if earliest == NEVER else max(earliest, now + self._sweep_seconds)
+
+    def expire(self, channel: Channel) -> None:
+        """A request waited too long for a thread."""
+        if self.role.withdraw(channel):
+            self.logs.refused(self.role)
+            channel.refuse(HttpError(503, "No thread was free in time.", (("Retry-After", "1"),)))
+
+    # -- the end
+
+    def close(self) -> None:
+        """Give everything back once no thread leads any more. The thread that owns the server."""
+        while self._returned:
+            self._returned.popleft().settle()
+        for channel in list(self.channels.values()):
+            if channel.state is not State.RUNNING:
+                channel.close()
+        self.poller.close()
+
+    def _continue_drain(self) -> bool:
+        """One turn of a stop; False when nothing is left."""
+        if not self.draining:
+            self._begin_drain()
+        if self._abort_asked:
+            for channel in list(self.channels.values()):
+                if channel.state in (State.QUEUED, State.RUNNING):
+                    channel.abort()
+                else:
+                    channel.close()
+            self.finished = True
+            return False
+        if self.channels or self.ready or self._jobs or self._returned or self.role.running:
+            return True
+        self.finished = True
+        return False
+
+    def _begin_drain(self) -> None:
+        self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)
+        for fd in list(self._listeners):
+            # Whoever was in the backlog when the stop came has been told that the connection stands.
+            while self._accepting and (accepted := self._accept(fd)):
+                self.ready.extend((client, READ) for client in accepted)
+        self.draining = True
+        for fd, (listener, _) in list(self._listeners.items()):
+            if self._accepting:
+                self.poller.remove(fd)
+            listener.close()
+            del self._listeners[fd]
+        for channel in self.channels.values():
+            if channel.state is State.IDLE:
+                channel.deadline = self.now + self.idle_seconds
+            else:
+                channel.connection.forbid_keep_alive()
+        self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
+        self._next_sweep = self.now + self._sweep_seconds

@@ -1,0 +1,193 @@
+"""One listening socket: how it is opened, how it accepts, what is cleaned up when it closes.
+
+Knows addresses; knows nothing of channels. Every accepted socket is non-blocking and is not inherited by the
+application's child processes (PEP 446).
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+import sys
+from typing import Final
+
+# Weather: the connection that should have been accepted is gone already; the next one may be fine (accept(2)).
+_PASSING: Final = frozenset(
+    {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+    | {errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.EINTR, errno.ECONNRESET, errno.ETIMEDOUT}
+)
+
+
+class Listener:
+    """A socket that accepts.
+
+    Owned by the holder of the dispatcher role once the server runs; opened and closed by the thread that owns the server.
+    """
+
+    def __init__(self, sock: socket.socket, unix_path: str | None = None) -> None:
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.family = sock.family
+        self.unix_path = unix_path  # the socket file to remove at the end; None if it is not ours
+        self._identity = _identity(unix_path) if unix_path else None
+        sock.setblocking(False)
+
+    @property
+    def name(self) -> str:
+        """The address as people write it: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/app.sock`."""
+        return format_address(self.family, self.socket.getsockname())
+
+    def accept(self) -> tuple[socket.socket, object] | None:
+        """Return the next client and its address; None when nobody waits any more. Raises OSError of exhaustion."""
+        while True:
+            try:
+                client, address = self.socket.accept()
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno in _PASSING:
+                    continue
+                raise
+            try:
+                client.setblocking(False)
+            except OSError:
+                client.close()
+                continue
+            return client, address
+
+    def close(self) -> None:
+        """Stop listening and remove a socket file that is still ours. Harmless when closed already."""
+        if self.socket.fileno() >= 0:
+            self.socket.close()
+            if self.unix_path is not None and self._identity == _identity(self.unix_path):
+                with contextlib.suppress(OSError):
+                    os.unlink(self.unix_path)
+
+
+def open_tcp(host: str | None, port: int, backlog: int, *, family: int = socket.AF_UNSPEC) -> list[Listener]:
+    """Bind every address that `host` resolves to (None: all interfaces) and listen.
+
+    With port 0 the kernel chooses one port, the same for every address. Raises OSError naming the address.
+    """
+    name = f"{host or '*'}:{port}"
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"cannot listen on {name}: {error.strerror}") from None
+    listeners: list[Listener] = []
+    try:
+        for entry in dict.fromkeys((kind, address) for kind, _, _, _, address in found):
+            listener = _bind_tcp(entry[0], entry[1], backlog, optional=bool(listeners))
+            if listener is not None:
+                listeners.append(listener)
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise OSError(error.errno, f"cannot listen on {name}: {os.strerror(error.errno or 0)}") from None
+    return listeners
+
+
+def _bind_tcp(family: int, address: tuple[object, ...], backlog: int, *, optional: bool) -> Listener | None:
+    """Bind one resolved address; None when it is one of several and this machine does not have its family."""
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        if optional and error.errno == errno.EAFNOSUPPORT:
+            return None
+        raise
+    try:
+        # On Windows the option means that another process may take the port away.
+        if sys.platform != "win32":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Accepted sockets inherit it; small answers must not wait for an acknowledgement.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind(address)
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            return None
+        raise
+    return Listener(sock)
+
+
+def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | None = None) -> Listener:
+    """Bind a Unix socket: a stale one is replaced, a live one or any other file is left alone.
+
+    `owner` is (uid, gid), -1 leaves one of them. Raises OSError naming the path.
+    """
+    try:
+        _make_room(path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            # The file must never exist with wider permissions than asked for, not even for a moment.
+            previous = os.umask(0o777 & ~mode)
+            try:
+                sock.bind(path)
+            finally:
+                os.umask(previous)
+            os.chmod(path, mode)
+            if owner is not None:
+                os.chown(path, *owner)
+            sock.listen(backlog)
+        except OSError:
+            sock.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot listen on unix:{path}: {reason}") from None
+    return Listener(sock, unix_path=path)
+
+
+def adopt(sock: socket.socket, backlog: int | None) -> Listener:
+    """Use a socket that somebody else bound; it listens already when `backlog` is None. Its file is left alone."""
+    if sock.type != socket.SOCK_STREAM:
+        raise OSError(errno.ESOCKTNOSUPPORT, f"the inherited socket {sock.fileno()} is not a stream socket")
+    if backlog is not None:
+        sock.listen(backlog)
+    sock.set_inheritable(False)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Listener(sock)
+
+
+def _make_room(path: str) -> None:
+    """Remove a socket file that nobody listens on. Raises OSError when the path is taken."""
+    try:
+        kind = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise OSError(errno.EEXIST, "the path exists and is not a socket; it is left alone")
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.settimeout(1)
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+    except OSError as error:
+        raise OSError(errno.EADDRINUSE, f"the socket exists and may be in use ({error.strerror})") from None
+    else:
+        raise OSError(errno.EADDRINUSE, "another process is listening there")
+    finally:
+        probe.close()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def format_address(family: int, address: object) -> str:
+    """Render a socket address as people write it."""
+    if isinstance(address, tuple):
+        host, port = address[0], address[1]
+        return f"[{host}]:{port}" if family == socket.AF_INET6 else f"{host}:{port}"
+    text = address.decode("utf-8", "backslashreplace") if isinstance(address, bytes) else str(address)
+    return f"unix:{text}"

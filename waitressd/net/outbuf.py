@@ -1,0 +1,238 @@
+"""Bytes that wait for a slow client: bounded in memory, spilling to disk, then making the producer wait.
+
+One task thread appends while the holder of the dispatcher role flushes; both under the buffer's own lock. Order on the
+wire: memory, then the spool file, then at most one file of the application's own (`wsgi.file_wrapper`), which is always
+the last thing of a response. Nothing is copied on its way from the application to the kernel unless it spills.
+"""
+
+import contextlib
+import os
+import socket
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+SEND_PARTS: Final = 64  # buffers in one sendmsg; far below every platform's IOV_MAX
+COPY_BYTES: Final = 256 * 1024  # one step of a file's way to the socket, where sendfile is missing
+SENDFILE_BYTES: Final = 1 << 20  # one step with sendfile
+FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
+
+_HAS_SENDFILE: Final = hasattr(os, "sendfile")
+WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLimits:
+    """How much may wait for one client."""
+
+    memory_bytes: int = 1 << 20  # above it, bytes go to a temporary file
+    high_water_bytes: int = 64 << 20  # above it, the producer waits
+    directory: str | None = None  # where temporary files are made; None is the system's choice
+
+
+class TruncatedFile(Exception):
+    """A file of the application ended before the promised number of bytes."""
+
+
+class FilePart:
+    """A stretch of a real file that is still to be sent."""
+
+    __slots__ = ("_close", "count", "file", "offset")
+
+    def __init__(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
+        self.file = file
+        self.offset = offset
+        self.count = count
+        self._close: Callable[[], None] | None = close
+
+    def send(self, sock: socket.socket) -> int:
+        """Send one stretch; return the bytes taken. Raises BlockingIOError, TruncatedFile, OSError of a dead peer."""
+        sent = send_file(sock, self.file.fileno(), self.offset, self.count)
+        if sent == 0:
+            raise TruncatedFile(f"{self.count} bytes are missing at offset {self.offset}")
+        self.offset += sent
+        self.count -= sent
+        return sent
+
+    def take_close(self) -> Callable[[], None] | None:
+        """Return the owner's close the first time, None afterwards: it must run exactly once."""
+        close, self._close = self._close, None
+        return close
+
+
+def send_file(sock: socket.socket, fd: int, offset: int, count: int) -> int:
+    """Send up to one step of a file from `offset`; return the bytes taken, 0 at the end of the file."""
+    if _HAS_SENDFILE:
+        return os.sendfile(sock.fileno(), fd, offset, min(count, SENDFILE_BYTES))
+    data = os.pread(fd, min(count, COPY_BYTES), offset)
+    return sock.send(data) if data else 0
+
+
+class OutBuffer:
+    """What one client has not taken yet."""
+
+    def __init__(self, limits: OutputLimits) -> None:
+        self.lock = threading.Lock()  # guards everything below
+        self.pending_bytes = 0  # memory and spool; a file of the application costs nothing while it waits
+        self.flushed_bytes = 0  # taken by the kernel since this buffer was made
+        self.file: FilePart | None = None
+        self.broken = False  # the connection is dead: appends are refused, nobody waits
+        self._limits = limits
+        self._below = threading.Condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
+        self._memory: deque[memoryview] = deque()
+        self._memory_bytes = 0
+        self._spool: BinaryIO | None = None
+        self._spool_start = 0
+        self._spool_end = 0
+        self._spool_failure: OSError | None = None
+        self._tail: deque[memoryview] = deque()  # what came after the spool when no more could be spilled
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything was taken by the kernel. Exact for the holder of the role once no task writes any more."""
+        return not self.pending_bytes and (self.file is None or not self.file.count)
+
+    @property
+    def spool_failure(self) -> OSError | None:
+        """Why bytes that should be on disk are kept in memory instead; None if they are not."""
+        return self._spool_failure
+
+    def append(self, sock: socket.socket, parts: Sequence[bytes | memoryview]) -> None:
+        """Send what the kernel takes now, keep the rest. Task thread. Raises OSError when the peer is gone."""
+        with self.lock:
+            views = [memoryview(part) for part in parts]
+            if not self.pending_bytes and self.file is None:
+                self._send_views(sock, views)
+            for view in views:
+                if view.nbytes:
+                    self._keep(view)
+
+    def attach(self, part: FilePart) -> None:
+        """Queue the last thing of a response: a file of the application. Task thread."""
+        with self.lock:
+            self.file = part
+
+    def wait_below_high_water(self, timeout_seconds: float) -> bool:
+        """Wait until the producer may go on; False when it may not. Task thread.
+
+        It may not go on when the buffer broke, or when the client did not take enough in `timeout_seconds`.
+        """
+        # Where nothing can be spilled, memory is all there is, and its limit is where the producer waits.
+        high = self._limits.memory_bytes if self._spool_failure else self._limits.high_water_bytes
+        with self.lock:
+            return (
+                self._below.wait_for(lambda: self.broken or self.pending_bytes <= high, timeout_seconds)
+                and not self.broken
+            )
+
+    def flush(self, sock: socket.socket) -> bool:
+        """Give the kernel what it takes; True when nothing is left. Holder of the role.
+
+        Raises TruncatedFile, or OSError when the peer is gone.
+        """
+        with self.lock, contextlib.suppress(*WOULD_BLOCK):
+            goal = self.flushed_bytes + FLUSH_BYTES
+            while self.flushed_bytes < goal and self._flush_step(sock):
+                pass
+        return self.is_empty
+
+    def break_off(self) -> None:
+        """The connection is dead: wake whoever waits, refuse what comes. Any thread."""
+        with self.lock:
+            self.broken = True
+            self._below.notify_all()
+
+    def close(self) -> Callable[[], None] | None:
+        """Drop everything; return the pending file's close, which the caller must run. Holder of the role."""
+        with self.lock:
+            self.broken = True
+            self._memory.clear()
+            self._tail.clear()
+            self.pending_bytes = self._memory_bytes = 0
+            if self._spool is not None:
+                self._spool.close()
+                self._spool = None
+            part, self.file = self.file, None
+            self._below.notify_all()
+        return part.take_close() if part is not None else None
+
+    # -- under the lock
+
+    def _send_views(self, sock: socket.socket, views: list[memoryview]) -> None:
+        """Send from the front of `views`, cutting what the kernel took."""
+        with contextlib.suppress(*WOULD_BLOCK):
+            while views:
+                sent = sock.sendmsg(views[:SEND_PARTS])
+                self.flushed_bytes += sent
+                while views and sent >= views[0].nbytes:
+                    sent -= views.pop(0).nbytes
+                if views and sent:
+                    views[0] = views[0][sent:]
+
+    def _keep(self, view: memoryview) -> None:
+        size = view.nbytes
+        self.pending_bytes += size
+        spooled = self._spool_start < self._spool_end
+        small = not spooled and self._memory_bytes + size <= self._limits.memory_bytes
+        if small or self._spool_failure is not None or not self._spill(view):
+            (self._tail if spooled else self._memory).append(view)
+            self._memory_bytes += size
+
+    def _spill(self, view: memoryview) -> bool:
+        try:
+            if self._spool is None:
+                self._spool = tempfile.TemporaryFile(buffering=0, prefix="waitressd-", dir=self._limits.directory)  # noqa: SIM115 - closed in close()
+            written = 0
+            while written < view.nbytes:
+                written += os.pwrite(self._spool.fileno(), view[written:], self._spool_end + written)
+        except OSError as error:
+            self._spool_failure = error
+            return False
+        self._spool_end += view.nbytes
+        return True
+
+    def _flush_step(self, sock: socket.socket) -> bool:
+        """Send one step of whatever is first; False when there is nothing."""
+        if self._memory:
+            self._flush_memory(sock)
+        elif self._spool_start < self._spool_end:
+            self._flush_spool(sock)
+        elif self._tail:
+            self._memory, self._tail = self._tail, self._memory
+        elif self.file is not None and self.file.count:
+            self.flushed_bytes += self.file.send(sock)
+        else:
+            return False
+        return True
+
+    def _flush_memory(self, sock: socket.socket) -> None:
+        sent = sock.sendmsg([self._memory[i] for i in range(min(len(self._memory), SEND_PARTS))])
+        self._memory_bytes -= sent
+        self._taken(sent)
+        while sent:
+            first = self._memory[0]
+            if sent < first.nbytes:
+                self._memory[0] = first[sent:]
+                return
+            sent -= first.nbytes
+            self._memory.popleft()
+
+    def _flush_spool(self, sock: socket.socket) -> None:
+        assert self._spool is not None
+        sent = send_file(sock, self._spool.fileno(), self._spool_start, self._spool_end - self._spool_start)
+        if sent == 0:
+            raise TruncatedFile("the spool file is shorter than what was written to it")
+        self._spool_start += sent
+        self._taken(sent)
+        if self._spool_start == self._spool_end:
+            # Start again at the front, so that an endless response does not grow the file without end.
+            self._spool.truncate(0)
+            self._spool_start = self._spool_end = 0
+
+    def _taken(self, sent: int) -> None:
+        self.flushed_bytes += sent
+        self.pending_bytes -= sent
+        self._below.notify_all()

@@ -1,0 +1,196 @@
+"""Who holds the dispatcher role, who runs tasks, who waits: the protocol alone, without threads.
+
+There are `task_limit` + 1 workers. Exactly one of them holds the role (poll, accept, read, flush, deadlines); at most
+`task_limit` run the application. The holder runs a task *inline*: it puts down a claim, runs, takes the claim back. If
+the claim is still there it is still the holder, and nothing was spent on threading. A watcher that finds the same task
+running at two looks takes the claim away instead, and the role goes to a waiting worker.
+
+This module decides; it blocks nobody. A worker that must sleep is told so by `Assignment.WAIT`, a worker that must wake up
+is handed to the `wake` callable. That is why every interleaving can be driven in one thread by a test.
+
+Guarded by `lock`: holder, waiting, running, queue, stopping. Not guarded, and why that is safe: `Worker.claim` is a list
+that only `append` and `pop` touch. Both are atomic, with the GIL and (by the list's own lock) without it, so of the owner
+and the watcher exactly one gets a claim that was put down. Each worker has a claim list of its own: with one slot for all,
+a worker whose claim was taken could take back the claim of its successor, and two would believe to hold the role.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+
+class Job(Protocol):
+    """A piece of work that may block: one request on its way through the application, or a callback of it."""
+
+    def run(self) -> None:
+        """Do the work. Any worker; without the role as soon as the claim was taken. Never raises."""
+
+    def settle(self) -> None:
+        """Bring back what the job used. Only the holder of the role calls this."""
+
+    def settle_aside(self) -> bool:
+        """Bring it back without the role, under the role's lock; False when only the holder can do it."""
+
+    def begin(self) -> None:
+        """The job leaves the queue and will run now; called under the role's lock."""
+
+
+class Assignment(IntEnum):
+    """What a worker does next."""
+
+    LEAD = 0  # it holds the role
+    RUN = 1  # it runs the job in `Worker.job`, without the role
+    WAIT = 2  # it sleeps until somebody passes it to `wake`
+    STOP = 3  # it ends
+
+
+class Worker:
+    """One thread of the pool, as the protocol sees it."""
+
+    __slots__ = ("assignment", "claim", "job", "name", "sleeper", "started", "thread_id")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.claim: list[Callable[[], None]] = []  # the running inline job's `run`, while the claim is down
+        self.job: Job | None = None  # what it runs now, for the watcher's eyes
+        self.started = 0.0  # when that began, monotonic seconds
+        self.assignment = Assignment.WAIT
+        self.sleeper: threading.Lock | None = None  # the pool's means to make this worker sleep
+        self.thread_id = 0
+
+
+class Role:
+    """The state of the protocol. Methods say who may call them; all but `keep` take `lock` themselves."""
+
+    def __init__(self, task_limit: int, wake: Callable[[Worker], None]) -> None:
+        self.lock = threading.Lock()
+        self.task_limit = task_limit
+        self.holder: Worker | None = None
+        self.waiting: list[Worker] = []  # last in, first out: the worker that slept shortest has the warmest caches
+        self.queue: deque[Job] = deque()
+        self.running = 0  # tasks that run without the role
+        self.stopping = False
+        self._wake = wake
+        self._looked_at: Callable[[], None] | None = None
+
+    # -- the holder
+
+    def keep(self, worker: Worker) -> bool:
+        """Take the claim of an inline task back; False when the watcher has it, and the role is gone. Takes no lock."""
+        try:
+            worker.claim.pop()
+        except IndexError:
+            return False
+        return True
+
+    def may_run(self) -> bool:
+        """Whether the holder may run one more task itself. Exact for a yes; a no must be confirmed by `offer`."""
+        return self.running < self.task_limit
+
+    def offer(self, job: Job) -> bool:
+        """Queue the holder's job if all task slots are taken (True); False means that it may run it after all.
+
+        One step under the lock: between a look at `running` and the queueing the last task could end, find the queue
+        empty and go to sleep, and nobody would ever take the job.
+        """
+        with self.lock:
+            if self.running < self.task_limit:
+                return False
+            self.queue.append(job)
+            return True
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job out of the queue (its client left or waited too long); False when somebody runs it already."""
+        with self.lock:
+            try:
+                self.queue.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def hand_over(self, worker: Worker) -> None:
+        """The holder gives the role away before it runs a task that will probably block."""
+        with self.lock:
+            self._pass_on(worker)
+
+    # -- the watcher
+
+    def look(self) -> bool:
+        """Take the role from a holder that runs the same inline task as at the last look; True when it was taken."""
+        holder = self.holder
+        claim = holder.claim[-1:] if holder is not None else []
+        if not claim or claim[0] is not self._looked_at:
+            # Two jobs never are the same object while this reference keeps the first one alive.
+            self._looked_at = claim[0] if claim else None
+            return False
+        self._looked_at = None
+        with self.lock:
+            if self.holder is not holder or holder is None or not self.keep(holder):
+                return False
+            self._pass_on(holder)
+            return True
+
+    def has_claim(self) -> bool:
+        """Whether a task runs inline at this moment. Any thread; takes no lock."""
+        holder = self.holder
+        return holder is not None and bool(holder.claim)
+
+    # -- any worker
+
+    def finish(self, worker: Worker) -> Assignment:
+        """A worker without the role has ended its task and asks what to do next."""
+        with self.lock:
+            self.running -= 1
+            return self._assign(worker)
+
+    def enter(self, worker: Worker) -> Assignment:
+        """A new worker asks for its first assignment."""
+        with self.lock:
+            return self._assign(worker)
+
+    def resign(self, worker: Worker) -> Assignment:
+        """The holder ends its service because the pool stops."""
+        with self.lock:
+            self.holder = None
+            return self._assign(worker)
+
+    def stop(self) -> None:
+        """End: every waiting worker is woken and leaves; tasks that run end on their own. Any thread."""
+        with self.lock:
+            self.stopping = True
+            while self.waiting:
+                self._give(self.waiting.pop(), Assignment.STOP)
+
+    # -- under the lock
+
+    def _pass_on(self, holder: Worker) -> None:
+        """The holder becomes a worker that runs a task; the role goes to a waiting worker, or to the next that asks."""
+        self.running += 1
+        holder.assignment = Assignment.RUN
+        self.holder = None
+        if self.waiting:
+            self.holder = self.waiting.pop()
+            self._give(self.holder, Assignment.LEAD)
+
+    def _assign(self, worker: Worker) -> Assignment:
+        worker.job = None
+        if self.stopping:
+            worker.assignment = Assignment.STOP
+        elif self.queue and self.running < self.task_limit:
+            worker.job = self.queue.popleft()
+            worker.job.begin()
+            self.running += 1
+            worker.assignment = Assignment.RUN
+        elif self.holder is None:
+            self.holder = worker
+            worker.assignment = Assignment.LEAD
+        else:
+            self.waiting.append(worker)
+            worker.assignment = Assignment.WAIT
+        return worker.assignment
+
+    def _give(self, worker: Worker, assignment: Assignment) -> None:
+        worker.assignment = assignment
+        self._wake(worker)

@@ -1,0 +1,172 @@
+"""The threads: one more than tasks may run at once, and a watcher that moves the dispatcher role.
+
+A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. The watcher is the
+thread that calls `watch`, usually the main thread, which has nothing else to do and is where signals arrive.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from waitressd.net.channel import Channel
+from waitressd.net.dispatcher import Dispatcher
+from waitressd.net.joblog import describe, is_busy, log_stack
+from waitressd.net.logs import logger
+from waitressd.net.role import Assignment, Role, Worker
+
+SHORTEST_TICK_SECONDS: Final = 0.00025
+LONGEST_TICK_SECONDS: Final = 0.005
+TICK_GROWTH: Final = 1.1  # of a tick without a takeover
+QUIET_LOOKS: Final = 20  # without a task in sight, before the watcher sleeps without a tick
+SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task or an interrupt is noticed
+JOIN_SECONDS: Final = 2.0  # for threads that have nothing left to do
+
+
+def build_role(task_limit: int) -> Role:
+    """Return a role whose workers sleep on locks."""
+    return Role(task_limit, _wake)
+
+
+def _wake(worker: Worker) -> None:
+    assert worker.sleeper is not None
+    worker.sleeper.release()
+
+
+class TaskPool:
+    """The threads of one dispatcher."""
+
+    def __init__(self, dispatcher: Dispatcher, *, name: str = "waitressd", task_log_seconds: float = 10.0) -> None:
+        self._dispatcher = dispatcher
+        self._role = dispatcher.role
+        self._name = name
+        self._task_log_seconds = task_log_seconds
+        self._threads: list[threading.Thread] = []
+        self._workers: list[Worker] = []
+        self._bell = threading.Lock()  # held while the watcher may sleep; released to wake it
+        self._bell.acquire()
+        self._reported: dict[str, float] = {}  # worker name -> start of the task that was reported
+        self._looked_for_hung = 0.0
+
+    def start(self) -> None:
+        """Start the threads. The thread that owns the server."""
+        for number in range(self._role.task_limit + 1):
+            worker = Worker(f"{self._name}-{number}")
+            worker.sleeper = threading.Lock()
+            worker.sleeper.acquire()
+            self._workers.append(worker)
+            thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+            self._threads.append(thread)
+        self._dispatcher.logs.workers = self._workers
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> bool:
+        """Wait for the threads after `watch` returned; False when some still run the application."""
+        self._role.stop()
+        end = time.monotonic() + JOIN_SECONDS
+        for thread, worker in zip(self._threads, self._workers, strict=True):
+            if not is_busy(worker):
+                thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def busy_workers(self) -> list[Worker]:
+        """Return the workers that are inside a task. Any thread; a snapshot."""
+        return [worker for worker in self._workers if is_busy(worker)]
+
+    def log_stacks(self, message: str) -> None:
+        """Log every running task with its stack. Any thread."""
+        now = time.monotonic()
+        for worker in self.busy_workers():
+            log_stack(worker, message + ": %s of %s, %.1f s", describe(worker), _peer(worker), now - worker.started)
+
+    # -- a worker thread
+
+    def _work(self, worker: Worker) -> None:
+        worker.thread_id = threading.get_ident()
+        assert worker.sleeper is not None
+        role, dispatcher = self._role, self._dispatcher
+        assignment = role.enter(worker)
+        while assignment is not Assignment.STOP:
+            if assignment is Assignment.LEAD:
+                assignment = self._lead(worker)
+            elif assignment is Assignment.RUN:
+                assert worker.job is not None
+                dispatcher.run_aside(worker, worker.job)
+                assignment = role.finish(worker)
+            else:
+                worker.sleeper.acquire()
+                assignment = worker.assignment
+
+    def _lead(self, worker: Worker) -> Assignment:
+        try:
+            if self._dispatcher.lead(worker):
+                return self._role.finish(worker)
+        except BaseException:  # border: a defect of ours must not end the service of everybody
+            logger.critical("the dispatcher failed and goes on; please report this", exc_info=True)
+            worker.claim.clear()
+            return self._role.resign(worker)
+        self._role.stop()
+        self.ring()
+        return self._role.resign(worker)
+
+    # -- the watcher
+
+    def watch(self, on_tick: Callable[[float], None]) -> None:
+        """Move the role away from tasks that block, until everything is finished.
+
+        `on_tick` is called with the monotonic time about once a second and after every signal.
+        """
+        role, dispatcher = self._role, self._dispatcher
+        tick, quiet = LONGEST_TICK_SECONDS, 0
+        while not dispatcher.finished:
+            if role.look():
+                tick = max(SHORTEST_TICK_SECONDS, tick / 2)
+                quiet = 0
+            else:
+                tick = min(LONGEST_TICK_SECONDS, tick * TICK_GROWTH)
+                quiet = 0 if role.has_claim() else quiet + 1
+            if quiet > QUIET_LOOKS:
+                self._sleep_until_a_task_runs()
+                quiet = 0
+            else:
+                time.sleep(tick)
+            now = time.monotonic()
+            if now >= self._looked_for_hung + SLEEP_SECONDS:
+                self._looked_for_hung = now
+                self._report_hung(now)
+            on_tick(now)
+
+    def _sleep_until_a_task_runs(self) -> None:
+        # First say that a ring is wanted, then look: a task that began before this line is seen by the look, one that
+        # begins after it rings. Either way the wake-up cannot be lost.
+        self._dispatcher.wake_watcher = self.ring
+        if not self._role.has_claim() and not self._dispatcher.finished:
+            self._bell.acquire(timeout=SLEEP_SECONDS)
+        self._dispatcher.wake_watcher = None
+
+    def owns(self, thread: threading.Thread) -> bool:
+        """Whether a thread is one of the pool's."""
+        return thread in self._threads
+
+    def ring(self) -> None:
+        """Wake the watcher. Any thread, a signal handler too; harmless when it is awake."""
+        self._dispatcher.wake_watcher = None
+        with contextlib.suppress(RuntimeError):  # rung already
+            self._bell.release()
+
+    def _report_hung(self, now: float) -> None:
+        if not self._task_log_seconds:
+            return
+        for worker in self.busy_workers():
+            started = worker.started
+            if now - started >= self._task_log_seconds and self._reported.get(worker.name) != started:
+                self._reported[worker.name] = started
+                log_stack(
+                    worker, "%s of %s has been running for %.1f s", describe(worker), _peer(worker), now - started
+                )
+
+
+def _peer(worker: Worker) -> str:
+    return worker.job.peer if isinstance(worker.job, Channel) else "-"

@@ -1,0 +1,100 @@
+"""From the addresses of a configuration to sockets that listen."""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+
+from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
+from waitressd.config.adjustments import Adjustments
+from waitressd.net.listener import Listener, adopt, open_tcp, open_unix
+
+RESERVED_DESCRIPTORS = 32  # for log files, spool files, and what the application opens
+WANTED_DESCRIPTORS = 65536  # what the soft limit is raised to, where the hard limit allows it
+FALLBACK_CONNECTIONS = 1000  # where the system does not tell a limit
+
+
+def open_listeners(adjustments: Adjustments) -> list[Listener]:
+    """Bind everything that the configuration names; nothing stays open if one address fails.
+
+    Raises OSError whose text names the address.
+    """
+    listeners: list[Listener] = []
+    try:
+        listeners.extend(adopt(sock, adjustments.backlog) for sock in adjustments.sockets)
+        for address in adjustments.listeners:
+            listeners.extend(_open(address, adjustments))
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _open(address: ListenAddress, adjustments: Adjustments) -> list[Listener]:
+    if isinstance(address, TcpAddress):
+        family = socket.AF_UNSPEC
+        if not adjustments.ipv6:
+            family = socket.AF_INET
+        elif not adjustments.ipv4:
+            family = socket.AF_INET6
+        return open_tcp(address.host or None, address.port, adjustments.backlog, family=family)
+    if isinstance(address, UnixAddress):
+        owner = _owner_ids(adjustments.unix_socket_owner)
+        return [open_unix(address.path, adjustments.backlog, mode=adjustments.unix_socket_perms, owner=owner)]
+    return [_inherit(address)]
+
+
+def _inherit(address: FdAddress) -> Listener:
+    from waitressd.systemd import inherited_descriptor  # noqa: PLC0415 - only who inherits sockets needs it
+
+    fd = inherited_descriptor(address.fd)
+    try:
+        sock = socket.socket(fileno=os.dup(fd))
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on fd:{address.fd}: descriptor {fd} is no open socket") from None
+    return adopt(sock, None)
+
+
+def _owner_ids(owner: str) -> tuple[int, int] | None:
+    """Look up `user` or `user:group`. Raises OSError naming the account that does not exist."""
+    if not owner:
+        return None
+    import grp  # noqa: PLC0415 - not on Windows
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    user, _, group = owner.partition(":")
+    try:
+        uid = -1 if not user else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+        gid = -1 if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"cannot give a Unix socket to {owner}: no such user or group") from None
+    return uid, gid
+
+
+def raise_descriptor_limit() -> None:
+    """Lift the soft limit on descriptors towards the hard one: every client is a descriptor."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connection_bound(adjustments: Adjustments) -> int:
+    """Return how many clients may be connected at once: the setting, or what the descriptors allow."""
+    if adjustments.connection_limit:
+        return adjustments.connection_limit
+    if sys.platform == "win32":
+        return FALLBACK_CONNECTIONS
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return WANTED_DESCRIPTORS
+    return max(1, soft - max(RESERVED_DESCRIPTORS, soft // 16))

@@ -1,0 +1,353 @@
+"""Assembly and life cycle: Adjustments and an application in, a running server out.
+
+This is the only module that knows all the others: it turns settings into the small records that the inner layers take,
+and introduces sockets to WSGI.
+"""
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from enum import IntEnum
+from types import FrameType
+from typing import Any, Final
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.http.errors import ProtocolMisuse
+from waitressd.http.limits import Limits
+from waitressd.net.channelsettings import ChannelSettings, Deadlines
+from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net.listener import Listener
+from waitressd.net.logs import logger
+from waitressd.net.outbuf import OutputLimits
+from waitressd.net.poller import build_poller
+from waitressd.net.taskpool import TaskPool, build_role
+from waitressd.opening import connection_bound, open_listeners, raise_descriptor_limit
+from waitressd.wsgi.clock import http_date
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.input import BodySpool
+from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+
+class Life(IntEnum):
+    """Where a server is in its life."""
+
+    BUILT = 0
+    LISTENING = 1  # bound; the system's backlog takes connections
+    SERVING = 2
+    DRAINING = 3  # accepts no more, finishes what has begun
+    ABORTING = 4  # cuts off whoever is left
+    STOPPED = 5
+
+
+class Turn(IntEnum):
+    """What moves a server on."""
+
+    OPEN = 0
+    RUN = 1
+    STOP = 2  # a signal, or `close`
+    FORCE = 3  # a second signal, or the deadline of the drain
+    END = 4
+
+
+TRANSITIONS: Final[dict[tuple[Life, Turn], Life]] = {
+    (Life.BUILT, Turn.OPEN): Life.LISTENING,
+    (Life.BUILT, Turn.END): Life.STOPPED,
+    (Life.LISTENING, Turn.RUN): Life.SERVING,
+    (Life.LISTENING, Turn.STOP): Life.LISTENING,
+    (Life.LISTENING, Turn.END): Life.STOPPED,
+    (Life.SERVING, Turn.STOP): Life.DRAINING,
+    (Life.SERVING, Turn.END): Life.STOPPED,
+    (Life.DRAINING, Turn.STOP): Life.DRAINING,
+    (Life.DRAINING, Turn.FORCE): Life.ABORTING,
+    (Life.DRAINING, Turn.END): Life.STOPPED,
+    (Life.ABORTING, Turn.STOP): Life.ABORTING,
+    (Life.ABORTING, Turn.FORCE): Life.ABORTING,
+    (Life.ABORTING, Turn.END): Life.STOPPED,
+    (Life.STOPPED, Turn.STOP): Life.STOPPED,
+    (Life.STOPPED, Turn.END): Life.STOPPED,
+}
+
+_CLOSE_MARGIN_SECONDS: Final = 5.0  # what `close` waits beyond the drain's own deadline
+
+
+class Server:
+    """One server, whatever it listens on. `create_server` builds and opens one.
+
+    `run` blocks the thread that calls it; `close` may be called by any thread, also by the application.
+    """
+
+    def __init__(self, adjustments: Adjustments, application: Application) -> None:
+        if not callable(application):
+            raise TypeError(f"the application must be callable, and {application!r} is not")
+        self.adjustments = adjustments
+        self.application = application
+        self._life = Life.BUILT
+        self._life_lock = threading.Lock()  # guards _life
+        self._listeners: list[Listener] = []
+        self._dispatcher: Dispatcher | None = None
+        self._pool: TaskPool | None = None
+        self._runner: int | None = None  # the thread inside run()
+        self._stopped = threading.Event()
+        self._stop_signals = 0
+        self._drain_end = float("inf")
+        self._reopen_asked = False
+
+    # -- addresses
+
+    @property
+    def addresses(self) -> list[Any]:
+        """The bound addresses as `getsockname` gives them: (host, port, ...) or the path of a Unix socket."""
+        return [listener.socket.getsockname() for listener in self._listeners]
+
+    @property
+    def effective_listen(self) -> list[tuple[str, int | str]]:
+        """The bound addresses as (host, port); ('unix', path) for a Unix socket."""
+        return [
+            (address[0], address[1]) if isinstance(address, tuple) else ("unix", str(address))
+            for address in self.addresses
+        ]
+
+    @property
+    def effective_host(self) -> str:
+        """The host of the first listener."""
+        return self.effective_listen[0][0]
+
+    @property
+    def effective_port(self) -> int | str:
+        """The port of the first listener; with `port = 0` the one that the system chose."""
+        return self.effective_listen[0][1]
+
+    def getsockname(self) -> Any:  # noqa: ANN401 - the standard library's own type for addresses
+        """Return the address of the first listener, as a socket would."""
+        return self.addresses[0]
+
+    def print_listen(self, template: str) -> None:
+        """Log a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
+        for host, port in self.effective_listen:
+            logger.info(template.format(f"[{host}]" if ":" in host else host, port))
+
+    # -- life
+
+    def open(self) -> None:
+        """Bind and listen; connections wait in the backlog until `run`. Raises OSError naming the address."""
+        self._move(Turn.OPEN)
+        self._listeners = open_listeners(self.adjustments)
+
+    def run(self) -> None:
+        """Serve until the server is stopped. Raises OSError when an address cannot be bound.
+
+        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files.
+        """
+        if self._life is Life.BUILT:
+            self.open()
+        main = threading.current_thread() is threading.main_thread()
+        if main:
+            raise_descriptor_limit()
+        self._assemble()
+        self._runner = threading.get_ident()
+        assert self._pool is not None
+        try:
+            with _signals(self) if main else contextlib.nullcontext():
+                self._move(Turn.RUN)
+                self._pool.start()
+                self._pool.watch(self._on_tick)
+        finally:
+            self._shut()
+
+    def close(self) -> None:
+        """Stop: accept no more, finish what has begun within `shutdown_timeout`, give everything back.
+
+        Any thread, any number of times. Returns when the server has stopped, or at once when the caller is a thread
+        that the stop would wait for.
+        """
+        if self._dispatcher is None:
+            self._close_listeners()
+            self._move(Turn.END)
+            self._stopped.set()
+            return
+        self._stop()
+        if self._runner != threading.get_ident() and not self._is_own_thread():
+            self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Act on a signal. The main thread."""
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stop_signals += 1
+            if self._stop_signals == 1:
+                logger.info("%s: stopping; a second signal ends at once", signal.Signals(number).name)
+                self._stop()
+            else:
+                self._drain_end = time.monotonic()
+        else:
+            self._reopen_asked = True
+        if self._pool is not None:
+            self._pool.ring()
+
+    def _assemble(self) -> None:
+        adjustments = self.adjustments
+        role = build_role(adjustments.threads)
+        self._dispatcher = Dispatcher(build_poller(), role, _bounds(adjustments))
+        for listener in self._listeners:
+            self._dispatcher.add_listener(listener, _channel_settings(adjustments, self.application, listener))
+        self._pool = TaskPool(self._dispatcher, task_log_seconds=adjustments.task_log_timeout)
+
+    def _stop(self) -> None:
+        assert self._dispatcher is not None
+        with self._life_lock:
+            begins = self._life is Life.SERVING
+            self._life = TRANSITIONS[self._life, Turn.STOP]
+        if begins:
+            self._drain_end = time.monotonic() + self.adjustments.shutdown_timeout
+        self._dispatcher.stop()
+
+    def _on_tick(self, now: float) -> None:
+        """Look after the stop and the signals. The thread inside `run`."""
+        if self._reopen_asked:
+            self._reopen_asked = False
+            reopen_log_files()
+        if now >= self._drain_end and self._life is Life.DRAINING:
+            assert self._pool is not None
+            assert self._dispatcher is not None
+            self._move(Turn.FORCE)
+            if self._pool.busy_workers():
+                self._pool.log_stacks("cut off by the stop")
+            self._dispatcher.abort()
+
+    def _shut(self) -> None:
+        assert self._pool is not None
+        assert self._dispatcher is not None
+        if not self._pool.join():
+            logger.warning("stopped while the application was still running; its threads end with the process")
+        self._dispatcher.close()
+        self._close_listeners()
+        self._move(Turn.END)
+        self._stopped.set()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    def _is_own_thread(self) -> bool:
+        return self._pool is not None and self._pool.owns(threading.current_thread())
+
+    def _move(self, turn: Turn) -> None:
+        with self._life_lock:
+            following = TRANSITIONS.get((self._life, turn))
+            if following is None:
+                raise ProtocolMisuse(f"a server cannot {turn.name} when it is {self._life.name}")
+            self._life = following
+
+
+@contextlib.contextmanager
+def _signals(server: Server) -> Any:  # noqa: ANN401 - a generator of nothing
+    """Install the handlers, and put the former ones back. A signal that is ignored stays ignored (nohup, hupper)."""
+    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    former = {number: signal.getsignal(number) for number in numbers}
+    ours = [number for number in numbers if former[number] is not signal.SIG_IGN]
+    for number in ours:
+        signal.signal(number, server.on_signal)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, former[number] if former[number] is not None else signal.SIG_DFL)
+
+
+def reopen_log_files() -> None:
+    """Open the files of all logging handlers anew, so that a rotated file is let go. Any thread."""
+    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    for handler in {handler for each in loggers for handler in each.handlers}:
+        if isinstance(handler, logging.FileHandler):
+            handler.acquire()
+            try:
+                if handler.stream is not None:
+                    handler.stream.close()
+                    handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
+            except OSError:
+                logger.exception("cannot reopen the log file %s", handler.baseFilename)
+            finally:
+                handler.release()
+
+
+def _bounds(adjustments: Adjustments) -> Bounds:
+    deadlines = _deadlines(adjustments)
+    finest = min(
+        deadlines.idle_seconds,
+        deadlines.head_seconds,
+        deadlines.body_seconds,
+        deadlines.queue_seconds,
+        deadlines.stall_seconds,
+        max(0.04, deadlines.linger_seconds),
+    )
+    return Bounds(
+        connections=connection_bound(adjustments),
+        per_client=adjustments.per_client_connection_limit,
+        queue=adjustments.queue_limit,
+        idle_seconds=adjustments.channel_timeout,
+        finest_deadline_seconds=finest,
+    )
+
+
+def _deadlines(adjustments: Adjustments) -> Deadlines:
+    return Deadlines(
+        idle_seconds=adjustments.channel_timeout,
+        head_seconds=adjustments.request_header_timeout,
+        body_seconds=adjustments.channel_timeout,
+        body_min_rate=adjustments.request_body_min_rate,
+        queue_seconds=adjustments.queue_timeout,
+        stall_seconds=adjustments.send_timeout,
+        response_min_rate=adjustments.response_min_rate,
+        grace_seconds=adjustments.min_rate_grace,
+        linger_seconds=adjustments.linger_timeout,
+    )
+
+
+def _channel_settings(adjustments: Adjustments, application: Application, listener: Listener) -> ChannelSettings:
+    directory = adjustments.spool_directory or None
+    address = listener.socket.getsockname()
+    environ = EnvironSettings(
+        server_name=adjustments.server_name,
+        server_port=address[1] if isinstance(address, tuple) else None,
+        url_scheme=adjustments.url_scheme,
+        url_prefix=adjustments.url_prefix,
+        software=adjustments.ident,
+    )
+    tasks = TaskSettings(
+        expose_tracebacks=adjustments.expose_tracebacks,
+        log_disconnects=adjustments.log_socket_errors,
+        signature=adjustments.ident or "waitressd",
+    )
+    handler = WsgiHandler(application, EnvironBuilder(environ), tasks)
+    return ChannelSettings(
+        handler=handler,
+        new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
+        http_date=http_date,
+        ident=adjustments.ident,
+        recv_bytes=adjustments.recv_bytes,
+        limits=Limits(
+            head_bytes=adjustments.max_request_header_size,
+            start_line_bytes=adjustments.max_request_line_size,
+            field_count=adjustments.max_request_fields,
+            body_bytes=adjustments.max_request_body_size,
+        ),
+        deadlines=_deadlines(adjustments),
+        output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
+    )
+
+
+def create_server(application: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types
+    """Build a server and bind its addresses. Raises ConfigError, or OSError naming the address."""
+    server = Server(Adjustments.from_keywords(**settings), application)
+    server.open()
+    return server
+
+
+def serve(application: Application, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
+    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address."""
+    logging.basicConfig()
+    server = create_server(application, **settings)
+    server.print_listen("Serving on http://{}:{}")
+    server.run()
