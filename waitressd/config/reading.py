@@ -20,6 +20,18 @@ class Given:
 
     value: object
     origin: Origin
+    refusal: str = ""
+    """Why there is no value, where the text could not even be completed (a variable that is not set)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A setting that PasteDeploy dropped: its name, its value, where it stands, and what hides it."""
+
+    name: str
+    value: str
+    place: str
+    hidden_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,9 @@ def _read_one(row: Setting, key: str, item: Given, reading: Reading) -> None:
     if row.kind.python_only and isinstance(item.value, str):
         text = "can only be given by a Python caller; use listen = fd:N for an inherited socket"
         reading.problems.append(_problem(key, item, text))
+        return
+    if item.refusal:
+        reading.problems.append(_problem(key, item, item.refusal))
         return
     try:
         reading.values[row.name] = row.kind.parse(item.value)

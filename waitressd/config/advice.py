@@ -1,0 +1,332 @@
+"""What will work and is still unwise: advice with stable codes, each with cause, consequence and remedy."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
+from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.inilines import GLOBAL_SECTION
+from waitressd.config.kinds import show_seconds, show_size
+from waitressd.config.reading import Hidden
+
+logger = logging.getLogger("waitressd.config")
+
+BALANCER_KEEP_ALIVE_SECONDS: Final = 60.0
+SHORTEST_KILL_SECONDS: Final = 30.0
+MANY_THREADS: Final = 100
+# Beside this, a held connection needs a kilobyte or so; what it may buffer is what counts.
+_ASSUMED_DESCRIPTORS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the machine has; 0 is unknown. Memory is that of the control group, where that is less."""
+
+    memory_bytes: int = 0
+    descriptors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What advice looks at."""
+
+    adjustments: Adjustments
+    hidden: tuple[Hidden, ...] = ()
+    machine: Machine = Machine()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to reconsider: its code, where it stands, and a sentence."""
+
+    code: str
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        """Write the advice on one line."""
+        return f"{self.code} {self.place}: {self.text}" if self.place else f"{self.code} {self.text}"
+
+
+Finding = tuple[str, str]
+"""The name of the setting that the advice is about, and what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One code: when it applies, what follows from it and what to do; the manual is rendered from these."""
+
+    code: str
+    title: str
+    consequence: str
+    remedy: str
+    find: Callable[[Facts], Iterator[Finding]]
+    at_start: bool = False
+    """Whether a starting server logs it as a warning; `--check-config` shows every advice."""
+
+
+def _public(adjustments: Adjustments) -> list[str]:
+    """List the listeners that other machines may reach."""
+    return [str(item) for item in adjustments.listeners if isinstance(item, TcpAddress) and not item.is_loopback]
+
+
+def _trusts_everyone(facts: Facts) -> Iterator[Finding]:
+    public = _public(facts.adjustments)
+    if "*" in facts.adjustments.trusted_proxy and public:
+        yield "trusted_proxy", f"trusted_proxy is * and {public[0]} can be reached from other machines"
+
+
+def _exposes_tracebacks(facts: Facts) -> Iterator[Finding]:
+    public = _public(facts.adjustments)
+    if facts.adjustments.expose_tracebacks and public:
+        yield "expose_tracebacks", f"expose_tracebacks is on and {public[0]} can be reached from other machines"
+
+
+def _implicit_headers(facts: Facts) -> Iterator[Finding]:
+    if facts.adjustments.trusted_proxy and not facts.adjustments.trusted_proxy_headers:
+        yield "trusted_proxy", "trusted_proxy is set and trusted_proxy_headers is not"
+
+
+def _short_keep_alive(facts: Facts) -> Iterator[Finding]:
+    seconds = facts.adjustments.channel_timeout
+    if seconds <= BALANCER_KEEP_ALIVE_SECONDS:
+        yield (
+            "channel_timeout",
+            f"channel_timeout is {show_seconds(seconds)} s, and many balancers keep connections 60 s",
+        )
+
+
+def _promised_memory(facts: Facts) -> Iterator[Finding]:
+    adjustments, machine = facts.adjustments, facts.machine
+    if not machine.memory_bytes:
+        return
+    connections = adjustments.connection_limit or min(machine.descriptors or _ASSUMED_DESCRIPTORS, _ASSUMED_DESCRIPTORS)
+    each = adjustments.inbuf_overflow + adjustments.outbuf_overflow + adjustments.max_request_header_size
+    if connections * each > machine.memory_bytes:
+        name = "outbuf_overflow" if adjustments.outbuf_overflow > adjustments.inbuf_overflow else "inbuf_overflow"
+        yield (
+            name,
+            f"{connections} connections may buffer {_rough(each)} each, {_rough(connections * each)} together, "
+            f"and there are {_rough(machine.memory_bytes)}",
+        )
+
+
+def _rough(size_bytes: int) -> str:
+    for unit in (1 << 30, 1 << 20, 1 << 10):
+        if size_bytes >= 10 * unit:
+            return show_size(size_bytes // unit * unit)
+    return show_size(size_bytes)
+
+
+def _killed_while_draining(facts: Facts) -> Iterator[Finding]:
+    seconds = facts.adjustments.shutdown_timeout
+    if seconds >= SHORTEST_KILL_SECONDS:
+        yield "shutdown_timeout", f"shutdown_timeout is {show_seconds(seconds)} s, and Kubernetes kills after 30 s"
+
+
+def _default_address(facts: Facts) -> Iterator[Finding]:
+    adjustments = facts.adjustments
+    if not adjustments.origins.keys() & {"host", "listen", "unix_socket", "sockets"}:
+        yield "host", f"no address is configured, so the server listens on {adjustments.listeners[0]}"
+
+
+def _open_unix_socket(facts: Facts) -> Iterator[Finding]:
+    has_unix = any(isinstance(item, UnixAddress) for item in facts.adjustments.listeners)
+    if has_unix and facts.adjustments.unix_socket_perms & 0o002:
+        yield "unix_socket_perms", f"unix_socket_perms is {facts.adjustments.unix_socket_perms:03o}"
+
+
+def _no_unix_socket(facts: Facts) -> Iterator[Finding]:
+    if any(isinstance(item, UnixAddress) for item in facts.adjustments.listeners):
+        return
+    for name in ("unix_socket_perms", "unix_socket_owner"):
+        if name in facts.adjustments.origins:
+            yield name, f"{name} is set and no listener is a Unix socket"
+
+
+def _keeps_forged_headers(facts: Facts) -> Iterator[Finding]:
+    if not facts.adjustments.clear_untrusted_proxy_headers:
+        yield "clear_untrusted_proxy_headers", "clear_untrusted_proxy_headers is off"
+
+
+def _never_spills(facts: Facts) -> Iterator[Finding]:
+    adjustments = facts.adjustments
+    if adjustments.outbuf_overflow > adjustments.outbuf_high_watermark:
+        yield "outbuf_overflow", "outbuf_overflow is larger than outbuf_high_watermark"
+
+
+def _many_threads(facts: Facts) -> Iterator[Finding]:
+    if facts.adjustments.threads > MANY_THREADS:
+        yield "threads", f"threads is {facts.adjustments.threads}"
+
+
+def _without_effect(facts: Facts) -> Iterator[Finding]:
+    for name in facts.adjustments.origins:
+        if SETTINGS[name].is_inert:
+            yield name, f"{name} has no effect. {SETTINGS[name].heritage.note}"
+
+
+def _limit_behind_proxy(facts: Facts) -> Iterator[Finding]:
+    adjustments = facts.adjustments
+    if adjustments.per_client_connection_limit and adjustments.trusted_proxy and adjustments.proxy_protocol == "off":
+        yield "per_client_connection_limit", "per_client_connection_limit is set behind a trusted_proxy"
+
+
+def _inherited_only(facts: Facts) -> Iterator[Finding]:
+    adjustments = facts.adjustments
+    if (
+        adjustments.fast_listen
+        and adjustments.listeners
+        and all(isinstance(item, FdAddress) for item in adjustments.listeners)
+    ):
+        yield "fast_listen", "fast_listen is on and every listener is inherited"
+
+
+def _hidden(facts: Facts) -> Iterator[Finding]:
+    for hidden in facts.hidden:
+        yield (
+            hidden.name,
+            f"{hidden.name} = {hidden.value} has no effect: PasteDeploy drops it because {hidden.hidden_by} "
+            "has the same name",
+        )
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        "W101",
+        "Everybody is a trusted proxy",
+        "whoever connects can claim any address, host and scheme",
+        "name the addresses or networks of the proxies, or listen where only they reach it",
+        _trusts_everyone,
+        at_start=True,
+    ),
+    Rule(
+        "W102",
+        "Tracebacks are shown to strangers",
+        "code, paths and values of a failed request are shown to whoever caused the failure",
+        "set expose_tracebacks = false; tracebacks are in the log",
+        _exposes_tracebacks,
+        at_start=True,
+    ),
+    Rule(
+        "W103",
+        "Which proxy headers to believe is left open",
+        "only x-forwarded-proto is believed, as in waitress; the client's address is still the proxy's",
+        "write trusted_proxy_headers = x-forwarded-for x-forwarded-proto x-forwarded-host, as your proxy sets them",
+        _implicit_headers,
+        at_start=True,
+    ),
+    Rule(
+        "W104",
+        "Idle connections close before the balancer's do",
+        "a request sent at that moment meets a closed connection, and the client sees a 502 now and then",
+        "make channel_timeout longer than the keep-alive time of what is in front (75 or more)",
+        _short_keep_alive,
+    ),
+    Rule(
+        "W105",
+        "Buffers may need more memory than there is",
+        "slow clients in large numbers can take all memory, and the system kills the process",
+        "set connection_limit, or lower inbuf_overflow and outbuf_overflow (the rest goes to disk)",
+        _promised_memory,
+    ),
+    Rule(
+        "W106",
+        "The supervisor may kill before the drain ends",
+        "requests that still run are cut when the supervisor loses patience (Docker after 10, systemd after 90 s)",
+        "keep shutdown_timeout some seconds below the kill time, or raise that",
+        _killed_while_draining,
+    ),
+    Rule(
+        "W107",
+        "No address is configured",
+        "the server is reachable on every interface, as with waitress",
+        "write listen = 127.0.0.1:8080 behind a proxy on this machine, or listen = *:8080 to say that you mean it",
+        _default_address,
+    ),
+    Rule(
+        "W108",
+        "Every local account may connect to the Unix socket",
+        "each of them can send requests around the proxy, and with trusted_proxy = unix: pose as any client",
+        "set unix_socket_perms = 660 and unix_socket_owner = USER:GROUP of the proxy",
+        _open_unix_socket,
+    ),
+    Rule(
+        "W109",
+        "A Unix socket setting without a Unix socket",
+        "the setting does nothing",
+        "remove it, or listen on unix:/path",
+        _no_unix_socket,
+    ),
+    Rule(
+        "W110",
+        "Forged proxy headers reach the application",
+        "an application that believes X-Forwarded-For believes what any client writes there",
+        "leave it on, and set trusted_proxy for the proxies that are real",
+        _keeps_forged_headers,
+    ),
+    Rule(
+        "W111",
+        "Large answers never go to disk",
+        "the application waits at outbuf_high_watermark before outbuf_overflow is reached",
+        "make outbuf_overflow the smaller of the two",
+        _never_spills,
+    ),
+    Rule(
+        "W112",
+        "More threads than one interpreter can use",
+        "they wait for the interpreter lock and for memory, and every answer takes longer",
+        "measure with fewer threads; start more processes for more processors",
+        _many_threads,
+    ),
+    Rule(
+        "W113",
+        "A setting of waitress that has no effect here",
+        "nothing changes",
+        "remove it",
+        _without_effect,
+        at_start=True,
+    ),
+    Rule(
+        "W114",
+        "A limit per client counts the proxy",
+        "all connections of the proxy count as one client, and beyond the limit everybody is refused",
+        "turn it off, or let the proxy say who connects with proxy_protocol",
+        _limit_behind_proxy,
+        at_start=True,
+    ),
+    Rule(
+        "W115",
+        "Inherited listeners need no fast_listen",
+        "the parent listens already; the setting changes nothing",
+        "remove it",
+        _inherited_only,
+    ),
+    Rule(
+        "W116",
+        f"A setting is hidden by [{GLOBAL_SECTION}] or by a variable",
+        "the section's value is dropped without a word, and the default is used",
+        "give the global value another name, or write get NAME = NAME in the section to use it",
+        _hidden,
+        at_start=True,
+    ),
+)
+
+
+def advise(facts: Facts, *, only_at_start: bool = False) -> Iterator[Advice]:
+    """Find everything that is worth saying about a configuration that works."""
+    places = {hidden.name: hidden.place for hidden in facts.hidden}
+    for rule in RULES:
+        if only_at_start and not rule.at_start:
+            continue
+        for name, found in rule.find(facts):
+            place = facts.adjustments.origin_of(name).place or places.get(name, "")
+            yield Advice(rule.code, place, f"{found.removesuffix('.')}; {rule.consequence}; {rule.remedy}")
+
+
+def log_advice(advices: Iterable[Advice]) -> None:
+    """Log each advice once, as a warning of ``waitressd.config``."""
+    for advice in dict.fromkeys(advices):
+        logger.warning("%s", advice)

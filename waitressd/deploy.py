@@ -1,0 +1,104 @@
+"""What PasteDeploy, pserve and loadserver call: the server factory, the server runner, and a demonstration application.
+
+Errors of the configuration are raised while the server is *loaded*, before the application is. pserve guards only the
+later call of the server against `SystemExit`, and would turn an error raised there into exit status 0.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.inifile import from_factory
+from waitressd.server import Server
+from waitressd.wsgi.task import Application
+
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+
+_PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
+
+logger = logging.getLogger("waitressd")
+
+
+class Runner:
+    """A loaded server: configured and checked, waiting for its application. PasteDeploy's ``server(app)``."""
+
+    def __init__(self, adjustments: Adjustments) -> None:
+        self.adjustments = adjustments
+        self._server = Server(adjusted_for_reloader(adjustments), _loading)
+        if adjustments.fast_listen:
+            self._server.open()
+
+    def __call__(self, application: Application) -> int:
+        """Serve until the process is told to stop. Raises OSError that names the address which cannot be bound."""
+        if not callable(application):
+            self._server.close()
+            raise TypeError(f"the application must be callable, and {application!r} is not")
+        self._server.application = application
+        if not self.adjustments.fast_listen:
+            self._server.open()
+        self._server.print_listen("Serving on http://{}:{}")
+        self._server.run()
+        return 0
+
+
+def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Stand in for the application while it is loaded; the server does not run before it has the real one."""
+    start_response("503 Service Unavailable", _PLAIN)
+    return [b"The application is being loaded.\n"]
+
+
+def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
+    """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM."""
+    hupper = sys.modules.get("hupper")  # never imported here: without it, this process is not its worker
+    if hupper is not None and hupper.is_active():
+        return replace(adjustments, shutdown_timeout=0.0)
+    return adjustments
+
+
+def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
+    """Check the configuration and return the server that waits for its application (``paste.server_factory``).
+
+    Opens nothing unless `fast_listen` is set. Raises ConfigError with every problem.
+    """
+    section = from_factory(global_conf, local_conf)
+    adjustments = section.check()
+    log_advice(advise(Facts(adjustments, section.hidden), only_at_start=True))
+    return Runner(adjustments)
+
+
+def server_runner(application: Application, global_conf: Mapping[str, str], **local_conf: str) -> int:
+    """Serve an application until the process is told to stop (``paste.server_runner``)."""
+    return server_factory(global_conf, **local_conf)(application)
+
+
+def demo(global_conf: Mapping[str, str], greeting: str = "waitressd works.", **_settings: str) -> Application:
+    """Make the demonstration application of ``configs/*.ini`` (``paste.app_factory``)."""
+    del global_conf  # the same everywhere
+    page = f"{greeting}\n\nPOST to /echo; GET /count for a streamed answer, /error for a failure.\n".encode()
+
+    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
+            case (("GET" | "HEAD"), "/"):
+                start_response("200 OK", _PLAIN)
+                return [page]
+            case "POST", "/echo":
+                start_response("200 OK", [("Content-Type", environ.get("CONTENT_TYPE") or "application/octet-stream")])
+                return iter(lambda: environ["wsgi.input"].read(65536), b"")
+            case (("GET" | "HEAD"), "/count"):
+                start_response("200 OK", _PLAIN)
+                return (b"%d\n" % number for number in range(1, 1001))
+            case (("GET" | "HEAD"), "/error"):
+                raise RuntimeError("this page fails, to show what happens then")
+            case _, ("/" | "/echo" | "/count" | "/error"):
+                start_response("405 Method Not Allowed", _PLAIN)
+                return [b"This page does not take that method.\n"]
+            case _:
+                start_response("404 Not Found", _PLAIN)
+                return [b"There is no such page.\n"]
+
+    return application

@@ -1,0 +1,109 @@
+"""What systemd and a service have to say to each other: readiness, watchdog, inherited sockets. No library is needed.
+
+The protocol is a datagram of ``NAME=value`` lines to the socket in ``NOTIFY_SOCKET`` (sd_notify(3)), and descriptors
+from 3 upwards described by ``LISTEN_FDS`` and ``LISTEN_FDNAMES`` (sd_listen_fds(3)). Outside systemd nothing happens.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Final
+
+FIRST_DESCRIPTOR: Final = 3
+
+
+class Notifier:
+    """Tells the service manager what the server does. Any thread; never raises, since no request depends on it."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        path = environ.get("NOTIFY_SOCKET", "")
+        # "@" stands for the zero byte of an abstract address.
+        self._address = "\0" + path[1:] if path.startswith("@") else path
+        self.watchdog_seconds = _watchdog_seconds(environ) if self._address else 0.0
+        """How often at least `alive` must be said; 0 when nobody waits for it."""
+
+    def __bool__(self) -> bool:
+        """Whether a service manager listens."""
+        return bool(self._address)
+
+    def ready(self, status: str) -> None:
+        """Say that the server accepts connections: after the start, and after a reload."""
+        self._send(f"READY=1\nSTATUS={_one_line(status)}")
+
+    def status(self, text: str) -> None:
+        """Say what ``systemctl status`` shows."""
+        self._send(f"STATUS={_one_line(text)}")
+
+    def reloading(self) -> None:
+        """Say that log files and the like are opened anew; `ready` must follow."""
+        # The time lets systemd tell this reload from an earlier one (Type=notify-reload).
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self, status: str) -> None:
+        """Say that the server accepts no more connections and finishes what has begun."""
+        self._send(f"STOPPING=1\nSTATUS={_one_line(status)}")
+
+    def extend_stop(self, seconds: float) -> None:
+        """Ask for time to drain, so that the manager does not kill before `shutdown_timeout` has passed."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        # A manager that is gone or busy must not stop a server that works.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.sendto(message.encode(), self._address)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _watchdog_seconds(environ: Mapping[str, str]) -> float:
+    usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not usec.isdigit() or (pid and pid != str(os.getpid())):
+        return 0.0
+    return int(usec) / 1_000_000
+
+
+def inherited_descriptors(fd: int | str, environ: Mapping[str, str] = os.environ) -> list[int]:
+    """Find the descriptors that ``fd:NUMBER`` or ``fd:NAME`` in `listen` stands for.
+
+    A number is taken as it is. A name is looked up in what systemd passed (``FileDescriptorName=``); a socket unit
+    with several addresses passes several descriptors of one name. Raises OSError that says what was passed instead.
+    """
+    if isinstance(fd, int):
+        return [fd]
+    names = _passed_names(fd, environ)
+    found = [FIRST_DESCRIPTOR + index for index, name in enumerate(names) if name == fd]
+    if not found:
+        passed = ", ".join(dict.fromkeys(names)) or "none"
+        raise OSError(
+            errno.ENOENT, f"cannot listen on fd:{fd}: systemd passed no socket of this name (it passed {passed})"
+        )
+    return found
+
+
+def inherited_descriptor(fd: int | str, environ: Mapping[str, str] = os.environ) -> int:
+    """Find the one descriptor that ``fd:NUMBER`` or ``fd:NAME`` stands for. Raises OSError."""
+    return inherited_descriptors(fd, environ)[0]
+
+
+def _passed_names(fd: str, environ: Mapping[str, str]) -> list[str]:
+    count, pid = environ.get("LISTEN_FDS", ""), environ.get("LISTEN_PID", "")
+    if not count.isdigit():
+        raise OSError(errno.ENOENT, f"cannot listen on fd:{fd}: no sockets were passed (LISTEN_FDS is not set)")
+    if pid and pid != str(os.getpid()):
+        raise OSError(
+            errno.ENOENT, f"cannot listen on fd:{fd}: the sockets were passed to process {pid}, not to this one"
+        )
+    names = environ.get("LISTEN_FDNAMES", "")
+    return names.split(":") if names else ["unknown"] * int(count)
