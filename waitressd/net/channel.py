@@ -1,132 +1,49 @@
 """One client: its socket, its HTTP connection, what is still to be sent, and the one deadline it is under.
 
-A channel is owned by the holder of the dispatcher role, except while it is QUEUED or RUNNING: then the task owns it, and
-the holder only notes what the poller says of it. Only the owner reads from the socket or closes it. The holder may
+A channel is owned by the holder of the dispatcher role, except while it is QUEUED or RUNNING: then the task owns it,
+and the holder only notes what the poller says of it. Only the owner reads from the socket or closes it. The holder may
 `shutdown` a socket that a task uses; it never closes it, because descriptor numbers are used again.
 """
 
+import contextlib
 import socket
 import struct
-from collections.abc import Callable, Sequence
-from enum import IntEnum
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ClientDisconnected, HttpError, ProtocolMisuse
+from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Request
 from waitressd.http.states import Sending
 from waitressd.net.channelsettings import BodySink, ChannelSettings
-from waitressd.net.listener import format_address
 from waitressd.net.logs import logger
-from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, TruncatedFile
-from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
+from waitressd.net.outbuf import WOULD_BLOCK, TruncatedFileError
+from waitressd.net.outlet import NEVER, Outlet
+from waitressd.net.poller import READ, WRITE
+from waitressd.net.states import NEXT, Move, State
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
 
 BODY_RECV_BYTES: Final = 256 * 1024  # one read in the middle of a large body
-NEVER: Final = float("inf")
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() send a reset
 
 
-class State(IntEnum):
-    """What the channel waits for; each state has exactly one deadline."""
-
-    IDLE = 0  # between requests: keep-alive deadline, then silence
-    HEAD = 1  # a request has begun: absolute deadline, then 408
-    BODY = 2  # its head is known: inactivity and minimum rate, then 408
-    QUEUED = 3  # complete, waits for a thread: queue deadline, then 503
-    RUNNING = 4  # a task owns it: no deadline of its own; output that stalls has one
-    FLUSHING = 5  # answered, the client must take the rest: stall deadline and minimum rate, then a hard close
-    LINGERING = 6  # our side is shut; what still arrives is dropped: short deadline
-    CLOSED = 7
-
-
-class Move(IntEnum):
-    """What makes a channel change its state."""
-
-    BYTES = 0  # a request has begun
-    BODY = 1  # its head is complete and a body follows
-    QUEUE = 2  # the request is complete and all threads are busy
-    RUN = 3  # the request is complete and a thread has it
-    REFUSE = 4  # the server answers by itself
-    FLUSH = 5  # the task ended, bytes are left
-    KEEP = 6  # the answer is out, the connection stays
-    LINGER = 7  # the answer is out, the connection ends
-    CLOSE = 8
-
-
-_READING: Final = (State.IDLE, State.HEAD, State.BODY)
-
-TRANSITIONS: Final[dict[tuple[State, Move], State]] = {
-    (State.IDLE, Move.BYTES): State.HEAD,
-    (State.IDLE, Move.BODY): State.BODY,
-    (State.HEAD, Move.BODY): State.BODY,
-    **{(state, Move.QUEUE): State.QUEUED for state in _READING},
-    **{(state, Move.RUN): State.RUNNING for state in (*_READING, State.QUEUED)},
-    **{(state, Move.REFUSE): State.FLUSHING for state in (*_READING, State.QUEUED)},
-    (State.RUNNING, Move.FLUSH): State.FLUSHING,
-    (State.RUNNING, Move.KEEP): State.IDLE,
-    (State.FLUSHING, Move.KEEP): State.IDLE,
-    (State.RUNNING, Move.LINGER): State.LINGERING,
-    (State.FLUSHING, Move.LINGER): State.LINGERING,
-    **{(state, Move.CLOSE): State.CLOSED for state in State if state is not State.CLOSED},
-}
-# The same as rows of a tuple: two index steps cost a third of a lookup by (state, move).
-_NEXT: Final = tuple(tuple(TRANSITIONS.get((state, move)) for move in Move) for state in State)
-
-
-class Channel:
+class Channel(Outlet):
     """One client and everything held for it. See the module for who may call what."""
 
-    __slots__ = (
-        "_busy_since",
-        "_cut",
-        "_mask",
-        "_may_receive_more",
-        "_moved_bytes",
-        "_settings",
-        "body",
-        "connection",
-        "deadline",
-        "dispatcher",
-        "fd",
-        "gone",
-        "half_closed",
-        "outbuf",
-        "peer",
-        "request",
-        "sink",
-        "sock",
-        "state",
-        "waiting_since",
-    )
+    __slots__ = ("_may_receive_more", "body", "connection", "request", "sink", "state", "waiting_since")
 
     def __init__(
         self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
     ) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.peer = format_address(sock.family, address) if address else "unix:"  # for log lines and the environ
-        self.dispatcher = dispatcher
+        super().__init__(sock, address, dispatcher, settings)
         self.connection = Connection(settings.limits, settings.ident)
         self.state = State.IDLE
-        self.deadline = dispatcher.now + dispatcher.idle_seconds
         self.request: Request | None = None  # complete, waiting for its task or in it
         self.body: BinaryIO | None = None
         self.sink: BodySink | None = None  # while the body arrives
-        self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
-        self.gone = False  # the connection is dead in both directions
-        self.half_closed = False  # the client will send no more; it may still read
         self.waiting_since = 0.0  # when the request was queued
-        self._settings = settings
-        self._mask = (
-            0  # what the poller was told last; 0 is not registered. Guarded by the role's lock while a task runs
-        )
         self._may_receive_more = True  # bytes may be on their way that will get no answer
-        self._cut = False  # the answer is incomplete and must not look complete
-        self._busy_since = 0.0  # when the present body or flush began
-        self._moved_bytes = 0  # bytes of it, for the minimum rate
 
     # -- reading: the owner, which is the holder of the role
 
@@ -209,12 +126,6 @@ class Channel:
             self._move(Move.BYTES)
             self.deadline = now + deadlines.head_seconds
 
-    def _pace(self, deadline: float, min_rate: int) -> float:
-        """Bring a deadline forward to where the bytes moved so far fall below the minimum rate."""
-        if not min_rate:
-            return deadline
-        return min(deadline, self._busy_since + self._settings.deadlines.grace_seconds + self._moved_bytes / min_rate)
-
     def refuse(self, error: HttpError) -> None:
         """Answer by the server itself, then close. Holder of the role."""
         self._move(Move.REFUSE)
@@ -228,7 +139,7 @@ class Channel:
 
     def begin(self) -> None:
         """A thread has the request. Holder of the role, or a task thread that took the channel out of the queue."""
-        self.state = _NEXT[self.state][Move.RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
+        self.state = NEXT[self.state][Move.RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
         self.deadline = NEVER
         if self.dispatcher.draining:
             self.connection.forbid_keep_alive()
@@ -242,132 +153,6 @@ class Channel:
         except BaseException:  # border: the handler has one of its own; this keeps the thread if that fails
             logger.critical("the handler of %s failed; please report this", self.peer, exc_info=True)
             self.gone = True
-
-    def write(self, data: bytes) -> None:
-        """Send what the kernel takes, keep the rest. Task thread.
-
-        Waits while more than the high water is pending, at most until the stall deadline. Raises ClientDisconnected.
-        """
-        if self.outbuf is None:
-            try:
-                sent = self.sock.send(data)
-            except WOULD_BLOCK:
-                sent = 0
-            except OSError:
-                raise self._lost() from None
-            if sent == len(data):
-                return
-            self._write_slowly((memoryview(data)[sent:],))
-        else:
-            self._write_slowly((data,))
-
-    def write_parts(self, parts: Sequence[bytes]) -> None:
-        """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""
-        if self.outbuf is None:
-            try:
-                sent = self.sock.sendmsg(parts)
-            except WOULD_BLOCK:
-                sent = 0
-            except OSError:
-                raise self._lost() from None
-            if sent == sum(map(len, parts)):
-                return
-            self._write_slowly(_after(parts, sent))
-        else:
-            self._write_slowly(parts)
-
-    def write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
-        """Send a stretch of a regular file; it must be the last thing of the answer. Task thread.
-
-        `close` is called once, by a task thread, when the bytes are out or the connection ends, also when this raises
-        ClientDisconnected.
-        """
-        part = FilePart(file, offset, count, close)
-        try:
-            while part.count and self.outbuf is None:
-                part.send(self.sock)
-        except WOULD_BLOCK:
-            pass
-        except (TruncatedFile, OSError) as error:
-            close()
-            if isinstance(error, TruncatedFile):
-                logger.warning("%s: a file ended before its promised length; the answer is cut off", self.peer)
-                self._cut = True
-            raise self._lost() from None
-        if not part.count:
-            close()
-            return
-        self._new_outbuf().attach(part)
-        self._write_slowly(())
-
-    def is_gone(self) -> bool:
-        """Whether the client has left, or will at least send no more. Any thread."""
-        return self.gone or self.half_closed
-
-    def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
-        outbuf = self.outbuf or self._new_outbuf()
-        if outbuf.broken:
-            raise self._lost()
-        had_failed = outbuf.spool_failure
-        try:
-            outbuf.append(self.sock, parts)
-        except OSError:
-            raise self._lost() from None
-        if outbuf.spool_failure is not had_failed:
-            self.dispatcher.logs.spool("cannot keep an answer to %s on disk: %s", self.peer, outbuf.spool_failure)
-        if outbuf.is_empty:
-            return
-        with self.dispatcher.role.lock:
-            if not self._mask & WRITE:
-                self._start_flush_clock()
-                self._watch(PARKED | WRITE)
-        # One comparison without the lock: a number that is just being lowered only makes the wait below end at once.
-        if outbuf.pending_bytes > self._settings.output.memory_bytes and not outbuf.wait_below_high_water(
-            self._settings.deadlines.stall_seconds
-        ):
-            raise self._lost()
-
-    def _new_outbuf(self) -> OutBuffer:
-        if self.outbuf is None:
-            self.outbuf = OutBuffer(self._settings.output)
-        return self.outbuf
-
-    def _lost(self) -> ClientDisconnected:
-        self.gone = True
-        return ClientDisconnected(f"{self.peer} has left")
-
-    # -- what the poller says while a task owns the channel: the holder of the role, under the role's lock
-
-    def on_ready_while_busy(self, mask: int) -> None:
-        """Note that the client left or takes output again, and keep a level-triggered event from spinning."""
-        if mask & GONE or self.gone:
-            # Silence: a dead peer is reported for ever, and only the task can give the channel back.
-            self.gone = self.half_closed = True
-            if self.outbuf is not None:
-                self.outbuf.break_off()
-            self._watch(0)
-            return
-        if mask & PEER_CLOSED:
-            self.half_closed = True
-        wanted = PARKED & ~PEER_CLOSED if self.half_closed else PARKED
-        if self.outbuf is not None and self.outbuf.pending_bytes:
-            wanted |= WRITE
-        self._watch(wanted)
-
-    def flush_while_busy(self) -> None:
-        """Send what a running task left behind. Holder of the role, without the lock."""
-        outbuf = self.outbuf
-        if outbuf is None:
-            return
-        before = outbuf.flushed_bytes
-        try:
-            outbuf.flush(self.sock)
-        except (TruncatedFile, OSError):
-            self.gone = True
-            outbuf.break_off()
-        self._count_flushed(outbuf.flushed_bytes - before)
-        if not outbuf.pending_bytes:
-            self.deadline = NEVER
 
     # -- after the task: the holder of the role, or the task thread under the role's lock
 
@@ -393,7 +178,7 @@ class Channel:
 
     def _become_idle(self) -> None:
         self._drop_request()
-        self.state = _NEXT[self.state][Move.KEEP]  # type: ignore[assignment]  # as in begin()
+        self.state = NEXT[self.state][Move.KEEP]  # type: ignore[assignment]  # as in begin()
         self.deadline = self.dispatcher.now + self.dispatcher.idle_seconds
         if self._mask != READ:
             self._watch(READ)
@@ -445,7 +230,7 @@ class Channel:
         before = outbuf.flushed_bytes
         try:
             empty = outbuf.flush(self.sock)
-        except TruncatedFile:
+        except TruncatedFileError:
             logger.warning("%s: a file ended before its promised length; the answer is cut off", self.peer)
             self.close()
             return
@@ -496,19 +281,6 @@ class Channel:
             pass
         except OSError:
             self.close()
-
-    def _start_flush_clock(self) -> None:
-        self._busy_since = self.dispatcher.now
-        self._moved_bytes = 0
-        self._count_flushed(0, started=True)
-
-    def _count_flushed(self, sent_bytes: int, *, started: bool = False) -> None:
-        """Progress moves the stall deadline; the minimum rate bounds how far."""
-        if not sent_bytes and not started:
-            return
-        self._moved_bytes += sent_bytes
-        deadlines = self._settings.deadlines
-        self.deadline = self._pace(self.dispatcher.now + deadlines.stall_seconds, deadlines.response_min_rate)
 
     def _drop_outbuf(self) -> None:
         if self.outbuf is not None:
@@ -565,23 +337,10 @@ class Channel:
         if self._mask:
             self._watch(0)
         if reset:
-            try:
+            with contextlib.suppress(OSError):  # dead already
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            except OSError:
-                pass  # dead already
         self.dispatcher.forget(self)
         self.sock.close()
-
-    def _watch(self, mask: int) -> None:
-        """Tell the poller what to report; 0 ends the registration."""
-        poller = self.dispatcher.poller
-        if not mask:
-            poller.remove(self.fd)
-        elif self._mask:
-            poller.modify(self.fd, mask)
-        else:
-            poller.add(self.fd, mask)
-        self._mask = mask
 
     def watch(self) -> None:
         """Register a new channel that has nothing to say yet. Holder of the role."""
@@ -589,19 +348,7 @@ class Channel:
             self._watch(READ)
 
     def _move(self, move: Move) -> None:
-        state = _NEXT[self.state][move]
+        state = NEXT[self.state][move]
         if state is None:
             raise ProtocolMisuse(f"a channel cannot {move.name} in state {self.state.name}")
         self.state = state
-
-
-def _after(parts: Sequence[bytes], sent: int) -> list[bytes | memoryview]:
-    """Return what is left of `parts` after the first `sent` bytes."""
-    rest: list[bytes | memoryview] = []
-    for part in parts:
-        if sent >= len(part):
-            sent -= len(part)
-        else:
-            rest.append(memoryview(part)[sent:] if sent else part)
-            sent = 0
-    return rest

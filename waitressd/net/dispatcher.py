@@ -1,8 +1,8 @@
 """The event loop: listeners, channels, deadlines, and the start of every task.
 
 Everything here runs in the thread that holds the dispatcher role, which roams (see `role.py`), unless a method says
-otherwise. What other threads may do is narrow: `wake`, `give_back`, `stop`, and, under the role's lock, what a task thread
-does to settle its channel.
+otherwise. What other threads may do is narrow: `give_back`, `stop`, `abort`, and, under the role's lock, what a task
+thread does to settle its channel.
 """
 
 import errno
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from waitressd.http.errors import HttpError
-from waitressd.net.channel import NEVER, Channel, State
+from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
+from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.role import Job, Role, Worker
+from waitressd.net.states import State
 
 if TYPE_CHECKING:
     from waitressd.net.channelsettings import ChannelSettings
@@ -221,8 +223,8 @@ class Dispatcher:
             return False
         worker.started = started = self.now
         worker.job = job
-        # Put down the claim, run, take it back: if it is still there, no lock, no wake-up and no system call was spent
-        # on threading. The bound method is a new object each time, so the watcher can tell two tasks of one client apart.
+        # Put down the claim, run, take it back: if it is still there, no lock, no wake-up and no system call was spent on
+        # threading. The bound method is a new object each time, so the watcher tells one client's tasks apart.
         run = job.run
         worker.claim.append(run)
         if self.wake_watcher is not None:

@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import sys
+from pathlib import Path
 from typing import Final
 
 # Weather: the connection that should have been accepted is gone already; the next one may be fine (accept(2)).
@@ -22,7 +23,7 @@ _PASSING: Final = frozenset(
 class Listener:
     """A socket that accepts.
 
-    Owned by the holder of the dispatcher role once the server runs; opened and closed by the thread that owns the server.
+    Owned by the holder of the dispatcher role once the server runs; opened and closed by the server's own thread.
     """
 
     def __init__(self, sock: socket.socket, unix_path: str | None = None) -> None:
@@ -62,7 +63,7 @@ class Listener:
             self.socket.close()
             if self.unix_path is not None and self._identity == _identity(self.unix_path):
                 with contextlib.suppress(OSError):
-                    os.unlink(self.unix_path)
+                    Path(self.unix_path).unlink()
 
 
 def open_tcp(host: str | None, port: int, backlog: int, *, family: int = socket.AF_UNSPEC) -> list[Listener]:
@@ -129,7 +130,7 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
                 sock.bind(path)
             finally:
                 os.umask(previous)
-            os.chmod(path, mode)
+            Path(path).chmod(mode)
             if owner is not None:
                 os.chown(path, *owner)
             sock.listen(backlog)
@@ -167,7 +168,7 @@ def _make_room(path: str) -> None:
         probe.settimeout(1)
         probe.connect(path)
     except ConnectionRefusedError:
-        os.unlink(path)
+        Path(path).unlink()
     except OSError as error:
         raise OSError(errno.EADDRINUSE, f"the socket exists and may be in use ({error.strerror})") from None
     else:

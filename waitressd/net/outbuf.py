@@ -33,7 +33,7 @@ class OutputLimits:
     directory: str | None = None  # where temporary files are made; None is the system's choice
 
 
-class TruncatedFile(Exception):
+class TruncatedFileError(Exception):
     """A file of the application ended before the promised number of bytes."""
 
 
@@ -49,10 +49,13 @@ class FilePart:
         self._close: Callable[[], None] | None = close
 
     def send(self, sock: socket.socket) -> int:
-        """Send one stretch; return the bytes taken. Raises BlockingIOError, TruncatedFile, OSError of a dead peer."""
+        """Send one stretch; return the bytes taken.
+
+        Raises BlockingIOError, TruncatedFileError, and OSError of a dead peer.
+        """
         sent = send_file(sock, self.file.fileno(), self.offset, self.count)
         if sent == 0:
-            raise TruncatedFile(f"{self.count} bytes are missing at offset {self.offset}")
+            raise TruncatedFileError(f"{self.count} bytes are missing at offset {self.offset}")
         self.offset += sent
         self.count -= sent
         return sent
@@ -131,7 +134,7 @@ class OutBuffer:
     def flush(self, sock: socket.socket) -> bool:
         """Give the kernel what it takes; True when nothing is left. Holder of the role.
 
-        Raises TruncatedFile, or OSError when the peer is gone.
+        Raises TruncatedFileError, or OSError when the peer is gone.
         """
         with self.lock, contextlib.suppress(*WOULD_BLOCK):
             goal = self.flushed_bytes + FLUSH_BYTES
@@ -224,7 +227,7 @@ class OutBuffer:
         assert self._spool is not None
         sent = send_file(sock, self._spool.fileno(), self._spool_start, self._spool_end - self._spool_start)
         if sent == 0:
-            raise TruncatedFile("the spool file is shorter than what was written to it")
+            raise TruncatedFileError("the spool file is shorter than what was written to it")
         self._spool_start += sent
         self._taken(sent)
         if self._spool_start == self._spool_end:
@@ -236,3 +239,15 @@ class OutBuffer:
         self.flushed_bytes += sent
         self.pending_bytes -= sent
         self._below.notify_all()
+
+
+def after(parts: Sequence[bytes], sent: int) -> list[bytes | memoryview]:
+    """Return what is left of `parts` after the first `sent` bytes."""
+    rest: list[bytes | memoryview] = []
+    for part in parts:
+        if sent >= len(part):
+            sent -= len(part)
+        else:
+            rest.append(memoryview(part)[sent:] if sent else part)
+            sent = 0
+    return rest

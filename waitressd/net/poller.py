@@ -55,7 +55,7 @@ class _Waker:
 
     def __init__(self) -> None:
         self._pair: tuple[socket.socket, socket.socket] | None = None
-        if sys.platform == "linux":
+        if hasattr(os, "eventfd"):
             self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             return
         self._pair = socket.socketpair()
@@ -101,6 +101,7 @@ class EpollPoller:
         self.wake = self._waker.wake
 
     def wait(self, timeout_seconds: float | None) -> list[tuple[int, int]]:
+        """Return what is ready."""
         events = self._epoll.poll(timeout_seconds, MAX_EVENTS)
         waker = self._waker.fd
         # One pass in C finds whether the waker is among them; it nearly never is.
@@ -110,6 +111,7 @@ class EpollPoller:
         return events
 
     def close(self) -> None:
+        """Give the descriptors back."""
         self._epoll.close()
         self._waker.close()
 
@@ -130,10 +132,12 @@ class KqueuePoller:
             self._kqueue.control([event], 0, 0)
 
     def add(self, fd: int, mask: int) -> None:
+        """Begin to watch a descriptor."""
         self._masks[fd] = 0
         self.modify(fd, mask)
 
     def modify(self, fd: int, mask: int) -> None:
+        """Change what is reported of a descriptor."""
         self._masks[fd] = mask
         once = select.KQ_EV_ONESHOT if mask & ONCE else 0  # type: ignore[attr-defined,unused-ignore]  # not on Linux
         add, delete = select.KQ_EV_ADD | once, select.KQ_EV_DELETE  # type: ignore[attr-defined,unused-ignore]
@@ -142,10 +146,12 @@ class KqueuePoller:
         self._change(fd, select.KQ_FILTER_WRITE, add if mask & WRITE else delete)  # type: ignore[attr-defined,unused-ignore]
 
     def remove(self, fd: int) -> None:
+        """Stop watching a descriptor."""
         self.modify(fd, 0)
         self._masks.pop(fd, None)
 
     def wait(self, timeout_seconds: float | None) -> list[tuple[int, int]]:
+        """Return what is ready."""
         ready: dict[int, int] = {}
         for event in self._kqueue.control(None, MAX_EVENTS, timeout_seconds):
             if event.ident == self._waker.fd:
@@ -158,6 +164,7 @@ class KqueuePoller:
         return list(ready.items())
 
     def close(self) -> None:
+        """Give the descriptors back."""
         self._kqueue.close()
         self._waker.close()
 
@@ -171,22 +178,27 @@ class SelectPoller:
         self._waker = _Waker()
 
     def add(self, fd: int, mask: int) -> None:
+        """Begin to watch a descriptor."""
         self.modify(fd, mask)
 
     def modify(self, fd: int, mask: int) -> None:
+        """Change what is reported of a descriptor."""
         with self._lock:
             self._masks[fd] = mask
         self.wake()
 
     def remove(self, fd: int) -> None:
+        """Stop watching a descriptor."""
         with self._lock:
             del self._masks[fd]
         self.wake()
 
     def wake(self) -> None:
+        """End the present or the next `wait`."""
         self._waker.wake()
 
     def wait(self, timeout_seconds: float | None) -> list[tuple[int, int]]:
+        """Return what is ready."""
         with self._lock:
             masks = dict(self._masks)
         readers = [fd for fd, mask in masks.items() if mask & (READ | PEER_CLOSED)]
@@ -209,6 +221,7 @@ class SelectPoller:
         return list(ready.items())
 
     def close(self) -> None:
+        """Give the descriptors back."""
         self._waker.close()
 
 

@@ -5,13 +5,14 @@ There are `task_limit` + 1 workers. Exactly one of them holds the role (poll, ac
 the claim is still there it is still the holder, and nothing was spent on threading. A watcher that finds the same task
 running at two looks takes the claim away instead, and the role goes to a waiting worker.
 
-This module decides; it blocks nobody. A worker that must sleep is told so by `Assignment.WAIT`, a worker that must wake up
-is handed to the `wake` callable. That is why every interleaving can be driven in one thread by a test.
+This module decides; it blocks nobody. A worker that must sleep is told so by `Assignment.WAIT`, a worker that must wake
+up is handed to the `wake` callable. That is why every interleaving can be driven in one thread by a test.
 
-Guarded by `lock`: holder, waiting, running, queue, stopping. Not guarded, and why that is safe: `Worker.claim` is a list
-that only `append` and `pop` touch. Both are atomic, with the GIL and (by the list's own lock) without it, so of the owner
-and the watcher exactly one gets a claim that was put down. Each worker has a claim list of its own: with one slot for all,
-a worker whose claim was taken could take back the claim of its successor, and two would believe to hold the role.
+Guarded by `lock`: holder, waiting, running, queue, stopping. Not guarded, and why that is safe: `Worker.claim` is a
+list that only `append` and `pop` touch. Both are atomic, with the GIL and (by the list's own lock) without it, so of
+the owner and the watcher exactly one gets a claim that was put down. Each worker has a claim list of its own: with one
+slot for all, a worker whose claim was taken could take back the claim of its successor, and two would believe to hold
+the role.
 """
 
 import threading

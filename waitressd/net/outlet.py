@@ -1,0 +1,219 @@
+"""The sending half of a channel: what a task writes, and what the client has not taken yet.
+
+A task thread calls `write`, `write_parts`, `write_file` and `is_gone` while it owns the channel. The holder of the
+dispatcher role meanwhile sends what was left behind and notes what the poller says; the two meet in the output buffer,
+under its lock, and in the mask the poller was told, under the role's lock.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from waitressd.http.errors import ClientDisconnected
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.listener import format_address
+from waitressd.net.logs import logger
+from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, TruncatedFileError, after
+from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, WRITE
+
+if TYPE_CHECKING:
+    from waitressd.net.dispatcher import Dispatcher
+
+NEVER: Final = float("inf")
+
+
+class Outlet:
+    """One client's socket as seen by whoever writes to it. See the module for who may call what."""
+
+    __slots__ = (
+        "_busy_since",
+        "_cut",
+        "_mask",
+        "_moved_bytes",
+        "_settings",
+        "deadline",
+        "dispatcher",
+        "fd",
+        "gone",
+        "half_closed",
+        "outbuf",
+        "peer",
+        "sock",
+    )
+
+    def __init__(
+        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
+    ) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.peer = format_address(sock.family, address) if address else "unix:"  # for log lines and the environ
+        self.dispatcher = dispatcher
+        self.deadline = dispatcher.now + dispatcher.idle_seconds
+        self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
+        self.gone = False  # the connection is dead in both directions
+        self.half_closed = False  # the client will send no more; it may still read
+        self._settings = settings
+        self._mask = 0  # what the poller was told last, 0 for nothing; under the role's lock while a task runs
+        self._cut = False  # the answer is incomplete and must not look complete
+        self._busy_since = 0.0  # when the present body or flush began
+        self._moved_bytes = 0  # bytes of it, for the minimum rate
+
+    # -- the task that owns the channel
+
+    def write(self, data: bytes) -> None:
+        """Send what the kernel takes, keep the rest. Task thread.
+
+        Waits while more than the high water is pending, at most until the stall deadline. Raises ClientDisconnected.
+        """
+        if self.outbuf is None:
+            try:
+                sent = self.sock.send(data)
+            except WOULD_BLOCK:
+                sent = 0
+            except OSError:
+                raise self._lost() from None
+            if sent == len(data):
+                return
+            self._write_slowly((memoryview(data)[sent:],))
+        else:
+            self._write_slowly((data,))
+
+    def write_parts(self, parts: Sequence[bytes]) -> None:
+        """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""
+        if self.outbuf is None:
+            try:
+                sent = self.sock.sendmsg(parts)
+            except WOULD_BLOCK:
+                sent = 0
+            except OSError:
+                raise self._lost() from None
+            if sent == sum(map(len, parts)):
+                return
+            self._write_slowly(after(parts, sent))
+        else:
+            self._write_slowly(parts)
+
+    def write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
+        """Send a stretch of a regular file; it must be the last thing of the answer. Task thread.
+
+        `close` is called once, by a task thread, when the bytes are out or the connection ends, also when this raises
+        ClientDisconnected.
+        """
+        part = FilePart(file, offset, count, close)
+        try:
+            while part.count and self.outbuf is None:
+                part.send(self.sock)
+        except WOULD_BLOCK:
+            pass
+        except (TruncatedFileError, OSError) as error:
+            close()
+            if isinstance(error, TruncatedFileError):
+                logger.warning("%s: a file ended before its promised length; the answer is cut off", self.peer)
+                self._cut = True
+            raise self._lost() from None
+        if not part.count:
+            close()
+            return
+        self._new_outbuf().attach(part)
+        self._write_slowly(())
+
+    def is_gone(self) -> bool:
+        """Whether the client has left, or will at least send no more. Any thread."""
+        return self.gone or self.half_closed
+
+    def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
+        outbuf = self.outbuf or self._new_outbuf()
+        if outbuf.broken:
+            raise self._lost()
+        had_failed = outbuf.spool_failure
+        try:
+            outbuf.append(self.sock, parts)
+        except OSError:
+            raise self._lost() from None
+        if outbuf.spool_failure is not had_failed:
+            self.dispatcher.logs.spool("cannot keep an answer to %s on disk: %s", self.peer, outbuf.spool_failure)
+        if outbuf.is_empty:
+            return
+        with self.dispatcher.role.lock:
+            if not self._mask & WRITE:
+                self._start_flush_clock()
+                self._watch(PARKED | WRITE)
+        # One comparison without the lock: a number that is just being lowered only makes the wait below end at once.
+        if outbuf.pending_bytes > self._settings.output.memory_bytes and not outbuf.wait_below_high_water(
+            self._settings.deadlines.stall_seconds
+        ):
+            raise self._lost()
+
+    def _new_outbuf(self) -> OutBuffer:
+        if self.outbuf is None:
+            self.outbuf = OutBuffer(self._settings.output)
+        return self.outbuf
+
+    def _lost(self) -> ClientDisconnected:
+        self.gone = True
+        return ClientDisconnected(f"{self.peer} has left")
+
+    # -- what the poller says while a task owns the channel: the holder of the role, under the role's lock
+
+    def on_ready_while_busy(self, mask: int) -> None:
+        """Note that the client left or takes output again, and keep a level-triggered event from spinning."""
+        if mask & GONE or self.gone:
+            # Silence: a dead peer is reported for ever, and only the task can give the channel back.
+            self.gone = self.half_closed = True
+            if self.outbuf is not None:
+                self.outbuf.break_off()
+            self._watch(0)
+            return
+        if mask & PEER_CLOSED:
+            self.half_closed = True
+        wanted = PARKED & ~PEER_CLOSED if self.half_closed else PARKED
+        if self.outbuf is not None and self.outbuf.pending_bytes:
+            wanted |= WRITE
+        self._watch(wanted)
+
+    def flush_while_busy(self) -> None:
+        """Send what a running task left behind. Holder of the role, without the lock."""
+        outbuf = self.outbuf
+        if outbuf is None:
+            return
+        before = outbuf.flushed_bytes
+        try:
+            outbuf.flush(self.sock)
+        except (TruncatedFileError, OSError):
+            self.gone = True
+            outbuf.break_off()
+        self._count_flushed(outbuf.flushed_bytes - before)
+        if not outbuf.pending_bytes:
+            self.deadline = NEVER
+
+    # -- shared
+
+    def _pace(self, deadline: float, min_rate: int) -> float:
+        """Bring a deadline forward to where the bytes moved so far fall below the minimum rate."""
+        if not min_rate:
+            return deadline
+        return min(deadline, self._busy_since + self._settings.deadlines.grace_seconds + self._moved_bytes / min_rate)
+
+    def _start_flush_clock(self) -> None:
+        self._busy_since = self.dispatcher.now
+        self._moved_bytes = 0
+        self._count_flushed(0, started=True)
+
+    def _count_flushed(self, sent_bytes: int, *, started: bool = False) -> None:
+        """Progress moves the stall deadline; the minimum rate bounds how far."""
+        if not sent_bytes and not started:
+            return
+        self._moved_bytes += sent_bytes
+        deadlines = self._settings.deadlines
+        self.deadline = self._pace(self.dispatcher.now + deadlines.stall_seconds, deadlines.response_min_rate)
+
+    def _watch(self, mask: int) -> None:
+        """Tell the poller what to report; 0 ends the registration."""
+        poller = self.dispatcher.poller
+        if not mask:
+            poller.remove(self.fd)
+        elif self._mask:
+            poller.modify(self.fd, mask)
+        else:
+            poller.add(self.fd, mask)
+        self._mask = mask
