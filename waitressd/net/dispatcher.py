@@ -223,8 +223,8 @@ class Dispatcher:
             return False
         worker.started = started = self.now
         worker.job = job
-        # Put down the claim, run, take it back: if it is still there, no lock, no wake-up and no system call was spent on
-        # threading. The bound method is a new object each time, so the watcher tells one client's tasks apart.
+        # Put down the claim, run, take it back: if it is still there, nothing at all was spent on threading: no lock,
+        # no wake-up, no system call. The bound method is a new object each time, so the watcher tells two tasks apart.
         run = job.run
         worker.claim.append(run)
         if self.wake_watcher is not None:
