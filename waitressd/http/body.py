@@ -7,7 +7,7 @@ cannot use yet stays in the buffer of its caller, and that is never more than on
 import re
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import CRLF, FIELD_OCTETS, is_chunk_extension
@@ -20,6 +20,7 @@ _SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,%d}" % CHUNK_SIZE_DIGITS)
 _plain_size: Final = _SIZE.fullmatch
 _size_start: Final = re.compile(rb"[0-9A-Fa-f]{1,%d}+(?![0-9A-Fa-f])" % CHUNK_SIZE_DIGITS).match
 
+# What a step answers when the octets it needs are not all here.
 _MORE: Final = -1
 
 
@@ -42,12 +43,16 @@ PHASE_TRANSITIONS: Final[dict[Phase, frozenset[Phase]]] = {
 }
 
 
+_END: Final = Phase.END
+
+
 class ChunkedDecoder:
     """Takes the transfer coding off one request body. Belongs to one connection and lives as long as the body."""
 
     __slots__ = (
         "_body_room",
         "_extension_room",
+        "_pieces",
         "_remaining",
         "_scanned",
         "_trailer_lines",
@@ -60,6 +65,7 @@ class ChunkedDecoder:
         self.phase = Phase.SIZE
         self._remaining = 0
         self._scanned = 0
+        self._pieces: list[Buffer] = []
         self._body_room = limits.body_bytes
         self._extension_room = limits.chunk_extension_bytes
         self._trailer_room = limits.head_bytes - head_bytes
@@ -71,10 +77,12 @@ class ChunkedDecoder:
         Raises HttpError for a broken rule. Data that stands before the breach is given out first.
         """
         pieces: list[Buffer] = []
+        self._pieces = pieces
         end = len(buffer)
+        steps = self._STEPS
         try:
-            while position < end:
-                after = _STEPS[self.phase](self, buffer, position, pieces)
+            while position < end and self.phase is not _END:
+                after = steps[self.phase](self, buffer, position)
                 if after < 0:
                     break
                 position = after
@@ -82,10 +90,11 @@ class ChunkedDecoder:
             # The state is as it was before the bad octets: the next call comes here again, with nothing to give out.
             if not pieces:
                 raise
+        self._pieces = []
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces), position
 
-    def _read_size(self, buffer: Buffer, position: int, pieces: list[Buffer]) -> int:
-        """`chunk-size [ chunk-ext ] CRLF`"""
+    def _read_size(self, buffer: Buffer, position: int) -> int:
+        """Read `chunk-size [ chunk-ext ] CRLF`."""
         end = buffer.find(CRLF, position + self._scanned)
         if end < 0:
             if not _size_start(buffer, position):
@@ -108,18 +117,18 @@ class ChunkedDecoder:
         self.phase = Phase.DATA if size else Phase.TRAILER
         return end + 2
 
-    def _read_data(self, buffer: Buffer, position: int, pieces: list[Buffer]) -> int:
-        """`chunk-data`, as much of it as is here."""
+    def _read_data(self, buffer: Buffer, position: int) -> int:
+        """Read `chunk-data`, as much of it as is here."""
         after = position + self._remaining
         data = buffer[position:after]
-        pieces.append(data)
+        self._pieces.append(data)
         self._remaining -= len(data)
         if not self._remaining:
             self.phase = Phase.DATA_END
         return position + len(data)
 
-    def _read_data_end(self, buffer: Buffer, position: int, pieces: list[Buffer]) -> int:
-        """The CRLF that must follow chunk data at once."""
+    def _read_data_end(self, buffer: Buffer, position: int) -> int:
+        """Read the CRLF that must follow chunk data at once."""
         after = position + 2
         mark = buffer[position:after]
         if mark == CRLF:
@@ -129,8 +138,8 @@ class ChunkedDecoder:
             return _MORE
         raise HttpError(400, "The data of a chunk is not followed by CR LF.")
 
-    def _read_trailer(self, buffer: Buffer, position: int, pieces: list[Buffer]) -> int:
-        """`field-line CRLF`, checked by the rules of a head and dropped (RFC 9112, 7.1.2), or the final `CRLF`."""
+    def _read_trailer(self, buffer: Buffer, position: int) -> int:
+        """Read `field-line CRLF`, check it like one of a head and drop it (RFC 9112, 7.1.2), or the final `CRLF`."""
         end = buffer.find(CRLF, position + self._scanned)
         if end < 0:
             self._check_trailer_room(len(buffer) - position - 1)
@@ -177,20 +186,12 @@ class ChunkedDecoder:
         self._scanned = len(buffer) - position - awaiting_lf
         return _MORE
 
-    def _read_nothing(self, buffer: Buffer, position: int, pieces: list[Buffer]) -> int:
-        """What follows the body is not ours."""
-        return _MORE
-
-
-_Step = Callable[[ChunkedDecoder, Buffer, int, list[Buffer]], int]
-
-_STEPS: Final[tuple[_Step, ...]] = (
-    ChunkedDecoder._read_size,
-    ChunkedDecoder._read_data,
-    ChunkedDecoder._read_data_end,
-    ChunkedDecoder._read_trailer,
-    ChunkedDecoder._read_nothing,
-)
+    _STEPS: ClassVar[tuple[Callable[["ChunkedDecoder", Buffer, int], int], ...]] = (
+        _read_size,
+        _read_data,
+        _read_data_end,
+        _read_trailer,
+    )
 
 
 def _size_refusal() -> HttpError:

@@ -1,72 +1,48 @@
 """One HTTP/1.1 connection, server side: octets in, events out; response heads and data in, octets out.
 
 Knows the order of requests and responses, when a connection stays open, and how a response is framed (RFC 9112).
-Does not know sockets, threads or the time. A connection is used by one thread at a time, whoever owns its channel.
+Does not know sockets, threads or the time. The request half of it is in `waitressd.http.reader`.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from waitressd.http.body import ChunkedDecoder, Phase
 from waitressd.http.errors import HttpError, ProtocolMisuse
-from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.http.events import Request
 from waitressd.http.framing import Framing
-from waitressd.http.grammar import FIELD_OCTETS, is_field_value
-from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_start_line
-from waitressd.http.limits import BLANK_LINES, METHOD_BYTES, Limits
+from waitressd.http.grammar import is_field_value
+from waitressd.http.limits import Limits
+from waitressd.http.reader import RequestReader
 from waitressd.http.response import NO_CONTENT, ResponseHead, build_head, build_lines
-from waitressd.http.states import READING_TRANSITIONS, SENDING_TRANSITIONS, Heard, Reading, Said, Sending
+from waitressd.http.states import SENDING_TRANSITIONS, Heard, Reading, Said, Sending
 
 # Chunk data up to this size is copied into one piece with its framing; above, copying costs more than a longer list.
 _JOINED_CHUNK_BYTES: Final = 16384
-# Octets in front of an unfinished message that may lie around before the buffer is cut.
-_SLACK_BYTES: Final = 65536
 
-_CR: Final = 13
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# The members used for every request, as plain globals: looking one up in its class costs as much as a transition.
-_IDLE, _READING_BODY, _HEARD_ALL, _BROKEN = Reading.IDLE, Reading.BODY, Reading.DONE, Reading.ERROR
-_WAIT, _READY, _SENDING_BODY, _SAID_ALL = Sending.WAIT, Sending.READY, Sending.BODY, Sending.DONE
-_HEARD_HEAD, _HEARD_WHOLE, _HEARD_DATA, _HEARD_NEXT = Heard.HEAD, Heard.WHOLE, Heard.DATA, Heard.NEXT
-_SAID_REQUEST, _SAID_HEAD, _SAID_WHOLE, _SAID_DATA, _SAID_NEXT = (
-    Said.REQUEST,
-    Said.HEAD,
-    Said.WHOLE,
-    Said.DATA,
-    Said.NEXT,
-)
+# The members used for every response, as plain globals: looking one up in its class costs as much as a transition.
+_HEARD_ALL, _HEARD_NEXT = Reading.DONE, Heard.NEXT
+_WAIT, _READY, _BODY = Sending.WAIT, Sending.READY, Sending.BODY
+_REQUEST, _HEAD, _WHOLE, _DATA, _END, _NEXT = Said.REQUEST, Said.HEAD, Said.WHOLE, Said.DATA, Said.END, Said.NEXT
 _NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
 
 
-class Connection:
-    """The HTTP state of one client, for as long as its connection lasts.
+class Connection(RequestReader):
+    """The HTTP state of one client, for as long as its connection lasts. Used by one thread at a time.
 
     Feed it what arrives, take events until NEED_DATA or PAUSED, and answer each request with either
-    `encode_response`, or `encode_head`, `encode_data`... and `encode_end`, or `encode_error`. It holds at most one
-    unfinished head or line plus what was fed last, if nothing is fed after PAUSED.
+    `encode_response`, or `encode_head`, `encode_data`... and `encode_end`, or `encode_error`. What these return is
+    to be sent in that order. When request and response are done and nobody wants to close, it is ready for the next.
     """
 
     __slots__ = (
         "_awaiting_continue",
-        "_buffer",
-        "_decoder",
         "_draining",
-        "_eof",
         "_framing",
         "_ident",
-        "_limits",
-        "_line_checked",
-        "_position",
-        "_remaining",
-        "_scanned",
-        "_searched",
-        "_skipped",
-        "_to_head_request",
         "_unsent",
         "excess_bytes",
-        "reading",
-        "request",
         "sending",
         "truncated",
         "will_close",
@@ -74,61 +50,21 @@ class Connection:
 
     def __init__(self, limits: Limits, ident: str) -> None:
         """`ident` is the value of the Server field, '' for none."""
+        super().__init__(limits)
         if not is_field_value(ident):
             raise ValueError("The server's ident has a control or a character beyond latin-1.")
-        self._limits = limits
         self._ident = f"Server: {ident}\r\n" if ident else ""
-        self.reading = Reading.IDLE
         self.sending = Sending.WAIT
-        # What was fed and not used yet begins at `_position`; once used up, the buffer is empty and the position 0.
-        self._buffer: bytes | bytearray = b""
-        self._position = 0
-        # Octets behind the position in which the end of the head need not be looked for again, and those that were
-        # found to be good ones.
-        self._searched = 0
-        self._scanned = 0
-        # Whether the request line of the unfinished head has been parsed; blank lines seen before it.
-        self._line_checked = False
-        self._skipped = 0
-        self._eof = False
-        # Octets of a length-framed request body that are still to come; the decoder of a chunked one.
-        self._remaining = 0
-        self._decoder: ChunkedDecoder | None = None
         self._awaiting_continue = False
-        self._to_head_request = False
         self._draining = False
         self._framing = Framing.NONE
         self._unsent = 0
-        self.request: Request | None = None
-        """The current request, or the last one; None before the first and after a head that was refused."""
         self.will_close = False
         """The connection closes after the current response; final once the response head is encoded."""
         self.truncated = False
-        """A response ended before its Content-Length: the client must see the connection break."""
+        """A response ended before it was complete: the client must see the connection break."""
         self.excess_bytes = 0
         """Octets beyond the Content-Length of the current response, which were not sent."""
-
-    # -- what can be asked --
-
-    @property
-    def body_remaining(self) -> int:
-        """Octets of a length-framed request body that have not been fed yet, 0 for any other body."""
-        return max(0, self._remaining - len(self._buffer) + self._position)
-
-    @property
-    def has_buffered(self) -> bool:
-        """Octets were fed that no event has taken up yet."""
-        return bool(self._buffer)
-
-    @property
-    def buffered_bytes(self) -> int:
-        """How many octets were fed that no event has taken up yet."""
-        return len(self._buffer) - self._position
-
-    @property
-    def request_started(self) -> bool:
-        """A part of the next request head has arrived."""
-        return self.reading is _IDLE and bool(self._buffer)
 
     @property
     def awaiting_continue(self) -> bool:
@@ -145,12 +81,12 @@ class Connection:
     def response_done(self) -> bool:
         """No response is owed: the last one was encoded to its end, or was never asked for."""
         sending = self.sending
-        return sending is not _READY and sending is not _SENDING_BODY and not self.truncated
+        return sending is not _READY and sending is not _BODY and not self.truncated
 
     @property
     def body_allowed(self) -> bool:
         """Data given to `encode_data` now will reach the client."""
-        return self.sending is _SENDING_BODY and self._framing is not _NONE
+        return self.sending is _BODY and self._framing is not _NONE
 
     @property
     def is_chunked(self) -> bool:
@@ -161,208 +97,6 @@ class Connection:
     def missing_bytes(self) -> int:
         """Octets that the current response still lacks for its Content-Length."""
         return self._unsent if self._framing is _LENGTH else 0
-
-    # -- the request side --
-
-    def feed(self, data: bytes) -> None:
-        """Take octets that the client sent. Once the connection can give no further request they are dropped."""
-        if self.reading >= _BROKEN:
-            return
-        if not self._buffer:
-            self._buffer = data
-            return
-        buffer = self._buffer
-        position = self._position
-        if isinstance(buffer, bytes):
-            self._buffer = buffer = bytearray(buffer)
-        if position > _SLACK_BYTES and 2 * position > len(buffer):
-            # At most as much is moved as was used since the last time: linear, also where deleting moves memory.
-            del buffer[:position]
-            self._position = 0
-        buffer += data
-
-    def feed_eof(self) -> None:
-        """Note that the client will send no more. What it sent before is still served (RFC 9112, 9.6)."""
-        self._eof = True
-
-    def next_event(self) -> Event:
-        """The next part of what the client says.
-
-        Raises HttpError once when the client breaks a rule or ends in mid-body; what was fed after that is dropped
-        and every later call says CLOSED. A head that the client leaves unfinished just closes the connection.
-        """
-        reading = self.reading
-        if reading is _IDLE:
-            return self._read_head()
-        if reading is _READING_BODY:
-            return self._read_body()
-        return PAUSED if reading is _HEARD_ALL else CLOSED
-
-    def _read_head(self) -> Event:
-        """Find the end of the next head, and parse it."""
-        buffer = self._buffer
-        if not buffer:
-            return self._await_first_octet()
-        position = self._position
-        try:
-            if buffer[position] == _CR and not self._skip_blank_lines():
-                return self._await_first_octet()
-            position = self._position
-            end = buffer.find(b"\r\n\r\n", position + self._searched)
-            head_bytes = end + 4 - position
-            if end < 0 or head_bytes > self._limits.head_bytes:
-                return self._await_head()
-            request = parse_head(buffer[position:end], self._limits)
-        except HttpError:
-            self._refuse_head()
-            raise
-        self._accept(request, end + 4, head_bytes)
-        return request
-
-    def _accept(self, request: Request, position: int, head_bytes: int) -> None:
-        """Begin a request whose head ends at `position`."""
-        self.request = request
-        self._to_head_request = request.method == "HEAD"
-        self.will_close = not request.keep_alive
-        self._consume(position)
-        self._skipped = 0
-        self._line_checked = False
-        if request.complete:
-            self._hear(_HEARD_WHOLE)
-        else:
-            self._hear(_HEARD_HEAD)
-            self._awaiting_continue = request.expects_continue
-            if request.content_length is None:
-                self._decoder = ChunkedDecoder(self._limits, head_bytes)
-            else:
-                self._remaining = request.content_length
-        self._say(_SAID_REQUEST)
-
-    def _await_first_octet(self) -> Event:
-        """Nothing of a head is here (RFC 9112, 9.5: a client may close between requests at any time)."""
-        if not self._eof:
-            return NEED_DATA
-        self._close(Heard.EOF)
-        return CLOSED
-
-    def _skip_blank_lines(self) -> bool:
-        """Read over empty lines before a request line (RFC 9112, 2.2); whether anything else is here."""
-        buffer = self._buffer
-        position = self._position
-        while buffer.startswith(b"\r\n", position):
-            if self._skipped == BLANK_LINES:
-                raise HttpError(400, "There are too many empty lines before the request line.")
-            self._skipped += 1
-            position += 2
-        self._consume(position)
-        # A lone CR may be the beginning of one more.
-        return bool(self._buffer) and (len(buffer) - position > 1 or buffer[position] != _CR)
-
-    def _await_head(self) -> Event:
-        """Check what is here of a head that is not finished, or that is too large."""
-        end = min(len(self._buffer), self._position + self._limits.head_bytes + 1)
-        self._check_unfinished(end)
-        if not self._eof:
-            return NEED_DATA
-        self._close(Heard.EOF)
-        return CLOSED
-
-    def _check_unfinished(self, end: int) -> None:
-        """Refuse an unfinished head for its octets, its request line or its size; each octet is looked at once."""
-        buffer, position = self._buffer, self._position
-        part = buffer[position + self._scanned : end]
-        awaiting_lf = part.endswith(b"\r")
-        if len(part.translate(None, FIELD_OCTETS)) != 2 * part.count(b"\r\n") + awaiting_lf:
-            raise octet_refusal()
-        if not self._line_checked:
-            self._check_unfinished_line(end)
-        if end - position > self._limits.head_bytes:
-            raise HttpError(431, "The request head is larger than this server accepts.")
-        self._scanned = end - position - awaiting_lf
-        self._searched = max(0, end - position - 3)
-
-    def _check_unfinished_line(self, end: int) -> None:
-        """Refuse a request line before the head ends, and before the line itself ends if that is possible."""
-        buffer, position = self._buffer, self._position
-        line_end = buffer.find(b"\r\n", position + self._scanned, end)
-        if line_end < 0:
-            start = buffer[position : position + METHOD_BYTES + 1].decode("latin-1")
-            # The CR of the line end may be here already.
-            check_start_line(start, end - position - 1, self._limits)
-        else:
-            parse_start_line(buffer[position:line_end].decode("latin-1"), self._limits)
-            self._line_checked = True
-
-    def _read_body(self) -> Event:
-        """The next octets of the request body, or its end."""
-        buffer = self._buffer
-        position = self._position
-        if self._decoder is not None:
-            return self._read_chunked(self._decoder, buffer, position)
-        remaining = self._remaining
-        if not remaining:
-            self._hear(Heard.END)
-            return END_OF_BODY
-        if not buffer:
-            return self._await_body()
-        data = buffer if not position and len(buffer) <= remaining else buffer[position : position + remaining]
-        self._remaining = remaining - len(data)
-        self._consume(position + len(data))
-        self._hear(_HEARD_DATA)
-        return Body(bytes(data))
-
-    def _read_chunked(self, decoder: ChunkedDecoder, buffer: bytes | bytearray, position: int) -> Event:
-        """All data that the buffer gives, in one event, or the end of the body."""
-        try:
-            data, position = decoder.decode(buffer, position)
-        except HttpError:
-            self._refuse(Heard.BROKEN)
-            raise
-        self._consume(position)
-        if data:
-            self._hear(_HEARD_DATA)
-            return Body(data)
-        if decoder.phase is Phase.END:
-            self._decoder = None
-            self._hear(Heard.END)
-            return END_OF_BODY
-        return self._await_body()
-
-    def _await_body(self) -> Event:
-        """Wait for more of the body, unless the client ended in the middle of it (RFC 9112, 8)."""
-        if not self._eof:
-            return NEED_DATA
-        self._refuse(Heard.EOF)
-        raise HttpError(400, "The request body ended before it was complete.")
-
-    def _consume(self, position: int) -> None:
-        """Everything before `position` has been used."""
-        if position == len(self._buffer):
-            self._buffer = b""
-            self._position = 0
-        else:
-            self._position = position
-        self._scanned = 0
-        self._searched = 0
-
-    def _refuse_head(self) -> None:
-        """The request head at the position is not acceptable."""
-        self.request = None
-        # What can be told of the method, so that a refused HEAD gets no content either.
-        self._to_head_request = self._buffer.startswith(b"HEAD ", self._position)
-        self._refuse(Heard.BROKEN)
-
-    def _refuse(self, event: Heard) -> None:
-        """Nothing that the client sends is looked at any more (RFC 9112, 2.2); an error answer may be sent."""
-        self._hear(event)
-        self._say(Said.REFUSED)
-        self._drop()
-
-    def _drop(self) -> None:
-        self.will_close = True
-        self._decoder = None
-        self._remaining = 0
-        self._consume(len(self._buffer))
 
     # -- the response side --
 
@@ -395,9 +129,9 @@ class Connection:
         if self._to_head_request or head.code in NO_CONTENT or (declared is not None and declared != length):
             return self._encode_unusual(head, body, date)
         framing = f"Content-Length: {length}\r\n" if declared is None else ""
-        text = self._encode_fields(head, framing, date)
+        self._say(_WHOLE)
         self._framing = _NONE
-        self._say(_SAID_WHOLE)
+        text = self._encode_fields(head, framing, date)
         self._finish()
         return text.encode("latin-1") + body
 
@@ -410,17 +144,16 @@ class Connection:
 
     def encode_head(self, head: ResponseHead, date: str, body_length: int | None = None) -> bytes:
         """The head of a response; `body_length` is the length of its body where it is known though not declared."""
+        self._say(_HEAD)
         self._framing, self._unsent, line = self._frame(head, body_length)
         self.will_close = self.will_close or self._framing is _CLOSE
-        text = self._encode_fields(head, line, date)
-        self._say(_SAID_HEAD)
-        return text.encode("latin-1")
+        return self._encode_fields(head, line, date).encode("latin-1")
 
     def _frame(self, head: ResponseHead, length: int | None) -> tuple[Framing, int, str]:
         """How the response is framed, its length, and the field that says so (RFC 9112, 6; RFC 9110, 8.6)."""
         declared = head.content_length
         if head.code in NO_CONTENT:
-            return _NONE, 0, "Content-Length: 0\r\n" if head.code == 205 else ""  # noqa: PLR2004
+            return _NONE, 0, "Content-Length: 0\r\n" if head.code == 205 else ""
         line = "" if declared is not None or length is None else f"Content-Length: {length}\r\n"
         if self._to_head_request:
             # The length that a GET would have, if it is known. The transfer coding is not announced, as clients
@@ -453,7 +186,7 @@ class Connection:
 
         What exceeds the Content-Length is cut off and counted in `excess_bytes`.
         """
-        self._say(_SAID_DATA)
+        self._say(_DATA)
         framing = self._framing
         if framing is _CHUNKED:
             if not data:
@@ -469,7 +202,7 @@ class Connection:
 
     def account_file(self, count: int) -> int:
         """How many of `count` octets may be sent without any coding around them; they count as sent."""
-        self._say(_SAID_DATA)
+        self._say(_DATA)
         if self._framing is _CHUNKED:
             raise ProtocolMisuse("a chunked body cannot be sent as it is")
         return count if self._framing is _CLOSE else self._account(count)
@@ -486,10 +219,10 @@ class Connection:
     def encode_end(self) -> bytes:
         """What ends the body. If it is too short, the connection is closed and `truncated`: break it off."""
         if self.missing_bytes:
-            self._close(Heard.CLOSE)
+            self._close()
             self.truncated = True
             return b""
-        self._say(Said.END)
+        self._say(_END)
         self._finish()
         return b"0\r\n\r\n" if self._framing is _CHUNKED else b""
 
@@ -502,7 +235,8 @@ class Connection:
             self._refuse_head()
         text = f"{error.status} {error.reason}\n\n{error.detail}\n" if body is None else body
         content = text.encode("utf-8", "backslashreplace")
-        head = build_head(f"{error.status} {error.reason}", [("Content-Type", "text/plain; charset=utf-8"), *error.fields])
+        fields = [("Content-Type", "text/plain; charset=utf-8"), *error.fields]
+        head = build_head(f"{error.status} {error.reason}", fields)
         head.asks_close = True
         return self.encode_response(head, content, date)
 
@@ -512,32 +246,37 @@ class Connection:
 
     def close(self) -> None:
         """The connection is lost or given up; twice is harmless. A response in the making stays undone."""
-        if self.sending is _READY or self.sending is _SENDING_BODY:
+        if self.sending is _READY or self.sending is _BODY:
             self.truncated = True
-        self._close(Heard.CLOSE)
+        self._close()
 
     # -- moves --
 
+    def _on_request(self, request: Request) -> None:
+        self.will_close = not request.keep_alive
+        self._awaiting_continue = request.expects_continue
+        self._say(_REQUEST)
+
+    def _on_refusal(self) -> None:
+        self.will_close = True
+        self._say(Said.REFUSED)
+
+    def _on_end(self) -> None:
+        self.will_close = True
+        self._say(Said.CLOSE)
+
     def _finish(self) -> None:
-        """The response is done: begin anew, or end (RFC 9112, 9.3)."""
-        self._awaiting_continue = False
+        """End a response: the next request may come, or the connection closes (RFC 9112, 9.3)."""
         if self.reading is _HEARD_ALL and not self.will_close:
             self._hear(_HEARD_NEXT)
-            self._say(_SAID_NEXT)
+            self._say(_NEXT)
         else:
-            self._close(Heard.CLOSE)
+            self._close()
 
-    def _close(self, event: Heard) -> None:
-        self._hear(event)
-        self._say(Said.CLOSE)
+    def _close(self) -> None:
+        self._hear(Heard.CLOSE)
         self._drop()
-
-    def _hear(self, event: Heard) -> None:
-        """Move the request side."""
-        try:
-            self.reading = READING_TRANSITIONS[self.reading, event]
-        except KeyError:
-            raise ProtocolMisuse(f"{event!r} while the request is {self.reading!r}") from None
+        self._on_end()
 
     def _say(self, event: Said) -> None:
         """Move the response side."""

@@ -22,11 +22,16 @@ is_digits: Final = re.compile(r"[0-9]++").fullmatch
 # The octets that a head may have between its line ends: HTAB, SP, VCHAR, obs-text (RFC 9110, 5.5).
 FIELD_OCTETS: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
-# BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] (RFC 9112, 7.1.1; RFC 9110, 5.6.4)
-_BTOKEN: Final = _TCHAR.encode()
+# *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS ( token / quoted-string ) ] ) (RFC 9112, 7.1.1; RFC 9110, 5.6.4)
+_QDTEXT: Final = r"\t \x21\x23-\x5b\x5d-\x7e\x80-\xff"
 is_chunk_extension: Final = re.compile(
-    rb"(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+\"))?+)*+"
-    % (_BTOKEN, _BTOKEN)
+    rf"""(?x:
+        (?: [\t\ ]*+ ; [\t\ ]*+ [{_TCHAR}]++
+            (?: [\t\ ]*+ = [\t\ ]*+
+                (?: [{_TCHAR}]++ | " (?: [{_QDTEXT}] | \\[\t\x20-\x7e\x80-\xff] )*+ " )
+            )?+
+        )*+
+    )""".encode()
 ).fullmatch
 
 # reg-name (which covers IPv4address) of at most one port (RFC 3986, 3.2.2; RFC 9110, 7.2)

@@ -167,6 +167,7 @@ def parse_fields(lines: list[str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
     keys = _KEYS
+    line = ""
     del lines[0]
     try:
         for line in lines:
@@ -271,18 +272,18 @@ def _set_expectation(request: Request) -> None:
     request.expects_continue = bool(expectations) and not request.complete
 
 
-def _fill_memos() -> None:
+def _fill_memo(names: str) -> None:
     """Know the usual field names from the start."""
-    for name in (
-        "Host User-Agent Accept Accept-Language Accept-Encoding Accept-Charset Connection Keep-Alive Cookie Referer "
-        "Origin Content-Type Content-Length Transfer-Encoding Expect Authorization Cache-Control Pragma TE Trailer "
-        "Upgrade Upgrade-Insecure-Requests If-Modified-Since If-None-Match If-Match If-Range If-Unmodified-Since Range "
-        "DNT Via Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port X-Forwarded-By "
-        "X-Real-IP X-Request-ID X-Requested-With Sec-Fetch-Site Sec-Fetch-Mode Sec-Fetch-User Sec-Fetch-Dest "
-        "Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-GPC Priority Proxy"
-    ).split():
+    for name in names.split():
         _learn_name(name)
         _learn_name(name.lower())
 
 
-_fill_memos()
+_fill_memo("""
+    Accept Accept-Charset Accept-Encoding Accept-Language Authorization Cache-Control Connection Content-Length
+    Content-Type Cookie DNT Expect Forwarded Host If-Match If-Modified-Since If-None-Match If-Range If-Unmodified-Since
+    Keep-Alive Origin Pragma Priority Proxy Range Referer Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-Fetch-Dest
+    Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-GPC TE Trailer Transfer-Encoding Upgrade Upgrade-Insecure-Requests
+    User-Agent Via X-Forwarded-By X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Real-IP
+    X-Request-ID X-Requested-With
+""")

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from waitressd.http.errors import ResponseError
-from waitressd.http.grammar import is_digits, is_field_value, is_token, split_list
+from waitressd.http.grammar import is_field_value, is_token, split_list
 from waitressd.http.limits import LENGTH_DIGITS, MEMO_ENTRIES, MEMO_TEXT_LENGTH
 
 # 3DIGIT SP reason, the SP also when the reason is empty (RFC 9112, 4). 1xx is never an application's final status.
@@ -21,6 +21,7 @@ _STATUS: Final = re.compile(r"([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+").fullmat
 # Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). 205 is in a class of
 # its own: it has no content, and says so with Content-Length: 0 (RFC 9110, 15.3.6).
 NO_CONTENT: Final = frozenset({204, 205, 304})
+_LENGTH_IS_OURS: Final = frozenset({204, 205})
 
 
 class Role(IntEnum):
@@ -35,6 +36,7 @@ class Role(IntEnum):
     REFUSED = 6  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
 
 
+_ROLE_LENGTH: Final = Role.LENGTH
 _ROLES: Final = {
     "content-length": Role.LENGTH,
     "date": Role.DATE,
@@ -72,6 +74,8 @@ class ResponseHead:
 # remembered, and no cookies: a memo is no place for what belongs to one user.
 _STATUSES: Final[dict[str, tuple[int, str]]] = {}
 _LINES: Final[dict[tuple[str, str], str]] = {}
+# Valid field name, as spelled -> what it means.
+_NAMES: Final[dict[str, Role]] = {}
 
 
 def build_head(status: str, fields: Sequence[tuple[str, str]]) -> ResponseHead:
@@ -79,18 +83,20 @@ def build_head(status: str, fields: Sequence[tuple[str, str]]) -> ResponseHead:
 
     Raises ResponseError, naming the culprit, for anything that cannot be sent as it is: a head is never repaired.
     """
-    known = _STATUSES.get(status) if type(status) is str else None
-    head = ResponseHead(*(known or _learn_status(status)))
+    if type(status) is not str or (known := _STATUSES.get(status)) is None:
+        known = _learn_status(status)
+    code, start = known
+    head = ResponseHead(code, start)
     if not isinstance(fields, (list, tuple)):
         raise ResponseError(f"The response fields must be a list, not {type(fields).__name__}.")
-    lines = []
+    lines = ""
     for field in fields:
         try:
             line = _LINES.get(field)
-        except TypeError:
+        except TypeError:  # not hashable, so not a tuple of two texts either
             line = None
-        lines.append(_add_field(field, head) if line is None else line)
-    head.lines = "".join(lines)
+        lines += _add_field(field, head) if line is None else line
+    head.lines = lines
     return head
 
 
@@ -127,15 +133,16 @@ def _learn_status(status: object) -> tuple[int, str]:
 
 
 def _check_field(field: object) -> tuple[str, str]:
-    """Name and value of a field as plain strings, if they can be sent."""
+    """Return name and value of a field as plain strings, if they can be sent."""
     if not isinstance(field, tuple) or len(field) != 2:
         raise ResponseError(f"A response field must be a tuple of name and value, not {field!r:.80}.")
     name, value = field
-    if not isinstance(name, str) or not isinstance(value, str):
-        raise ResponseError(f"Name and value of the response field {name!r} must be str, not {value!r:.80}.")
-    # Classes derived from str may encode themselves as they like; what is checked must be what is sent.
-    name, value = str.__str__(name), str.__str__(value)
-    if not is_token(name):
+    if type(name) is not str or type(value) is not str:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ResponseError(f"Name and value of the response field {name!r:.80} must be str, not {value!r:.80}.")
+        # Classes derived from str may encode themselves as they like; what is checked must be what is sent.
+        name, value = str.__str__(name), str.__str__(value)
+    if name not in _NAMES and not is_token(name):
         raise ResponseError(f"The response field name {name!r:.80} is not a token (RFC 9110, 5.1).")
     if not is_field_value(value):
         raise ResponseError(f"The value of the response field {name!r} has a control or a character beyond latin-1.")
@@ -143,24 +150,42 @@ def _check_field(field: object) -> tuple[str, str]:
 
 
 def _add_field(field: object, head: ResponseHead) -> str:
-    """The line of a field that is not in the memo, '' if none is to be sent; notes its meaning in `head`."""
+    """Return the line of a field that is not in the memo, '' if none is to be sent; note its meaning in `head`."""
+    if type(field) is tuple and len(field) == 2:
+        # Nearly every response has a length, and it is nearly never the last one's: it has a way of its own.
+        name, value = field
+        if type(name) is str and type(value) is str and _NAMES.get(name) is _ROLE_LENGTH:
+            return _add_length(name, value, head)
     name, value = _check_field(field)
-    lower = name.lower()
-    role = _ROLES.get(lower, Role.PLAIN)
+    role = _NAMES.get(name)
+    if role is None:
+        role = _learn_name(name)
+    if role is _ROLE_LENGTH:
+        return _add_length(name, value, head)
     if role is not Role.PLAIN:
         return _add_special(role, name, value, head)
     line = _encode_line(name, value)
-    if len(value) <= MEMO_TEXT_LENGTH and lower != "set-cookie":
+    if len(value) <= MEMO_TEXT_LENGTH and name.lower() != "set-cookie":
         if len(_LINES) >= MEMO_ENTRIES:
             _LINES.clear()
         _LINES[name, value] = line
     return line
 
 
+def _learn_name(name: str) -> Role:
+    """Return the role of a valid name that is not in the memo yet."""
+    role = _ROLES.get(name.lower(), Role.PLAIN)
+    if len(name) <= MEMO_TEXT_LENGTH:
+        if len(_NAMES) >= MEMO_ENTRIES:
+            _NAMES.clear()
+        _NAMES[name] = role
+    return role
+
+
 def _add_special(role: Role, name: str, value: str, head: ResponseHead) -> str:
-    """The line of a field that means something to the server, '' if it is not to be sent."""
-    if role is Role.LENGTH:
-        return _add_length(name, value, head)
+    """Return the line of a field that means something to the server, '' if it is not to be sent."""
+    if role is Role.REFUSED:
+        raise ResponseError(f"The field {name!r} belongs to the connection; applications must not send it (PEP 3333).")
     if role is Role.DATE and not head.has_date:
         head.has_date = True
         return _encode_line(name, value)
@@ -169,19 +194,17 @@ def _add_special(role: Role, name: str, value: str, head: ResponseHead) -> str:
         return _encode_line(name, value)
     if role is Role.CONNECTION and "close" in split_list(value):
         head.asks_close = True
-    if role is Role.REFUSED:
-        raise ResponseError(f"The field {name!r} belongs to the connection; an application must not send it (PEP 3333).")
     return ""
 
 
 def _add_length(name: str, value: str, head: ResponseHead) -> str:
     """Take the declared length (RFC 9110, 8.6), and leave it out where the status forbids or fixes it."""
-    if not is_digits(value) or len(value) > LENGTH_DIGITS:
+    if not value.isdecimal() or not value.isascii() or len(value) > LENGTH_DIGITS:
         raise ResponseError(f"The Content-Length {value!r:.80} of the response is not a number of bytes.")
     if head.content_length is not None:
         raise ResponseError("The response has more than one Content-Length.")
     head.content_length = int(value)
-    return "" if head.code in {204, 205} else _encode_line(name, value)
+    return "" if head.code in _LENGTH_IS_OURS else _encode_line(name, value)
 
 
 def _encode_line(name: str, value: str) -> str:

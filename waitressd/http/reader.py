@@ -1,0 +1,306 @@
+"""The request side of a connection: octets in; heads, pieces of bodies and refusals out (RFC 9112, sections 2 to 8).
+
+Keeps what was fed and not used, and looks at every octet a bounded number of times however it is cut into pieces.
+Does not know responses; `waitressd.http.connection` adds them by overriding the three `_on_...` methods.
+"""
+
+from typing import Final
+
+from waitressd.http.body import ChunkedDecoder, Phase
+from waitressd.http.errors import HttpError, ProtocolMisuse
+from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.http.grammar import FIELD_OCTETS
+from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_start_line
+from waitressd.http.limits import BLANK_LINES, METHOD_BYTES, Limits
+from waitressd.http.states import READING_TRANSITIONS, Heard, Reading
+
+# Octets in front of an unfinished message that may lie around before the buffer is cut.
+_SLACK_BYTES: Final = 65536
+_CR: Final = 13
+
+# The members used for every request, as plain globals: looking one up in its class costs as much as a transition.
+_IDLE, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.BODY, Reading.DONE, Reading.ERROR
+_HEAD, _WHOLE, _DATA, _END = Heard.HEAD, Heard.WHOLE, Heard.DATA, Heard.END
+
+
+class RequestReader:
+    """What one client says. Used by one thread at a time, whoever owns the channel.
+
+    It holds at most one unfinished head or line, plus what was fed last, if nothing is fed after PAUSED.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_eof",
+        "_limits",
+        "_line_checked",
+        "_position",
+        "_remaining",
+        "_scanned",
+        "_searched",
+        "_skipped",
+        "_to_head_request",
+        "reading",
+        "request",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.reading = Reading.IDLE
+        # What was fed and not used yet begins at `_position`; once used up, the buffer is empty and the position 0.
+        self._buffer: bytes | bytearray = b""
+        self._position = 0
+        # Octets behind the position in which the end of the head need not be looked for again, and those that were
+        # found to be good ones.
+        self._searched = 0
+        self._scanned = 0
+        # Whether the request line of the unfinished head has been parsed; blank lines seen before it.
+        self._line_checked = False
+        self._skipped = 0
+        self._eof = False
+        # Octets of a length-framed body that are still to come; the decoder of a chunked one.
+        self._remaining = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._to_head_request = False
+        self.request: Request | None = None
+        """The current request, or the last one; None before the first and after a head that was refused."""
+
+    @property
+    def body_remaining(self) -> int:
+        """Octets of a length-framed body that have not been fed yet, 0 for any other body."""
+        return max(0, self._remaining - self.buffered_bytes)
+
+    @property
+    def has_buffered(self) -> bool:
+        """Octets were fed that no event has taken up yet."""
+        return bool(self._buffer)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How many octets were fed that no event has taken up yet."""
+        return len(self._buffer) - self._position
+
+    @property
+    def request_started(self) -> bool:
+        """A part of the next request head has arrived."""
+        return self.reading is _IDLE and bool(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Take octets that the client sent. Once the connection can give no further request they are dropped."""
+        if self.reading >= _ERROR:
+            return
+        if not self._buffer:
+            self._buffer = data
+            return
+        buffer = self._buffer
+        position = self._position
+        if isinstance(buffer, bytes):
+            self._buffer = buffer = bytearray(buffer)
+        if position > _SLACK_BYTES and 2 * position > len(buffer):
+            # At most as much is moved as was used since the last time: linear, also where deleting moves memory.
+            del buffer[:position]
+            self._position = 0
+        buffer += data
+
+    def feed_eof(self) -> None:
+        """Note that the client will send no more. What it sent before is still served (RFC 9112, 9.6)."""
+        self._eof = True
+
+    def next_event(self) -> Event:
+        """The next part of what the client says.
+
+        Raises HttpError once when the client breaks a rule or ends in mid-body; what was fed after that is dropped
+        and every later call says CLOSED. A head that the client leaves unfinished just closes the connection.
+        """
+        reading = self.reading
+        if reading is _IDLE:
+            return self._read_head()
+        if reading is _BODY:
+            return self._read_body()
+        return PAUSED if reading is _DONE else CLOSED
+
+    def _read_head(self) -> Event:
+        """Find the end of the next head, and parse it."""
+        buffer = self._buffer
+        if not buffer:
+            return self._await_first_octet()
+        position = self._position
+        try:
+            if buffer[position] == _CR and not self._skip_blank_lines():
+                return self._await_first_octet()
+            position = self._position
+            end = buffer.find(b"\r\n\r\n", position + self._searched)
+            head_bytes = end + 4 - position
+            if end < 0 or head_bytes > self._limits.head_bytes:
+                return self._await_head()
+            request = parse_head(buffer[position:end], self._limits)
+        except HttpError:
+            self._refuse_head()
+            raise
+        self._accept(request, end + 4, head_bytes)
+        return request
+
+    def _accept(self, request: Request, position: int, head_bytes: int) -> None:
+        """Begin a request whose head ends at `position`."""
+        self.request = request
+        self._to_head_request = request.method == "HEAD"
+        self._consume(position)
+        self._skipped = 0
+        self._line_checked = False
+        if request.complete:
+            self._hear(_WHOLE)
+        else:
+            self._hear(_HEAD)
+            if request.content_length is None:
+                self._decoder = ChunkedDecoder(self._limits, head_bytes)
+            else:
+                self._remaining = request.content_length
+        self._on_request(request)
+
+    def _await_first_octet(self) -> Event:
+        """Nothing of a head is here (RFC 9112, 9.5: a client may close between requests at any time)."""
+        if not self._eof:
+            return NEED_DATA
+        return self._end()
+
+    def _skip_blank_lines(self) -> bool:
+        """Read over empty lines before a request line (RFC 9112, 2.2); whether anything else is here."""
+        buffer = self._buffer
+        position = self._position
+        while buffer.startswith(b"\r\n", position):
+            if self._skipped == BLANK_LINES:
+                raise HttpError(400, "There are too many empty lines before the request line.")
+            self._skipped += 1
+            position += 2
+        self._consume(position)
+        # A lone CR may be the beginning of one more.
+        return bool(self._buffer) and (len(buffer) - position > 1 or buffer[position] != _CR)
+
+    def _await_head(self) -> Event:
+        """Check what is here of a head that is not finished, or that is too large."""
+        end = min(len(self._buffer), self._position + self._limits.head_bytes + 1)
+        self._check_unfinished(end)
+        if not self._eof:
+            return NEED_DATA
+        return self._end()
+
+    def _check_unfinished(self, end: int) -> None:
+        """Refuse an unfinished head for its octets, its request line or its size; each octet is looked at once."""
+        buffer, position = self._buffer, self._position
+        part = buffer[position + self._scanned : end]
+        awaiting_lf = part.endswith(b"\r")
+        if len(part.translate(None, FIELD_OCTETS)) != 2 * part.count(b"\r\n") + awaiting_lf:
+            raise octet_refusal()
+        if not self._line_checked:
+            self._check_unfinished_line(end)
+        if end - position > self._limits.head_bytes:
+            raise HttpError(431, "The request head is larger than this server accepts.")
+        self._scanned = end - position - awaiting_lf
+        self._searched = max(0, end - position - 3)
+
+    def _check_unfinished_line(self, end: int) -> None:
+        """Refuse a request line before the head ends, and before the line itself ends if that is possible."""
+        buffer, position = self._buffer, self._position
+        line_end = buffer.find(b"\r\n", position + self._scanned, end)
+        if line_end < 0:
+            start = buffer[position : position + METHOD_BYTES + 1].decode("latin-1")
+            # The CR of the line end may be here already.
+            check_start_line(start, end - position - 1, self._limits)
+        else:
+            parse_start_line(buffer[position:line_end].decode("latin-1"), self._limits)
+            self._line_checked = True
+
+    def _read_body(self) -> Event:
+        """The next octets of the request body, or its end."""
+        buffer = self._buffer
+        position = self._position
+        if self._decoder is not None:
+            return self._read_chunked(self._decoder, buffer, position)
+        remaining = self._remaining
+        if not remaining:
+            self._hear(_END)
+            return END_OF_BODY
+        if not buffer:
+            return self._await_body()
+        data = buffer if not position and len(buffer) <= remaining else buffer[position : position + remaining]
+        self._remaining = remaining - len(data)
+        self._consume(position + len(data))
+        self._hear(_DATA)
+        return Body(bytes(data))
+
+    def _read_chunked(self, decoder: ChunkedDecoder, buffer: bytes | bytearray, position: int) -> Event:
+        """All data that the buffer gives, in one event, or the end of the body."""
+        try:
+            data, position = decoder.decode(buffer, position)
+        except HttpError:
+            self._refuse(Heard.BROKEN)
+            raise
+        self._consume(position)
+        if data:
+            self._hear(_DATA)
+            return Body(data)
+        if decoder.phase is Phase.END:
+            self._decoder = None
+            self._hear(_END)
+            return END_OF_BODY
+        return self._await_body()
+
+    def _await_body(self) -> Event:
+        """Wait for more of the body, unless the client ended in the middle of it (RFC 9112, 8)."""
+        if not self._eof:
+            return NEED_DATA
+        self._refuse(Heard.EOF)
+        raise HttpError(400, "The request body ended before it was complete.")
+
+    def _consume(self, position: int) -> None:
+        """Everything before `position` has been used."""
+        if position == len(self._buffer):
+            self._buffer = b""
+            self._position = 0
+        else:
+            self._position = position
+        self._scanned = 0
+        self._searched = 0
+
+    def _refuse_head(self) -> None:
+        """The request head at the position is not acceptable."""
+        self.request = None
+        # What can be told of the method, so that a refused HEAD gets no content either.
+        self._to_head_request = self._buffer.startswith(b"HEAD ", self._position)
+        self._refuse(Heard.BROKEN)
+
+    def _refuse(self, event: Heard) -> None:
+        """Look at nothing any more that the client sends (RFC 9112, 2.2)."""
+        self._hear(event)
+        self._drop()
+        self._on_refusal()
+
+    def _end(self) -> Event:
+        """Note that the client left between two requests, or in the middle of a head that nobody will finish."""
+        self._hear(Heard.EOF)
+        self._drop()
+        self._on_end()
+        return CLOSED
+
+    def _drop(self) -> None:
+        """Forget what is not used yet."""
+        self._decoder = None
+        self._remaining = 0
+        self._consume(len(self._buffer))
+
+    def _hear(self, event: Heard) -> None:
+        """Move the request side."""
+        try:
+            self.reading = READING_TRANSITIONS[self.reading, event]
+        except KeyError:
+            raise ProtocolMisuse(f"{event!r} while the request is {self.reading!r}") from None
+
+    def _on_request(self, request: Request) -> None:
+        """Begin a response: a request head was accepted."""
+
+    def _on_refusal(self) -> None:
+        """Prepare for an error answer: the request is refused."""
+
+    def _on_end(self) -> None:
+        """Expect no further request: the client has left."""
