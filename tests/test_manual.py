@@ -1,0 +1,38 @@
+"""What the manual draws from the code is what the code says."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+ROOT: Final = Path(__file__).parent.parent
+
+
+def test_the_page_of_states_is_what_the_tables_give() -> None:
+    run = subprocess.run(
+        [sys.executable, "docs/render_states.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.stdout == ""
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_pictures_are_well_formed_and_name_every_state() -> None:
+    page = (ROOT / "docs" / "states.rst").read_text(encoding="utf-8")
+    pictures = sorted((ROOT / "docs" / "states").glob("*.svg"))
+    assert len(pictures) >= 5
+    for picture in pictures:
+        assert f"states/{picture.name}" in page
+        texts = {node.text for node in ElementTree.parse(picture).iter() if node.get("class") == "n" and node.text}
+        assert texts
+        for state in texts:
+            assert f"``{state}``" in page
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    """.ci/run takes the second one from here, so it must be a single line that can be found."""
+    lines = (ROOT / "README.rst").read_text(encoding="utf-8").splitlines()
+    commands = [line.strip() for line in lines if line.startswith("    python3 -m venv ")]
+    assert len(commands) == 2
+    assert commands[0].endswith("--config configs/development.ini")
+    assert commands[1].endswith(".venv/bin/pytest")
