@@ -91,6 +91,8 @@ class Channel(Outlet):
                 if event.complete:
                     return True
                 self._expect_body()
+                if self.state is State.CLOSED:  # the client was gone when it was to be told to go on
+                    return False
             elif event is NEED_DATA:
                 self._wait_for_more()
                 return False
@@ -109,7 +111,9 @@ class Channel(Outlet):
         self.sink = self._settings.new_body()
         self._busy_since = self.dispatcher.now
         self._moved_bytes = 0
-        if self.connection.awaiting_continue:
+        if self.request is not None and self.request.expects_continue:
+            # Also when the body has just arrived, where it could be left out (RFC 9110, 10.1.1): whether the client's
+            # next segment came before this read is chance, and what a client gets should not be.
             self._push(self.connection.encode_continue())
 
     def _complete_body(self) -> None:
