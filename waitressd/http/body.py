@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import ClassVar, Final
 
-from waitressd.http.errors import HttpError
+from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.grammar import CRLF, FIELD_OCTETS, is_chunk_extension
 from waitressd.http.head import parse_fields
 from waitressd.http.limits import CHUNK_SIZE_DIGITS, Limits
@@ -34,15 +34,27 @@ class Phase(IntEnum):
     END = 4  # not part of this body any more
 
 
-PHASE_TRANSITIONS: Final[dict[Phase, frozenset[Phase]]] = {
-    Phase.SIZE: frozenset({Phase.DATA, Phase.TRAILER}),
-    Phase.DATA: frozenset({Phase.DATA_END}),
-    Phase.DATA_END: frozenset({Phase.SIZE}),
-    Phase.TRAILER: frozenset({Phase.END}),
-    Phase.END: frozenset(),
+class Met(IntEnum):
+    """What was read of a chunked body."""
+
+    CHUNK = 0  # the size line of a chunk that has data
+    LAST_CHUNK = 1  # the size line of the chunk without data
+    ALL_DATA = 2  # the last octet of the data of a chunk
+    LINE_END = 3  # the CR LF after it
+    FIELD = 4  # a trailer line
+    BLANK_LINE = 5  # the line that ends the body
+
+
+PHASE_TRANSITIONS: Final[dict[tuple[Phase, Met], Phase]] = {
+    (Phase.SIZE, Met.CHUNK): Phase.DATA,
+    (Phase.SIZE, Met.LAST_CHUNK): Phase.TRAILER,
+    (Phase.DATA, Met.ALL_DATA): Phase.DATA_END,
+    (Phase.DATA_END, Met.LINE_END): Phase.SIZE,
+    (Phase.TRAILER, Met.FIELD): Phase.TRAILER,
+    (Phase.TRAILER, Met.BLANK_LINE): Phase.END,
 }
 
-
+_CHUNK, _ALL_DATA, _LINE_END = Met.CHUNK, Met.ALL_DATA, Met.LINE_END
 _END: Final = Phase.END
 
 
@@ -114,7 +126,7 @@ class ChunkedDecoder:
         self._extension_room -= extension
         self._body_room -= size
         self._remaining = size
-        self.phase = Phase.DATA if size else Phase.TRAILER
+        self._move(_CHUNK if size else Met.LAST_CHUNK)
         return end + 2
 
     def _read_data(self, buffer: Buffer, position: int) -> int:
@@ -124,7 +136,7 @@ class ChunkedDecoder:
         self._pieces.append(data)
         self._remaining -= len(data)
         if not self._remaining:
-            self.phase = Phase.DATA_END
+            self._move(_ALL_DATA)
         return position + len(data)
 
     def _read_data_end(self, buffer: Buffer, position: int) -> int:
@@ -132,7 +144,7 @@ class ChunkedDecoder:
         after = position + 2
         mark = buffer[position:after]
         if mark == CRLF:
-            self.phase = Phase.SIZE
+            self._move(_LINE_END)
             return after
         if mark == b"\r":
             return _MORE
@@ -146,7 +158,7 @@ class ChunkedDecoder:
             return self._await_line(buffer, position)
         self._check_trailer_room(end - position)
         if end == position:
-            self.phase = Phase.END
+            self._move(Met.BLANK_LINE)
             return end + 2
         line = buffer[position:end]
         if line.translate(None, FIELD_OCTETS):
@@ -154,6 +166,7 @@ class ChunkedDecoder:
         if not self._trailer_lines:
             raise HttpError(431, "The request has too many trailer fields.")
         parse_fields(["", line.decode("latin-1")])
+        self._move(Met.FIELD)
         self._scanned = 0
         self._trailer_lines -= 1
         self._trailer_room -= end + 2 - position
@@ -185,6 +198,12 @@ class ChunkedDecoder:
             raise HttpError(400, "A line of the chunked coding has a control character, or does not end with CR LF.")
         self._scanned = len(buffer) - position - awaiting_lf
         return _MORE
+
+    def _move(self, met: Met) -> None:
+        try:
+            self.phase = PHASE_TRANSITIONS[self.phase, met]
+        except KeyError:
+            raise ProtocolMisuse(f"{met!r} while the body is at {self.phase!r}") from None
 
     _STEPS: ClassVar[tuple[Callable[["ChunkedDecoder", Buffer, int], int], ...]] = (
         _read_size,

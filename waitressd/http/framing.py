@@ -5,20 +5,20 @@ either names the framing or refuses the request, and there is no default to fall
 read with certainty is where two servers begin to disagree about where the next request starts.
 """
 
-from enum import IntEnum
+from enum import Enum
 
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import WHITE_SPACE, is_digits, is_token
 from waitressd.http.limits import LENGTH_DIGITS
 
 
-class Framing(IntEnum):
+class Framing(Enum):
     """How the end of a body is known."""
 
-    NONE = 0  # there is no body
-    LENGTH = 1  # Content-Length octets
-    CHUNKED = 2  # the chunked transfer coding says it
-    CLOSE = 3  # the end of the connection says it; only responses to HTTP/1.0 are framed like that
+    NONE = "none"  # there is no body
+    LENGTH = "length"  # Content-Length octets
+    CHUNKED = "chunked"  # the chunked transfer coding says it
+    CLOSE = "close"  # the end of the connection says it; only responses to HTTP/1.0 are framed like that
 
 
 def decide_framing(version: str, coding: str | None, length: str | None, body_bytes: int) -> tuple[Framing, int | None]:

@@ -8,7 +8,7 @@ does not decide the framing. A `ResponseHead` is the only way in which an applic
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 from typing import Final
 
 from waitressd.http.errors import ResponseError
@@ -24,18 +24,19 @@ NO_CONTENT: Final = frozenset({204, 205, 304})
 _LENGTH_IS_OURS: Final = frozenset({204, 205})
 
 
-class Role(IntEnum):
+class Role(Enum):
     """What a field of the application means to the server."""
 
-    PLAIN = 0  # nothing: goes out as it is
-    LENGTH = 1  # Content-Length
-    DATE = 2  # ours is left out
-    SERVER = 3  # ours is left out
-    CONNECTION = 4  # `close` is honoured; options are ours to send
-    DROPPED = 5  # a hint about the connection, which only the server can give
-    REFUSED = 6  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
+    PLAIN = "plain"  # nothing: goes out as it is
+    LENGTH = "length"  # Content-Length
+    DATE = "date"  # ours is left out
+    SERVER = "server"  # ours is left out
+    CONNECTION = "connection"  # `close` is honoured; options are ours to send
+    DROPPED = "dropped"  # a hint about the connection, which only the server can give
+    REFUSED = "refused"  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
 
 
+_ROLE_PLAIN: Final = Role.PLAIN
 _ROLE_LENGTH: Final = Role.LENGTH
 _ROLES: Final = {
     "content-length": Role.LENGTH,
@@ -162,7 +163,7 @@ def _add_field(field: object, head: ResponseHead) -> str:
         role = _learn_name(name)
     if role is _ROLE_LENGTH:
         return _add_length(name, value, head)
-    if role is not Role.PLAIN:
+    if role is not _ROLE_PLAIN:
         return _add_special(role, name, value, head)
     line = _encode_line(name, value)
     if len(value) <= MEMO_TEXT_LENGTH and name.lower() != "set-cookie":
@@ -174,7 +175,7 @@ def _add_field(field: object, head: ResponseHead) -> str:
 
 def _learn_name(name: str) -> Role:
     """Return the role of a valid name that is not in the memo yet."""
-    role = _ROLES.get(name.lower(), Role.PLAIN)
+    role = _ROLES.get(name.lower(), _ROLE_PLAIN)
     if len(name) <= MEMO_TEXT_LENGTH:
         if len(_NAMES) >= MEMO_ENTRIES:
             _NAMES.clear()
