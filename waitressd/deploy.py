@@ -4,11 +4,10 @@ Errors of the configuration are raised while the server is *loaded*, before the 
 later call of the server against `SystemExit`, and would turn an error raised there into exit status 0.
 """
 
-import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
@@ -21,29 +20,47 @@ Environ = dict[str, Any]
 
 _PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
 
-logger = logging.getLogger("waitressd")
+SERVING: Final = "Serving on http://{}:{}"
 
 
 class Runner:
-    """A loaded server: configured and checked, waiting for its application. PasteDeploy's ``server(app)``."""
+    """A loaded server: configured and checked, waiting for its application. PasteDeploy's ``server(app)``.
+
+    The main thread. With `fast_listen` it is bound from the start.
+    """
 
     def __init__(self, adjustments: Adjustments) -> None:
-        self.adjustments = adjustments
         self._server = Server(adjusted_for_reloader(adjustments), _loading)
+        self._is_open = False
         if adjustments.fast_listen:
-            self._server.open()
+            self.open()
 
-    def __call__(self, application: Application) -> int:
-        """Serve until the process is told to stop. Raises OSError that names the address which cannot be bound."""
-        if not callable(application):
-            self._server.close()
-            raise TypeError(f"the application must be callable, and {application!r} is not")
-        self._server.application = application
-        if not self.adjustments.fast_listen:
+    def open(self) -> None:
+        """Bind, unless that was done. Raises OSError that names the address which cannot be bound."""
+        if not self._is_open:
             self._server.open()
-        self._server.print_listen("Serving on http://{}:{}")
+            self._is_open = True
+
+    def __call__(self, application: object, say: Callable[[str], None] | None = None) -> int:
+        """Serve until the process is told to stop. Raises OSError that names the address which cannot be bound.
+
+        `say` gets the addresses as well as the log, for a command whose user may not read the log.
+        """
+        if not callable(application):
+            self.close()
+            raise TypeError(f"the application must be callable, and {application!r} is not")
+        self._server.application = cast("Application", application)
+        self.open()
+        self._server.print_listen(SERVING)
+        if say is not None:
+            for host, port in self._server.effective_listen:
+                say(SERVING.format(f"[{host}]" if ":" in host else host, port))
         self._server.run()
         return 0
+
+    def close(self) -> None:
+        """Let go of what was bound, where no application came."""
+        self._server.close()
 
 
 def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

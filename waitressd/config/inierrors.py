@@ -1,12 +1,14 @@
 """What is wrong with an ini file as such, in sentences with file and line."""
 
 import configparser
+from importlib.metadata import PackageNotFoundError
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.inilines import IniLines
 from waitressd.config.origins import Origin, Source, display_path
 
+_APPLICATIONS: Final = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _BOM: Final = "\ufeff"
 
 
@@ -64,3 +66,26 @@ def missing_section(lines: IniLines, prefix: str, name: str) -> ConfigError:
     if present:
         text += f"; the file has {', '.join(f'[{section}]' for section in present)}"
     return ConfigError([Problem(display_path(lines.path), "", text)])
+
+
+def application_trouble(lines: IniLines, name: str, error: Exception) -> ConfigError:
+    """Say what PasteDeploy found wrong with the sections of an application."""
+    if isinstance(error, configparser.InterpolationError):
+        origin = lines.origin(error.section, error.option)
+        return ConfigError([Problem(origin.place, error.option, interpolation_trouble(error))])
+    if isinstance(error, RecursionError):
+        return ConfigError([Problem(display_path(lines.path), "", "the sections use each other in a circle")])
+    present = [section for section in lines.sections if section.split(":")[0].strip() in _APPLICATIONS]
+    if isinstance(error, LookupError) and str(error).startswith("No section ") and f"'{name}'" in str(error):
+        text = f"there is no section [app:{name}]"
+        text += f"; the file has {', '.join(f'[{section}]' for section in present)}" if present else ""
+        return ConfigError([Problem(display_path(lines.path), "", text)])
+    if isinstance(error, PackageNotFoundError):
+        text, wanted = f"the distribution {error.name} is not installed", str(error.name)
+    else:
+        text, wanted = shorten(str(error)), ""
+    for section in present:
+        use = lines.sections[section].get("use")
+        if use and (wanted or f"app:{name}" == section) and wanted in use.value:
+            return ConfigError([Problem(lines.origin(section, "use").place, f"use = {shorten(use.value)}", text)])
+    return ConfigError([Problem(display_path(lines.path), f"[app:{name}]", text)])

@@ -1,0 +1,305 @@
+"""The ``waitressd`` command.
+
+Exit status: 0 after a graceful stop or a good check, 1 when something failed at run time (an address in use, an
+application that cannot be loaded), 2 for a wrong command line or configuration. The only traceback ever shown is the
+application's own.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, cast
+
+from waitressd import __version__
+from waitressd.config import listing
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.advice import Facts, Machine, advise, log_advice
+from waitressd.config.commandline import Command, parse_command
+from waitressd.config.completion import script
+from waitressd.config.errors import ConfigError, Problem
+from waitressd.config.helptext import long_help, short_help
+from waitressd.config.inifile import IniSource, ServerSection
+from waitressd.config.origins import COMMAND_LINE
+from waitressd.deploy import Runner
+from waitressd.opening import connection_bound
+from waitressd.wsgi.task import Application
+
+OK: Final = 0
+FAILED: Final = 1
+WRONG: Final = 2
+
+logger = logging.getLogger("waitressd")
+
+# Whose frames a traceback of the application is not about.
+_LOADERS: Final = ("waitressd", "paste", "plaster", "plaster_pastedeploy", "importlib", "runpy", "hupper")
+
+
+class StartError(Exception):
+    """The server cannot start, for a reason that one sentence explains."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line comes to: checked settings, and where the application comes from."""
+
+    command: Command
+    source: IniSource | None
+    section: ServerSection
+    adjustments: Adjustments
+
+    def load_application(self) -> Application:
+        """Import or build the application. Raises StartError, ConfigError, or whatever the application raises."""
+        application: Any
+        if self.command.app:
+            application = import_application(self.command.app, call=self.command.has("call"))
+        elif self.source:
+            application = self.source.load_application(self.command.text("app_name"))
+        else:
+            raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
+        if not callable(application):
+            raise StartError(f"the application must be callable, and {application!r} is not")
+        return cast("Application", application)
+
+    def advice(self) -> Facts:
+        """Gather what advice looks at."""
+        return Facts(self.adjustments, self.section.hidden, this_machine())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        command = parse_command(arguments)
+        return _inform(command) if _only_informs(command) else _start(command, arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    except StartError as error:
+        print(f"waitressd: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _only_informs(command: Command) -> bool:
+    return any(command.has(name) for name in ("help", "help_all", "version", "completion"))
+
+
+def _inform(command: Command) -> int:
+    if command.has("help_all"):
+        print(long_help())
+    elif command.has("help"):
+        print(short_help())
+    elif command.has("version"):
+        print(f"waitressd {__version__} (Python {platform.python_version()})")
+    else:
+        print(script(command.text("completion")), end="")
+    return OK
+
+
+def _start(command: Command, arguments: Sequence[str]) -> int:
+    if command.has("print_config"):
+        plan = build_plan(command)
+        print(listing.as_json(plan.adjustments) if command.text("print_config") == "json" else plan_text(plan))
+        return OK
+    if command.has("check"):
+        return check(command)
+    if not (command.config or command.app):
+        raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
+    if command.has("reload") and not reloading(command, arguments):
+        return OK
+    return serve(command)
+
+
+def build_plan(command: Command) -> Plan:
+    """Read the ini file and check every setting. Raises ConfigError with every problem."""
+    source = IniSource(command.config, command.variables) if command.config else None
+    if command.variables and source is None:
+        name = next(iter(command.variables))
+        text = "variables are for an ini file; a setting is given as an option, --NAME=VALUE"
+        raise ConfigError([Problem(COMMAND_LINE.place, f"{name}={command.variables[name]}", text)])
+    section = source.server_section(command.text("server_name")) if source else ServerSection()
+    return Plan(command, source, section, section.check(command.overrides))
+
+
+def plan_text(plan: Plan) -> str:
+    """List every value; hidden ones are marked, because their line in the file says otherwise."""
+    hidden = [f"# hidden by {item.hidden_by}: {item.place}: {item.name} = {item.value}" for item in plan.section.hidden]
+    return "\n".join([listing.as_text(plan.adjustments), *hidden])
+
+
+# ---- serving -------------------------------------------------------------------------------------------------------
+
+
+def serve(command: Command) -> int:
+    """Load everything in pserve's order (logging, settings, application), then serve until told to stop."""
+    set_up_logging(command, IniSource(command.config, command.variables) if command.config else None)
+    plan = build_plan(command)
+    log_advice(advise(plan.advice(), only_at_start=True))
+    try:
+        runner = Runner(plan.adjustments)
+        application = _loaded(plan, runner)
+        if application is None:
+            return FAILED
+        runner.open()
+    except OSError as error:
+        raise StartError(str(error.strerror or error)) from None
+    in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+    return runner(application, None if in_log or command.has("quiet") else _say)
+
+
+def _loaded(plan: Plan, runner: Runner) -> Application | None:
+    """Load the application; let go of what `fast_listen` has bound where that fails."""
+    application = None
+    try:
+        application = _guarded(plan.load_application)
+    finally:
+        if application is None:
+            runner.close()
+    return application
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def set_up_logging(command: Command, source: IniSource | None) -> None:
+    """Configure logging from the ini file, or to standard error where there is none."""
+    if source is not None:
+        source.setup_logging()
+    else:
+        logging.basicConfig(format="%(asctime)s %(levelname)-5.5s [%(name)s] %(message)s")
+        logger.setLevel(logging.INFO)
+    if command.has("quiet"):
+        logger.setLevel(logging.WARNING)
+    elif command.has("verbose"):
+        logger.setLevel(logging.DEBUG if int(command.options["verbose"]) > 1 else logging.INFO)
+
+
+def reloading(command: Command, arguments: Sequence[str]) -> bool:
+    """Whether this process is the one that serves; else hupper ran such a process, again and again, until now."""
+    try:
+        import hupper  # noqa: PLC0415 - an extra, needed for this option alone
+    except ImportError:
+        text = "the package hupper is not installed; pip install 'waitressd[reload]'"
+        raise ConfigError([Problem(COMMAND_LINE.place, "--reload", text)]) from None
+    interval = command.text("reload_interval", "1")
+    if not interval.isdigit() or not 1 <= int(interval) <= 3600:
+        text = "expected a whole number of seconds, 1 to 3600"
+        raise ConfigError([Problem(COMMAND_LINE.place, f"--reload-interval={interval}", text)])
+    if hupper.is_active():
+        hupper.get_reloader().watch_files(_files_of(command))
+        return True
+    hupper.start_reloader(
+        "waitressd.cli.run_reloaded", reload_interval=int(interval), worker_args=[list(arguments)], verbose=1
+    )
+    return False
+
+
+def _files_of(command: Command) -> list[str]:
+    if not command.config:
+        return []
+    try:
+        source = IniSource(command.config, command.variables)
+        return list(source.server_section(command.text("server_name")).paths)
+    except ConfigError:  # what is wrong is said later; its repair must still be noticed
+        return [str(Path(command.config.partition("#")[0].partition("?")[0]).absolute())]
+
+
+def run_reloaded(arguments: list[str]) -> None:
+    """Run the command in hupper's worker."""
+    sys.exit(main(arguments))
+
+
+# ---- checking ------------------------------------------------------------------------------------------------------
+
+
+def check(command: Command) -> int:
+    """Report every problem and every advice. Binds nothing."""
+    problems: list[Problem] = []
+    source = None
+    plan = None
+    try:
+        source = IniSource(command.config, command.variables) if command.config else None
+        problems += source.logging_problems() if source else []
+        plan = build_plan(command)
+    except ConfigError as error:
+        problems += error.problems
+    if problems or plan is None:
+        raise ConfigError(problems)
+    set_up_logging(command, source)
+    if (plan.source or command.app) and _guarded(plan.load_application) is None:
+        return FAILED
+    advices = list(dict.fromkeys(advise(plan.advice())))
+    for advice in advices:
+        print(advice)
+    count = f" ({len(advices)} advice{'s' if len(advices) > 1 else ''}, see above)" if advices else ""
+    print(f"{command.config or command.app or 'command line'}: the configuration is good{count}")
+    return OK
+
+
+def this_machine() -> Machine:
+    """Ask the system for its memory and its limit on descriptors; 0 where it does not say."""
+    memory = 0
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(ValueError, OSError):
+            memory = min(memory, int(Path(path).read_text(encoding="ascii")))
+    return Machine(memory, connection_bound(Adjustments()))
+
+
+# ---- applications --------------------------------------------------------------------------------------------------
+
+
+def _guarded(load: Callable[[], Application]) -> Application | None:
+    """Load the application; show the traceback of what it raises, without the frames of its loaders."""
+    try:
+        return load()
+    except (ConfigError, StartError):
+        raise
+    except Exception as error:  # border: loading the application runs its code
+        traceback.print_exception(error.with_traceback(_own_part(error.__traceback__)))
+        _say("waitressd: the application could not be loaded")
+        return None
+
+
+def _own_part(trace: TracebackType | None) -> TracebackType | None:
+    """Skip the frames of loaders at the start of a traceback."""
+    own = trace
+    while own is not None and str(own.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LOADERS:
+        own = own.tb_next
+    return own or trace
+
+
+def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - whether it is one is checked later
+    """Import ``MODULE:OBJECT``; the current folder is searched first, as by ``python -m``. Raises StartError."""
+    module_name, _, path = reference.partition(":")
+    if not module_name or not path:
+        raise ConfigError([Problem(COMMAND_LINE.place, reference, "expected MODULE:OBJECT")])
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise StartError(
+                f"{reference}: there is no module {error.name} (looked in {Path.cwd()} and sys.path)"
+            ) from None
+        raise
+    for name in path.removesuffix("()").split("."):
+        if not hasattr(found, name):
+            near = get_close_matches(name, dir(found), 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise StartError(f"{reference}: {getattr(found, '__name__', type(found).__name__)} has no {name}{meant}")
+        found = getattr(found, name)
+    return found() if call or path.endswith("()") else found
