@@ -88,6 +88,10 @@ TRANSITIONS: Final[dict[tuple[AnswerState, AnswerEvent], AnswerState]] = {
     (AnswerState.FAILED, AnswerEvent.FAIL): AnswerState.FAILED,
 }
 
+# The members as plain globals: looking one up in its class costs as much as a transition.
+_NEW, _STARTED, _SENT, _FINISHED, _FAILED = AnswerState
+_START, _SEND, _FINISH, _FAIL = AnswerEvent
+
 
 def checked_bytes(item: object, where: str) -> bytes:
     """Return `item` as bytes; bytearray and memoryview are copied, for their owner may change them before they leave.
@@ -127,7 +131,7 @@ class Answer:
     __slots__ = ("_close", "_connection", "_head", "_request", "_transport", "state")
 
     def __init__(self, request: Request, transport: Transport) -> None:
-        self.state = AnswerState.NEW
+        self.state = _NEW
         self._request = request
         self._transport = transport
         self._connection = transport.connection
@@ -145,14 +149,14 @@ class Answer:
         """
         if exc_info is not None:
             try:
-                if self.state >= AnswerState.SENT:
+                if self.state >= _SENT:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # the traceback holds this frame
-        elif self.state is not AnswerState.NEW:
+        elif self.state is not _NEW:
             raise RuntimeError("start_response was called a second time without exc_info (PEP 3333)")
         self._head = build_head(status, headers)
-        self._move(AnswerEvent.START)
+        self._move(_START)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -167,7 +171,7 @@ class Answer:
 
         Raises ResponseError: a field cannot be sent as it is.
         """
-        if self.state < AnswerState.SENT:
+        if self.state < _SENT:
             data = self._connection.encode_early_hints(hints)
             if data:
                 self._transport.write(data)
@@ -202,17 +206,17 @@ class Answer:
 
     def fail(self) -> None:
         """Give up: nothing more is sent, and the channel breaks the connection off."""
-        self._move(AnswerEvent.FAIL)
+        self._move(_FAIL)
 
     def send_failure(self, head: ResponseHead, body: bytes) -> None:
         """Answer with another head than the application's, if it gave one; legal until a head has left."""
-        self._move(AnswerEvent.START)
+        self._move(_START)
         self.send_whole(head, body)
 
     def send_whole(self, head: ResponseHead, body: bytes) -> None:
         """Send a complete answer in one write."""
         data = self._connection.encode_response(head, body, http_date())
-        self._move(AnswerEvent.FINISH)
+        self._move(_FINISH)
         self._transport.write(data)
 
     def describe(self) -> str:
@@ -238,7 +242,7 @@ class Answer:
                 self._respond_large(chunks, length)
                 return
             body = b"".join(chunks)
-        if self.state is AnswerState.STARTED:
+        if self.state is _STARTED:
             head = self._started_head()
             declared = head.content_length
             if declared == len(body) or (declared is None and (body or self._request.method != "HEAD")):
@@ -254,7 +258,7 @@ class Answer:
     def _respond_large(self, chunks: Sequence[bytes], length: int) -> None:
         """Answer from many bytes: large pieces go out as they are, for joining them would copy megabytes."""
         head = self._started_head()
-        if self.state is AnswerState.STARTED and self._is_bodiless(head):
+        if self.state is _STARTED and self._is_bodiless(head):
             self._send_bodiless(head, length)
             return
         for block in blocks(chunks):
@@ -267,13 +271,13 @@ class Answer:
             chunks = iter(result)
         except TypeError:
             raise TypeError(f"the application returned {type(result).__name__}, not an iterable of bytes") from None
-        if self.state is AnswerState.STARTED and self._is_bodiless(self._started_head()):
+        if self.state is _STARTED and self._is_bodiless(self._started_head()):
             self._send_bodiless(self._started_head())  # what it would yield, perhaps without end, is not wanted
             return
         is_single = hasattr(type(result), "__len__") and len(result) == 1
         for chunk in chunks:
             data = chunk if type(chunk) is bytes else checked_bytes(chunk, "the application yielded")
-            if self.state is AnswerState.STARTED and self._is_bodiless(self._started_head()):
+            if self.state is _STARTED and self._is_bodiless(self._started_head()):
                 self._send_bodiless(self._started_head())
                 return
             if data:
@@ -285,12 +289,15 @@ class Answer:
     def _respond_file(self, wrapper: FileWrapper) -> None:
         """Answer from a file: as much as remains of it, or as Content-Length asks for."""
         head = self._started_head()
-        real = wrapper.real_file() if self.state is AnswerState.STARTED and not self._is_bodiless(head) else None
+        real = wrapper.real_file() if self.state is _STARTED and not self._is_bodiless(head) else None
         if real is None or not real.count:
             self._stream_file(head, wrapper)
             return
-        data = self._encode_head(head, real.count)
-        allowed = self._connection.account_file(real.count)
+        count = real.count
+        if head.content_length is not None:
+            count = min(count, head.content_length)  # a part of a file is what a range is answered with
+        data = self._encode_head(head, count)
+        allowed = self._connection.account_file(count)
         self._transport.write(data)
         close, self._close = wrapper.close, None  # the channel closes it from here on
         self._transport.write_file(real.file, real.offset, allowed, close)
@@ -298,7 +305,7 @@ class Answer:
 
     def _stream_file(self, head: ResponseHead, wrapper: FileWrapper) -> None:
         if self._is_bodiless(head):
-            if self.state is AnswerState.STARTED:
+            if self.state is _STARTED:
                 self._send_bodiless(head, wrapper.remaining_bytes())
             return
         length = head.content_length
@@ -317,12 +324,12 @@ class Answer:
 
     def _send(self, data: bytes, body_length: int | None = None) -> None:
         """Send bytes of the body, the head before them if it has not left yet; `data` is not empty."""
-        if self.state is AnswerState.STARTED:
+        if self.state is _STARTED:
             parts = [self._encode_head(self._started_head(), body_length)]
             parts += self._connection.encode_data(data)
-        elif self.state is AnswerState.SENT:
+        elif self.state is _SENT:
             parts = self._connection.encode_data(data)
-        elif self.state is AnswerState.NEW:
+        elif self.state is _NEW:
             raise RuntimeError(_NEVER_STARTED)
         else:
             raise RuntimeError("the answer is complete or given up; nothing can be written to it any more")
@@ -332,12 +339,12 @@ class Answer:
     def _send_bodiless(self, head: ResponseHead, body_length: int | None = None) -> None:
         """Send the head of an answer without content."""
         data = self._encode_head(head, body_length) + self._connection.encode_end()
-        self._move(AnswerEvent.FINISH)
+        self._move(_FINISH)
         self._transport.write(data)
 
     def _finish(self) -> None:
         """Send the end of the answer and complain about a Content-Length that was not true."""
-        if self.state is not AnswerState.SENT:
+        if self.state is not _SENT:
             head = self._started_head()
             if self._is_bodiless(head):
                 self._send_bodiless(head)
@@ -349,11 +356,9 @@ class Answer:
         connection = self._connection
         missing_bytes, excess_bytes = connection.missing_bytes, connection.excess_bytes
         end = connection.encode_end()
-        self._move(AnswerEvent.FINISH)
+        self._move(_FINISH)
         if end:
             self._transport.write(end)
-        if not connection.body_allowed:
-            return
         if excess_bytes:
             log.warning("The answer to %s is longer than its Content-Length; the rest was cut off", self.describe())
         elif missing_bytes:
@@ -367,7 +372,7 @@ class Answer:
         if head.content_length is not None:
             body_length = None
         data = self._connection.encode_head(head, http_date(), body_length)
-        self._move(AnswerEvent.SEND)
+        self._move(_SEND)
         return data
 
     def _started_head(self) -> ResponseHead:

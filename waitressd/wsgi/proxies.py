@@ -6,10 +6,10 @@ trusted proxy says is validated and rewritten; what anybody else says of the cli
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final, Self
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
 
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import decode_percent, is_host
@@ -53,7 +53,6 @@ _PREFIX: Final = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+;=:@]|%[0-9A-Fa-f]{2
 _CONTROL_OR_BACKSLASH: Final = re.compile(r"[\x00-\x1f\x7f\\]").search
 _KNOWN_PEERS: Final = 1024
 
-_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 Network = IPv4Network | IPv6Network
 
@@ -81,9 +80,9 @@ class _Malformed(Exception):  # noqa: N818  # carries which field it is and why,
 class TrustedProxies:
     """Which peers may say who the client is, and in which fields. Immutable; any thread.
 
-    `hop_count` proxies are trusted from the right; None walks the chain from the right as long as each address in it
-    is trusted itself, which needs addresses: where everyone is trusted it means 1. `headers` are keys of FIELD_KEYS,
-    either "forwarded" or any of the others.
+    `networks` and `unix` are who is trusted, `everyone` overrides them. `hop_count` proxies are believed, counted from
+    the right; None walks the chain from the right as long as each address in it is trusted itself, which needs
+    addresses: where everyone is trusted it means 1. `headers` are keys of FIELD_KEYS: "forwarded" or any of the others.
     """
 
     networks: tuple[Network, ...] = ()
@@ -96,37 +95,6 @@ class TrustedProxies:
     _judged: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
     _cleared: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
     _refused: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, words: Iterable[str], headers: Iterable[str] = (), hop_count: int | None = None) -> Self:
-        """Build from the words of `trusted_proxy`: addresses, networks, `localhost`, `unix:` and `*`.
-
-        Raises ValueError: one sentence for each word that is none of these.
-        """
-        networks: list[Network] = []
-        problems: list[str] = []
-        words = [word.strip() for word in words]
-        for word in words:
-            if word in ("*", "unix:"):
-                continue
-            try:
-                texts = _LOOPBACK if word == "localhost" else (word.strip("[]"),)
-                networks += map(_parse_network, texts)
-            except ValueError:
-                problems.append(f"{word!r} is not an address, a network (10.0.0.0/8), localhost, unix: or *")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return cls(
-            networks=tuple(networks),
-            unix="unix:" in words or "localhost" in words,
-            everyone="*" in words,
-            hop_count=hop_count,
-            headers=frozenset(header.lower() for header in headers),
-        )
-
-    def with_care(self, *, clear_untrusted: bool, log_untrusted: bool) -> "TrustedProxies":
-        """Return the same trust with another treatment of the fields of those who are not trusted."""
-        return replace(self, clear_untrusted=clear_untrusted, log_untrusted=log_untrusted)
 
     def trusts(self, address: str) -> bool:
         """Tell whether a peer may speak for others; `address` is a REMOTE_ADDR, UNIX_PEER for a Unix socket."""
@@ -168,7 +136,9 @@ class TrustedProxies:
             address = ip_address(text.partition("%")[0])
         except ValueError:
             return False
-        return any(address in network for network in self.networks)
+        # A network may be written as the socket of both families writes its IPv4 peers.
+        spellings = (address, IPv6Address(f"::ffff:{address}")) if isinstance(address, IPv4Address) else (address,)
+        return any(spelling in network for network in self.networks for spelling in spellings)
 
     def _clear(self, environ: dict[str, Any], keys: frozenset[str], peer: str) -> None:
         found = keys.intersection(environ)
@@ -266,16 +236,6 @@ class TrustedProxies:
             raise _Malformed(name.title(), "values that contradict each other")
         environ[FIELD_KEYS[name]] = members[0]
         return values.pop()
-
-
-def _parse_network(text: str) -> Network:
-    network = ip_network(text, strict=False)
-    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            # Peers are looked up by their IPv4 address, however the socket writes it.
-            return IPv4Network((mapped, network.prefixlen - 96))
-    return network
 
 
 def _nearest_known(nodes: Sequence[Node]) -> Node:

@@ -1,1 +1,1 @@
-"""The PEP 3333 side, module by module."""
+"""Tests of waitressd.wsgi, module by module."""

@@ -1,0 +1,113 @@
+"""waitressd.wsgi.input: where a request body waits until it is complete."""
+
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waitressd.wsgi.input import BodySpool
+
+
+@pytest.mark.parametrize("pieces", [[], [b""], [b"abc"], [b"a", b"bc"], [b"a"] * 10], ids=repr)
+def test_a_small_body_stays_in_memory(pieces: list[bytes]) -> None:
+    spool = BodySpool(10)
+    for piece in pieces:
+        spool.append(piece)
+    file = spool.finish()
+    assert isinstance(file, io.BytesIO)
+    assert file.read() == b"".join(pieces)
+    assert spool.length_bytes == len(b"".join(pieces))
+    spool.close()
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 11], [b"a"] * 11, [b"abc"] * 1000], ids=lambda pieces: str(len(pieces)))
+def test_a_large_body_goes_to_a_file(pieces: list[bytes], tmp_path: Path) -> None:
+    spool = BodySpool(10, str(tmp_path))
+    for piece in pieces:
+        spool.append(piece)
+    with spool.finish() as file:
+        assert not isinstance(file, io.BytesIO)
+        assert file.tell() == 0
+        assert file.read() == b"".join(pieces)
+
+
+def test_the_file_is_in_the_folder_given(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    spool = BodySpool(0, str(missing))
+    with pytest.raises(FileNotFoundError):
+        spool.append(b"x")
+    spool.close()
+
+
+def test_the_limit_is_inclusive() -> None:
+    spool = BodySpool(3)
+    spool.append(b"abc")
+    assert isinstance(spool.finish(), io.BytesIO)
+
+
+def test_the_body_belongs_to_whom_it_was_handed() -> None:
+    spool = BodySpool(0)
+    spool.append(b"x")
+    file = spool.finish()
+    spool.close()
+    spool.close()
+    assert file.read() == b"x"
+    file.close()
+
+
+@pytest.mark.parametrize("overflow_bytes", [0, 10])
+def test_closing_gives_the_body_up(overflow_bytes: int) -> None:
+    spool = BodySpool(overflow_bytes)
+    spool.append(b"x")
+    spool.close()
+    spool.close()
+    with pytest.raises(ValueError, match="handed on or given up"):
+        spool.append(b"y")
+    with pytest.raises(ValueError, match="handed on or given up"):
+        spool.finish()
+
+
+def test_a_body_is_handed_on_once() -> None:
+    spool = BodySpool(10)
+    spool.append(b"x")
+    spool.finish().close()
+    with pytest.raises(ValueError, match="handed on or given up"):
+        spool.finish()
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let temporary files end up on a device that is always full."""
+    if not Path("/dev/full").exists():
+        pytest.skip("needs a device that is always full")
+
+    def temporary_file(**_options: Any) -> Any:
+        return Path("/dev/full").open("w+b", buffering=8)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
+
+
+def test_a_full_disk_is_an_error_while_the_body_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    full_disk(monkeypatch)
+    spool = BodySpool(0)
+    with pytest.raises(OSError, match="No space left"):
+        spool.append(b"x" * 100)
+    spool.close()
+
+
+def test_a_full_disk_is_an_error_at_the_end_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    full_disk(monkeypatch)
+    spool = BodySpool(0)
+    spool.append(b"x")  # stays in the write buffer of the file
+    with pytest.raises(OSError, match="No space left"):
+        spool.finish()
+    spool.close()
+
+
+def test_a_full_disk_does_not_keep_a_body_from_being_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    full_disk(monkeypatch)
+    spool = BodySpool(0)
+    spool.append(b"x")
+    spool.close()
+    spool.close()
