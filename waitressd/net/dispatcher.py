@@ -33,6 +33,7 @@ ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients doe
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
 
+_BODY: Final = State.BODY  # the last state in which bytes are read for a request
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -142,7 +143,10 @@ class Dispatcher:
                     channel = self.channels.get(fd)
                     if channel is None:
                         self._welcome(fd)
-                    elif self._progress(channel, mask) and not self._start(worker, channel):
+                    elif channel.state <= _BODY:
+                        if (channel.on_readable() if mask else channel.advance()) and not self._start(worker, channel):
+                            return True
+                    elif self._react(channel, mask) and not self._start(worker, channel):
                         return True
                 if (self._jobs or self._returned) and not self._catch_up(worker):
                     return True
@@ -152,12 +156,6 @@ class Dispatcher:
                 logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
                 if channel is not None:
                     channel.close()
-
-    def _progress(self, channel: Channel, mask: int) -> bool:
-        """Act on an event; True when a request of the channel may run."""
-        if channel.state <= State.BODY:
-            return channel.on_readable() if mask else channel.advance()
-        return self._react(channel, mask)
 
     def _welcome(self, fd: int) -> None:
         """An event of a listener, or of a channel that was closed since the poll."""
