@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seconds", type=float, default=5.0, help="how long each server is loaded in each round (5)")
     options.add_argument("--quick", action="store_true", help=f"one round of {QUICK_SECONDS:g} seconds")
     options.add_argument("--out", type=Path, default=RESULTS, help="folder for results.json, results.rst, results.svg")
-    options.add_argument("--docs", action="store_true", help="write the table and the picture into docs/")
+    options.add_argument("--docs", action="store_true", help="also write docs/benchmarks-results.rst")
     options.add_argument("--environment", type=Path, help="use (and complete) this virtual environment")
     options.add_argument("--server-cores", default="", metavar="LIST", help="bind the servers to these cores")
     options.add_argument("--load-cores", default="", metavar="LIST", help="bind wrk to these cores")
@@ -77,8 +77,9 @@ def write(results: Sequence[Result], facts: dict[str, object], folder: Path) -> 
 
 
 def write_manual(results: Sequence[Result], facts: dict[str, object]) -> None:
-    """Put the table and the picture where docs/benchmarks.rst includes them."""
-    (ROOT / "docs" / "benchmarks-results.inc").write_text(report.rst_tables(results, facts), encoding="utf-8")
+    """Make a page of the manual out of the table and the picture."""
+    page = report.manual_page(results, facts)
+    (ROOT / "docs" / "benchmarks-results.rst").write_text(page, encoding="utf-8")
     (ROOT / "docs" / "benchmarks.svg").write_text(chart.draw(results), encoding="utf-8")
 
 

@@ -82,11 +82,25 @@ def rst_tables(results: Sequence[Result], facts: dict[str, Any]) -> str:
     ]  # fmt: skip
     for group in grouped(results):
         title = TITLES[group[0].scenario]
-        lines += [title[0].upper() + title[1:], "~" * len(title), "", ".. list-table::", "   :header-rows: 1", ""]
+        lines += [title[0].upper() + title[1:], "-" * len(title), "", ".. list-table::", "   :header-rows: 1", ""]
         for row in [list(HEADINGS), *rows(group)]:
             lines += [f"   {'*' if index == 0 else ' '} - {cell}".rstrip() for index, cell in enumerate(row)]
         lines.append("")
     return "\n".join(lines)
+
+
+def manual_page(results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """Render the page of the manual that shows a run."""
+    head = """Benchmark results
+=================
+
+.. This page is written by ``python -m benchmarks --docs``; how it was measured stands on the page before.
+
+.. image:: benchmarks.svg
+   :alt: requests per second of each server in each scenario
+
+"""
+    return head + rst_tables(results, facts)
 
 
 def grouped(results: Iterable[Result]) -> list[list[Result]]:

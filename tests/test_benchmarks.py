@@ -45,7 +45,7 @@ def test_a_table_says_how_far_we_are_from_the_goal() -> None:
     worse = [replace(results()[0], median=replace(SLOW, rate=101.0)), results()[1]]
     assert report.rows(worse)[1][6] == "11.88 (misses 12)"
     assert "hello, 64 connections" in report.text_table(results())
-    assert "   * - waitressd\n     - 1,200\n" in report.rst_tables(results(), FACTS)
+    assert "   * - waitressd\n     - 1,200\n" in report.manual_page(results(), FACTS)
 
 
 def test_everything_is_in_the_json() -> None:
