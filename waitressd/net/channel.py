@@ -35,7 +35,16 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() send a r
 class Channel(Outlet):
     """One client and everything held for it. See the module for who may call what."""
 
-    __slots__ = ("_may_receive_more", "body", "connection", "request", "sink", "state", "waiting_since")
+    __slots__ = (
+        "_may_receive_more",
+        "answered_count",
+        "body",
+        "connection",
+        "request",
+        "sink",
+        "state",
+        "waiting_since",
+    )
 
     def __init__(
         self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
@@ -46,6 +55,7 @@ class Channel(Outlet):
         self.request: Request | None = None  # complete, waiting for its task or in it
         self.body: BinaryIO | None = None
         self.sink: BodySink | None = None  # while the body arrives
+        self.answered_count = 0  # requests answered on this connection so far
         self.waiting_since = 0.0  # when the request was queued
         self._may_receive_more = True  # bytes may be on their way that will get no answer
 
@@ -111,11 +121,14 @@ class Channel(Outlet):
             event = connection.next_event()
 
     def _expect_body(self) -> None:
+        assert self.request is not None
         self._move(Move.BODY)
         self.sink = self._settings.new_body()
         self._busy_since = self.dispatcher.now
         self._moved_bytes = 0
-        if self.connection.awaiting_continue:
+        # A body that came together with its head needs no 100 (RFC 9110, 10.1.1). On a kept connection it may only have
+        # caught up while an earlier answer was on its way; its client still counts on the 100.
+        if self.connection.awaiting_continue or (self.answered_count and self.request.expects_continue):
             self._push(self.connection.encode_continue())
 
     def _complete_body(self) -> None:
@@ -184,6 +197,7 @@ class Channel(Outlet):
 
     def _become_idle(self) -> None:
         self.request = None
+        self.answered_count += 1
         if self.body is not None:
             self._drop_request()
         self.state = NEXT[self.state][_KEEP]  # type: ignore[assignment]  # as in begin()

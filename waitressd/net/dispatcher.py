@@ -148,7 +148,7 @@ class Dispatcher:
                             return True
                     elif self._react(channel, mask) and not self._start(worker, channel):
                         return True
-                if (self._jobs or self._returned) and not self._catch_up(worker):
+                if not self._catch_up(worker):
                     return True
                 if not self._turn():
                     return False
