@@ -60,6 +60,7 @@ class Rule:
 
     code: str
     title: str
+    cause: str
     consequence: str
     remedy: str
     find: Callable[[Facts], Iterator[Finding]]
@@ -197,6 +198,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W101",
         "Everybody is a trusted proxy",
+        "trusted_proxy is *, and a listener can be reached from other machines",
         "whoever connects can claim any address, host and scheme",
         "name the addresses or networks of the proxies, or listen where only they reach it",
         _trusts_everyone,
@@ -205,6 +207,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W102",
         "Tracebacks are shown to strangers",
+        "expose_tracebacks is on, and a listener can be reached from other machines",
         "code, paths and values of a failed request are shown to whoever caused the failure",
         "set expose_tracebacks = false; tracebacks are in the log",
         _exposes_tracebacks,
@@ -213,6 +216,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W103",
         "Which proxy headers to believe is left open",
+        "trusted_proxy is set and trusted_proxy_headers is not",
         "only x-forwarded-proto is believed, as in waitress; the client's address is still the proxy's",
         "write trusted_proxy_headers = x-forwarded-for x-forwarded-proto x-forwarded-host, as your proxy sets them",
         _implicit_headers,
@@ -221,6 +225,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W104",
         "Idle connections close before the balancer's do",
+        "channel_timeout is 60 seconds or less, which is what nginx and most balancers keep connections for",
         "a request sent at that moment meets a closed connection, and the client sees a 502 now and then",
         "make channel_timeout longer than the keep-alive time of what is in front (75 or more)",
         _short_keep_alive,
@@ -228,6 +233,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W105",
         "Buffers may need more memory than there is",
+        "the connections that may be held, times what each may buffer in memory, is more than the machine has",
         "slow clients in large numbers can take all memory, and the system kills the process",
         "set connection_limit, or lower inbuf_overflow and outbuf_overflow (the rest goes to disk)",
         _promised_memory,
@@ -235,6 +241,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W106",
         "The supervisor may kill before the drain ends",
+        "shutdown_timeout is 30 seconds or more; Kubernetes kills 30 seconds after SIGTERM",
         "requests that still run are cut when the supervisor loses patience (Docker after 10, systemd after 90 s)",
         "keep shutdown_timeout some seconds below the kill time, or raise that",
         _killed_while_draining,
@@ -242,6 +249,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W107",
         "No address is configured",
+        "neither listen nor host nor unix_socket is set",
         "the server is reachable on every interface, as with waitress",
         "write listen = 127.0.0.1:8080 behind a proxy on this machine, or listen = *:8080 to say that you mean it",
         _default_address,
@@ -249,6 +257,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W108",
         "Every local account may connect to the Unix socket",
+        "unix_socket_perms lets everybody write",
         "each of them can send requests around the proxy, and with trusted_proxy = unix: pose as any client",
         "set unix_socket_perms = 660 and unix_socket_owner = USER:GROUP of the proxy",
         _open_unix_socket,
@@ -256,6 +265,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W109",
         "A Unix socket setting without a Unix socket",
+        "unix_socket_perms or unix_socket_owner is set, and no listener is a Unix socket",
         "the setting does nothing",
         "remove it, or listen on unix:/path",
         _no_unix_socket,
@@ -263,6 +273,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W110",
         "Forged proxy headers reach the application",
+        "clear_untrusted_proxy_headers is off",
         "an application that believes X-Forwarded-For believes what any client writes there",
         "leave it on, and set trusted_proxy for the proxies that are real",
         _keeps_forged_headers,
@@ -270,6 +281,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W111",
         "Large answers never go to disk",
+        "outbuf_overflow is larger than outbuf_high_watermark",
         "the application waits at outbuf_high_watermark before outbuf_overflow is reached",
         "make outbuf_overflow the smaller of the two",
         _never_spills,
@@ -277,6 +289,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W112",
         "More threads than one interpreter can use",
+        "threads is more than 100",
         "they wait for the interpreter lock and for memory, and every answer takes longer",
         "measure with fewer threads; start more processes for more processors",
         _many_threads,
@@ -284,6 +297,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W113",
         "A setting of waitress that has no effect here",
+        "one of asyncore_loop_timeout, asyncore_use_poll, send_bytes, cleanup_interval is set",
         "nothing changes",
         "remove it",
         _without_effect,
@@ -292,6 +306,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W114",
         "A limit per client counts the proxy",
+        "per_client_connection_limit and trusted_proxy are set, without proxy_protocol",
         "all connections of the proxy count as one client, and beyond the limit everybody is refused",
         "turn it off, or let the proxy say who connects with proxy_protocol",
         _limit_behind_proxy,
@@ -300,6 +315,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W115",
         "Inherited listeners need no fast_listen",
+        "fast_listen is on, and every listener is inherited",
         "the parent listens already; the setting changes nothing",
         "remove it",
         _inherited_only,
@@ -307,6 +323,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W116",
         f"A setting is hidden by [{GLOBAL_SECTION}] or by a variable",
+        "a key of the section is also a key of [DEFAULT] or the name of a variable on the command line",
         "the section's value is dropped without a word, and the default is used",
         "give the global value another name, or write get NAME = NAME in the section to use it",
         _hidden,
