@@ -134,28 +134,33 @@ class Dispatcher:
 
     def lead(self, worker: Worker) -> bool:
         """Serve until the role is lost (True) or everything is finished (False)."""
-        while True:
-            channel = None
-            try:
-                # What a job adds waits for the next turn: between two requests of one client everybody else has a turn.
-                for _ in range(len(self.ready)):
-                    fd, mask = self.ready.popleft()
-                    channel = self.channels.get(fd)
-                    if channel is None:
-                        self._welcome(fd)
-                    elif channel.state <= _BODY:
-                        if (channel.on_readable() if mask else channel.advance()) and not self._start(worker, channel):
-                            return True
-                    elif self._react(channel, mask) and not self._start(worker, channel):
-                        return True
-                if not self._catch_up(worker):
-                    return True
-                if not self._turn():
+        while self._serve_ready(worker) and self._catch_up(worker):
+            if not self._turn():
+                return False
+        return True
+
+    def _serve_ready(self, worker: Worker) -> bool:
+        """Act on every event of this turn; False when the role is lost.
+
+        What a job adds waits for the next turn: between two requests of one client everybody else has one.
+        """
+        channel = None
+        try:
+            for _ in range(len(self.ready)):
+                fd, mask = self.ready.popleft()
+                channel = self.channels.get(fd)
+                if channel is None:
+                    self._welcome(fd)
+                elif channel.state <= _BODY:
+                    if (channel.on_readable() if mask else channel.advance()) and not self._start(worker, channel):
+                        return False
+                elif self._react(channel, mask) and not self._start(worker, channel):
                     return False
-            except Exception:  # border: a defect of ours costs one client, not all of them
-                logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
-                if channel is not None:
-                    channel.close()
+        except Exception:  # border: a defect of ours costs one client, not all of them
+            logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
+            if channel is not None:
+                channel.close()
+        return True
 
     def _welcome(self, fd: int) -> None:
         """An event of a listener, or of a channel that was closed since the poll."""
