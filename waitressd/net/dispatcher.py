@@ -160,6 +160,7 @@ class Dispatcher:
             logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
             if channel is not None:
                 channel.close()
+            return self.role.holder is worker
         return True
 
     def _welcome(self, fd: int) -> None:
