@@ -23,6 +23,7 @@ NOT_STATES: Final[frozenset[str]] = frozenset({
 
 TESTS_ELSEWHERE: Final[dict[str, str]] = {
     "waitressd/__init__.py": "tests/unit/test_package.py",
+    "waitressd/__main__.py": "tests/test_servers.py",  # `python -m waitressd` is how each of its processes starts
 }
 """Modules whose own tests have another name."""
 
