@@ -138,11 +138,21 @@ def _parse_tcp(text: str) -> TcpAddress:
             raise BadValueError
         return TcpAddress(_parse_ipv6(inner), parse_port(rest[1:]) if rest else DEFAULT_PORT)
     if text.count(":") > 1:
-        raise BadValueError(f"an IPv6 address stands in brackets: write [{text}]:{DEFAULT_PORT}")
+        raise BadValueError(f"an IPv6 address stands in brackets: write {_in_brackets(text)}")
     host, colon, port = text.partition(":")
     if colon and not host:
         raise BadValueError(f"write *{text} for every interface, or localhost{text} for this machine alone")
     return TcpAddress(parse_host(host), parse_port(port) if colon else DEFAULT_PORT)
+
+
+def _in_brackets(text: str) -> str:
+    """Guess where the address ends: ``::1:80`` is an address too, but who writes it means a port."""
+    address, _, port = text.rpartition(":")
+    try:
+        IPv6Address(address)
+    except ValueError:
+        address, port = text, str(DEFAULT_PORT)
+    return f"[{address}]:{port}"
 
 
 def _parse_fd(text: str) -> FdAddress:
@@ -166,6 +176,8 @@ def host_name() -> Kind[str]:
     def parse(value: object) -> str:
         if not isinstance(value, str) or not value.strip():
             raise BadValueError
+        if "," in value or len(value.split()) > 1:
+            raise BadValueError("host takes one name or address; several stand in listen")
         if value.strip() != "*" and re.fullmatch(r"[^:\[\]]+:[0-9]+", value.strip()):
             raise BadValueError("host takes no port; write listen = " + value.strip())
         return parse_host(value)

@@ -40,13 +40,9 @@ def _parse_item(item: object) -> RequestLog:
         return RequestLog(getattr(item, "__qualname__", type(item).__qualname__), item)
     if not isinstance(item, str):
         raise BadValueError
-    if ":" in item:
-        if not _DIRECT.fullmatch(item):
-            raise BadValueError(f"{item}: expected a name, egg:distribution#name or module:attribute")
-        return RequestLog(item, item)
-    if not _NAME.fullmatch(item):
-        raise BadValueError(f"{item}: expected a name, egg:distribution#name or module:attribute")
-    return RequestLog(item, item if item in BUILT_IN else "")
+    if not (_DIRECT if ":" in item else _NAME).fullmatch(item):
+        raise BadValueError(f"{item} is neither a name nor egg:distribution#name nor module:attribute")
+    return RequestLog(item, item if ":" in item or item in BUILT_IN else "")
 
 
 def request_logs() -> Kind[tuple[RequestLog, ...]]:
