@@ -69,7 +69,7 @@ class Connection(RequestReader):
     @property
     def awaiting_continue(self) -> bool:
         """The client holds its body back until it is told to go on (RFC 9110, 10.1.1), and has not been told."""
-        return self._awaiting_continue and not self._buffer and self.sending is _READY
+        return self._awaiting_continue and not self._body_begun and not self._buffer and self.sending is _READY
 
     @property
     def response_started(self) -> bool:
@@ -102,7 +102,7 @@ class Connection(RequestReader):
 
     def encode_continue(self) -> bytes:
         """`100 Continue`, once, while `awaiting_continue` (RFC 9110, 10.1.1)."""
-        if not self._awaiting_continue:
+        if not self.awaiting_continue:
             raise ProtocolMisuse("100 Continue is not awaited")
         self._say(Said.INTERIM)
         self._awaiting_continue = False

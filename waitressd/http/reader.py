@@ -30,6 +30,7 @@ class RequestReader:
     """
 
     __slots__ = (
+        "_body_begun",
         "_buffer",
         "_decoder",
         "_eof",
@@ -62,6 +63,7 @@ class RequestReader:
         # Octets of a length-framed body that are still to come; the decoder of a chunked one.
         self._remaining = 0
         self._decoder: ChunkedDecoder | None = None
+        self._body_begun = False
         self._to_head_request = False
         self.request: Request | None = None
         """The current request, or the last one; None before the first and after a head that was refused."""
@@ -152,6 +154,7 @@ class RequestReader:
             self._hear(_WHOLE)
         else:
             self._hear(_HEAD)
+            self._body_begun = False
             if request.content_length is None:
                 self._decoder = ChunkedDecoder(self._limits, head_bytes)
             else:
@@ -215,6 +218,8 @@ class RequestReader:
         """The next octets of the request body, or its end."""
         buffer = self._buffer
         position = self._position
+        if buffer:
+            self._body_begun = True
         if self._decoder is not None:
             return self._read_chunked(self._decoder, buffer, position)
         remaining = self._remaining

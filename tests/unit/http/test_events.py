@@ -1,0 +1,23 @@
+"""Events are values."""
+
+import pytest
+
+from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, EndOfBody, Request, Signal
+from waitressd.http.framing import Framing
+
+
+def test_a_request_without_more_is_complete() -> None:
+    request = Request("GET", "/", "/", "", "HTTP/1.1", {})
+    assert request.complete
+    assert request.keep_alive
+    assert not request.expects_continue
+    assert request.framing is Framing.NONE
+    assert request.content_length is None
+    with pytest.raises(AttributeError):
+        request.headers = {}  # type: ignore[attr-defined]  # that is the point
+
+
+def test_events_compare_by_what_they_say() -> None:
+    assert Body(b"a") == Body(b"a")
+    assert END_OF_BODY == EndOfBody()
+    assert [named.value for named in (NEED_DATA, PAUSED, CLOSED)] == [signal.value for signal in Signal]
