@@ -61,10 +61,9 @@ class Plan:
         application: Any
         if self.command.app:
             application = import_application(self.command.app, call=self.command.has("call"))
-        elif self.source:
-            application = self.source.load_application(self.command.text("app_name"))
         else:
-            raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
+            assert self.source is not None
+            application = self.source.load_application(self.command.text("app_name"))
         if not callable(application):
             raise StartError(f"the application must be callable, and {application!r} is not")
         return cast("Application", application)
@@ -111,10 +110,10 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
         plan = build_plan(command)
         print(listing.as_json(plan.adjustments) if command.text("print_config") == "json" else plan_text(plan))
         return OK
-    if command.has("check"):
-        return check(command)
     if not (command.config or command.app):
         raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
+    if command.has("check"):
+        return check(command)
     if command.has("reload") and not reloading(command, arguments):
         return OK
     return serve(command)
@@ -237,7 +236,7 @@ def check(command: Command) -> int:
     if problems or plan is None:
         raise ConfigError(problems)
     set_up_logging(command, source)
-    if (plan.source or command.app) and _guarded(plan.load_application) is None:
+    if _guarded(plan.load_application) is None:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))
     for advice in advices:

@@ -15,6 +15,7 @@ from waitressd.config.settings import Setting
 
 SHELLS: Final = ("bash", "zsh", "fish")
 _VARIABLE: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)=(?P<value>.*)", re.DOTALL)
+_FLAG_WITH_VALUE: Final = re.compile(r"argument (--[\w-]+): ignored explicit argument .*")
 _SETTING: Final = "setting "
 
 
@@ -85,7 +86,10 @@ class Command:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigError([_usage(message)])
+        match = _FLAG_WITH_VALUE.fullmatch(message)
+        if match:
+            message = f"{match[1]} takes no value; its opposite is --no-{match[1].removeprefix('--')}"
+        raise ConfigError([_usage(message.removeprefix("argument "))])
 
 
 def _usage(text: str) -> Problem:

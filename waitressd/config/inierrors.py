@@ -1,6 +1,9 @@
 """What is wrong with an ini file as such, in sentences with file and line."""
 
 import configparser
+import re
+from ast import literal_eval
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError
 from typing import Final
 
@@ -8,37 +11,47 @@ from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.inilines import IniLines
 from waitressd.config.origins import Origin, Source, display_path
 
-_APPLICATIONS: Final = ("app", "application", "composite", "composit", "pipeline", "filter-app")
+APPLICATIONS: Final = ("app", "application", "composite", "composit", "pipeline", "filter-app")
+_ENTRY_POINT: Final = re.compile(r"Entry point '([^']*)' not found in egg '([^']*)'")
 _BOM: Final = "\ufeff"
 
 
 def unreadable(path: str, error: Exception) -> ConfigError:
     """Say why a file could not be read or parsed."""
-    line, text = _file_trouble(error)
-    return ConfigError([Problem(Origin(Source.FILE, path, line).place, "", text)])
+    return ConfigError(Problem(Origin(Source.FILE, path, line).place, "", text) for line, text in _troubles(error))
 
 
-def _file_trouble(error: Exception) -> tuple[int, str]:  # noqa: PLR0911 - one return a kind of error is the plainest
+def _troubles(error: Exception) -> list[tuple[int, str]]:
+    """List what is wrong, each with its line; line 0 is the file as a whole."""
     match error:
-        case FileNotFoundError():
-            return 0, "there is no such file"
-        case OSError():
-            return 0, f"the file cannot be read: {(error.strerror or str(error)).lower()}"
-        case UnicodeDecodeError():
-            return 0, f"byte {error.start + 1} is not {error.encoding.upper()}; save the file as UTF-8"
+        case OSError() | UnicodeDecodeError():
+            return [(0, _not_read(error))]
         case configparser.DuplicateOptionError():
-            return error.lineno or 0, f"{error.option} stands twice in [{error.section}]; keep one of them"
+            return [(error.lineno or 0, f"{error.option} stands twice in [{error.section}]; keep one of them")]
         case configparser.DuplicateSectionError():
-            return error.lineno or 0, f"the section [{error.section}] stands twice in this file; join them"
+            return [(error.lineno or 0, f"the section [{error.section}] stands twice in this file; join them")]
         case configparser.MissingSectionHeaderError():
+            text = f"{shorten(error.line)}: expected a section such as [server:main] before the first key"
             if error.line.startswith(_BOM):
-                return error.lineno, "the file starts with a byte order mark; save it as UTF-8 without one"
-            return error.lineno, f"{shorten(error.line)}: expected a section such as [server:main] before the first key"
-        case configparser.ParsingError() if error.errors:
-            line, text = error.errors[0]
-            return line, f"{shorten(text)}: expected key = value"
+                text = "the file starts with a byte order mark; save it as UTF-8 without one"
+            return [(error.lineno, text)]
+        case configparser.ParsingError():
+            return [(line, f"{_unquoted(text)}: expected key = value") for line, text in error.errors]
         case _:
-            return 0, shorten(str(error))
+            return [(0, shorten(str(error)))]
+
+
+def _not_read(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not {error.encoding.upper()}; save the file as UTF-8"
+    return f"the file cannot be read: {(error.strerror or str(error)).lower()}"
+
+
+def _unquoted(text: str) -> str:
+    """Undo the quoting that the parser's errors have."""
+    return shorten(str(literal_eval(text)) if text[:1] in "'\"" else text)
 
 
 def interpolation_trouble(error: configparser.Error) -> str:
@@ -58,34 +71,44 @@ def interpolation_trouble(error: configparser.Error) -> str:
             return "a single % has a meaning here; write %% for a percent sign, %(name)s for a value"
 
 
-def missing_section(lines: IniLines, prefix: str, name: str) -> ConfigError:
+def missing_section(lines: IniLines, prefixes: Collection[str], name: str) -> ConfigError:
     """Say that a section is missing, and what there is."""
-    wanted = f"{prefix}:{name}"
-    present = [section for section in lines.sections if section.split(":")[0].strip().lower() == prefix]
+    wanted = f"{next(iter(prefixes))}:{name}"
+    present = [section for section in lines.sections if section.partition(":")[0].strip().lower() in prefixes]
     text = f"there is no section [{wanted}]"
     if present:
         text += f"; the file has {', '.join(f'[{section}]' for section in present)}"
+    if any(section.lower() == wanted for section in present):
+        text += ", and the case matters"
     return ConfigError([Problem(display_path(lines.path), "", text)])
 
 
 def application_trouble(lines: IniLines, name: str, error: Exception) -> ConfigError:
     """Say what PasteDeploy found wrong with the sections of an application."""
+    message = str(error)
     if isinstance(error, configparser.InterpolationError):
         origin = lines.origin(error.section, error.option)
         return ConfigError([Problem(origin.place, error.option, interpolation_trouble(error))])
     if isinstance(error, RecursionError):
         return ConfigError([Problem(display_path(lines.path), "", "the sections use each other in a circle")])
-    present = [section for section in lines.sections if section.split(":")[0].strip() in _APPLICATIONS]
-    if isinstance(error, LookupError) and str(error).startswith("No section ") and f"'{name}'" in str(error):
-        text = f"there is no section [app:{name}]"
-        text += f"; the file has {', '.join(f'[{section}]' for section in present)}" if present else ""
-        return ConfigError([Problem(display_path(lines.path), "", text)])
+    if message.startswith(f"No section '{name}' "):
+        return missing_section(lines, APPLICATIONS, name)
+    if message.startswith("No loader given in section "):
+        section = message.removeprefix("No loader given in section ").strip("'")
+        text = "the section names no application; write use = egg:DISTRIBUTION"
+        return ConfigError([Problem(lines.origin(section).place, "", text)])
+    return ConfigError([_wrong_use(lines, name, error)])
+
+
+def _wrong_use(lines: IniLines, name: str, error: Exception) -> Problem:
+    text, wanted = shorten(str(error)), ""
     if isinstance(error, PackageNotFoundError):
         text, wanted = f"the distribution {error.name} is not installed", str(error.name)
-    else:
-        text, wanted = shorten(str(error)), ""
-    for section in present:
-        use = lines.sections[section].get("use")
-        if use and (wanted or f"app:{name}" == section) and wanted in use.value:
-            return ConfigError([Problem(lines.origin(section, "use").place, f"use = {shorten(use.value)}", text)])
-    return ConfigError([Problem(display_path(lines.path), f"[app:{name}]", text)])
+    elif match := _ENTRY_POINT.match(str(error)):
+        text, wanted = f"the distribution {match[2]} has no application named {match[1]}", match[2]
+    for section, entries in lines.sections.items():
+        is_app = section.partition(":")[0].strip() in APPLICATIONS
+        if is_app and "use" in entries and (wanted or section == f"app:{name}") and wanted in entries["use"].value:
+            return Problem(lines.origin(section, "use").place, f"use = {shorten(entries['use'].value)}", text)
+    place = display_path(lines.path)
+    return Problem(f"{place} [app:{name}]" if lines.sections else place, "", text)

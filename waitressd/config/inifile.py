@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from logging import basicConfig
 from logging.config import fileConfig
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, Final
 
 import plaster
@@ -238,9 +239,13 @@ class _Walk:
         self._go_on(loader, lines)
 
     def _no_section(self, lines: IniLines, name: str) -> ConfigError:
-        if not self.links or not self.use:
-            return missing_section(lines, "server", name)
-        text = f"there is no section [server:{name}]; did you mean use = egg:{name}?"
+        if not self.use:
+            return missing_section(lines, ("server",), name)
+        text = f"there is no section [server:{name}]"
+        if self.use.value == name:
+            text += f"; did you mean use = egg:{name}?"
+        elif lines.path != self.links[-1][0].path:
+            text += f" in {display_path(lines.path)}"
         return ConfigError([Problem(self.use.origin.place, f"use = {self.use.value}", text)])
 
     def _read(self, parser: Any, lines: IniLines, section: str) -> None:  # noqa: ANN401 - PasteDeploy has no types
@@ -387,19 +392,22 @@ class IniSource:
     def load_application(self, name: str) -> Any:  # noqa: ANN401 - what a factory returns is checked by the caller
         """Build the application. Raises ConfigError for what the loader finds, else what the application raises."""
         name = name or self._uri.fragment or "main"
-        if not self.path:
-            return self._loader.get_wsgi_app(name, self._variables)
-        loader = open_ini(self.path, self._variables)
         try:
-            return loader.get_app(name, global_conf=self._variables)
+            if not self.path:
+                return self._loader.get_wsgi_app(name, self._variables)
+            return open_ini(self.path, self._variables).get_app(name, global_conf=self._variables)
         except Exception as error:  # border: the application's own errors pass through
             if not _raised_by_loader(error):
                 raise
-            lines = _Files().lines_of(self.path) or IniLines(self.path)
+            lines = (_Files().lines_of(self.path) if self.path else None) or IniLines(str(self._uri))
             raise application_trouble(lines, name, error) from None
 
 
 def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
+    scheme = str(plaster.parse_uri(uri).scheme)
+    if scheme.startswith("file+") and not plaster.find_loaders(scheme, protocols=["wsgi"]):
+        text = f"nothing can read a .{scheme.removeprefix('file+')} file; expected a file that ends in .ini"
+        raise ConfigError([Problem("command line", uri, text)])
     try:
         return plaster.get_loader(uri, protocols=["wsgi"])
     except (plaster.LoaderNotFound, plaster.MultipleLoadersFound) as error:
@@ -407,8 +415,7 @@ def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
 
 
 def _raised_by_loader(error: Exception) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    name = str(trace.tb_frame.f_globals.get("__name__")) if trace else ""
-    return name.startswith(("paste.deploy", "configparser", "importlib.metadata"))
+    names = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    if isinstance(error, RecursionError):  # whichever function was called last, PasteDeploy went round in a circle
+        return names.count("paste.deploy.loadwsgi") > len(names) // 4
+    return names[-1].startswith(("paste.deploy", "configparser", "importlib.metadata"))

@@ -1,0 +1,167 @@
+"""Wrong files: sections, chains, interpolation, logging, applications. Each ends our command with one exact message.
+
+`wrongfiles.txt` holds them: "=== name", the file, perhaps "--- base.ini" and a second one, "-> " and the messages.
+"""
+
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support import configapp
+from waitressd.cli import main
+
+SECTIONS: Final = "[app:main]\nuse = call:tests.support.configapp:factory\n[server:main]\nuse = egg:waitressd\n"
+
+
+def cases() -> Iterator[Any]:
+    text = Path(__file__).with_name("wrongfiles.txt").read_text(encoding="utf-8")
+    for block in re.split(r"^=== ", text, flags=re.MULTILINE)[1:]:
+        name, _, rest = block.partition("\n")
+        files, _, messages = rest.partition("\n-> ")
+        first, *others = re.split(r"^--- (\S+)\n", files + "\n", flags=re.MULTILINE)
+        named = {"wrong.ini": first, **dict(zip(others[::2], others[1::2], strict=True))}
+        yield pytest.param(named, messages, id=name)
+
+
+@pytest.fixture(autouse=True)
+def a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start in a folder of its own; leave logging as it was."""
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    configapp.loaded.clear()
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+
+
+@pytest.mark.parametrize(("files", "messages"), list(cases()))
+def test_our_command_says_what_is_wrong(
+    files: dict[str, str], messages: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in files.items():
+        Path(name).write_text(text, encoding="utf-8")
+    assert main(["wrong.ini"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == messages
+    assert captured.out == ""
+    assert not configapp.loaded
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"\xef\xbb\xbf[server:main]\n",
+            "a.ini:1: the file starts with a byte order mark; save it as UTF-8 without one\n",
+        ),
+        (b"[server:main]\n# caf\xe9\n", "a.ini: byte 20 is not UTF-8; save the file as UTF-8\n"),
+        (b"[server:main]\nx\ny\n", "a.ini:2: x: expected key = value\na.ini:3: y: expected key = value\n"),
+    ],
+)
+def test_bytes_that_are_no_ini_file(content: bytes, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.ini").write_bytes(content)
+    assert main(["a.ini"]) == 2
+    assert capsys.readouterr().err == message
+
+
+HELP: Final = " (waitressd --help lists the options)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.ini"], "missing.ini: there is no such file"),
+        (["/"], "command line: /: expected an ini file (production.ini), a plaster URI or MODULE:OBJECT"),
+        (["wrong"], "command line: wrong: expected an ini file (production.ini), a plaster URI or MODULE:OBJECT"),
+        (["x.conf"], "command line: x.conf: nothing can read a .conf file; expected a file that ends in .ini"),
+        (["a.ini", "b.ini"], f"command line: two ini files: a.ini and b.ini{HELP}"),
+        (["a:b", "c:d"], f"command line: two applications: a:b and c:d{HELP}"),
+        (["os:"], "command line: os:: expected MODULE:OBJECT"),
+        (["egg:nosuchegg"], "egg://nosuchegg: the distribution nosuchegg is not installed"),
+        (["--threads"], f"command line: --threads: expected one argument{HELP}"),
+        (["--thred=4", "os:path"], f"command line: unknown option --thred; did you mean --threads?{HELP}"),
+        (["--workers=4", "os:path"], "command line: unknown option --workers; it looks like an option of gunicorn: "
+         f"waitressd runs one process; threads says how many requests run at once{HELP}"),
+        (["--threads=x", "os:path"], "command line: --threads=x: expected a whole number, 1 to 1024"),
+        (["--ipv4=no", "os:path"], f"command line: --ipv4 takes no value; its opposite is --no-ipv4{HELP}"),
+        (["a:b", "x=1"],
+         "command line: x=1: variables are for an ini file; a setting is given as an option, --NAME=VALUE"),
+        (["--reload", "--reload-interval=x", "a:b"],
+         "command line: --reload-interval=x: expected a whole number of seconds, 1 to 3600"),
+        (["--listen=*:80", "--port=3", "os:path"],
+         "command line: --port=3: cannot stand beside listen; name every address in listen (host:port, unix:/path)"),
+        (["--check-config"], "command line: name an ini file or MODULE:OBJECT (waitressd --help)"),
+        ([], "command line: name an ini file or MODULE:OBJECT (waitressd --help)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_ends_with_status_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == message + "\n"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("os:sep", "the application must be callable, and '/' is not"),
+        ("os:pat", "os:pat: os has no pat; did you mean path?"),
+        ("json.decoder:JSONDecoder.xyzzy", "json.decoder:JSONDecoder.xyzzy: JSONDecoder has no xyzzy"),
+    ],
+)
+def test_what_is_no_application_ends_with_status_1(
+    reference: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--listen=127.0.0.1:0", reference]) == 1
+    assert capsys.readouterr().err == f"waitressd: {message}\n"
+
+
+def test_a_missing_module_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--listen=127.0.0.1:0", "nosuch.module:app"]) == 1
+    expected = f"waitressd: nosuch.module:app: there is no module nosuch (looked in {Path.cwd()} and sys.path)\n"
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("flags", [[], ["--check-config"]], ids=["serve", "check"])
+def test_the_only_traceback_is_the_application_s_own(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.ini").write_text(f"{SECTIONS}listen = 127.0.0.1:0\n".replace(":factory", ":failing"), encoding="utf-8")
+    assert main([*flags, "a.ini"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert "configapp.py" in lines[1]
+    assert lines[-2:] == [
+        "KeyError: 'the key that this application misses'",
+        "waitressd: the application could not be loaded",
+    ]
+
+
+def test_an_import_that_fails_in_the_application_shows_where() -> None:
+    Path("shop.py").write_text("import nosuchmodule\n", encoding="utf-8")
+    root = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "waitressd", "--listen=127.0.0.1:0", "shop:app"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={"PYTHONPATH": root},
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert "shop.py" in lines[1]
+    assert "waitressd/cli.py" not in done.stderr
+    assert lines[-2] == "ModuleNotFoundError: No module named 'nosuchmodule'"
+
+
+def test_a_factory_that_returns_no_application(capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"{SECTIONS}listen = 127.0.0.1:0\n".replace(":factory", ":not_an_application")
+    Path("a.ini").write_text(text, encoding="utf-8")
+    assert main(["a.ini"]) == 1
+    assert capsys.readouterr().err.startswith("waitressd: the application must be callable, and <")
