@@ -101,8 +101,11 @@ class Connection(RequestReader):
     # -- the response side --
 
     def encode_continue(self) -> bytes:
-        """`100 Continue`, once, while `awaiting_continue` (RFC 9110, 10.1.1)."""
-        if not self.awaiting_continue:
+        """`100 Continue`, once, to a client that asked for it (RFC 9110, 10.1.1).
+
+        Needed while `awaiting_continue`, and allowed as long as nothing of the body was read.
+        """
+        if not self._awaiting_continue or self._body_begun or self.sending is not _READY:
             raise ProtocolMisuse("100 Continue is not awaited")
         self._say(Said.INTERIM)
         self._awaiting_continue = False
