@@ -1,8 +1,9 @@
 """The wire cases as values: a file in, what goes over the wire and what is expected of it out.
 
 A case is a text file in two or three parts, parted by a line of equals signs: what is expected (TOML), what the client
-sends and, under `answers/`, what the client gets. Octets are written as a person would: each line ends with CR LF on the
-wire unless its last character is a backslash; `\\r \\n \\t \\0 \\\\ \\xHH` are single octets; `\\{9000*ab}` is a repetition.
+sends and, under `answers/`, what the client gets. Octets are written as a person would: each line ends with CR LF on
+the wire unless its last character is a backslash; `\\r \\n \\t \\0 \\\\ \\xHH` are single octets, and
+`\\{9000*ab}` is a repetition.
 """
 
 import re
