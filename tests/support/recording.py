@@ -5,7 +5,7 @@ The HTTP connection inside is the real one, and so is the handler. The client ca
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h11
 
@@ -16,6 +16,9 @@ from waitressd.http.limits import Limits
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
+
+if TYPE_CHECKING:
+    from waitressd.http.proxyprotocol import ProxyHeader
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class RecordingTransport:
         self.files: list[bytes] = []
         self.leaves_after_bytes = leaves_after_bytes
         self.gone = False
+        self.proxied: ProxyHeader | None = None
 
     @property
     def sent(self) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final, Protocol
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.events import Request
+from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead, build_head
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
@@ -54,6 +55,14 @@ class Transport(Protocol):
 
     def is_gone(self) -> bool:
         """Tell whether the client has left."""
+
+
+class ProxiedTransport(Transport, Protocol):
+    """The transport of a listener that speaks the PROXY protocol."""
+
+    @property
+    def proxied(self) -> ProxyHeader | None:
+        """What the header at the beginning of the connection said; `peer` is its source, if it has one."""
 
 
 class AnswerState(IntEnum):
@@ -307,6 +316,8 @@ class Answer:
         if self._is_bodiless(head):
             if self.state is _STARTED:
                 self._send_bodiless(head, wrapper.remaining_bytes())
+            else:
+                self._finish()
             return
         length = head.content_length
         if length is None:

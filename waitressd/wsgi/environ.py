@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 from waitressd.http.events import Request
+from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.wsgi.filewrapper import FileWrapper
 from waitressd.wsgi.nodes import parse_address
 from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, UNIX_PEER, TrustedProxies
+from waitressd.wsgi.proxyheader import apply_proxy_header
 
 Environ = dict[str, Any]
 
@@ -41,6 +43,7 @@ class EnvironSettings:
 
     `server_port` is None for a Unix socket: the environ then names the scheme's port, for CGI knows no other.
     `url_prefix` is '' or begins with '/' and does not end with one. `software` is the value of SERVER_SOFTWARE.
+    With `proxy_protocol` each transport has a `proxied` (see ProxiedTransport).
     """
 
     server_name: str = "waitressd.invalid"
@@ -49,14 +52,16 @@ class EnvironSettings:
     url_prefix: str = ""
     software: str = ""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    proxy_protocol: bool = False
 
 
 class EnvironBuilder:
     """Builds environs for the requests of one listener. Immutable after construction; any thread may call `build`."""
 
-    __slots__ = ("_prefix", "_prefix_slash", "_proxies", "_template")
+    __slots__ = ("_prefix", "_prefix_slash", "_proxies", "_template", "proxy_protocol")
 
     def __init__(self, settings: EnvironSettings) -> None:
+        self.proxy_protocol = settings.proxy_protocol
         self._prefix = settings.url_prefix
         self._prefix_slash = settings.url_prefix + "/"
         self._proxies = settings.proxies
@@ -75,11 +80,18 @@ class EnvironBuilder:
             "wsgi.errors": sys.stderr,
         }
 
-    def build(self, request: Request, body: BinaryIO | None, peer: str, is_gone: Callable[[], bool]) -> Environ:
+    def build(
+        self,
+        request: Request,
+        body: BinaryIO | None,
+        peer: str,
+        is_gone: Callable[[], bool],
+        proxied: ProxyHeader | None = None,
+    ) -> Environ:
         """Return the environ of one request; nobody else ever sees the dictionary.
 
-        `peer` is "address:port", or "unix:" for the other end of a Unix socket. The caller adds what only it
-        knows: `wsgi.early_hints`.
+        `peer` is "address:port", or "unix:" for the other end of a Unix socket; `proxied` is what the PROXY protocol
+        said at the beginning of the connection. The caller adds what only it knows: `wsgi.early_hints`.
 
         Raises HttpError: a trusted proxy sent fields that cannot be understood.
         """
@@ -106,6 +118,8 @@ class EnvironBuilder:
             environ["wsgi.input"] = body
             if "CONTENT_LENGTH" not in environ:
                 environ["CONTENT_LENGTH"] = _length_text(body)
+        if proxied is not None:
+            apply_proxy_header(environ, proxied)
         if self._prefix:
             self._strip_prefix(environ)
         if not PROXY_KEYS.isdisjoint(request.fields):

@@ -121,8 +121,8 @@ class TrustedProxies:
             left_out = self._refused.admit()
             if left_out is not None:
                 log.warning(
-                    "Refused a request: the trusted proxy %s sent %s with %s (%d more refused since the last line)",
-                    peer, error.name, error.why, left_out,
+                    "Refused a request: the trusted proxy %s sent %s that cannot be understood: %s%s",
+                    peer, error.name, error.why, _and_more(left_out),
                 )  # fmt: skip
             raise HttpError(400, f"The proxy sent a field that cannot be understood: {error.name}.") from None
         trusted = {FIELD_KEYS[name] for name in self.headers}
@@ -147,8 +147,8 @@ class TrustedProxies:
         if self.log_untrusted and (left_out := self._cleared.admit()) is not None:
             names = ", ".join(sorted(key.removeprefix("HTTP_").replace("_", "-").title() for key in found))
             log.warning(
-                "%s is not trusted to send %s; %s (%d more requests like it since the last line)",
-                peer, names, "removed" if self.clear_untrusted else "ignored", left_out,
+                "%s is not trusted to send %s: %s%s",
+                peer, names, "removed" if self.clear_untrusted else "ignored", _and_more(left_out),
             )  # fmt: skip
         if self.clear_untrusted:
             for key in found:
@@ -236,6 +236,10 @@ class TrustedProxies:
             raise _Malformed(name.title(), "values that contradict each other")
         environ[FIELD_KEYS[name]] = members[0]
         return values.pop()
+
+
+def _and_more(left_out: int) -> str:
+    return f" ({left_out} more like this since the last line)" if left_out else ""
 
 
 def _nearest_known(nodes: Sequence[Node]) -> Node:

@@ -8,16 +8,16 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
-from waitressd.wsgi.answer import Answer, AnswerState, Transport
+from waitressd.wsgi.answer import Answer, AnswerState, ProxiedTransport, Transport
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import Environ, EnvironBuilder
 
-__all__ = ["Application", "TaskSettings", "Transport", "WsgiHandler"]
+__all__ = ["Application", "ProxiedTransport", "TaskSettings", "Transport", "WsgiHandler"]
 
 log = logging.getLogger("waitressd")
 
@@ -43,11 +43,12 @@ class TaskSettings:
 class WsgiHandler:
     """Runs requests through the application. Built once per listener; any number of threads may call it at once."""
 
-    __slots__ = ("_application", "_environs", "_settings")
+    __slots__ = ("_application", "_environs", "_reads_proxied", "_settings")
 
     def __init__(self, application: Application, environs: EnvironBuilder, settings: TaskSettings) -> None:
         self._application = application
         self._environs = environs
+        self._reads_proxied = environs.proxy_protocol
         self._settings = settings
 
     def __call__(self, request: Request, body: BinaryIO | None, transport: Transport) -> None:
@@ -59,7 +60,8 @@ class WsgiHandler:
         answer = Answer(request, transport)
         environ: Environ | None = None
         try:
-            environ = self._environs.build(request, body, transport.peer, transport.is_gone)
+            proxied = cast("ProxiedTransport", transport).proxied if self._reads_proxied else None
+            environ = self._environs.build(request, body, transport.peer, transport.is_gone, proxied)
             environ["wsgi.early_hints"] = answer.early_hints
             answer.respond(self._application(environ, answer.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on

@@ -135,3 +135,14 @@ def test_a_file_is_closed_once_when_the_client_leaves(path: Path, leaves_after_b
     transport = RecordingTransport(leaves_after_bytes=leaves_after_bytes)
     exchange(from_file(file), transport=transport)
     assert file.closed
+
+
+def test_a_file_after_a_written_head_is_not_sent(path: Path) -> None:
+    def application(environ: dict[str, Any], start_response: Start) -> Any:
+        start_response("200 OK", PLAIN)(b"hidden")
+        return environ["wsgi.file_wrapper"](path.open("rb"))
+
+    transport = exchange(application, HEAD)
+    assert transport.answer("HEAD").complete
+    assert transport.files == []
+    assert transport.connection.response_done

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.applications import HEAD, PLAIN, Closing, Start, cases, request_line, returning
+from tests.support.applications import GET, HEAD, PLAIN, Closing, Start, cases, request_line, returning
 from tests.support.recording import exchange
 
 # Content-Length that is not true
@@ -78,6 +78,7 @@ def test_what_is_written_beyond_the_length_is_cut(caplog: pytest.LogCaptureFixtu
     stream=lambda: Closing([b"hidden"]),
     empty_stream=lambda: Closing([]),
     large=lambda: [b"x" * 100_000],
+    large_in_two=lambda: [b"x" * 100_000, b"y"],
 )
 @pytest.mark.parametrize("length", [None, 6, 999])
 @pytest.mark.parametrize(
@@ -106,6 +107,7 @@ def test_no_content_goes_out(
 def test_a_head_has_the_length_of_what_was_returned() -> None:
     assert exchange(returning([b"13 characters"]), HEAD).answer("HEAD").get("Content-Length") == "13"
     assert exchange(returning([b"x" * 100_000]), HEAD).answer("HEAD").get("Content-Length") == "100000"
+    assert exchange(returning([b"x" * 100_000, b"y"]), HEAD).answer("HEAD").get("Content-Length") == "100001"
 
 
 @cases(none=list, empty=lambda: [b""], empty_stream=lambda: Closing([]), stream=lambda: Closing([b"hidden"]))
@@ -137,3 +139,13 @@ def test_an_endless_stream_is_not_asked_when_nobody_wants_it(*, late: bool) -> N
 
     exchange(application, HEAD)
     assert asked == ([0] if late else [])
+
+
+def test_a_stream_may_start_its_answer_and_yield_nothing() -> None:
+    def application(environ: dict[str, Any], start_response: Start) -> Iterator[bytes]:
+        start_response("404 Not Found", PLAIN)
+        yield from ()
+
+    for data, method, length in ((GET, "GET", "0"), (HEAD, "HEAD", None)):
+        answer = exchange(application, data).answer(method)
+        assert (answer.status, answer.get("Content-Length"), answer.complete) == (404, length, True)

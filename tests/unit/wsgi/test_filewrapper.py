@@ -128,6 +128,11 @@ def test_a_pipe_is_not_a_real_file() -> None:
         assert FileWrapper(file).real_file() is None
 
 
+def test_a_device_is_not_a_real_file() -> None:
+    with Path(os.devnull).open("rb") as file:
+        assert FileWrapper(file).real_file() is None
+
+
 def test_a_buffer_over_something_else_is_not_a_real_file() -> None:
     class Raw(io.RawIOBase):
         def readable(self) -> bool:

@@ -12,6 +12,7 @@ from tests.support.applications import HEAD, PLAIN, Closing, Start
 from tests.support.recording import RecordingTransport, exchange
 from waitressd.http.errors import ClientDisconnected, HttpError, ResponseError
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.proxies import TrustedProxies
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
 
 GET = b"GET /path?query HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -318,6 +319,17 @@ def test_a_failure_that_cannot_be_answered_is_logged(caplog: pytest.LogCaptureFi
 
     exchange(application, GET, transport=Broken())
     assert errors(caplog)[1:] == ["The failure of GET /path?query for 127.0.0.1 could not be answered"]
+
+
+def test_what_a_proxy_cannot_mean_is_a_400() -> None:
+    proxies = TrustedProxies(everyone=True, headers=frozenset({"forwarded"}))
+    settings = EnvironSettings(proxies=proxies)
+    data = b'GET / HTTP/1.1\r\nHost: x\r\nForwarded: for=":80"\r\n\r\n'
+    called: list[bool] = []
+    transport = exchange(lambda _environ, _start: called.append(True), data, environ=settings)
+    answer = transport.answer()
+    assert (answer.status, answer.get("Connection"), called) == (400, "close", [])
+    assert transport.connection.response_done
 
 
 def test_requests_of_one_connection_know_nothing_of_each_other() -> None:

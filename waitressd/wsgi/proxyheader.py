@@ -1,0 +1,51 @@
+"""What a PROXY header says, as keys of an environ.
+
+Comes before the fields of the request: the source is the peer that may be trusted to send X-Forwarded-For or not.
+"""
+
+from typing import Any
+
+from waitressd.http.proxyprotocol import ClientTls, ProxyHeader
+from waitressd.wsgi.nodes import parse_address
+from waitressd.wsgi.proxies import DEFAULT_PORTS, UNIX_PEER
+
+
+def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
+    """Let the environ describe the client's connection to the balancer instead of the balancer's to us.
+
+    The whole record is `environ["waitressd.proxy_header"]`. The TLS keys are called as mod_ssl calls them; a request
+    cannot set them, for its fields become HTTP_* keys.
+    """
+    environ["waitressd.proxy_header"] = header
+    source, destination = header.source, header.destination
+    if source is None or destination is None:
+        return  # the balancer speaks for itself, as in a health check
+    if source.port is None:
+        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = UNIX_PEER
+        environ.pop("REMOTE_PORT", None)
+    else:
+        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = parse_address(source.address)
+        environ["REMOTE_PORT"] = str(source.port)
+    if header.tls is not None:
+        environ["wsgi.url_scheme"] = "https"
+        _add_tls(environ, header.tls)
+    if header.authority:
+        environ["SSL_TLS_SNI"] = header.authority
+    if destination.port is not None:
+        environ["SERVER_PORT"] = str(destination.port)
+    elif header.tls is not None:
+        environ["SERVER_PORT"] = DEFAULT_PORTS["https"]
+
+
+def _add_tls(environ: dict[str, Any], tls: ClientTls) -> None:
+    if tls.version:
+        environ["SSL_PROTOCOL"] = tls.version
+    if tls.cipher:
+        environ["SSL_CIPHER"] = tls.cipher
+    if tls.common_name:
+        # Texts of an environ are octets in disguise (PEP 3333, "Unicode Issues").
+        environ["SSL_CLIENT_S_DN_CN"] = tls.common_name.encode().decode("latin-1")
+    if tls.is_verified:
+        environ["SSL_CLIENT_VERIFY"] = "SUCCESS"
+    else:
+        environ["SSL_CLIENT_VERIFY"] = "FAILED" if tls.has_certificate else "NONE"
