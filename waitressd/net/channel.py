@@ -66,6 +66,8 @@ class Channel(Outlet):
         try:
             data = self.sock.recv(self._settings.recv_bytes)
         except WOULD_BLOCK:
+            if not self._mask:
+                self._watch(READ)
             return False
         except OSError:
             self.close()  # reset by the client: nothing was lost that could still be answered
@@ -137,6 +139,8 @@ class Channel(Outlet):
 
     def _wait_for_more(self) -> None:
         """Set the deadline of a request that is not complete."""
+        if not self._mask:
+            self._watch(READ)
         deadlines = self._settings.deadlines
         now = self.dispatcher.now
         if self.state is State.BODY:
@@ -346,6 +350,8 @@ class Channel(Outlet):
     def queue(self) -> None:
         """The request waits for a thread. Holder of the role."""
         self._move(Move.QUEUE)
+        if not self._mask:
+            self._watch(READ)
         self.waiting_since = self.dispatcher.now
         self.deadline = self.dispatcher.now + self._settings.deadlines.queue_seconds
 
@@ -366,7 +372,7 @@ class Channel(Outlet):
         self.sock.close()
 
     def watch(self) -> None:
-        """Register a new channel that has nothing to say yet. Holder of the role."""
+        """Make the poller know a new channel. Holder of the role, under its lock."""
         if not self._mask and self.state is not State.CLOSED:
             self._watch(READ)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from waitressd.http.errors import HttpError
+from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from waitressd.net.channelsettings import ChannelSettings
     from waitressd.net.listener import Listener
 
-SLOW_SECONDS: Final = 0.0005  # a task that takes longer counts as one that blocks
-SLOW_WEIGHT: Final = 0.02  # of one task in the share of slow ones: about the last fifty count
-HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task runs
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
 ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
@@ -90,7 +88,8 @@ class Dispatcher:
         self.draining = False
         self.finished = False
         self.logs = DispatcherLogs()
-        self.slow_share = 0.0  # of recent tasks; written without a lock: a lost update only delays the next decision
+        self.blocking = BlockingShare()
+        self.fresh: set[Channel] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
@@ -134,6 +133,8 @@ class Dispatcher:
 
     def lead(self, worker: Worker) -> bool:
         """Serve until the role is lost (True) or everything is finished (False)."""
+        if self.fresh:
+            self._watch_fresh()
         while self._serve_ready(worker) and self._catch_up(worker):
             if not self._turn():
                 return False
@@ -221,12 +222,13 @@ class Dispatcher:
         if role.running >= role.task_limit and self._enqueue(job):
             return True
         job.begin()
-        if self.slow_share > HAND_OVER_SHARE:
+        if self.blocking.share > HAND_OVER_SHARE:
             role.hand_over(worker)
             self.run_aside(worker, job)
             return False
         worker.started = started = self.now
         worker.job = job
+        cpu_started = self.blocking.started() if self.blocking.share else 0.0
         # Put down the claim, run, take it back: if it is still there, nothing at all was spent on threading: no lock,
         # no wake-up, no system call. The bound method is a new object each time, so the watcher tells two tasks apart.
         run = job.run
@@ -235,12 +237,12 @@ class Dispatcher:
             self.wake_watcher()
         run()
         if not role.keep(worker):
-            self._count_task(self.clock() - started)
+            self.blocking.ended(self.clock() - started, cpu_started)
             self._settle_aside(job)
             return False
         self.now = now = self.clock()
-        if self.slow_share or now - started > SLOW_SECONDS:
-            self._count_task(now - started)
+        if cpu_started or now - started > BLOCKED_SECONDS:
+            self.blocking.ended(now - started, cpu_started)
         job.settle()
         return True
 
@@ -262,8 +264,9 @@ class Dispatcher:
         """Run a job without the role. The worker's own thread."""
         worker.job = job
         worker.started = started = self.clock()
+        cpu_started = self.blocking.started()
         job.run()
-        self._count_task(self.clock() - started)
+        self.blocking.ended(self.clock() - started, cpu_started)
         self._settle_aside(job)
 
     def _settle_aside(self, job: Job) -> None:
@@ -271,12 +274,6 @@ class Dispatcher:
             settled = job.settle_aside()
         if not settled:
             self.give_back(job)
-
-    def _count_task(self, seconds: float) -> None:
-        share = self.slow_share * (1 - SLOW_WEIGHT)
-        if seconds > SLOW_SECONDS:
-            share += SLOW_WEIGHT
-        self.slow_share = share if share > 0.001 else 0.0
 
     def _catch_up(self, worker: Worker) -> bool:
         """Settle what came back, run what waits; False when the role is lost."""
@@ -311,9 +308,17 @@ class Dispatcher:
                 continue
             channel = Channel(sock, address, self, settings)
             self.channels[channel.fd] = channel
-            channel.watch()
+            # Its first request is probably here already. A client that closes after one answer is then served without
+            # the poller ever knowing of it, which spares two system calls of its nine.
+            self.fresh.add(channel)
             accepted.append(channel.fd)
         return accepted
+
+    def _watch_fresh(self) -> None:
+        """A former holder's task still has a new channel: let the poller tell when its client leaves."""
+        with self.role.lock:
+            for channel in list(self.fresh):
+                channel.watch()
 
     def _admit(self, address: object) -> bool:
         if not isinstance(address, tuple):
@@ -349,6 +354,7 @@ class Dispatcher:
     def forget(self, channel: Channel) -> None:
         """A channel closes."""
         self.channels.pop(channel.fd, None)
+        self.fresh.discard(channel)
         if self._bounds.per_client and not channel.peer.startswith("unix:"):
             host = channel.peer.rpartition(":")[0].strip("[]")
             count = self._per_client.get(host, 0) - 1

@@ -216,4 +216,5 @@ class Outlet:
             poller.modify(self.fd, mask)
         else:
             poller.add(self.fd, mask)
+            self.dispatcher.fresh.discard(self)
         self._mask = mask
