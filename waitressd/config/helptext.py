@@ -10,6 +10,7 @@ from waitressd.config.settings import Group, Setting
 _WIDTH: Final = 80
 _FLAG_COLUMN: Final = 29
 _GROUP_COLUMN: Final = 28
+_INDENT: Final = " " * 6
 
 _HEAD: Final = """\
 Usage: waitressd [OPTIONS] [TARGET] [NAME=VALUE ...]
@@ -61,7 +62,9 @@ def _explained() -> Iterator[str]:
             value = "" if row.kind.is_flag else f"={row.kind.metavar}"
             yield f"  --{_option_name(row)}{value}"
             for paragraph in (row.summary, _allowed(row)):
-                yield textwrap.fill(paragraph, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+                yield textwrap.fill(
+                    paragraph, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+                )
 
 
 def _allowed(row: Setting) -> str:

@@ -27,6 +27,8 @@ class RequestLog:
     use: str | Callable[[Any], object]
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: Origin = PYTHON
+    origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    """Where each option stands."""
 
     def __str__(self) -> str:
         """Write the log as `request_log` takes it."""
@@ -88,4 +90,4 @@ def complete_log(log: RequestLog, sections: Mapping[str, LogSection]) -> Request
         raise BadValueError(
             f"[request_log:{log.name}] needs use = one of {', '.join(BUILT_IN)}, or egg:distribution#name"
         )
-    return RequestLog(log.name, use, MappingProxyType(options), section.origins.get("", PYTHON))
+    return RequestLog(log.name, use, MappingProxyType(options), section.origins.get("", PYTHON), section.origins)

@@ -57,7 +57,9 @@ def _bad_proxies(adjustments: "Adjustments") -> Iterator[Complaint]:
         yield Complaint("trusted_proxy_headers", text)
     if adjustments.trusted_proxy:
         return
-    needy = [name for name in ("trusted_proxy_count", "trusted_proxy_headers") if name in adjustments.origins]
+    needy = ["trusted_proxy_count"] if "trusted_proxy_count" in adjustments.origins else []
+    if headers:
+        needy.append("trusted_proxy_headers")
     if adjustments.proxy_protocol != "off":
         needy.append("proxy_protocol")
     for name in needy:

@@ -204,8 +204,9 @@ class SettingsTable:
         kinds.duration(0, _DAY),
         Group.TIMES,
         "Seconds that running requests may take to end once the server was told to stop.\n"
-        "Keep it below the time after which the supervisor kills (Kubernetes 30, systemd 90, Docker 10 seconds).",
-        changed("waitress cuts after 5 seconds on SIGINT and at once on SIGTERM."),
+        "Keep it below the time after which the supervisor kills (Kubernetes 30, systemd 90, Docker 10 seconds). "
+        "waitress cuts requests off after 5 seconds on SIGINT, and at once on SIGTERM.",
+        NEW,
     )
     task_log_timeout: float = setting(
         10.0,

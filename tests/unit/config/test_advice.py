@@ -1,0 +1,110 @@
+"""Advice: each code is given when its cause is there, and is in the manual."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.advice import RULES, Facts, Machine, advise, log_advice
+from waitressd.config.origins import Origin, Source
+from waitressd.config.reading import Hidden
+
+GOOD = {"listen": "127.0.0.1:80"}
+GIB = 1 << 30
+
+
+def codes(settings: dict[str, str], machine: Machine = Machine(), *, at_start: bool = False) -> list[str]:  # noqa: B008 - a frozen record
+    facts = Facts(Adjustments.from_strings(settings), machine=machine)
+    return [advice.code for advice in advise(facts, only_at_start=at_start)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (GOOD, []),
+        ({"listen": "*:80", "trusted_proxy": "*", "trusted_proxy_headers": "forwarded"}, ["W101"]),
+        (GOOD | {"trusted_proxy": "*", "trusted_proxy_headers": "forwarded"}, []),
+        ({"listen": "unix:/a", "trusted_proxy": "*", "trusted_proxy_headers": "forwarded"}, []),
+        ({"listen": "10.0.0.1:80", "expose_tracebacks": "on"}, ["W102"]),
+        (GOOD | {"expose_tracebacks": "on"}, []),
+        (GOOD | {"trusted_proxy": "10.0.0.1"}, ["W103"]),
+        (GOOD | {"channel_timeout": "60"}, ["W104"]),
+        (GOOD | {"channel_timeout": "61"}, []),
+        (GOOD | {"shutdown_timeout": "30"}, ["W106"]),
+        ({}, ["W107"]),
+        ({"port": "80"}, ["W107"]),
+        ({"host": "0.0.0.0"}, []),
+        ({"listen": "unix:/a", "unix_socket_perms": "666"}, ["W108"]),
+        ({"listen": "unix:/a", "unix_socket_perms": "660", "unix_socket_owner": "a"}, []),
+        (GOOD | {"unix_socket_perms": "660", "unix_socket_owner": "a"}, ["W109", "W109"]),
+        (GOOD | {"clear_untrusted_proxy_headers": "no"}, ["W110"]),
+        (GOOD | {"outbuf_overflow": "2M", "outbuf_high_watermark": "1M"}, ["W111"]),
+        (GOOD | {"threads": "101"}, ["W112"]),
+        (GOOD | {"send_bytes": "1", "asyncore_use_poll": "true"}, ["W113", "W113"]),
+        (
+            GOOD
+            | {"per_client_connection_limit": "5", "trusted_proxy": "10.0.0.1", "trusted_proxy_headers": "forwarded"},
+            ["W114"],
+        ),
+        (
+            GOOD | {"per_client_connection_limit": "5", "trusted_proxy": "10.0.0.1", "proxy_protocol": "any"},
+            ["W103"],
+        ),
+        ({"listen": "fd:3", "fast_listen": "on"}, ["W115"]),
+        ({"listen": "fd:3 *:80", "fast_listen": "on"}, []),
+    ],
+)
+def test_advice(settings: dict[str, str], expected: list[str]) -> None:
+    assert codes(settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "machine", "expected"),
+    [
+        ({}, Machine(1 * GIB, 1024), ["W105"]),
+        ({}, Machine(8 * GIB, 65536), []),
+        ({}, Machine(0, 1024), []),
+        ({"connection_limit": "100"}, Machine(1 * GIB, 1024), []),
+        ({"connection_limit": "100000"}, Machine(8 * GIB, 1024), ["W105"]),
+        ({"inbuf_overflow": "1G", "connection_limit": "10"}, Machine(8 * GIB, 1024), ["W105"]),
+    ],
+)
+def test_memory_that_is_promised_and_not_there(settings: dict[str, str], machine: Machine, expected: list[str]) -> None:
+    assert codes(GOOD | settings, machine) == expected
+
+
+def test_a_hidden_setting_is_told_with_what_hides_it() -> None:
+    hidden = Hidden("port", "8080", "a.ini:5 [server:main]", "a.ini:2 [DEFAULT]")
+    (advice,) = advise(Facts(Adjustments.from_strings(GOOD), (hidden,)))
+    assert str(advice) == (
+        "W116 a.ini:5 [server:main]: port = 8080 has no effect: PasteDeploy drops it because a.ini:2 [DEFAULT] has the "
+        "same name; the section's value is dropped without a word, and the default is used; give the global value "
+        "another name, or write get NAME = NAME in the section to use it"
+    )
+
+
+def test_advice_says_where() -> None:
+    origin = Origin(Source.FILE, "/x/a.ini", 7, "server:main")
+    adjustments = Adjustments.from_strings(GOOD | {"threads": "500"}, {"threads": origin})
+    (advice,) = advise(Facts(adjustments))
+    assert str(advice).startswith("W112 /x/a.ini:7 [server:main]: threads is 500; ")
+
+
+def test_only_what_cannot_wait_is_said_at_every_start() -> None:
+    settings = {"listen": "*:80", "threads": "500", "send_bytes": "1", "expose_tracebacks": "1"}
+    assert codes(settings, at_start=True) == ["W102", "W113"]
+
+
+def test_advice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    (advice,) = advise(Facts(Adjustments.from_strings(GOOD | {"threads": "500"})))
+    with caplog.at_level(logging.WARNING, "waitressd.config"):
+        log_advice([advice, advice])
+    assert [record.getMessage() for record in caplog.records] == [str(advice)]
+
+
+def test_codes_are_stable_and_explained() -> None:
+    assert [rule.code for rule in RULES] == [f"W{number}" for number in range(101, 101 + len(RULES))]
+    page = (Path(__file__).parent.parent.parent.parent / "docs" / "advice.inc").read_text(encoding="utf-8")
+    for rule in RULES:
+        assert f"{rule.code}: {rule.title}" in page

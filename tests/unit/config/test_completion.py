@@ -1,0 +1,52 @@
+"""Completion scripts: every shell that is installed takes its script, and bash is asked for completions."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from waitressd.config.commandline import OPTIONS, SHELLS, settable
+from waitressd.config.completion import flags, script
+
+
+def test_every_option_is_offered() -> None:
+    names = {flag.name for flag in flags()}
+    assert {f"--{row.option}" for row in settable() if not row.is_inert} <= names
+    assert {flag for option in OPTIONS for flag in option.flags if flag.startswith("--")} <= names
+    assert "--no-expose-tracebacks" in names
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_names_every_option(shell: str) -> None:
+    text = script(shell)
+    for flag in flags():
+        assert flag.name.removeprefix("--") in text
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell)])
+def test_the_shell_takes_its_script(shell: str) -> None:
+    done = subprocess.run([shell, "-n"], input=script(shell), capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["--thr"], ["--threads="]),
+        (["--url-scheme", "=", ""], ["http", "https"]),
+        (["--url-scheme", "=", "https"], ["https"]),
+        (["--completion", "z"], ["zsh"]),
+        (["--no-expose"], ["--no-expose-tracebacks"]),
+    ],
+)
+def test_bash_completes(words: list[str], offered: list[str]) -> None:
+    bash = shutil.which("bash")
+    assert bash, "the machine has no bash"
+    line = " ".join(f"'{word}'" for word in ("waitressd", *words))
+    text = (
+        "compopt() { :; }\n" + script("bash") + f"COMP_WORDS=({line}); COMP_CWORD={len(words)}\n"
+        '_waitressd; printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    done = subprocess.run([bash], input=text, capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.split() == offered
+    assert done.stderr == ""
