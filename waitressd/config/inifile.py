@@ -114,7 +114,10 @@ def _find_chain(
     for section in lines.server_sections():
         chain = follow(files.lines_of, path, section)
         entries = chain.entries()
-        visible = {name for name in entries if name not in global_conf or name in local_conf}
+        # PasteDeploy keeps the names of factories to itself, unless a `use` made them superfluous.
+        visible = {
+            name for name in entries if name in local_conf or (name not in global_conf and name not in _SERVER_KEYS)
+        }
         differing = sum(
             1 for name, value in local_conf.items() if name in entries and not _may_be(entries[name][0].value, value)
         )
@@ -132,8 +135,11 @@ def _hidden(chain: Chain, local_conf: Mapping[str, Any], global_conf: Mapping[st
     for name, (entry, origin) in chain.entries().items():
         if name in local_conf or name not in global_conf or ALIASES.get(name, name) not in SETTINGS:
             continue
-        globals_here = [lines.origin(GLOBAL_SECTION, name) for lines, _ in chain.links]
-        places = [place.place for place in globals_here if place.line]
+        places = [
+            lines.origin(GLOBAL_SECTION, name).place
+            for lines, _ in chain.links
+            if name in lines.sections.get(GLOBAL_SECTION, {})
+        ]
         by = places[0] if places else f"the variable {name}={shorten(global_conf[name])}"
         yield Hidden(name, shorten(entry.value), origin.place, by)
 

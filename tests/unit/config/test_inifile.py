@@ -1,0 +1,257 @@
+"""Sections found again for a factory, read for our own command, and both beside what PasteDeploy makes of the file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paste.deploy.loadwsgi import SERVER, loadcontext
+
+from waitressd.config.errors import ConfigError
+from waitressd.config.inifile import IniSource, ServerSection, from_factory, from_file, is_ours
+from waitressd.config.origins import COMMAND_LINE
+from waitressd.config.reading import Given
+
+BASE = """\
+[DEFAULT]
+depth = 5
+[server:web]
+use = egg:waitressd#main
+threads = 7
+ident = %(here)s
+url_prefix = /base
+"""
+OUTER = """\
+[DEFAULT]
+http_port = 8080
+backlog = 7
+[server:main]
+use = egg:waitressd#main
+listen =
+    127.0.0.1:%(http_port)s
+    [::1]:%(http_port)s
+threads = 4
+[server:second]
+use = main
+threads = 5
+[server:third]
+use = config:sub/base.ini#web
+url_prefix = /outer
+get port = http_port
+[server:hidden]
+use = egg:waitressd
+backlog = 9
+threads = 3
+[server: spaced ]
+use: egg:waitressd
+set backlog = 11
+threads: 6
+[server:twin]
+use = egg:waitressd#main
+listen =
+    127.0.0.1:%(http_port)s
+    [::1]:%(http_port)s
+threads = 44
+[server:explicit]
+paste.server_factory = waitressd.deploy:server_factory
+threads = 2
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "base.ini").write_text(BASE, encoding="utf-8")
+    (tmp_path / "outer.ini").write_text(OUTER, encoding="utf-8")
+    return str(tmp_path / "outer.ini")
+
+
+NAMES = ["main", "second", "third", "hidden", "spaced", "twin", "explicit"]
+
+
+def values(section: ServerSection) -> dict[str, object]:
+    return {name: item.value for name, item in section.given.items() if not name.startswith("paste.")}
+
+
+def lines(section: ServerSection) -> dict[str, tuple[str, int, str]]:
+    return {
+        name: (Path(item.origin.path).name, item.origin.line, item.origin.section)
+        for name, item in section.given.items()
+        if not name.startswith("paste.")
+    }
+
+
+@pytest.mark.parametrize("variables", [{}, {"unused": "1"}], ids=["plain", "variable"])
+@pytest.mark.parametrize("name", NAMES)
+def test_our_reading_is_pastedeploy_s(path: str, name: str, variables: dict[str, str]) -> None:
+    context = loadcontext(SERVER, f"config:{path}", name=name, global_conf=variables)
+    ours = from_file(path, name, variables)
+    assert values(ours) == context.local_conf
+    again = from_factory(context.global_conf, context.local_conf)
+    assert values(again) == context.local_conf
+    assert lines(again) == lines(ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("main", {"listen": ("outer.ini", 6, "server:main"), "threads": ("outer.ini", 9, "server:main")}),
+        ("second", {"listen": ("outer.ini", 6, "server:main"), "threads": ("outer.ini", 12, "server:second")}),
+        (
+            "third",
+            {
+                "threads": ("base.ini", 5, "server:web"),
+                "ident": ("base.ini", 6, "server:web"),
+                "url_prefix": ("outer.ini", 15, "server:third"),
+                "port": ("outer.ini", 16, "server:third"),
+            },
+        ),
+        ("spaced", {"threads": ("outer.ini", 24, "server: spaced ")}),
+        ("twin", {"listen": ("outer.ini", 27, "server:twin"), "threads": ("outer.ini", 30, "server:twin")}),
+    ],
+)
+def test_every_value_has_its_file_and_line(path: str, name: str, expected: dict[str, tuple[str, int, str]]) -> None:
+    assert lines(from_file(path, name, {})) == expected
+
+
+def test_a_key_that_a_global_hides_is_told(path: str) -> None:
+    section = from_file(path, "hidden", {})
+    assert [(item.name, item.value, item.hidden_by) for item in section.hidden] == [
+        ("backlog", "9", f"{path}:3 [DEFAULT]")
+    ]
+    assert section.hidden[0].place == f"{path}:19 [server:hidden]"
+    assert "backlog" not in section.given
+
+
+def test_a_key_that_a_variable_hides_is_told(path: str) -> None:
+    section = from_file(path, "hidden", {"threads": "9"})
+    assert [(item.name, item.hidden_by) for item in section.hidden] == [
+        ("backlog", f"{path}:3 [DEFAULT]"),
+        ("threads", "the variable threads=9"),
+    ]
+    context = loadcontext(SERVER, f"config:{path}", name="hidden", global_conf={"threads": "9"})
+    assert from_factory(context.global_conf, context.local_conf).hidden == section.hidden
+
+
+def test_variables_win_over_defaults_in_our_reading_alone(path: str) -> None:
+    assert values(from_file(path, "main", {"http_port": "9"}))["listen"] == "\n127.0.0.1:9\n[::1]:9"
+    context = loadcontext(SERVER, f"config:{path}", name="main", global_conf={"http_port": "9"})
+    assert context.local_conf["listen"] == "\n127.0.0.1:8080\n[::1]:8080"
+    assert values(from_file(path, "third", {"http_port": "9"}))["port"] == "9"
+
+
+def test_the_files_that_were_read_are_known(path: str) -> None:
+    assert [Path(name).name for name in from_file(path, "third", {}).paths] == ["outer.ini", "base.ini"]
+
+
+def test_a_factory_called_without_a_file_still_works() -> None:
+    section = from_factory({}, {"threads": "8"})
+    assert values(section) == {"threads": "8"}
+    assert section.given["threads"].origin.place == ""
+    assert section.check().threads == 8
+
+
+def test_a_section_that_cannot_be_told_is_not_guessed(path: str) -> None:
+    section = from_factory({"__file__": path}, {"threads": "4", "surprise": "1"})
+    assert section.given["threads"].origin.place == path
+
+
+def test_environment_variables_are_replaced_and_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "a.ini"
+    path.write_text("[server:main]\nuse=egg:waitressd\nport=${PORT:-80}\nident=${NO}\n", encoding="utf-8")
+    section = from_file(str(path), "main", {}, {"PORT": "81"})
+    assert section.given["port"].value == "81"
+    assert section.given["port"].origin.variables == ("PORT",)
+    assert section.given["ident"].refusal
+    with pytest.raises(ConfigError, match="the environment variable NO is not set"):
+        section.check()
+
+
+LOGS = """\
+[DEFAULT]
+folder = /var/log
+path = /default
+[server:main]
+use = egg:waitressd
+request_log = access
+[request_log:access]
+use = combined
+path = %(folder)s/${NAME}
+[request_log:unused]
+use = json
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "factory"])
+def test_request_logs_come_from_their_sections(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "a.ini"
+    path.write_text(LOGS, encoding="utf-8")
+    if way == "file":
+        section = from_file(str(path), "main", {}, {"NAME": "shop"})
+    else:
+        context = loadcontext(SERVER, f"config:{path}")
+        section = from_factory(context.global_conf, context.local_conf, {"NAME": "shop"})
+    (log,) = section.check().request_log
+    assert (log.name, log.use, dict(log.options)) == ("access", "combined", {"path": "/var/log/shop"})
+    assert log.origin.line == 7
+    assert section.logs["access"].origins["path"].line == 9
+
+
+def test_options_of_the_command_line_win(path: str) -> None:
+    section = from_file(path, "main", {})
+    assert section.check({"threads": Given("9", COMMAND_LINE)}).threads == 9
+    adjustments = section.check({"listen": Given("unix:/a", COMMAND_LINE)})
+    assert [str(item) for item in adjustments.listeners] == ["unix:/a"]
+    adjustments = section.check({"unix_socket": Given("/b", COMMAND_LINE)})
+    assert [str(item) for item in adjustments.listeners] == ["unix:/b"]
+    with pytest.raises(ConfigError, match="cannot stand beside listen"):
+        section.check({"port": Given("9", COMMAND_LINE)})
+
+
+def test_an_option_replaces_the_other_name_of_its_setting(tmp_path: Path) -> None:
+    path = tmp_path / "a.ini"
+    path.write_text("[server:main]\nuse=egg:waitressd\nscript_name=/a\n", encoding="utf-8")
+    assert from_file(str(path), "main", {}).check({"url_prefix": Given("/b", COMMAND_LINE)}).url_prefix == "/b"
+
+
+@pytest.mark.parametrize(
+    ("use", "ours"),
+    [
+        ("egg:waitressd", True),
+        ("egg:waitressd#main", True),
+        ("egg:waitress#main", True),
+        ("egg:Waitress", True),
+        ("call:waitressd.deploy:server_factory", True),
+        ("waitress:serve_paste", True),
+        ("egg:waitressd#other", False),
+        ("egg:gunicorn#main", False),
+        ("call:shop:serve", False),
+        ("waitresses:serve", False),
+    ],
+)
+def test_which_servers_are_ours(use: str, *, ours: bool) -> None:
+    assert is_ours(use) is ours
+
+
+def test_a_source_names_its_sections_by_the_fragment_of_the_uri(path: str) -> None:
+    assert values(IniSource(f"{path}#hidden", {}).server_section("")) == {"threads": "3"}
+    assert values(IniSource(f"{path}#hidden", {}).server_section("second"))["threads"] == "5"
+    assert values(IniSource(f"{path}?http_port=1", {}).server_section(""))["listen"] == "\n127.0.0.1:1\n[::1]:1"
+
+
+def test_a_source_may_be_another_loader_of_plaster(path: str) -> None:
+    """The loader of plaster_pastedeploy is asked by a scheme of its own; an unknown scheme is refused."""
+    source = IniSource(f"pastedeploy+ini://{path}", {})
+    assert values(source.server_section("hidden")) == {"threads": "3"}
+    with pytest.raises(ConfigError, match="Could not find a matching loader"):
+        IniSource("nothing://a", {})
+
+
+def test_the_application_comes_from_the_file(path: str) -> None:
+    text = OUTER + "[app:main]\nuse = call:tests.support.configapp:factory\nport = %(http_port)s\n"
+    Path(path).write_text(text, encoding="utf-8")
+    from tests.support import configapp
+
+    configapp.loaded.clear()
+    application: Any = IniSource(path, {"http_port": "9"}).load_application("")
+    assert callable(application)
+    assert configapp.loaded == [{"port": "9"}]
