@@ -217,6 +217,14 @@ class Answer:
         """Give up: nothing more is sent, and the channel breaks the connection off."""
         self._move(_FAIL)
 
+    def break_off(self) -> None:
+        """Let the client see that the answer is incomplete, unless it is complete by its Content-Length."""
+        is_promised = self.state is _SENT and self._started_head().content_length is not None
+        if is_promised and not self._connection.missing_bytes:
+            self._finish()
+        else:
+            self.fail()
+
     def send_failure(self, head: ResponseHead, body: bytes) -> None:
         """Answer with another head than the application's, if it gave one; legal until a head has left."""
         self._move(_START)
@@ -229,8 +237,11 @@ class Answer:
         self._transport.write(data)
 
     def describe(self) -> str:
-        """Return the request as log lines name it: the target as it came, which holds no control bytes."""
-        target = self._request.target
+        """Return the request as log lines name it: the target as it came, which holds no control bytes.
+
+        Without its query, where people put what does not belong into a log.
+        """
+        target = self._request.target.partition("?")[0]
         if len(target) > LOGGED_TARGET_CHARACTERS:
             target = target[:LOGGED_TARGET_CHARACTERS] + "..."
         return f"{self._request.method} {target}"

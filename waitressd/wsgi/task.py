@@ -87,7 +87,7 @@ class WsgiHandler:
                     head = build_head("500 Internal Server Error", _FAILURE_FIELDS)
                     answer.send_failure(head, self._failure_body(error))
                 else:
-                    answer.fail()
+                    answer.break_off()
         except ClientDisconnected:
             self._on_disconnect(answer, client)
         except BaseException:  # border: whatever goes wrong while answering 500 ends this connection only

@@ -249,6 +249,8 @@ def test_a_request_is_described_by_its_target_as_it_came() -> None:
     transport = RecordingTransport()
     request, _ = transport.receive(request_line("GET /a%0Ab HTTP/1.1"))
     assert Answer(request, transport).describe() == "GET /a%0Ab"
+    request.target = "/login?password=secret"
+    assert Answer(request, transport).describe() == "GET /login"
     request.target = "/" + "x" * 5000
     assert Answer(request, transport).describe() == "GET /" + "x" * 199 + "..."
 

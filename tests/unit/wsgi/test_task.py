@@ -60,7 +60,7 @@ def test_an_error_before_the_head_is_a_500(
     # The request was read in whole, so the connection is in step and stays.
     assert transport.connection.response_done
     assert not transport.connection.will_close
-    assert errors(caplog) == ["Exception while serving GET /path?query for 127.0.0.1"]
+    assert errors(caplog) == ["Exception while serving GET /path for 127.0.0.1"]
     assert caplog.records[0].exc_info
     assert caplog.records[0].exc_info[1] is error
 
@@ -107,6 +107,25 @@ def test_an_error_behind_the_head_breaks_the_answer_off(
     assert (answer.status, answer.body, answer.complete) == (200, b"first part", False)
     assert not transport.connection.response_done
     assert result.closed_count == 1
+    assert len(errors(caplog)) == 1
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_an_error_behind_the_last_byte_changes_nothing(*, written: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """The client has all that was promised; breaking the connection off could only take it away again."""
+
+    def application(environ: dict[str, Any], start_response: Start) -> Iterator[bytes]:
+        write = start_response("200 OK", [("Content-Length", "5")])
+        if written:
+            write(b"hello")
+        else:
+            yield b"hello"
+        raise RuntimeError
+
+    transport = exchange(application)
+    answer = transport.answer()
+    assert (answer.body, answer.complete) == (b"hello", True)
+    assert transport.connection.response_done
     assert len(errors(caplog)) == 1
 
 
@@ -167,7 +186,7 @@ def test_an_error_in_close_changes_nothing(error: BaseException, caplog: pytest.
     assert transport.connection.response_done
     assert not transport.connection.will_close
     assert result.closed_count == 1
-    assert errors(caplog) == ["close() of the answer to GET /path?query failed"]
+    assert errors(caplog) == ["close() of the answer to GET /path failed"]
 
 
 def test_an_error_in_close_does_not_hide_the_first_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -247,7 +266,7 @@ def test_a_client_that_left_stops_the_answer(
     assert len(asked) <= 1 + leaves_after_bytes // 100
     assert result.closed_count == 1
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "The client 127.0.0.1 left before the answer to GET /path?query was complete")
+        ("INFO", "The client 127.0.0.1 left before the answer to GET /path was complete")
     ]
 
 
@@ -318,7 +337,7 @@ def test_a_failure_that_cannot_be_answered_is_logged(caplog: pytest.LogCaptureFi
         raise RuntimeError
 
     exchange(application, GET, transport=Broken())
-    assert errors(caplog)[1:] == ["The failure of GET /path?query for 127.0.0.1 could not be answered"]
+    assert errors(caplog)[1:] == ["The failure of GET /path for 127.0.0.1 could not be answered"]
 
 
 def test_what_a_proxy_cannot_mean_is_a_400() -> None:
