@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 FIRST_DESCRIPTOR: Final = 3
@@ -61,6 +61,40 @@ class Notifier:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
             sock.sendto(message.encode(), self._address)
+
+
+class Watchdog:
+    """Feeds systemd's watchdog as long as the event loop turns and the pool has its threads. One thread.
+
+    `poke` makes the loop turn, `last_turn` says when it did last (monotonic seconds), `pool_lives` looks at the
+    threads.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        poke: Callable[[], object],
+        last_turn: Callable[[], float],
+        pool_lives: Callable[[], bool],
+    ) -> None:
+        self._notifier = notifier
+        self._poke = poke
+        self._last_turn = last_turn
+        self._pool_lives = pool_lives
+        self._poked = 0.0
+        self._due = 0.0
+
+    def on_tick(self, now: float) -> None:
+        """Say that the server lives, if the loop has turned since it was poked. Four times in a watchdog's interval."""
+        seconds = self._notifier.watchdog_seconds
+        if not seconds or now < self._due:
+            return
+        self._due = now + seconds / 4
+        if self._last_turn() < self._poked or not self._pool_lives():
+            return  # poked already: a loop that comes back is noticed at the next look
+        self._notifier.alive()
+        self._poked = now
+        self._poke()
 
 
 def _one_line(text: str) -> str:

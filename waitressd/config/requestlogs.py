@@ -10,7 +10,7 @@ from typing import Any, Final
 from waitressd.config.origins import PYTHON, Origin
 from waitressd.config.settings import BadValueError, Kind
 
-BUILT_IN: Final = ("common", "combined", "json", "dev")
+BUILT_IN: Final = ("common", "combined", "json", "dev", "template", "metrics")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _DIRECT: Final = re.compile(r"egg:[^\s:]+|call:[^\s:]+:[^\s:]+|[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 

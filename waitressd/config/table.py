@@ -267,11 +267,11 @@ class SettingsTable:
         changed("The default was 8192; large bodies need fewer system calls now."),
     )
     inbuf_overflow: int = setting(
-        512 * _KIB,
+        _MIB,
         kinds.size(0),
         Group.BUFFERS,
         "Bytes of a request body kept in memory; the rest goes to a temporary file.",
-        same(""),
+        changed("The default was 512K; a file costs more than the memory it spares."),
     )
     outbuf_overflow: int = setting(
         _MIB,
@@ -281,11 +281,13 @@ class SettingsTable:
         same(""),
     )
     outbuf_high_watermark: int = setting(
-        16 * _MIB,
+        64 * _MIB,
         kinds.size(1),
         Group.BUFFERS,
         "Bytes of an unsent answer beyond which the application waits for the client.",
-        same("The wait ends with send_timeout; in waitress it holds the thread until the client hangs up."),
+        changed(
+            "The default was 16M. Disk is cheaper than a thread that waits for a slow client. The wait ends with send_timeout; in waitress it holds the thread until the client hangs up."
+        ),
     )
     spool_directory: str = setting(
         "",
@@ -385,7 +387,8 @@ class SettingsTable:
         (),
         request_logs(),
         Group.OPERATION,
-        "Request logs: names of [request_log:NAME] sections, or common, combined, json, dev.",
+        "Request logs: common, combined, json, dev, or names of [request_log:NAME] sections.\n"
+        "Each gets one record for every request. A name may also be egg:distribution#name or module:attribute.",
         NEW,
     )
     log_socket_errors: bool = setting(

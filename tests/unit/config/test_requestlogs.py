@@ -3,7 +3,7 @@
 import pytest
 
 from waitressd.config.origins import Origin, Source
-from waitressd.config.requestlogs import LogSection, RequestLog, complete_log, request_logs
+from waitressd.config.requestlogs import BUILT_IN, LogSection, RequestLog, complete_log, request_logs
 from waitressd.config.settings import BadValueError
 
 KIND = request_logs()
@@ -61,11 +61,15 @@ def test_a_direct_reference_needs_no_section() -> None:
     ("name", "sections", "complaint"),
     [
         ("acess", section("access", use="json"), "there is no section [request_log:acess]; did you mean access?"),
-        ("zzz", {}, "there is no section [request_log:zzz], and it is none of common, combined, json, dev"),
+        (
+            "zzz",
+            {},
+            "there is no section [request_log:zzz], and it is none of common, combined, json, dev, template, metrics",
+        ),
         (
             "access",
             section("access", path="a"),
-            "[request_log:access] needs use = one of common, combined, json, dev, or egg:distribution#name",
+            "[request_log:access] needs use = one of common, combined, json, dev, template, metrics, or egg:distribution#name",
         ),
     ],
 )
@@ -78,3 +82,9 @@ def test_a_name_must_stand_for_something(name: str, sections: dict[str, LogSecti
 def test_logs_are_shown_by_name() -> None:
     assert KIND.show(KIND.parse("common json")) == "common json"
     assert str(RequestLog("a", "b")) == "a"
+
+
+def test_the_built_in_names_are_those_that_the_request_log_has() -> None:
+    from waitressd.requestlog import loading
+
+    assert set(BUILT_IN) == set(loading.BUILT_IN)
