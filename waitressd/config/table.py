@@ -286,7 +286,8 @@ class SettingsTable:
         Group.BUFFERS,
         "Bytes of an unsent answer beyond which the application waits for the client.",
         changed(
-            "The default was 16M. Disk is cheaper than a thread that waits for a slow client. The wait ends with send_timeout; in waitress it holds the thread until the client hangs up."
+            "The default was 16M. Disk is cheaper than a thread that waits for a slow client. The wait ends with "
+            "send_timeout; in waitress it holds the thread until the client hangs up."
         ),
     )
     spool_directory: str = setting(

@@ -69,7 +69,8 @@ def test_a_direct_reference_needs_no_section() -> None:
         (
             "access",
             section("access", path="a"),
-            "[request_log:access] needs use = one of common, combined, json, dev, template, metrics, or egg:distribution#name",
+            "[request_log:access] needs use = one of common, combined, json, dev, template, metrics, or "
+            "egg:distribution#name",
         ),
     ],
 )

@@ -1,0 +1,165 @@
+"""The command: what it prints, which status it ends with; wrong input is in tests/functional/test_config_*.py."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import configapp
+from waitressd import __version__
+from waitressd.cli import StartError, build_plan, import_application, main, this_machine
+from waitressd.config.commandline import parse_command
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+INI = """\
+[DEFAULT]
+backlog = 5
+[app:main]
+use = call:tests.support.configapp:factory
+[app:other]
+use = call:tests.support.configapp:factory
+name = other
+[server:main]
+use = egg:waitress#main
+threads = 6
+port = %(port_number)s
+backlog = 9
+"""
+
+
+@pytest.fixture(autouse=True)
+def a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start in a folder with an ini file; leave logging as it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("a.ini").write_text(INI, encoding="utf-8")
+    configapp.loaded.clear()
+    root, ours = logging.getLogger(), logging.getLogger("waitressd")
+    before = root.handlers[:], root.level, ours.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (["--version"], f"waitressd {__version__} (Python 3."),
+        (["-h"], "Usage: waitressd [OPTIONS] [TARGET] [NAME=VALUE ...]"),
+        (["--help-all"], "Usage: waitressd"),
+        (["--completion=bash"], "# bash completion"),
+        (["--completion=zsh"], "#compdef waitressd"),
+        (["--completion=fish"], "# fish completion"),
+    ],
+)
+def test_it_informs(arguments: list[str], start: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, *arguments)
+    assert status == 0
+    assert out.startswith(start)
+    assert err == ""
+
+
+def test_the_values_and_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--print-config", "a.ini", "port_number=99", "--url-scheme=https")
+    assert (status, err) == (0, "")
+    assert "threads = 6                                     a.ini:10 [server:main]" in out
+    assert "port = 99                                       a.ini:11 [server:main]" in out
+    assert "url_scheme = https                              command line" in out
+    assert "backlog = 1024                                  default" in out
+    assert out.endswith("# hidden by a.ini:2 [DEFAULT]: a.ini:12 [server:main]: backlog = 9\n")
+    assert not configapp.loaded
+
+
+def test_the_values_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--print-config=json", "a.ini", "port_number=99")
+    listing = json.loads(out)
+    assert status == 0
+    assert listing["listeners"] == ["0.0.0.0:99"]
+    assert listing["settings"]["threads"]["line"] == 10
+
+
+def test_a_good_file_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--check-config", "a.ini", "port_number=99")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.partition(" ")[0] for line in lines[:-1]] == ["W107", "W116"]
+    assert lines[-1] == "a.ini: the configuration is good (2 advices, see above)"
+    assert configapp.loaded == [{}]
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.ini")), ids=lambda path: path.name)
+def test_the_files_that_we_ship_need_no_advice(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "-t", str(path))
+    assert (status, err) == (0, "")
+    assert out == f"{path}: the configuration is good\n"
+
+
+def test_an_application_by_reference_is_checked_too(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "-t", "--listen=127.0.0.1:0", "json:dumps")
+    assert (status, out) == (0, "json:dumps: the configuration is good\n")
+
+
+def plan(*arguments: str) -> Any:
+    return build_plan(parse_command(arguments))
+
+
+def test_the_ini_file_gives_the_server_and_the_reference_the_application() -> None:
+    built = plan("-c", "a.ini", "json:dumps", "port_number=1")
+    assert built.adjustments.threads == 6
+    assert built.load_application() is json.dumps
+    assert not configapp.loaded
+
+
+def test_the_application_of_another_section() -> None:
+    plan("a.ini", "-n", "other", "port_number=1").load_application()
+    assert configapp.loaded == [{"name": "other"}]
+
+
+def test_a_section_that_names_waitress_is_run_as_it_is() -> None:
+    assert plan("a.ini", "port_number=1").adjustments.threads == 6
+
+
+def test_variables_win_over_default() -> None:
+    Path("a.ini").write_text(INI.replace("backlog = 5", "port_number = 5"), encoding="utf-8")
+    assert plan("a.ini").adjustments.port == 5
+    assert plan("a.ini", "port_number=6").adjustments.port == 6
+
+
+@pytest.mark.parametrize(
+    ("reference", "call", "expected"),
+    [
+        ("shop:app", False, "app"),
+        ("shop:Site.app", False, "site"),
+        ("shop:make", True, "made"),
+        ("shop:make()", False, "made"),
+    ],
+)
+def test_references(reference: str, *, call: bool, expected: str) -> None:
+    Path("shop.py").write_text(
+        "app = 'app'\nclass Site:\n    app = 'site'\ndef make():\n    return 'made'\n", encoding="utf-8"
+    )
+    assert import_application(reference, call=call) == expected
+
+
+def test_a_module_that_a_module_misses_is_the_application_s_own_trouble() -> None:
+    Path("shop2.py").write_text("import nosuchmodule\n", encoding="utf-8")
+    with pytest.raises(ModuleNotFoundError):
+        import_application("shop2:app", call=False)
+    with pytest.raises(StartError, match=r"there is no module shop3"):
+        import_application("shop3.sub:app", call=False)
+
+
+def test_the_machine_says_what_it_has() -> None:
+    machine = this_machine()
+    assert machine.memory_bytes > 1 << 20
+    assert machine.descriptors > 0
