@@ -137,7 +137,7 @@ class Answer:
     Lives in one thread: an application that starts threads must not call `start_response` or `write` from two at once.
     """
 
-    __slots__ = ("_close", "_connection", "_head", "_request", "_transport", "state")
+    __slots__ = ("_close", "_connection", "_head", "_is_length_known", "_request", "_transport", "state")
 
     def __init__(self, request: Request, transport: Transport) -> None:
         self.state = _NEW
@@ -145,6 +145,7 @@ class Answer:
         self._transport = transport
         self._connection = transport.connection
         self._head: ResponseHead | None = None
+        self._is_length_known = False  # set when the head leaves
         self._close: Callable[[], object] | None = None
 
     # What the application calls.
@@ -218,9 +219,9 @@ class Answer:
         self._move(_FAIL)
 
     def break_off(self) -> None:
-        """Let the client see that the answer is incomplete, unless it is complete by its Content-Length."""
-        is_promised = self.state is _SENT and self._started_head().content_length is not None
-        if is_promised and not self._connection.missing_bytes:
+        """Let the client see that the answer is incomplete, unless all of it has left."""
+        head = self._head
+        if self.state is _SENT and head is not None and self._is_whole(head):
             self._finish()
         else:
             self.fail()
@@ -393,6 +394,7 @@ class Answer:
     def _encode_head(self, head: ResponseHead, body_length: int | None) -> bytes:
         if head.content_length is not None:
             body_length = None
+        self._is_length_known = head.content_length is not None or body_length is not None
         data = self._connection.encode_head(head, http_date(), body_length)
         self._move(_SEND)
         return data
@@ -401,6 +403,10 @@ class Answer:
         if self._head is None:
             raise RuntimeError(_NEVER_STARTED)
         return self._head
+
+    def _is_whole(self, head: ResponseHead) -> bool:
+        """Tell whether the client has all that the head promised; where it promised no length, only an end can say."""
+        return self._is_bodiless(head) or (self._is_length_known and not self._connection.missing_bytes)
 
     def _is_bodiless(self, head: ResponseHead) -> bool:
         return self._request.method == "HEAD" or head.code in BODILESS_CODES
