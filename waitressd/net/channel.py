@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DROP_BYTES: Final = 64 * 1024  # one read of what is dropped
 # As plain globals: looking a member up in its class costs as much as the transition (45 ns of a request each).
 _WAIT: Final = Sending.WAIT
+_IDLE: Final = State.IDLE
 _RUN: Final = Move.RUN
 _KEEP: Final = Move.KEEP
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() send a reset
@@ -63,6 +64,8 @@ class Channel(Outlet):
 
     def on_readable(self) -> bool:
         """Read once; True when a request is complete and may run."""
+        if self.state is _IDLE and self.connection.has_buffered:
+            return False  # its next request is here already and has a turn of its own; reading on would give it two
         try:
             data = self.sock.recv(self._settings.recv_bytes)
         except WOULD_BLOCK:
@@ -183,6 +186,12 @@ class Channel(Outlet):
         """Give the channel back without the role, if nothing is left to do but to wait for the next request."""
         if not self._is_answered() or self.half_closed or self.connection.has_buffered or self.dispatcher.draining:
             return False
+        try:
+            if self._mask != READ:
+                self._watch(READ)
+        except OSError:  # the poller failed: nobody would hear the next request
+            self.gone = True
+            return False
         self._become_idle()
         return True
 
@@ -204,9 +213,10 @@ class Channel(Outlet):
         self.answered_count += 1
         if self.body is not None:
             self._drop_request()
-        self.state = NEXT[self.state][_KEEP]  # type: ignore[assignment]  # as in begin()
         dispatcher = self.dispatcher
+        # The deadline first: a sweep that sees an idle channel without one would not come again.
         self.deadline = dispatcher.now + dispatcher.idle_seconds
+        self.state = NEXT[self.state][_KEEP]  # type: ignore[assignment]  # as in begin()
         if self._mask != READ:
             self._watch(READ)
 
@@ -235,15 +245,15 @@ class Channel(Outlet):
 
     def _push(self, data: bytes) -> None:
         """Send bytes of the server's own; they are few, so what the kernel does not take is kept."""
+        sent = 0
         try:
-            sent = self.sock.send(data)
-        except WOULD_BLOCK:
-            sent = 0
+            if self.outbuf is None:  # else it goes behind what waits already
+                with contextlib.suppress(*WOULD_BLOCK):
+                    sent = self.sock.send(data)
+            if sent < len(data):
+                self._new_outbuf().append(self.sock, (data[sent:],))
         except OSError:
             self.close()
-            return
-        if sent < len(data):
-            self._new_outbuf().append(self.sock, (data[sent:],))
 
     def on_writable(self) -> None:
         """The client takes output again, and no task is running."""
@@ -333,8 +343,11 @@ class Channel(Outlet):
 
     def _break_running(self) -> None:
         """The client of a running task takes nothing: free the thread; the task gives the channel back."""
+        with self.dispatcher.role.lock:
+            if self.deadline > self.dispatcher.now:
+                return  # it was queued when its deadline passed, and at that moment a thread took it
+            self.deadline = NEVER
         self.dispatcher.logs.stalled("%s takes its answer too slowly or not at all; cut off", self.peer)
-        self.deadline = NEVER
         self.abort()
 
     def abort(self) -> None:

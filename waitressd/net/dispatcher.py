@@ -161,7 +161,7 @@ class Dispatcher:
             logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
             if channel is not None:
                 channel.close()
-            return self.role.holder is worker
+            return self.role.still_leads(worker)
         return True
 
     def _welcome(self, fd: int) -> None:
@@ -203,7 +203,7 @@ class Dispatcher:
                 channel.flush_while_busy()
             with self.role.lock:
                 if channel.state in (State.QUEUED, State.RUNNING):
-                    channel.on_ready_while_busy(mask)
+                    self._note_while_busy(channel, mask)
                     left = channel.gone and channel.state is State.QUEUED
                     busy = True
                 else:
@@ -215,6 +215,13 @@ class Dispatcher:
             # The task settled meanwhile: the event is an ordinary one.
             return channel.state <= State.BODY and channel.on_readable()
         return False
+
+    @staticmethod
+    def _note_while_busy(channel: Channel, mask: int) -> None:
+        try:
+            channel.on_ready_while_busy(mask)
+        except OSError:  # the poller failed, but only the task may close what it uses
+            channel.abort()
 
     def _start(self, worker: Worker, job: Job) -> bool:
         """Run a job or queue it; False when the role is lost."""
@@ -233,8 +240,9 @@ class Dispatcher:
         # no wake-up, no system call. The bound method is a new object each time, so the watcher tells two tasks apart.
         run = job.run
         worker.claim.append(run)
-        if self.wake_watcher is not None:
-            self.wake_watcher()
+        wake = self.wake_watcher  # read once: the watcher takes it away when it wakes up by itself
+        if wake is not None:
+            wake()
         run()
         if not role.keep(worker):
             self.blocking.ended(self.clock() - started, cpu_started)
@@ -278,11 +286,21 @@ class Dispatcher:
     def _catch_up(self, worker: Worker) -> bool:
         """Settle what came back, run what waits; False when the role is lost."""
         while self._returned:
-            self._returned.popleft().settle()
+            self._settle(self._returned.popleft())
         while self._jobs:
             if not self._start(worker, self._jobs.popleft()):
                 return False
         return True
+
+    @staticmethod
+    def _settle(job: Job) -> None:
+        """Take back what a task used without the role."""
+        try:
+            job.settle()
+        except Exception:  # border: as for the events
+            logger.critical("settling a request failed; please report this", exc_info=True)
+            if isinstance(job, Channel):
+                job.close()
 
     # -- accepting
 
@@ -370,16 +388,25 @@ class Dispatcher:
     def _sweep(self) -> None:
         """Act on the deadlines that have passed."""
         now = self.now
-        earliest = NEVER
+        # Whatever is ready may begin something with a deadline of its own, and no event will tell.
+        earliest = now if self.ready else NEVER
         for channel in list(self.channels.values()):
             if channel.deadline <= now:
-                channel.on_deadline()
+                self._end(channel)
             if channel.state is not State.IDLE:
                 earliest = now
             elif channel.deadline < earliest:
                 earliest = channel.deadline
         # Kept connections alone need no look before the first of them is due; then idling costs nothing.
         self._next_sweep = NEVER if earliest == NEVER else max(earliest, now + self._sweep_seconds)
+
+    @staticmethod
+    def _end(channel: Channel) -> None:
+        try:
+            channel.on_deadline()
+        except Exception:  # border: as for the events; the deadline would come again and again
+            logger.critical("ending %s failed; please report this", channel.peer, exc_info=True)
+            channel.close()
 
     def expire(self, channel: Channel) -> None:
         """A request waited too long for a thread."""
@@ -421,16 +448,18 @@ class Dispatcher:
             # Whoever was in the backlog when the stop came has been told that the connection stands.
             while self._accepting and (accepted := self._accept(fd)):
                 self.ready.extend((client, READ) for client in accepted)
-        self.draining = True
         for fd, (listener, _) in list(self._listeners.items()):
             if self._accepting:
                 self.poller.remove(fd)
             listener.close()
             del self._listeners[fd]
-        for channel in self.channels.values():
-            if channel.state is State.IDLE:
-                channel.deadline = self.now + self.idle_seconds
-            else:
-                channel.connection.forbid_keep_alive()
+        self._resume_accepting = NEVER
+        with self.role.lock:  # no task settles meanwhile, half before the drain and half after
+            self.draining = True
+            for channel in self.channels.values():
+                if channel.state is State.IDLE:
+                    channel.deadline = min(channel.deadline, self.now + self.idle_seconds)
+                else:
+                    channel.connection.forbid_keep_alive()
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + self._sweep_seconds

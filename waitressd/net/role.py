@@ -116,6 +116,12 @@ class Role:
         with self.lock:
             self._pass_on(worker)
 
+    def still_leads(self, worker: Worker) -> bool:
+        """Whether a worker that was interrupted by a defect holds the role; a claim it has left is taken back."""
+        with self.lock:
+            worker.claim.clear()
+            return self.holder is worker
+
     # -- the watcher
 
     def look(self) -> bool:
