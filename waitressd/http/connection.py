@@ -14,7 +14,7 @@ from waitressd.http.grammar import is_field_value
 from waitressd.http.limits import Limits
 from waitressd.http.reader import RequestReader
 from waitressd.http.response import NO_CONTENT, ResponseHead, build_head, build_lines
-from waitressd.http.states import SENDING_TRANSITIONS, Heard, Reading, Said, Sending
+from waitressd.http.states import READING_TRANSITIONS, SENDING_TRANSITIONS, Heard, Reading, Said, Sending
 
 # Chunk data up to this size is copied into one piece with its framing; above, copying costs more than a longer list.
 _JOINED_CHUNK_BYTES: Final = 16384
@@ -25,6 +25,10 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HEARD_ALL, _HEARD_NEXT = Reading.DONE, Heard.NEXT
 _WAIT, _READY, _BODY = Sending.WAIT, Sending.READY, Sending.BODY
 _REQUEST, _HEAD, _WHOLE, _DATA, _END, _NEXT = Said.REQUEST, Said.HEAD, Said.WHOLE, Said.DATA, Said.END, Said.NEXT
+# Where a request and a complete response lead, once they are seen to be what is asked for here.
+_AFTER_REQUEST = SENDING_TRANSITIONS[_WAIT, _REQUEST]
+_AFTER_WHOLE = SENDING_TRANSITIONS[_READY, _WHOLE]
+_NEXT_READING, _NEXT_SENDING = READING_TRANSITIONS[_HEARD_ALL, _HEARD_NEXT], SENDING_TRANSITIONS[Sending.DONE, _NEXT]
 _NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
 
 
@@ -132,7 +136,10 @@ class Connection(RequestReader):
         if self._to_head_request or head.code in NO_CONTENT or (declared is not None and declared != length):
             return self._encode_unusual(head, body, date)
         framing = f"Content-Length: {length}\r\n" if declared is None else ""
-        self._say(_WHOLE)
+        if self.sending is _READY:
+            self.sending = _AFTER_WHOLE
+        else:
+            self._say(_WHOLE)
         self._framing = _NONE
         text = self._encode_fields(head, framing, date)
         self._finish()
@@ -258,7 +265,10 @@ class Connection(RequestReader):
     def _on_request(self, request: Request) -> None:
         self.will_close = not request.keep_alive
         self._awaiting_continue = request.expects_continue
-        self._say(_REQUEST)
+        if self.sending is _WAIT:
+            self.sending = _AFTER_REQUEST
+        else:
+            self._say(_REQUEST)
 
     def _on_refusal(self) -> None:
         self.will_close = True
@@ -271,8 +281,7 @@ class Connection(RequestReader):
     def _finish(self) -> None:
         """End a response: the next request may come, or the connection closes (RFC 9112, 9.3)."""
         if self.reading is _HEARD_ALL and not self.will_close:
-            self._hear(_HEARD_NEXT)
-            self._say(_NEXT)
+            self.reading, self.sending = _NEXT_READING, _NEXT_SENDING
         else:
             self._close()
 

@@ -81,6 +81,33 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     return request
 
 
+def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits: Limits) -> Request | None:
+    """Parse a head whose field lines are `lines`, which meant `known`; None if they are not, or the start is unusual.
+
+    `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which nobody changes.
+    """
+    if not head.endswith(lines) or len(head) - len(lines) > limits.start_line_bytes:
+        return None
+    line = head[: -len(lines)].decode("latin-1")
+    common = _COMMON_LINE(line)
+    if common is None or "%" in line:
+        return None
+    method, target, path, query = common.groups("")
+    return Request(
+        method,
+        target,
+        path,
+        query,
+        "HTTP/1.1",
+        known.fields,
+        known.framing,
+        known.content_length,
+        known.keep_alive,
+        known.expects_continue,
+        known.complete,
+    )
+
+
 def octet_refusal() -> HttpError:
     """The error for an octet that has no place in a head."""
     return HttpError(400, "The request head has a control character, or a line that does not end with CR LF.")

@@ -17,6 +17,7 @@ from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingSha
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
+from waitressd.net.observed import ObservedChannel
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.role import Job, Role, Worker
@@ -119,6 +120,11 @@ class Dispatcher:
         """Ask for the end: cut off whoever is left. Safe in a signal handler."""
         self._drain_asked = self._abort_asked = True
         self.poller.wake()
+
+    @property
+    def aborting(self) -> bool:
+        """Whether whoever is left is being cut off. Any thread."""
+        return self._abort_asked
 
     def give_back(self, job: Job) -> None:
         """Leave a job that only the holder can settle."""
@@ -324,7 +330,8 @@ class Dispatcher:
             if self._bounds.per_client and not self._admit(address):
                 sock.close()
                 continue
-            channel = Channel(sock, address, self, settings)
+            kind = Channel if settings.observer is None else ObservedChannel
+            channel = kind(sock, address, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
             # the poller ever knowing of it, which spares two system calls of its nine.
@@ -395,8 +402,9 @@ class Dispatcher:
                 self._end(channel)
             if channel.state is not State.IDLE:
                 earliest = now
-            elif channel.deadline < earliest:
-                earliest = channel.deadline
+                continue
+            channel.connection.forget()
+            earliest = min(earliest, channel.deadline)
         # Kept connections alone need no look before the first of them is due; then idling costs nothing.
         self._next_sweep = NEVER if earliest == NEVER else max(earliest, now + self._sweep_seconds)
 
@@ -421,15 +429,24 @@ class Dispatcher:
         while self._returned:
             self._returned.popleft().settle()
         for channel in list(self.channels.values()):
-            if channel.state is not State.RUNNING:
+            if channel.state is State.RUNNING:
+                channel.leave_behind()
+            else:
                 channel.close()
         self.poller.close()
+
+    def take_callbacks(self) -> list[Job]:
+        """Take the callbacks that nobody will run any more. The thread that owns the server, after `close`."""
+        callbacks = list(self._jobs)
+        self._jobs.clear()
+        return callbacks
 
     def _continue_drain(self) -> bool:
         """One turn of a stop; False when nothing is left."""
         if not self.draining:
             self._begin_drain()
         if self._abort_asked:
+            self.logs.cut_off(len(self.channels))
             for channel in list(self.channels.values()):
                 if channel.state in (State.QUEUED, State.RUNNING):
                     channel.abort()

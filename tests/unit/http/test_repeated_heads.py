@@ -1,0 +1,131 @@
+"""What a connection remembers of its client makes it faster and nothing else."""
+
+from waitressd.http.connection import Connection
+from waitressd.http.errors import HttpError
+from waitressd.http.events import NEED_DATA, Body, Request
+from waitressd.http.limits import Limits
+from waitressd.http.response import build_head
+
+HEAD = build_head("200 OK", [("Content-Type", "text/plain")])
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+LINES = [
+    b"\r\nHost: a.test",
+    b"\r\nHost: a.test\r\nX-A: 1",
+    b"\r\nX-A: 1\r\nHost: a.test",
+    b"\r\nHost: a.test\r\nContent-Length: 3",
+    b"\r\nHost: a.test\r\nConnection: keep-alive",
+    b"\r\nHost: a.test\r\nTransfer-Encoding: chunked",
+    b"\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 3",
+    b"\r\nHost: b.test",
+]
+STARTS = [
+    b"GET / HTTP/1.1",
+    b"POST /p?q=1 HTTP/1.1",
+    b"HEAD /x HTTP/1.1",
+    b"GET /%41 HTTP/1.1",
+    b"GET http://c.test/y HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+    b"PROPFIND / HTTP/1.1",
+    b"GET / HTTP/1.1\r\nX-B: 2",
+]
+BROKEN = [
+    b"GET /\x01 HTTP/1.1",
+    b"GET / HTTP/1.1\r\n folded",
+    b"GET /%zz HTTP/1.1",
+    b"GET /#a HTTP/1.1",
+    b"GET  / HTTP/1.1",
+]
+
+
+def describe(request: Request) -> tuple[object, ...]:
+    return (
+        request.method,
+        request.target,
+        request.path,
+        request.query,
+        request.version,
+        dict(request.fields),
+        request.framing,
+        request.content_length,
+        request.keep_alive,
+        request.expects_continue,
+        request.complete,
+    )
+
+
+def read_request(connection: Connection, data: bytes) -> tuple[object, ...]:
+    """Feed one head, take its request, and answer it so that the connection goes on."""
+    connection.feed(data)
+    request = connection.next_event()
+    assert isinstance(request, Request)
+    seen = describe(request)
+    if not request.complete:
+        connection.feed(b"3\r\nabc\r\n0\r\n\r\n" if request.content_length is None else b"abc")
+        while connection.next_event().__class__ is Body:
+            pass
+    connection.encode_response(HEAD, b"", DATE)
+    return seen
+
+
+def test_every_head_after_every_other_means_what_it_means_alone() -> None:
+    heads = [start + lines + b"\r\n\r\n" for start in STARTS for lines in LINES]
+    alone = {head: read_request(Connection(Limits(), ""), head) for head in heads}
+    connection = Connection(Limits(), "")
+    for first in heads:
+        for second in heads:
+            assert read_request(connection, first) == alone[first]
+            assert read_request(connection, second) == alone[second]
+
+
+def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
+    for start in BROKEN:
+        connection = Connection(Limits(), "")
+        read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        connection.feed(start + b"\r\nHost: a.test\r\n\r\n")
+        try:
+            connection.next_event()
+        except HttpError as error:
+            assert error.status == 400
+        else:
+            raise AssertionError(start)
+
+
+def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
+    connection = Connection(Limits(start_line_bytes=100), "")
+    read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    connection.feed(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    try:
+        connection.next_event()
+    except HttpError as error:
+        assert error.status == 414
+    else:
+        raise AssertionError
+
+
+def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:
+    connection = Connection(Limits(), "")
+    read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\nCookie: " + b"c" * 4000 + b"\r\n\r\n")
+    assert connection._known is None
+    read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    assert connection._known is not None
+    connection.forget()
+    assert connection._known is None
+    assert connection.request is None
+    assert connection.next_event() is NEED_DATA
+
+
+def test_a_body_that_is_here_is_taken_in_one_piece() -> None:
+    connection = Connection(Limits(), "")
+    head = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n"
+    connection.feed(head + b"abc" + head + b"de")
+    assert isinstance(connection.next_event(), Request)
+    assert connection.take_body() == b"abc"
+    connection.encode_response(HEAD, b"", DATE)
+    assert isinstance(connection.next_event(), Request)
+    assert connection.take_body() is None
+    body = connection.next_event()
+    assert isinstance(body, Body)
+    assert body.data == b"de"
+    connection.feed(b"f")
+    assert connection.take_body() is None
