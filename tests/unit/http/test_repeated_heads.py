@@ -1,5 +1,7 @@
 """What a connection remembers of its client makes it faster and nothing else."""
 
+import pytest
+
 from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError
 from waitressd.http.events import NEED_DATA, Body, Request
@@ -83,24 +85,18 @@ def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
         connection = Connection(Limits(), "")
         read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
         connection.feed(start + b"\r\nHost: a.test\r\n\r\n")
-        try:
+        with pytest.raises(HttpError) as caught:
             connection.next_event()
-        except HttpError as error:
-            assert error.status == 400
-        else:
-            raise AssertionError(start)
+        assert caught.value.status == 400
 
 
 def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
     connection = Connection(Limits(start_line_bytes=100), "")
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
     connection.feed(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    try:
+    with pytest.raises(HttpError) as caught:
         connection.next_event()
-    except HttpError as error:
-        assert error.status == 414
-    else:
-        raise AssertionError
+    assert caught.value.status == 414
 
 
 def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:
@@ -110,9 +106,8 @@ def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
     assert connection._known is not None
     connection.forget()
-    assert connection._known is None
-    assert connection.request is None
     assert connection.next_event() is NEED_DATA
+    assert (connection._known, connection.request) == (None, None)
 
 
 def test_a_body_that_is_here_is_taken_in_one_piece() -> None:
