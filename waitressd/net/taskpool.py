@@ -105,8 +105,7 @@ class TaskPool:
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
             logger.critical("the dispatcher failed and goes on; please report this", exc_info=True)
-            worker.claim.clear()
-            return self._role.resign(worker)
+            return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()
         self.ring()
         return self._role.resign(worker)
