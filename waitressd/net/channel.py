@@ -316,11 +316,11 @@ class Channel(Outlet):
     def _finish_answer(self) -> None:
         """Everything is with the kernel: keep the connection, or end it."""
         connection = self.connection
-        if self._cut:
-            # Framing shows that a chunk or a byte is missing; where the end of the connection is the end of the body,
-            # only a reset tells a cut answer from a complete one.
-            self.close(reset=not connection.is_chunked and not connection.missing_bytes)
-        elif connection.sending is _WAIT:
+        if self._cut and not connection.is_chunked and not connection.missing_bytes:
+            # Where the end of the connection is the end of the body, only a reset tells a cut answer from a complete
+            # one. Elsewhere framing shows what is missing, and earlier answers on their way must not be destroyed.
+            self.close(reset=True)
+        elif not self._cut and connection.sending is _WAIT:
             self._become_idle()
             self.dispatcher.ready.append((self.fd, 0))
         elif self._may_receive_more:
