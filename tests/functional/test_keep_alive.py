@@ -35,7 +35,9 @@ def test_every_kind_of_answer_keeps_the_connection() -> None:
             assert client.get("/304").status == 304
             assert client.get("/fails").status == 500
             assert client.request(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n").get("Content-Length") == "13"
-            assert client.request(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").body == b"Hello, world!"
+            assert (
+                client.request(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").body == b"Hello, world!"
+            )
             assert client.get("/").body == b"Hello, world!"
 
 
