@@ -135,15 +135,34 @@ class Connection(RequestReader):
         declared = head.content_length
         if self._to_head_request or head.code in NO_CONTENT or (declared is not None and declared != length):
             return self._encode_unusual(head, body, date)
-        framing = f"Content-Length: {length}\r\n" if declared is None else ""
         if self.sending is _READY:
             self.sending = _AFTER_WHOLE
         else:
             self._say(_WHOLE)
         self._framing = _NONE
-        text = self._encode_fields(head, framing, date)
+        known = head.known
+        ident = self._ident
+        # The same head was sent within this second with a body of this length, and nothing about the connection asks
+        # for another: its octets are the same (a tenth of the Python of a small request, measured).
+        if (
+            known is not None
+            and known[0] is date
+            and known[1] == length
+            and known[2] == ident
+            and not (self.will_close or self._draining)
+            and self.reading is _HEARD_ALL
+            and self.request is not None
+            and self.request.version == "HTTP/1.1"
+        ):
+            self.excess_bytes = 0
+            self.reading, self.sending = _NEXT_READING, _NEXT_SENDING
+            return known[3] + body
+        framing = f"Content-Length: {length}\r\n" if declared is None else ""
+        octets = self._encode_fields(head, framing, date).encode("latin-1")
+        if not self.will_close and self.request is not None and self.request.version == "HTTP/1.1":
+            head.known = (date, length, ident, octets)
         self._finish()
-        return text.encode("latin-1") + body
+        return octets + body
 
     def _encode_unusual(self, head: ResponseHead, body: bytes, date: str) -> bytes:
         """A whole response without a body, or with one of another length than declared."""
@@ -228,11 +247,11 @@ class Connection(RequestReader):
 
     def encode_end(self) -> bytes:
         """What ends the body. If it is too short, the connection is closed and `truncated`: break it off."""
+        self._say(_END)
         if self.missing_bytes:
             self._close()
             self.truncated = True
             return b""
-        self._say(_END)
         self._finish()
         return b"0\r\n\r\n" if self._framing is _CHUNKED else b""
 
@@ -245,9 +264,8 @@ class Connection(RequestReader):
             self._refuse_head()
         text = f"{error.status} {error.reason}\n\n{error.detail}\n" if body is None else body
         content = text.encode("utf-8", "backslashreplace")
-        fields = [("Content-Type", "text/plain; charset=utf-8"), *error.fields]
+        fields = [("Content-Type", "text/plain; charset=utf-8"), *error.fields, ("Connection", "close")]
         head = build_head(f"{error.status} {error.reason}", fields)
-        head.asks_close = True
         return self.encode_response(head, content, date)
 
     def forbid_keep_alive(self) -> None:

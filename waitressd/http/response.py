@@ -69,12 +69,18 @@ class ResponseHead:
     has_date: bool = False
     has_server: bool = False
     asks_close: bool = False
+    known: tuple[str, int, str, bytes] | None = None
+    """Date, body length and Server line of the last answer with this head on a kept connection, and its octets."""
 
 
 # Status -> code and status line, field -> field line, for what was found valid before. Only plain fields are
 # remembered, and no cookies: a memo is no place for what belongs to one user.
 _STATUSES: Final[dict[str, tuple[int, str]]] = {}
 _LINES: Final[dict[tuple[str, str], str]] = {}
+# The arguments of start_response -> the head they make, where every field of it is remembered. A head in here is shared
+# by the requests of all threads, so nobody changes it; `known` is replaced as a whole.
+_HEADS: Final[dict[tuple[object, ...], ResponseHead]] = {}
+_HEAD_FIELDS: Final = 8  # more of them are no longer likely to come again just so
 # Valid field name, as spelled -> what it means.
 _NAMES: Final[dict[str, Role]] = {}
 
@@ -84,21 +90,49 @@ def build_head(status: str, fields: Sequence[tuple[str, str]]) -> ResponseHead:
 
     Raises ResponseError, naming the culprit, for anything that cannot be sent as it is: a head is never repaired.
     """
+    key = (status, *fields) if type(fields) is list and len(fields) <= _HEAD_FIELDS else None
+    if key is not None:
+        # Most answers of an application have one of a few heads, and finding one takes a third of checking it (two
+        # fields, measured). What is found was checked: a class derived from str cannot bring other text in this way.
+        try:
+            head = _HEADS.get(key)
+        except TypeError:  # not hashable, so something is wrong with it
+            key = head = None
+        if head is not None:
+            return head
+    return _build_new_head(status, fields, key)
+
+
+def _build_new_head(status: str, fields: Sequence[tuple[str, str]], key: tuple[object, ...] | None) -> ResponseHead:
     if type(status) is not str or (known := _STATUSES.get(status)) is None:
         known = _learn_status(status)
     code, start = known
     head = ResponseHead(code, start)
     if not isinstance(fields, (list, tuple)):
         raise ResponseError(f"The response fields must be a list, not {type(fields).__name__}.")
+    may_return = type(status) is str and len(status) <= MEMO_TEXT_LENGTH
     lines = ""
     for field in fields:
         try:
             line = _LINES.get(field)
         except TypeError:  # not hashable, so not a tuple of two texts either
             line = None
-        lines += _add_field(field, head) if line is None else line
+        if line is None:
+            line = _add_field(field, head)
+            may_return = may_return and _may_return(field)
+        lines += line
     head.lines = lines
+    if key is not None and may_return:
+        if len(_HEADS) >= MEMO_ENTRIES:
+            _HEADS.clear()
+        _HEADS[key] = head
     return head
+
+
+def _may_return(field: tuple[str, str]) -> bool:
+    """Whether a valid field may be part of a remembered head: it is remembered itself, or says the length."""
+    name, value = field
+    return type(name) is type(value) is str and (field in _LINES or name.lower() == "content-length")
 
 
 def build_lines(fields: Sequence[tuple[str, str]]) -> str:

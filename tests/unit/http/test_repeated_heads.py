@@ -6,7 +6,7 @@ from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError
 from waitressd.http.events import NEED_DATA, Body, Request
 from waitressd.http.limits import Limits
-from waitressd.http.response import build_head
+from waitressd.http.response import ResponseHead, build_head
 
 HEAD = build_head("200 OK", [("Content-Type", "text/plain")])
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -102,12 +102,14 @@ def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
 def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:
     connection = Connection(Limits(), "")
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\nCookie: " + b"c" * 4000 + b"\r\n\r\n")
-    assert connection._known is None
+    kept = [connection._known]
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    assert connection._known is not None
+    kept.append(connection._known)
     connection.forget()
+    kept.append(connection._known)
+    assert [request is None for request in kept] == [True, False, True]
+    assert connection.request is None
     assert connection.next_event() is NEED_DATA
-    assert (connection._known, connection.request) == (None, None)
 
 
 def test_a_body_that_is_here_is_taken_in_one_piece() -> None:
@@ -124,3 +126,42 @@ def test_a_body_that_is_here_is_taken_in_one_piece() -> None:
     assert body.data == b"de"
     connection.feed(b"f")
     assert connection.take_body() is None
+
+
+def test_an_answer_that_comes_again_has_the_octets_it_would_have_alone() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    old = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    closing = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
+    head = build_head("200 OK", [("Content-Type", "text/plain"), ("X-Known", "1")])
+    dates = [DATE, "Sun, 06 Nov 1994 08:49:38 GMT"]
+    for ident in ("one", "two", ""):
+        for first in (request, old, closing):
+            for second in (request, old, closing):
+                for body in (b"", b"abc"):
+                    answers = []
+                    for date in dates:
+                        # The first connection teaches the head its octets; a head of its own knows none.
+                        for data, use in (
+                            (first, head),
+                            (second, head),
+                            (second, ResponseHead(200, head.start, head.lines)),
+                        ):
+                            connection = Connection(Limits(), ident)
+                            connection.feed(data)
+                            connection.next_event()
+                            answers.append(connection.encode_response(use, body, date))
+                        assert answers[-1] == answers[-2]
+
+
+def test_a_stop_is_said_although_the_answer_is_known() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    connection = Connection(Limits(), "")
+    for _ in range(2):
+        connection.feed(request)
+        connection.next_event()
+        assert b"Connection: close" not in connection.encode_response(HEAD, b"", DATE)
+    connection.feed(request)
+    connection.next_event()
+    connection.forbid_keep_alive()
+    assert b"Connection: close\r\n" in connection.encode_response(HEAD, b"", DATE)
+    assert connection.will_close

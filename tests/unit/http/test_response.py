@@ -198,3 +198,26 @@ def test_the_memos_stay_bounded_and_keep_no_secrets() -> None:
     assert f"200 {long}" not in response_module._STATUSES
     assert not {("Set-Cookie", "secret=1"), ("X-Long", long)} & set(response_module._LINES)
     assert long not in response_module._NAMES
+
+
+def test_a_head_that_comes_again_is_the_same_and_says_what_it_said() -> None:
+    fields = [("Content-Type", "text/plain"), ("Content-Length", "13"), ("X-Again", "yes")]
+    first = build_head("200 OK", fields)
+    again = build_head("200 OK", list(fields))
+    assert again is first
+    assert again.content_length == 13
+    assert build_head("201 Created", fields) is not first
+    assert build_head("200 OK", fields[:2]).lines != first.lines
+
+
+@pytest.mark.parametrize("field", [("Set-Cookie", "a=1"), ("Date", "now"), ("Connection", "close"), ("X-A", "v" * 200)])
+def test_a_head_with_something_of_one_answer_alone_is_not_kept(field: tuple[str, str]) -> None:
+    fields = [("Content-Type", "text/plain"), ("Content-Length", "13"), field]
+    assert build_head("200 OK", fields) is not build_head("200 OK", fields)
+
+
+def test_what_only_looks_like_a_known_head_is_checked() -> None:
+    build_head("200 OK", [("Content-Type", "text/plain")])
+    for fields in ([["Content-Type", "text/plain"]], [("Content-Type", b"text/plain")], [("Content-Type",)]):
+        with pytest.raises(ResponseError):
+            build_head("200 OK", fields)  # type: ignore[arg-type]  # what an application might pass
