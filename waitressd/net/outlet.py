@@ -123,6 +123,14 @@ class Outlet:
 
     def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
         outbuf = self.outbuf or self._new_outbuf()
+        # Before more is kept, not after: a task that has nothing more to say need not wait until its client took it.
+        # One comparison without the lock: a number that is just being lowered only makes the wait end at once.
+        if (
+            parts
+            and outbuf.pending_bytes > self._settings.output.memory_bytes
+            and not outbuf.wait_below_high_water(self._settings.deadlines.stall_seconds)
+        ):
+            raise self._lost()
         if outbuf.broken:
             raise self._lost()
         had_failed = outbuf.spool_failure
@@ -138,11 +146,6 @@ class Outlet:
             if not self._mask & WRITE:
                 self._start_flush_clock()
                 self._watch(PARKED | WRITE)
-        # One comparison without the lock: a number that is just being lowered only makes the wait below end at once.
-        if outbuf.pending_bytes > self._settings.output.memory_bytes and not outbuf.wait_below_high_water(
-            self._settings.deadlines.stall_seconds
-        ):
-            raise self._lost()
 
     def _new_outbuf(self) -> OutBuffer:
         if self.outbuf is None:
