@@ -385,10 +385,13 @@ class Channel(Outlet):
         self.gone = True
         if self.outbuf is not None:
             self.outbuf.break_off()
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # dead already
+        connection = self.connection
+        with contextlib.suppress(OSError):  # dead already
+            if connection.response_started and not connection.is_chunked and not connection.missing_bytes:
+                # Where the end of the connection is the end of the body, FIN would make the answer look complete.
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            else:
+                self.sock.shutdown(socket.SHUT_RDWR)
 
     def queue(self) -> None:
         """The request waits for a thread. Holder of the role."""
@@ -402,6 +405,7 @@ class Channel(Outlet):
         """Give everything back; with `reset` the client is told that the answer is incomplete. Harmless when closed."""
         if self.state is State.CLOSED:
             return
+        reset = reset or self.gone or (self.outbuf is not None and not self.outbuf.is_empty)
         self._move(Move.CLOSE)
         self.deadline = NEVER
         self._drop_request()
@@ -416,7 +420,10 @@ class Channel(Outlet):
         self.sock.close()
 
     def leave_behind(self) -> None:
-        """The server ends while the task still runs: nobody takes the channel back. The thread that owns the server."""
+        """The server ends while the task still runs; the poller ends before it. The thread that owns the server."""
+        with self.dispatcher.role.lock, contextlib.suppress(OSError):
+            if self._mask:
+                self._watch(0)
 
     def watch(self) -> None:
         """Make the poller know a new channel. Holder of the role, under its lock."""
