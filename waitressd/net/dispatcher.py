@@ -5,6 +5,7 @@ otherwise. What other threads may do is narrow: `give_back`, `stop`, `abort`, an
 thread does to settle its channel.
 """
 
+import contextlib
 import errno
 import time
 from collections import deque
@@ -103,6 +104,7 @@ class Dispatcher:
         self._per_client: dict[str, int] = {}
         self._drain_asked = False
         self._abort_asked = False
+        self._closed = False  # no thread leads any more
 
     # -- any thread
 
@@ -130,6 +132,8 @@ class Dispatcher:
         """Leave a job that only the holder can settle."""
         self._returned.append(job)
         self.poller.wake()
+        if self._closed:  # nobody else will
+            self._settle_last()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have somebody else's code called by the pool like a task. Holder of the role."""
@@ -426,14 +430,20 @@ class Dispatcher:
 
     def close(self) -> None:
         """Give everything back once no thread leads any more. The thread that owns the server."""
-        while self._returned:
-            self._returned.popleft().settle()
+        self._closed = True
+        self._settle_last()
         for channel in list(self.channels.values()):
             if channel.state is State.RUNNING:
                 channel.leave_behind()
             else:
                 channel.close()
         self.poller.close()
+
+    def _settle_last(self) -> None:
+        """Settle what came back when no thread leads any more; of the closing thread and a late task one gets each."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._settle(self._returned.popleft())
 
     def take_callbacks(self) -> list[Job]:
         """Take the callbacks that nobody will run any more. The thread that owns the server, after `close`."""

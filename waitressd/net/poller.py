@@ -82,7 +82,9 @@ class _Waker:
 
     def close(self) -> None:
         if self._pair is None:
-            os.close(self.fd)
+            # A task that outlives the server may still call `wake`, and the number belongs to somebody else soon.
+            fd, self.fd = self.fd, -1
+            os.close(fd)
             return
         for end in self._pair:
             end.close()
