@@ -134,6 +134,8 @@ class Dispatcher:
         self.poller.wake()
         if self._closed:  # nobody else will
             self._settle_last()
+            for callback in self.take_callbacks():
+                callback.run()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have somebody else's code called by the pool like a task. Holder of the role."""
@@ -446,9 +448,11 @@ class Dispatcher:
                 self._settle(self._returned.popleft())
 
     def take_callbacks(self) -> list[Job]:
-        """Take the callbacks that nobody will run any more. The thread that owns the server, after `close`."""
-        callbacks = list(self._jobs)
-        self._jobs.clear()
+        """Take the callbacks that nobody will run any more. After `close`; any thread, each callback is taken once."""
+        callbacks: list[Job] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                callbacks.append(self._jobs.popleft())
         return callbacks
 
     def _continue_drain(self) -> bool:
