@@ -29,8 +29,8 @@ class Runner:
     The main thread. With `fast_listen` it is bound from the start.
     """
 
-    def __init__(self, adjustments: Adjustments) -> None:
-        self._server = Server(adjusted_for_reloader(adjustments), _loading)
+    def __init__(self, adjustments: Adjustments, global_conf: Mapping[str, str] | None = None) -> None:
+        self._server = Server(adjusted_for_reloader(adjustments), _loading, global_conf)
         self._is_open = False
         if adjustments.fast_listen:
             self.open()
@@ -85,7 +85,7 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     section = from_factory(global_conf, local_conf)
     adjustments = section.check()
     log_advice(advise(Facts(adjustments, section.hidden), only_at_start=True))
-    return Runner(adjustments)
+    return Runner(adjustments, global_conf)
 
 
 def server_runner(application: Application, global_conf: Mapping[str, str], **local_conf: str) -> int:

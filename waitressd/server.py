@@ -9,6 +9,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from enum import IntEnum
 from types import FrameType
 from typing import Any, Final
@@ -22,12 +23,16 @@ from waitressd.net.listener import Listener
 from waitressd.net.logs import logger
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.poller import build_poller
+from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
+from waitressd.observing import build_handler, build_observer, build_request_logs
 from waitressd.opening import connection_bound, open_listeners, raise_descriptor_limit
+from waitressd.requestlog.observer import RequestLogs
 from waitressd.wsgi.clock import http_date
-from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.environ import EnvironSettings
 from waitressd.wsgi.input import BodySpool
-from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+from waitressd.wsgi.proxies import TrustedProxies
+from waitressd.wsgi.task import Application, TaskSettings
 
 
 class Life(IntEnum):
@@ -75,14 +80,18 @@ _CLOSE_MARGIN_SECONDS: Final = 5.0  # what `close` waits beyond the drain's own 
 class Server:
     """One server, whatever it listens on. `create_server` builds and opens one.
 
-    `run` blocks the thread that calls it; `close` may be called by any thread, also by the application.
+    `run` blocks the thread that calls it; `close` may be called by any thread, also by the application. `global_conf`
+    is what factories of request logs get, as PasteDeploy has it. Raises ConfigError: a request log cannot be built.
     """
 
-    def __init__(self, adjustments: Adjustments, application: Application) -> None:
+    def __init__(
+        self, adjustments: Adjustments, application: Application, global_conf: Mapping[str, str] | None = None
+    ) -> None:
         if not callable(application):
             raise TypeError(f"the application must be callable, and {application!r} is not")
         self.adjustments = adjustments
         self.application = application
+        self._request_logs = build_request_logs(adjustments, global_conf or {})
         self._life = Life.BUILT
         self._life_lock = threading.Lock()  # guards _life
         self._listeners: list[Listener] = []
@@ -131,9 +140,18 @@ class Server:
     # -- life
 
     def open(self) -> None:
-        """Bind and listen; connections wait in the backlog until `run`. Raises OSError naming the address."""
+        """Bind and listen; connections wait in the backlog until `run`.
+
+        Raises OSError naming the address, or the file of a request log.
+        """
         self._move(Turn.OPEN)
         self._listeners = open_listeners(self.adjustments)
+        if self._request_logs is not None:
+            try:
+                self._request_logs.start(self)
+            except OSError:
+                self._close_listeners()
+                raise
 
     def run(self) -> None:
         """Serve until the server is stopped. Raises OSError when an address cannot be bound.
@@ -164,12 +182,23 @@ class Server:
         """
         if self._dispatcher is None:
             self._close_listeners()
+            self._close_request_logs()
             self._move(Turn.END)
             self._stopped.set()
             return
         self._stop()
         if self._runner != threading.get_ident() and not self._is_own_thread():
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
+
+    def reopen(self) -> None:
+        """Let go of log files that were renamed: those of `logging`, and those of request logs. Any thread."""
+        reopen_log_files()
+        if self._request_logs is not None:
+            self._request_logs.reopen()
+
+    def snapshot(self) -> Snapshot:
+        """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
+        return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread."""
@@ -190,7 +219,8 @@ class Server:
         role = build_role(adjustments.threads)
         self._dispatcher = Dispatcher(build_poller(), role, _bounds(adjustments))
         for listener in self._listeners:
-            self._dispatcher.add_listener(listener, _channel_settings(adjustments, self.application, listener))
+            settings = _channel_settings(adjustments, self.application, listener, self._request_logs)
+            self._dispatcher.add_listener(listener, settings)
         self._pool = TaskPool(self._dispatcher, task_log_seconds=adjustments.task_log_timeout)
 
     def _stop(self) -> None:
@@ -206,7 +236,7 @@ class Server:
         """Look after the stop and the signals. The thread inside `run`."""
         if self._reopen_asked:
             self._reopen_asked = False
-            reopen_log_files()
+            self.reopen()
         if now >= self._drain_end and self._life is Life.DRAINING:
             assert self._pool is not None
             assert self._dispatcher is not None
@@ -221,13 +251,19 @@ class Server:
         if not self._pool.join():
             logger.warning("stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()
+        self._pool.run_last(self._dispatcher.take_callbacks())
         self._close_listeners()
+        self._close_request_logs()
         self._move(Turn.END)
         self._stopped.set()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
+
+    def _close_request_logs(self) -> None:
+        if self._request_logs is not None:
+            self._request_logs.close()
 
     def _is_own_thread(self) -> bool:
         return self._pool is not None and self._pool.owns(threading.current_thread())
@@ -305,7 +341,9 @@ def _deadlines(adjustments: Adjustments) -> Deadlines:
     )
 
 
-def _channel_settings(adjustments: Adjustments, application: Application, listener: Listener) -> ChannelSettings:
+def _channel_settings(
+    adjustments: Adjustments, application: Application, listener: Listener, logs: RequestLogs | None
+) -> ChannelSettings:
     directory = adjustments.spool_directory or None
     address = listener.socket.getsockname()
     environ = EnvironSettings(
@@ -314,15 +352,16 @@ def _channel_settings(adjustments: Adjustments, application: Application, listen
         url_scheme=adjustments.url_scheme,
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
+        proxies=_proxies(adjustments),
     )
     tasks = TaskSettings(
         expose_tracebacks=adjustments.expose_tracebacks,
         log_disconnects=adjustments.log_socket_errors,
         signature=adjustments.ident or "waitressd",
     )
-    handler = WsgiHandler(application, EnvironBuilder(environ), tasks)
+    observer = build_observer(logs, listener.name, environ)
     return ChannelSettings(
-        handler=handler,
+        handler=build_handler(application, environ, tasks, observer),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
         ident=adjustments.ident,
@@ -335,6 +374,22 @@ def _channel_settings(adjustments: Adjustments, application: Application, listen
         ),
         deadlines=_deadlines(adjustments),
         output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
+        observer=observer,
+    )
+
+
+def _proxies(adjustments: Adjustments) -> TrustedProxies:
+    peers = adjustments.trusted_peers
+    # Without a count, the chain is followed for as long as each hop is trusted itself.
+    counted = "trusted_proxy_count" in adjustments.origins
+    return TrustedProxies(
+        networks=peers.networks,
+        unix=peers.unix,
+        everyone=peers.everyone,
+        hop_count=adjustments.trusted_proxy_count if counted else None,
+        headers=adjustments.believed_proxy_headers,
+        clear_untrusted=adjustments.clear_untrusted_proxy_headers,
+        log_untrusted=adjustments.log_untrusted_proxy_headers,
     )
 
 

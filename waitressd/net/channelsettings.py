@@ -10,6 +10,7 @@ from waitressd.net.outbuf import OutputLimits
 
 if TYPE_CHECKING:
     from waitressd.net.channel import Channel
+    from waitressd.net.observed import RequestObserver
 
 
 class RequestHandler(Protocol):
@@ -59,3 +60,4 @@ class ChannelSettings:
     limits: Limits = field(default_factory=Limits)
     deadlines: Deadlines = field(default_factory=Deadlines)
     output: OutputLimits = field(default_factory=OutputLimits)
+    observer: "RequestObserver | None" = None  # with one, its clients get channels that are watched

@@ -14,7 +14,7 @@ from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
 from waitressd.net.logs import logger
-from waitressd.net.role import Assignment, Role, Worker
+from waitressd.net.role import Assignment, Job, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -70,6 +70,19 @@ class TaskPool:
             if not is_busy(worker):
                 thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    def run_last(self, jobs: list[Job]) -> None:
+        """Run what is left after the stop, as patiently as threads are waited for. The thread that owns the server."""
+        if not jobs:
+            return
+
+        def run() -> None:
+            for job in jobs:
+                job.run()
+
+        thread = threading.Thread(target=run, name=f"{self._name}-last", daemon=True)
+        thread.start()
+        thread.join(JOIN_SECONDS)
 
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task. Any thread; a snapshot."""

@@ -1,0 +1,276 @@
+"""A channel that is watched: it writes down what a request log wants to know.
+
+The dispatcher makes these only where somebody listens; without a request log plain channels serve, and nothing of this
+is ever run. The observer is told when a task begins and ends, and gets each record once: in the task's own thread when
+the last byte went to the kernel there, else from the pool, so that a log that blocks delays no other client.
+"""
+
+import socket
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from waitressd.http.connection import Connection
+from waitressd.http.errors import HttpError
+from waitressd.http.events import Request
+from waitressd.http.response import ResponseHead
+from waitressd.net.channel import Channel
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.states import State
+
+if TYPE_CHECKING:
+    from waitressd.net.dispatcher import Dispatcher
+
+REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head that cannot be parsed
+
+# What every request would call through super(), which costs as much as the rest of the call.
+_encode_response: Final = Connection.encode_response
+_run: Final = Channel.run
+_BEGUN: Final = frozenset({State.HEAD, State.BODY, State.QUEUED})
+
+
+class Notes(Protocol):
+    """What is written down about one request. Moments are monotonic seconds, 0.0 for one that did not come."""
+
+    head: ResponseHead | None
+    refusal: HttpError | None
+    refused_line: bytes
+    ended_by: str
+    body_bytes_received: int
+    body_bytes_sent: int
+    time: float  # the first byte, by the wall clock
+    began_at: float  # the first byte; both preset to the moment at which the notes were made
+    complete_at: float  # the last byte of the request
+    started_at: float  # a thread has it
+    answered_at: float  # the first byte of the answer
+    returned_at: float  # the application is done
+    ended_at: float  # the last byte is with the kernel, or the connection ended
+
+
+class RequestObserver(Protocol):
+    """Whoever wants to know about requests; `server.py` introduces it. Any thread."""
+
+    def connect(self) -> int:
+        """Return the number of a new connection."""
+
+    def open(self, peer: str, connection: int, number: int, request: Request | None, /) -> Notes:
+        """Make the notes of one request; `number` counts the requests of its connection from 1."""
+
+    def enter(self, notes: Any, /) -> object:  # noqa: ANN401 - what `open` made, which may be more than notes
+        """The request's code runs in this thread from here on; with None it has ended."""
+
+    def finish(self, notes: Any, /) -> None:  # noqa: ANN401 - what `open` made, which may be more than notes
+        """Take the complete notes. May block; never raises."""
+
+
+class ObservedConnection(Connection):
+    """A connection that remembers what it was told to say."""
+
+    __slots__ = ("answer_bytes", "answer_head", "answered_at", "piece_bytes", "refused_line")
+
+    def __init__(self, channel_settings: ChannelSettings) -> None:
+        super().__init__(channel_settings.limits, channel_settings.ident)
+        self.answer_head: ResponseHead | None = None
+        self.answered_at = 0.0
+        self.answer_bytes = 0  # octets of the body that were given out to be sent
+        self.piece_bytes = 0  # those of the last step
+        self.refused_line = b""
+
+    def encode_response(self, head: ResponseHead, body: bytes, date: str) -> bytes:
+        """See Connection. Where body and head do not fit together, it goes on through the methods below."""
+        self.answer_head = head
+        self.answered_at = monotonic()
+        self.answer_bytes = self.piece_bytes = len(body)
+        return _encode_response(self, head, body, date)
+
+    def encode_head(self, head: ResponseHead, date: str, body_length: int | None = None) -> bytes:
+        """See Connection."""
+        self.answer_head = head
+        self.answered_at = monotonic()
+        self.answer_bytes = self.piece_bytes = 0
+        return super().encode_head(head, date, body_length)
+
+    def encode_data(self, data: bytes) -> list[bytes]:
+        """See Connection."""
+        parts = super().encode_data(data)
+        self.piece_bytes = (len(data) if self.is_chunked else len(parts[0])) if parts else 0
+        self.answer_bytes += self.piece_bytes
+        return parts
+
+    def account_file(self, count: int) -> int:
+        """See Connection."""
+        allowed = super().account_file(count)
+        self.piece_bytes = allowed
+        self.answer_bytes += allowed
+        return allowed
+
+    def _refuse_head(self) -> None:
+        start = bytes(self._buffer[self._position : self._position + REFUSED_LINE_BYTES])
+        self.refused_line = start.partition(b"\r\n")[0]
+        super()._refuse_head()
+
+
+class ObservedChannel(Channel):
+    """A channel with an observer. Threads as in Channel; see the module for when the observer is called.
+
+    `_open` holds the notes of the current request, if any. Whoever concludes them takes them out with `pop`, which is
+    atomic: the task, or the stop of the server that does not wait for it.
+    """
+
+    __slots__ = ("_began_at", "_ended_by", "_id", "_observer", "_open")
+
+    connection: ObservedConnection
+
+    def __init__(
+        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
+    ) -> None:
+        super().__init__(sock, address, dispatcher, settings)
+        assert settings.observer is not None
+        self._observer = settings.observer
+        self.connection = ObservedConnection(settings)
+        self._id = self._observer.connect()
+        self._open: list[Notes] = []
+        self._began_at = 0.0  # the first byte of a request that did not come in one piece
+        self._ended_by = ""  # why we end the connection under a request
+
+    # -- a request begins
+
+    def _wait_for_more(self) -> None:
+        if self.state is State.IDLE and self.connection.request_started:
+            self._began_at = monotonic()
+        super()._wait_for_more()
+
+    def _expect_body(self) -> None:
+        if not self._began_at:
+            self._began_at = monotonic()
+        super()._expect_body()
+
+    def _open_notes(self) -> Notes:
+        request = self.request
+        notes = self._observer.open(self.peer, self._id, self.answered_count + 1, request)
+        self._open.append(notes)
+        if self._began_at or self.waiting_since or request is None or not request.complete:
+            self._date_back(notes)
+        else:
+            notes.complete_at = notes.began_at
+        return notes
+
+    def _date_back(self, notes: Notes) -> None:
+        """Put in what was known of the request before its notes were made."""
+        now = notes.began_at
+        if self.request is not None:
+            if self.sink is None:
+                notes.complete_at = self.waiting_since or now
+            if not self.request.complete:
+                notes.body_bytes_received = self._moved_bytes
+        notes.began_at = self._began_at or self.waiting_since or now
+        notes.time -= now - notes.began_at
+        self._began_at = self.waiting_since = 0.0
+
+    # -- it is answered
+
+    def run(self) -> None:
+        """Answer the request, and conclude its notes if everything is with the kernel. Task thread; never raises.
+
+        Every request comes through here, so what is usual is written out instead of called.
+        """
+        observer, connection = self._observer, self.connection
+        waited = self.waiting_since
+        notes = self._open_notes()
+        if not self.gone:
+            notes.started_at = monotonic() if waited else notes.complete_at
+            observer.enter(notes)
+            _run(self)
+            notes.returned_at = notes.ended_at = monotonic()
+        if self.gone or self._ended_by or not connection.response_done:
+            self._conclude_here(notes)
+        elif self.outbuf is None and self._take_notes() is not None:
+            notes.head = connection.answer_head
+            notes.answered_at = connection.answered_at
+            notes.body_bytes_sent = connection.answer_bytes
+            connection.answer_head = None
+            observer.finish(notes)
+        observer.enter(None)
+
+    def refuse(self, error: HttpError) -> None:
+        """Answer by the server itself, then close. Holder of the role."""
+        notes = self._open_notes()
+        notes.refusal = error
+        notes.ended_by = "deadline" if error.status == 408 or self.state is State.QUEUED else "refused"
+        super().refuse(error)
+
+    # -- it ends
+
+    def _finish_answer(self) -> None:
+        if self._open:
+            self._conclude("error" if self._cut else "")
+        super()._finish_answer()
+
+    def on_deadline(self) -> None:
+        """The one deadline of the present state has passed."""
+        if self.state in (State.RUNNING, State.FLUSHING):
+            self._ended_by = "deadline"
+        super().on_deadline()
+
+    def abort(self) -> None:
+        """End the connection of a task that still runs; its next write raises. Holder of the role."""
+        self._ended_by = self._ended_by or "stop"
+        super().abort()
+
+    def close(self, *, reset: bool = False) -> None:
+        """Give everything back, and conclude what was not answered. Harmless when closed."""
+        if self.state in _BEGUN and not self._open:
+            self._open_notes()
+        if self._open:
+            self._conclude("error" if self._cut else "stop" if self.dispatcher.aborting else "client")
+        super().close(reset=reset)
+
+    def leave_behind(self) -> None:
+        """The server ends while the task still runs."""
+        self._conclude("stop")
+        super().leave_behind()
+
+    def _take_notes(self) -> Notes | None:
+        """Take the notes of the current request; None where the task, or the stop of the server, was faster."""
+        try:
+            return self._open.pop()
+        except IndexError:
+            return None
+
+    def _conclude_here(self, notes: Notes) -> None:
+        """Hand over the notes of an answer that broke off, in the thread of the task, unless bytes are left to send."""
+        if (self.outbuf is None or self.gone) and self._take_notes() is not None:
+            notes.ended_at = monotonic()
+            self._fill(notes, "client" if self.gone else "error")
+            self._observer.finish(notes)
+
+    def _conclude(self, ended_by: str) -> None:
+        """Have the notes handed over by the pool. Holder of the role, or the stop of the server."""
+        notes = self._take_notes()
+        if notes is not None:
+            notes.ended_at = monotonic()
+            self._fill(notes, ended_by)
+            self.dispatcher.call_soon(partial(_deliver, self._observer, notes))
+
+    def _fill(self, notes: Notes, ended_by: str) -> None:
+        """Write down what was answered, and who ended it unless that is known."""
+        connection = self.connection
+        notes.refused_line = connection.refused_line
+        # Why we ended it comes first: what the task saw of that was only a client that is gone.
+        notes.ended_by = self._ended_by or notes.ended_by or ended_by
+        if connection.answer_head is None:
+            return
+        notes.head, connection.answer_head = connection.answer_head, None
+        notes.answered_at = connection.answered_at
+        unsent = 0
+        if self.outbuf is not None:
+            unsent = self.outbuf.pending_bytes + (self.outbuf.file.count if self.outbuf.file is not None else 0)
+        elif self.gone:
+            unsent = connection.piece_bytes  # what the task tried to write last
+        notes.body_bytes_sent = max(0, connection.answer_bytes - unsent)
+
+
+def _deliver(observer: RequestObserver, notes: Notes) -> None:
+    observer.enter(notes)
+    observer.finish(notes)
+    observer.enter(None)

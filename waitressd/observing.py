@@ -1,0 +1,74 @@
+"""From the request logs of a configuration to observers that watch listeners.
+
+Introduces the request log to the configuration, to sockets and to WSGI; none of them knows another.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.origins import PYTHON
+from waitressd.config.requestlogs import RequestLog
+from waitressd.http.errors import HttpError
+from waitressd.http.events import Request
+from waitressd.requestlog.loading import Trouble, load
+from waitressd.requestlog.observer import Observer, RequestLogs
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.observed import ObservedHandler
+from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+
+def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
+    """Build the hooks that `request_log` names; they open nothing yet. None where there are none.
+
+    Raises ConfigError with everything that is wrong with them, each with its line.
+    """
+    if not adjustments.request_log:
+        return None
+    hooks, troubles = load(adjustments.request_log, global_conf)
+    if troubles:
+        raise ConfigError(_problem(adjustments, trouble) for trouble in troubles)
+    return RequestLogs(hooks)
+
+
+def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
+    log = trouble.choice
+    assert isinstance(log, RequestLog)
+    setting = adjustments.origin_of("request_log")
+    origin = log.origins.get(trouble.option, log.origin)
+    if origin == PYTHON:
+        # The log has no section of its own: what can be named is the setting that asks for it.
+        subject = f"request_log = {shorten(log.name)}" + (f" ({trouble.option})" if trouble.option != "use" else "")
+        return Problem(setting.place, subject, trouble.text)
+    value = str(log.use) if trouble.option == "use" else log.options.get(trouble.option, "")
+    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), trouble.text)
+
+
+def build_handler(
+    application: Application, environ: EnvironSettings, tasks: TaskSettings, observer: Observer | None
+) -> WsgiHandler:
+    """Make what runs the requests of one listener: plain, or watched."""
+    if observer is None:
+        return WsgiHandler(application, EnvironBuilder(environ), tasks)
+    return ObservedHandler(application, EnvironBuilder(environ), tasks, observer)
+
+
+def build_observer(logs: RequestLogs | None, listener: str, environ: EnvironSettings) -> Observer | None:
+    """Make the observer of one listener; None without request logs."""
+    if logs is None:
+        return None
+    return Observer(logs, listener, environ.proxies.trusts, _identifier(environ))
+
+
+def _identifier(settings: EnvironSettings) -> Callable[[Request, str], dict[str, Any] | None]:
+    """Return what finds out who the client of a refused request is, as the application would have been told."""
+    builder = EnvironBuilder(settings)
+
+    def identify(request: Request, peer: str) -> dict[str, Any] | None:
+        try:
+            return builder.build(request, None, peer, bool)
+        except HttpError:
+            return None
+
+    return identify

@@ -1,0 +1,47 @@
+"""What is said when a request log fails: the first time all of it, then at most one line a minute with a count."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+log: Final = logging.getLogger("waitressd.request_log")
+
+INTERVAL_SECONDS: Final = 60.0
+
+
+class Failures:
+    """The failures of one request log. Any thread; the clock is an argument."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.count = 0  # since the start; under the lock
+        self._name = name
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the counts and the time
+        self._next_line = float("-inf")
+        self._unsaid = 0
+
+    def add(self, error: BaseException | str, count: int = 1) -> None:
+        """Note that `count` records did not get through."""
+        with self._lock:
+            first = not self.count
+            self.count += count
+            self._unsaid += count
+            now = self._clock()
+            if now < self._next_line:
+                return
+            self._next_line = now + INTERVAL_SECONDS
+            unsaid, self._unsaid = self._unsaid, 0
+        if first and isinstance(error, BaseException):
+            log.error(
+                "The request log %s failed; requests are served all the same, further failures are counted",
+                self._name, exc_info=error,
+            )  # fmt: skip
+        else:
+            log.error("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
+
+
+def describe(error: BaseException | str) -> str:
+    """Return a failure in one line."""
+    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,210 @@
+"""Lines of text for requests: the common and the combined log format, and templates with {name}.
+
+Every line is ASCII without control characters, whatever the client sent.
+"""
+
+import string
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from waitressd.requestlog.escaping import escape, escape_word
+from waitressd.requestlog.options import Options, suggest
+from waitressd.requestlog.record import RequestRecord
+from waitressd.requestlog.sinks import Sink, build_sink
+from waitressd.requestlog.times import clf_time, iso_time
+
+Formatter = Callable[[RequestRecord], str]
+Value = str | int | float | None
+
+NOTHING: Final = "-"
+
+# What is shown where no status was sent, by `ended_by`: readers of these formats insist on a number.
+_UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503}
+
+
+class LineLog:
+    """A request log that writes a line of text for each record."""
+
+    __slots__ = ("_format", "_sink", "_write", "close", "reopen", "start")
+
+    def __init__(self, formatter: Formatter, sink: Sink) -> None:
+        self._format = formatter
+        self._sink = sink
+        self._write = sink.write
+        self.start = sink.start
+        self.reopen = sink.reopen
+        self.close = sink.close
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Write the line. Any thread."""
+        if self._sink.is_on:
+            self._write(self._format(record))
+
+
+def shown_status(record: RequestRecord) -> int:
+    """Return the status, or where none was sent the one that nginx would log (499: the client left)."""
+    return record.status or _UNSENT_STATUS.get(record.ended_by, 500)
+
+
+def format_common(record: RequestRecord) -> str:
+    """The Common Log Format: client, -, user, time, request line, status, bytes of the body."""
+    request, environ = record.request, record.environ
+    if request is None:
+        line = escape(record.request_line) or NOTHING
+    else:
+        line = f"{request.method} {escape(request.target)} {request.version}"
+    user = escape_word(record.user) if environ is not None and "REMOTE_USER" in environ else ""
+    return (
+        f"{escape_word(record.client)} - {user or NOTHING} [{clf_time(record.time)}] "
+        f'"{line}" {record.head.code if record.head is not None else shown_status(record)} {record.body_bytes_sent}'
+    )
+
+
+def format_combined(record: RequestRecord) -> str:
+    """The Combined Log Format: the common one, with Referer and User-Agent."""
+    line = format_common(record)
+    if record.request is None:
+        return f'{line} "-" "-"'
+    fields = record.request.fields
+    referer = escape(fields["HTTP_REFERER"]) if "HTTP_REFERER" in fields else NOTHING
+    agent = escape(fields["HTTP_USER_AGENT"]) if "HTTP_USER_AGENT" in fields else NOTHING
+    return f'{line} "{referer or NOTHING}" "{agent or NOTHING}"'
+
+
+FIELDS: Final[Mapping[str, Callable[[RequestRecord], Value]]] = {
+    "client": lambda record: record.client,
+    "user": lambda record: record.user,
+    "peer": lambda record: record.peer,
+    "listener": lambda record: record.listener,
+    "connection": lambda record: record.connection,
+    "number": lambda record: record.number,
+    "time": lambda record: clf_time(record.time),
+    "time_iso": lambda record: iso_time(record.time),
+    "timestamp": lambda record: record.time,
+    "request_line": lambda record: record.request_line,
+    "method": lambda record: record.method,
+    "target": lambda record: record.target,
+    "path": lambda record: record.target.partition("?")[0],
+    "query": lambda record: record.target.partition("?")[2],
+    "version": lambda record: record.version,
+    "host": lambda record: record.request_field("Host"),
+    "referer": lambda record: record.request_field("Referer"),
+    "user_agent": lambda record: record.request_field("User-Agent"),
+    "status": shown_status,
+    "body_bytes_received": lambda record: record.body_bytes_received,
+    "body_bytes_sent": lambda record: record.body_bytes_sent,
+    "receive_time": lambda record: record.receive_time,
+    "queue_time": lambda record: record.queue_time,
+    "application_time": lambda record: record.application_time,
+    "first_byte_time": lambda record: record.first_byte_time,
+    "flush_time": lambda record: record.flush_time,
+    "duration": lambda record: record.duration,
+    "ended_by": lambda record: record.ended_by,
+    "detail": lambda record: record.detail,
+    "request_id": lambda record: record.request_id,
+    "traceparent": lambda record: record.traceparent,
+    "trace_id": lambda record: record.trace_id,
+}
+"""What a template may name, besides request.NAME, response.NAME and environ.KEY."""
+
+_SECONDS: Final = frozenset(name for name in FIELDS if name.endswith("_time") or name in {"duration", "timestamp"})
+_NUMBERS: Final = _SECONDS | {"connection", "number", "status", "body_bytes_received", "body_bytes_sent"}
+
+
+def compile_template(template: str) -> Formatter:
+    """Turn a template into a formatter. Raises ValueError, a sentence about what is wrong with it."""
+    parts: list[str | Formatter] = []
+    # A value that an ini file continues on the next line is one line all the same.
+    for literal, name, spec, conversion in string.Formatter().parse(" ".join(template.split("\n")).strip()):
+        if literal:
+            parts.append(escape_literal(literal))
+        if name is not None:
+            if conversion:
+                raise ValueError(f"{{{name}!{conversion}}}: conversions are not known here")
+            parts.append(_compile_field(name, spec or ""))
+
+    def formatter(record: RequestRecord) -> str:
+        return "".join([part if isinstance(part, str) else part(record) for part in parts])
+
+    return formatter
+
+
+def escape_literal(text: str) -> str:
+    """Escape what the operator wrote between the names: quotes and backslashes are meant, controls are not."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def field_getter(name: str) -> Callable[[RequestRecord], Value]:
+    """Return what reads a named value from a record. Raises ValueError for an unknown name."""
+    kind, dot, rest = name.partition(".")
+    if dot and rest and kind in {"request", "response", "environ"}:
+        if kind == "request":
+            return lambda record: record.request_field(rest)
+        if kind == "response":
+            return lambda record: record.response_field(rest)
+        return lambda record: _environ_value(record, rest)
+    getter = FIELDS.get(name)
+    if getter is None:
+        raise ValueError(
+            f"unknown field {{{name}}}{suggest(name, [*FIELDS, 'request.NAME', 'response.NAME', 'environ.KEY'])}"
+        )
+    return getter
+
+
+def _environ_value(record: RequestRecord, key: str) -> str | None:
+    value = record.environ.get(key) if record.environ is not None else None
+    return None if value is None else str(value)
+
+
+def _compile_field(name: str, spec: str) -> Formatter:
+    getter = field_getter(name)
+    if name not in _NUMBERS:
+        if spec:
+            raise ValueError(f"{{{name}:{spec}}}: only numbers take a format")
+        return lambda record: escape(str(getter(record) or NOTHING))
+    wanted = spec or (".6f" if name in _SECONDS else "")
+    try:
+        format(0.5 if name in _SECONDS else 1, wanted)
+    except ValueError:
+        raise ValueError(f"{{{name}:{spec}}}: not a format of a number, such as .3f") from None
+
+    def formatter(record: RequestRecord) -> str:
+        value = getter(record)
+        return NOTHING if value is None else format(value, wanted)
+
+    return formatter
+
+
+def common(_global_conf: Mapping[str, str], **options: str) -> LineLog:
+    """Make a request log in the Common Log Format (``egg:waitressd#common``)."""
+    return _build(format_common, options)
+
+
+def combined(_global_conf: Mapping[str, str], **options: str) -> LineLog:
+    """Make a request log in the Combined Log Format (``egg:waitressd#combined``)."""
+    return _build(format_combined, options)
+
+
+def template(_global_conf: Mapping[str, str], **options: str) -> LineLog:
+    """Make a request log whose lines follow the option `format` (``egg:waitressd#template``)."""
+    read = Options(options)
+    text = read.text("format")
+    formatter: Formatter = format_common
+    if not text:
+        read.complain("format", "expected a template, such as {client} {method} {target} {status} {duration:.3f}")
+    else:
+        try:
+            formatter = compile_template(text)
+        except ValueError as error:
+            read.complain("format", str(error))
+    return _finish(formatter, read)
+
+
+def _build(formatter: Formatter, options: Mapping[str, str]) -> LineLog:
+    return _finish(formatter, Options(options))
+
+
+def _finish(formatter: Formatter, read: Options) -> LineLog:
+    sink = build_sink(read)
+    read.finish()
+    return LineLog(formatter, sink)

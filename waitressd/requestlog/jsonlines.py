@@ -1,0 +1,134 @@
+"""One JSON object a line, with OpenTelemetry's names for the attributes of HTTP requests.
+
+Pure ASCII: whatever a client sends is escaped, so a line can neither be broken nor forged. The schema of a line is
+`docs/request-log.schema.json`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from waitressd.requestlog.formats import LineLog, Value, field_getter
+from waitressd.requestlog.options import Options
+from waitressd.requestlog.peers import split_peer
+from waitressd.requestlog.record import RequestRecord
+from waitressd.requestlog.sinks import build_sink
+from waitressd.requestlog.times import iso_time
+
+_encode: Final = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+
+Extra = tuple[str, Callable[[RequestRecord], Value]]
+
+_DURATIONS: Final = ("receive_time", "queue_time", "application_time", "first_byte_time", "flush_time")
+
+
+def describe(record: RequestRecord) -> dict[str, Any]:
+    """Return what a record says, by OpenTelemetry's names; what is not known is left out."""
+    path, question_mark, query = record.target.partition("?")
+    values: dict[str, Any] = {
+        "timestamp": iso_time(record.time),
+        "client.address": record.client,
+        "network.peer.address": split_peer(record.peer)[0],
+        "network.protocol.name": "http",
+        "waitressd.listener": record.listener,
+        "waitressd.connection": record.connection,
+        "waitressd.request_number": record.number,
+        "waitressd.request_id": record.request_id,
+        "trace_id": record.trace_id,
+        "http.request.body.size": record.body_bytes_received,
+        "http.response.body.size": record.body_bytes_sent,
+        "waitressd.duration": round(record.duration, 6),
+    }
+    _describe_request(record, values)
+    if path:
+        values["url.path"] = path
+    if question_mark:
+        values["url.query"] = query
+    for name in _DURATIONS:
+        seconds = getattr(record, name)
+        if seconds is not None:
+            values[f"waitressd.{name}"] = round(seconds, 6)
+    _describe_end(record, values)
+    return values
+
+
+def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
+    port = split_peer(record.peer)[1]
+    if port is not None:
+        values["network.peer.port"] = port
+    if record.method:
+        values["http.request.method"] = record.method
+        values["network.protocol.version"] = record.version.removeprefix("HTTP/")
+    elif record.refused_line:
+        values["waitressd.refused_line"] = record.request_line
+    for key, name in (("server.address", "Host"), ("user_agent.original", "User-Agent")):
+        value = record.request_field(name)
+        if value is not None:
+            values[key] = value
+    referer = record.request_field("Referer")
+    if referer is not None:
+        values["http.request.header.referer"] = [referer]
+    environ = record.environ
+    if environ is not None:
+        values["url.scheme"] = str(environ.get("wsgi.url_scheme", "http"))
+    if record.user:
+        values["user.name"] = record.user
+
+
+def _describe_end(record: RequestRecord, values: dict[str, Any]) -> None:
+    if record.status:
+        values["http.response.status_code"] = record.status
+    if record.ended_by:
+        values["waitressd.ended_by"] = record.ended_by
+        values["error.type"] = _error_type(record)
+    if record.refusal is not None:
+        values["waitressd.detail"] = record.detail
+    if record.exception is not None:
+        values["exception.message"] = str(record.exception)
+
+
+def _error_type(record: RequestRecord) -> str:
+    if record.exception is not None:
+        return type(record.exception).__qualname__
+    return str(record.status) if record.refusal is not None and record.status else record.ended_by
+
+
+def encode(values: Mapping[str, Any]) -> str:
+    """Encode an object as one line of ASCII."""
+    return _encode(values)
+
+
+def _compile_extras(options: Options) -> list[Extra]:
+    extras: list[Extra] = []
+    for name in options.words("fields"):
+        try:
+            extras.append((_extra_key(name), field_getter(name)))
+        except ValueError as error:
+            options.complain("fields", str(error))
+    return extras
+
+
+def _extra_key(name: str) -> str:
+    """Name an additional field as OpenTelemetry does: http.request.header.NAME, http.response.header.NAME."""
+    kind, _, rest = name.partition(".")
+    if kind in {"request", "response"}:
+        return f"http.{kind}.header.{rest.lower()}"
+    return f"waitressd.{name}"
+
+
+def json_lines(_global_conf: Mapping[str, str], **options: str) -> LineLog:
+    """Make a request log of JSON lines (``egg:waitressd#json``)."""
+    read = Options(options)
+    extras = _compile_extras(read)
+    sink = build_sink(read)
+    read.finish()
+
+    def formatter(record: RequestRecord) -> str:
+        values = describe(record)
+        for key, getter in extras:
+            value = getter(record)
+            if value is not None:
+                values[key] = [value] if ".header." in key else value
+        return _encode(values)
+
+    return LineLog(formatter, sink)

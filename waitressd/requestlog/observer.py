@@ -1,0 +1,216 @@
+"""Between the server and its request logs: makes the records, completes environs, calls the hooks.
+
+A hook is somebody else's code: whatever it raises is caught here, told once and counted, and no request is harmed.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol, runtime_checkable
+
+from waitressd.http.errors import ClientDisconnected, HttpError
+from waitressd.http.events import Request
+from waitressd.requestlog.context import RequestFilter, current
+from waitressd.requestlog.failures import Failures
+from waitressd.requestlog.ids import is_request_id, is_traceparent, make_ids
+from waitressd.requestlog.peers import split_peer
+from waitressd.requestlog.record import RequestRecord
+
+log: Final = logging.getLogger("waitressd.request_log")
+
+OWN_LOGGERS: Final = ("waitressd", "waitressd.queue", "waitressd.request_log")
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Any]
+
+
+class Hook(Protocol):
+    """A request log: a callable that takes a record. See `docs/request-log.rst` for the contract."""
+
+    def __call__(self, record: RequestRecord, /) -> object:
+        """Take note of a request that is over. Any thread, several at once."""
+
+
+@runtime_checkable
+class Starts(Protocol):
+    """A hook that opens something before the first request."""
+
+    def start(self, server: Any, /) -> object:  # noqa: ANN401 - the server, which this layer does not know
+        """Open what the hook needs; OSError keeps the server from starting."""
+
+
+@runtime_checkable
+class Reopens(Protocol):
+    """A hook that holds files."""
+
+    def reopen(self) -> object:
+        """Let go of files that were renamed."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A hook that holds anything."""
+
+    def close(self) -> object:
+        """Give everything back; called once, after the last record."""
+
+
+class Isolated:
+    """One hook, behind a wall: whatever it raises is counted and told, and nothing else happens."""
+
+    def __init__(self, name: str, hook: Hook) -> None:
+        self.name = name
+        self.hook = hook
+        self.failures = Failures(name)
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Call the hook. Any thread; never raises."""
+        try:
+            self.hook(record)
+        except BaseException as error:  # border: plugin
+            self.failures.add(error)
+
+    def do(self, act: Callable[[], object]) -> None:
+        """Call another method of the hook; never raises."""
+        try:
+            act()
+        except BaseException as error:  # border: plugin
+            log.error("The request log %s failed to %s", self.name, act.__name__, exc_info=error)
+
+
+class RequestLogs:
+    """All request logs of one server, and what its listeners share."""
+
+    def __init__(self, hooks: Sequence[tuple[str, Hook]]) -> None:
+        self.hooks: Final = tuple(Isolated(name, hook) for name, hook in hooks)
+        self.connections: Final = itertools.count(1)
+        self._filter = RequestFilter()
+        self._is_open = False
+
+    def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
+        """Let every hook open what it needs. Raises OSError; then nothing stays open."""
+        self._is_open = True
+        try:
+            for isolated in self.hooks:
+                if isinstance(isolated.hook, Starts):
+                    isolated.hook.start(server)
+        except BaseException:  # border: plugin, and the error goes on
+            self.close()
+            raise
+        for name in OWN_LOGGERS:
+            logging.getLogger(name).addFilter(self._filter)
+
+    def reopen(self) -> None:
+        """Let every hook let go of renamed files. Any thread; never raises."""
+        for isolated in self.hooks:
+            if isinstance(isolated.hook, Reopens):
+                isolated.do(isolated.hook.reopen)
+
+    def close(self) -> None:
+        """Close every hook, the second time nothing. Never raises."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        for name in OWN_LOGGERS:
+            logging.getLogger(name).removeFilter(self._filter)
+        for isolated in self.hooks:
+            if isinstance(isolated.hook, Closes):
+                isolated.do(isolated.hook.close)
+
+
+class Observer:
+    """What the channels and tasks of one listener tell. Any thread.
+
+    `trusts` says whether the peer of that address may name the request; `identify` says who the client of a refused
+    request is, by the environ that the application would have got.
+    """
+
+    def __init__(
+        self,
+        logs: RequestLogs,
+        listener: str,
+        trusts: Callable[[str], bool],
+        identify: Callable[[Request, str], Environ | None],
+    ) -> None:
+        self._hooks = logs.hooks
+        self._connections = logs.connections
+        self._trusts = trusts
+        self._identify = identify
+        # Each request calls these two; as they are, no frame of ours is in between.
+        self.open: Callable[[str, int, int, Request | None], RequestRecord] = partial(RequestRecord, listener)
+        """Make the record of a request: peer, number of the connection, number on it, head."""
+        self.enter: Callable[[RequestRecord | None], object] = current.set
+        """The request's code runs in this thread from here on; None when it has ended."""
+
+    # -- for the channel
+
+    def connect(self) -> int:
+        """Return the number of a new connection."""
+        return next(self._connections)
+
+    def finish(self, record: RequestRecord) -> None:
+        """Hand a complete record to the logs. May block; never raises."""
+        if not record.request_id:
+            self._complete_refused(record)
+        for isolated in self._hooks:
+            # As Isolated.__call__, without the call.
+            try:
+                isolated.hook(record)
+            except BaseException as error:  # border: plugin
+                isolated.failures.add(error)
+
+    # -- for the task
+
+    def watch(self, application: Application) -> Application:
+        """Return the application with one thing before it: its environ gets the names of the request."""
+
+        def watched(environ: Environ, start_response: Callable[..., Any]) -> Any:  # noqa: ANN401 - PEP 3333 says so
+            record = current.get()
+            if record is not None:
+                record.environ = environ
+                record.client = environ["REMOTE_ADDR"]
+                if "HTTP_TRACEPARENT" in environ or "HTTP_X_REQUEST_ID" in environ:
+                    self._adopt(record, environ)
+                else:
+                    record.request_id, record.traceparent = make_ids()
+                environ["waitressd.request_id"] = record.request_id
+                environ["waitressd.traceparent"] = record.traceparent
+            return application(environ, start_response)
+
+        return watched
+
+    def fail(self, error: BaseException) -> None:
+        """Note what ended the answer of the current request."""
+        record = current.get()
+        if record is None:
+            return
+        if isinstance(error, HttpError) and record.environ is None:
+            record.refusal = error
+            record.ended_by = "refused"
+        elif isinstance(error, ClientDisconnected):
+            record.ended_by = "client"
+        else:
+            record.exception = error
+            record.ended_by = "error"
+
+    def _adopt(self, record: RequestRecord, environ: Environ) -> None:
+        """Name a request as others have named it, as far as they may."""
+        request_id, traceparent = make_ids()
+        if "HTTP_TRACEPARENT" in environ and is_traceparent(environ["HTTP_TRACEPARENT"]):
+            traceparent = environ["HTTP_TRACEPARENT"]
+        if "HTTP_X_REQUEST_ID" in environ:
+            given = environ["HTTP_X_REQUEST_ID"]
+            if is_request_id(given) and self._trusts(split_peer(record.peer)[0]):
+                request_id = given
+            else:
+                environ["HTTP_X_REQUEST_ID"] = request_id  # whoever reads the field joins the same lines
+        record.request_id, record.traceparent = request_id, traceparent
+
+    def _complete_refused(self, record: RequestRecord) -> None:
+        """Name a request that the application never saw."""
+        environ = self._identify(record.request, record.peer) if record.request is not None else None
+        if environ is None:
+            environ = {"REMOTE_ADDR": split_peer(record.peer)[0]}
+        record.client = environ["REMOTE_ADDR"]
+        self._adopt(record, environ)

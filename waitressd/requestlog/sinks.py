@@ -1,0 +1,74 @@
+"""Where the lines of a request log go: to `logging`, or straight to a file."""
+
+import logging
+from typing import Any, Final, Protocol
+
+from waitressd.requestlog.filesink import PERMISSIONS, FileSink
+from waitressd.requestlog.options import Options
+
+DEFAULT_LOGGER: Final = "waitressd.access"
+
+log: Final = logging.getLogger("waitressd.request_log")
+
+
+class Sink(Protocol):
+    """Takes finished lines. Any thread, several at once."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a line that is written now would go anywhere."""
+
+    def write(self, line: str, /) -> None:
+        """Write a line of text, without its end."""
+
+    def start(self, server: Any, /) -> None:  # noqa: ANN401 - the server, which this layer does not know
+        """Open what is needed. Raises OSError naming the file."""
+
+    def reopen(self) -> None:
+        """Let go of a file that was renamed."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+def build_sink(options: Options) -> Sink:
+    """Make the sink that the options `path`, `mode` and `logger` describe."""
+    path = options.text("path")
+    mode = options.octal("mode", PERMISSIONS)
+    logger = options.text("logger")
+    if path and logger:
+        options.complain("path", "a line goes to a file or to a logger; keep path or logger")
+    if path and not logger:
+        return FileSink(path, mode)
+    return LoggerSink(logger or DEFAULT_LOGGER)
+
+
+class LoggerSink:
+    """A logger, at level INFO: handlers, files and rotation are those of the logging configuration."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the logger lets INFO through."""
+        return self._logger.isEnabledFor(logging.INFO)
+
+    def write(self, line: str) -> None:
+        """Log the line; without arguments, so that a '%' in it means nothing."""
+        self._logger.info(line)
+
+    def start(self, _server: object) -> None:
+        """Say so if nobody would ever see a line."""
+        if not self.is_on:
+            log.warning(
+                "The request log writes to the logger %s, which does not let INFO through; give that logger a handler "
+                "and level = INFO, or write path = FILE into the section of the request log",
+                self._logger.name,
+            )
+
+    def reopen(self) -> None:
+        """Nothing: the server reopens the files of all logging handlers."""
+
+    def close(self) -> None:
+        """Nothing: handlers belong to the logging configuration."""
