@@ -97,6 +97,7 @@ class Dispatcher:
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
         self._listeners: dict[int, tuple[Listener, ChannelSettings]] = {}
+        self._heard: set[int] = set()  # listeners that the poller knows
         self._resume_accepting = NEVER
         self._accepting = True
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
@@ -112,6 +113,7 @@ class Dispatcher:
         """Accept from a listener. Before the first turn only."""
         self._listeners[listener.fd] = (listener, settings)
         self.poller.add(listener.fd, READ)
+        self._heard.add(listener.fd)
 
     def stop(self) -> None:
         """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler."""
@@ -377,10 +379,25 @@ class Dispatcher:
         if accepting:
             self._resume_accepting = NEVER
         for fd in self._listeners:
-            if accepting:
-                self.poller.add(fd, READ)
-            else:
-                self.poller.remove(fd)
+            if not accepting:
+                self._ignore(fd)
+            elif not self._hear(fd):
+                return
+
+    def _hear(self, fd: int) -> bool:
+        """Watch a listener; False when even that is more than the system can give at the moment."""
+        try:
+            self.poller.add(fd, READ)
+        except OSError as error:
+            self._pause_accepting(error)
+            return False
+        self._heard.add(fd)
+        return True
+
+    def _ignore(self, fd: int) -> None:
+        if fd in self._heard:
+            self._heard.remove(fd)
+            self.poller.remove(fd)
 
     def forget(self, channel: Channel) -> None:
         """A channel closes."""
@@ -480,8 +497,7 @@ class Dispatcher:
             while self._accepting and (accepted := self._accept(fd)):
                 self.ready.extend((client, READ) for client in accepted)
         for fd, (listener, _) in list(self._listeners.items()):
-            if self._accepting:
-                self.poller.remove(fd)
+            self._ignore(fd)
             listener.close()
             del self._listeners[fd]
         self._resume_accepting = NEVER
