@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.exchange import DATE, LIMITS, NEXT, answer, asked, head, parts, text
+from waitressd.http import response as response_module
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, Request
@@ -236,3 +237,66 @@ def test_head_is_answered_like_get_without_the_content(version: str) -> None:
     assert parts(connection, answer(), b"hello", b"world") == f"{OK}{keep}\r\n"
     assert not connection.truncated
     assert isinstance(connection.next_event(), Request)
+
+
+# -- the same answer again --
+
+
+def test_the_same_answer_is_encoded_the_same_again() -> None:
+    for fields in (
+        [],
+        [("X-A", "b")],
+        [("Content-Length", "5"), ("X-A", "b")],
+        [("Set-Cookie", "a=b")],
+        [("Date", "x")],
+    ):
+        connection = asked(NEXT * 4, ident="kit")
+        first = connection.encode_response(answer(*fields), b"hello", DATE)
+        connection.next_event()
+        assert connection.encode_response(answer(*fields), b"hello", DATE) == first
+        connection.next_event()
+        other = connection.encode_response(answer(*fields), b"world", DATE)
+        assert other == first[:-5] + b"world"
+        connection.next_event()
+        later = connection.encode_response(answer(*fields), b"hello", "Mon, 07 Nov 1994 08:49:37 GMT")
+        assert later == first.replace(b"Sun, 06", b"Mon, 07")
+
+
+def test_the_same_head_is_another_answer_for_another_request() -> None:
+    """Each of these differs from the usual answer in what the connection adds, whatever was sent before."""
+    asks: dict[str, bytes] = {
+        "usual": NEXT,
+        "close": head("Connection: close"),
+        "old": head(start="GET / HTTP/1.0"),
+        "old-keep": head("Connection: keep-alive", start="GET / HTTP/1.0"),
+        "head": head(start="HEAD / HTTP/1.1"),
+        "early": head("Content-Length: 5"),
+    }
+
+    def encode(name: str, ident: str) -> bytes:
+        connection = asked(asks.get(name, NEXT), ident)
+        if name == "drain":
+            connection.forbid_keep_alive()
+        return connection.encode_response(answer(("X-Same", "yes")), b"hello", DATE)
+
+    names = [*asks, "drain"]
+    fresh = {}
+    for name in names:
+        for ident in ("", "kit"):
+            response_module._HEADS.clear()
+            fresh[name, ident] = encode(name, ident)
+    assert len(set(fresh.values())) == 2 * 4  # usual; close, old, early and drain; old-keep; head
+    for before in names:
+        for name in names:
+            for ident in ("", "kit"):
+                response_module._HEADS.clear()
+                encode(before, "kit")
+                encode(before, "kit")
+                assert encode(name, ident) == fresh[name, ident], (before, name)
+
+
+def test_another_length_for_the_same_head() -> None:
+    connection = asked(NEXT * 3)
+    for body in (b"hello", b"", b"hello again"):
+        assert text(connection, body) == f"{OK}Content-Length: {len(body)}\r\n\r\n{body.decode()}"
+        connection.next_event()

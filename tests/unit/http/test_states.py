@@ -77,3 +77,11 @@ def test_closed_is_the_end() -> None:
 
 def test_an_error_leads_nowhere_but_out() -> None:
     assert {after for (before, _), after in READING_TRANSITIONS.items() if before is Reading.ERROR} == {Reading.CLOSED}
+
+
+def test_a_request_while_a_response_is_owed_is_a_mistake_of_ours() -> None:
+    connection = Connection(Limits(), "")
+    connection.sending = Sending.READY
+    connection.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    with pytest.raises(ProtocolMisuse):
+        connection.next_event()
