@@ -18,11 +18,11 @@ TEST_FILE_LINES: Final = 1000  # the cases of one module stay together, and tabl
 FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
-CORE: Final = frozenset({"http", "net", "wsgi", "config", "requestlog", "server"})
+CORE: Final = frozenset({"http", "net", "wsgi", "config", "requestlog", "observing", "metrics", "server"})
 """Layers that serve requests: the standard library alone."""
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "opening", "systemd"}) | _MIDDLE
+_ASSEMBLY: Final = frozenset({"server", "observing", "opening", "systemd"}) | _MIDDLE
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
@@ -30,7 +30,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wsgi": frozenset({"wsgi", "http"}),
     "config": frozenset({"config", "http"}),
     "requestlog": frozenset({"requestlog", "http"}),
+    "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
     "systemd": frozenset(),
+    "observing": frozenset({"wsgi", "config", "requestlog", "http"}),
     "opening": frozenset({"net", "config", "systemd"}),
     "server": _ASSEMBLY,
     "deploy": _ASSEMBLY | {"waitressd", "deploy"},

@@ -62,8 +62,8 @@ class RequestRecord:
         self.number = number
         """The number of the request on its connection, counted from 1."""
         self.request: Request | None = request
-        self.head: "ResponseHead | None" = None
-        self.refusal: "HttpError | None" = None
+        self.head: ResponseHead | None = None
+        self.refusal: HttpError | None = None
         """Why the server answered by itself; None where the application was called."""
         self.refused_line = b""
         """The first line of a request whose head was refused, as it came."""

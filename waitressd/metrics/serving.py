@@ -1,0 +1,108 @@
+"""How metrics get out: a listener of their own, or a page of the application.
+
+The listener is a second, small server in this process with threads of its own, so it answers also when every thread of
+the application hangs, and a slow or hostile scraper cannot harm anybody.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from waitressd.metrics.collector import Metrics, Watched
+from waitressd.metrics.render import JSON_TYPE, PROMETHEUS_TYPE, render_json, render_prometheus
+from waitressd.requestlog.options import OptionError, Options
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+
+# The metrics that were built last in this process, for applications that show them; kept alive by their server.
+_latest: "weakref.WeakValueDictionary[str, Metrics]" = weakref.WeakValueDictionary()
+_ONLY: Final = "metrics"
+
+
+class ListeningMetrics(Metrics):
+    """Metrics with a listener of their own."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._settings = settings
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, server: Watched) -> None:
+        """Begin to listen. Raises OSError naming the address."""
+        from waitressd.server import create_server  # noqa: PLC0415 - the server loads this module
+
+        super().start(server)
+        self._server = create_server(make_application(self), **self._settings)
+        self._server.print_listen("Metrics on http://{}:{}/metrics")
+        self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
+        """Where the listener is."""
+        return self._server.getsockname()
+
+    def close(self) -> None:
+        """Stop the listener."""
+        if self._thread is not None:
+            self._server.close()
+            self._thread.join(self._settings["shutdown_timeout"] + 1)
+            self._thread = None
+
+
+def make_application(metrics: Metrics | None = None) -> Application:
+    """Make a WSGI application that shows metrics: those given, or the process's own.
+
+    JSON where the path ends in `.json`, else the text format that Prometheus scrapes.
+    """
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        shown = metrics if metrics is not None else _latest.get(_ONLY)
+        if shown is None:
+            status, kind, text = (
+                "503 Service Unavailable",
+                _PLAIN,
+                "No request log counts; see request_log = metrics.\n",
+            )
+        elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            status, kind, text = "405 Method Not Allowed", _PLAIN, "Metrics can only be read.\n"
+        elif environ.get("PATH_INFO", "").endswith(".json"):
+            status, kind, text = "200 OK", JSON_TYPE, render_json(shown)
+        else:
+            status, kind, text = "200 OK", PROMETHEUS_TYPE, render_prometheus(shown)
+        start_response(status, [("Content-Type", kind), ("Cache-Control", "no-store")])
+        return [text.encode()]
+
+    return application
+
+
+def app_factory(_global_conf: Mapping[str, str], **_local_conf: str) -> Application:
+    """Make the page of the process's metrics, for ``use = call:waitressd.metrics:app_factory``."""
+    return make_application()
+
+
+def request_log(_global_conf: Mapping[str, str], **options: str) -> Metrics:
+    """Make the metrics of a server (``egg:waitressd#metrics``). `listen` gives them a listener of their own."""
+    read = Options(options)
+    listen = read.text("listen")
+    read.finish()
+    metrics = ListeningMetrics(_settings(listen)) if listen else Metrics()
+    _latest[_ONLY] = metrics
+    return metrics
+
+
+def _settings(listen: str) -> dict[str, Any]:
+    from waitressd.config.adjustments import Adjustments  # noqa: PLC0415 - only a listener needs settings
+    from waitressd.config.errors import ConfigError  # noqa: PLC0415 - the same
+
+    settings = {"listen": listen, "threads": 1, "ident": "", "connection_limit": 32, "shutdown_timeout": 1.0}
+    try:
+        Adjustments.from_keywords(**settings)
+    except ConfigError as error:
+        raise OptionError(*(("listen", problem.text) for problem in error.problems)) from None
+    return settings
