@@ -380,13 +380,11 @@ def _channel_settings(
 
 def _proxies(adjustments: Adjustments) -> TrustedProxies:
     peers = adjustments.trusted_peers
-    # Without a count, the chain is followed for as long as each hop is trusted itself.
-    counted = "trusted_proxy_count" in adjustments.origins
     return TrustedProxies(
         networks=peers.networks,
         unix=peers.unix,
         everyone=peers.everyone,
-        hop_count=adjustments.trusted_proxy_count if counted else None,
+        hop_count=adjustments.trusted_proxy_count,
         headers=adjustments.believed_proxy_headers,
         clear_untrusted=adjustments.clear_untrusted_proxy_headers,
         log_untrusted=adjustments.log_untrusted_proxy_headers,

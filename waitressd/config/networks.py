@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
-from waitressd.config.kinds import list_of
+from waitressd.config.kinds import integer, list_of
 from waitressd.config.settings import BadValueError, Kind
 
 EVERYONE: Final = "*"
 LOCALHOST: Final = "localhost"
 UNIX: Final = "unix:"
+AUTO: Final = "auto"
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _WORDS: Final = "addresses, networks (10.0.0.0/8), localhost, unix: or *"
 
@@ -64,6 +65,18 @@ def trusted_peers(words: tuple[str, ...]) -> TrustedPeers:
         unix=EVERYONE in words or UNIX in words or LOCALHOST in words,
         networks=tuple(ip_network(text) for text in texts),
     )
+
+
+def hop_count(most: int) -> Kind[int | None]:
+    """Make the kind of `trusted_proxy_count`: 1 to `most`; None is the word ``auto``."""
+    number = integer(1, most)
+
+    def parse(value: object) -> int | None:
+        if isinstance(value, str) and value.strip().lower() == AUTO:
+            return None
+        return number.parse(value)
+
+    return Kind(f"{number.words}, or {AUTO}", parse, lambda count: AUTO if count is None else str(count), "N|auto")
 
 
 def peers() -> Kind[tuple[str, ...]]:

@@ -55,7 +55,11 @@ def _bad_proxies(adjustments: "Adjustments") -> Iterator[Complaint]:
     if "forwarded" in headers and len(headers) > 1:
         text = "forwarded excludes the x-forwarded headers: keep the one that your proxy sets"
         yield Complaint("trusted_proxy_headers", text)
+    yield from _bad_proxy_listeners(adjustments)
     if adjustments.trusted_proxy:
+        if adjustments.trusted_proxy_count is None and adjustments.trusted_peers.everyone:
+            text = "follows the addresses of trusted_proxy, and * would lead it to what the client wrote; give a number"
+            yield Complaint("trusted_proxy_count", text, ("trusted_proxy",))
         return
     needy = ["trusted_proxy_count"] if "trusted_proxy_count" in adjustments.origins else []
     if headers:
@@ -64,3 +68,14 @@ def _bad_proxies(adjustments: "Adjustments") -> Iterator[Complaint]:
         needy.append("proxy_protocol")
     for name in needy:
         yield Complaint(name, "has no meaning without trusted_proxy, which says whom to believe", ("trusted_proxy",))
+
+
+def _bad_proxy_listeners(adjustments: "Adjustments") -> Iterator[Complaint]:
+    name = "proxy_protocol_listen"
+    listeners = adjustments.listeners
+    unknown = [str(address) for address in adjustments.proxy_protocol_listen if address not in listeners]
+    if unknown:
+        known = f"the server listens on {' '.join(map(str, listeners)) or 'sockets that have no names'}"
+        yield Complaint(name, f"{' '.join(unknown)} is not listened on; {known}", ("listen", "host", "port"))
+    elif adjustments.proxy_protocol_listen and adjustments.proxy_protocol == "off":
+        yield Complaint(name, "has no meaning while proxy_protocol is off", ("proxy_protocol",))

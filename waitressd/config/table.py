@@ -6,7 +6,7 @@ from typing import Final
 
 from waitressd.config import kinds
 from waitressd.config.addresses import DEFAULT_PORT, ListenAddress, host_name, listen_addresses, unix_path
-from waitressd.config.networks import peers
+from waitressd.config.networks import hop_count, peers
 from waitressd.config.requestlogs import RequestLog, request_logs
 from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, same, setting
 
@@ -306,12 +306,14 @@ class SettingsTable:
         "Peers whose proxy headers are believed: addresses, networks, localhost, unix:, or * for all.",
         same("A list and networks; a text that can never match is an error."),
     )
-    trusted_proxy_count: int = setting(
+    trusted_proxy_count: int | None = setting(
         1,
-        kinds.integer(1, 100),
+        hop_count(100),
         Group.PROXIES,
-        "Proxies in a row in front of the server, counted from the right of the header.",
-        same("0 is an error; in waitress it believes whatever the client wrote first."),
+        "Proxies in a row in front of the server, counted from the right of the header.\n"
+        "auto follows the header from the right as long as each address in it is one of trusted_proxy, however many "
+        "those are; whoever has such an address without being a proxy can then pose as anybody.",
+        same("0 is an error; in waitress it believes whatever the client wrote first. auto is new."),
     )
     trusted_proxy_headers: frozenset[str] = setting(
         frozenset(),
@@ -335,7 +337,17 @@ class SettingsTable:
         "off",
         kinds.one_of("off", "v1", "v2", "any"),
         Group.PROXIES,
-        "Expect the PROXY protocol at the start of every connection from a trusted proxy.",
+        "Expect the PROXY protocol at the start of every connection from a trusted proxy.\n"
+        "A connection that begins otherwise, or whose header is not complete within request_header_timeout, is closed, "
+        "and so is every connection of anybody else. REMOTE_ADDR and REMOTE_PORT are those of the client.",
+        NEW,
+    )
+    proxy_protocol_listen: tuple[ListenAddress, ...] = setting(
+        (),
+        listen_addresses(),
+        Group.PROXIES,
+        "The addresses of listen that expect the PROXY protocol; empty means all of them.\n"
+        "Leave out an address that others ask directly, such as the health check of an orchestrator.",
         NEW,
     )
 

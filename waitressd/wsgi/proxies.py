@@ -88,7 +88,7 @@ class TrustedProxies:
     networks: tuple[Network, ...] = ()
     unix: bool = False
     everyone: bool = False
-    hop_count: int | None = None
+    hop_count: int | None = 1
     headers: frozenset[str] = frozenset()
     clear_untrusted: bool = True
     log_untrusted: bool = False

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from waitressd.config.networks import parse_peer, peers, trusted_peers
+from waitressd.config.networks import hop_count, parse_peer, peers, trusted_peers
 from waitressd.config.settings import BadValueError
 
 
@@ -41,6 +41,19 @@ def test_a_text_that_can_never_match_is_refused(text: str, complaint: str) -> No
     with pytest.raises(BadValueError) as caught:
         parse_peer(text)
     assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize(("value", "count"), [("1", 1), (2, 2), (" 100 ", 100), ("auto", None), ("AUTO", None)])
+def test_hops_are_a_number_or_auto(value: object, count: int | None) -> None:
+    kind = hop_count(100)
+    assert kind.parse(value) == count
+    assert kind.parse(kind.show(count)) == count
+
+
+@pytest.mark.parametrize("value", ["0", -1, "101", None, "", "any", True])
+def test_hops_are_nothing_else(value: object) -> None:
+    with pytest.raises(BadValueError):
+        hop_count(100).parse(value)
 
 
 def test_none_trusts_nobody() -> None:

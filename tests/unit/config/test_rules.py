@@ -5,6 +5,8 @@ import pytest
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.rules import conflicts, exclusions
 
+ON_PROXY = {"proxy_protocol": "any", "trusted_proxy": "10.0.0.0/8"}
+
 
 @pytest.mark.parametrize(
     ("given", "wrong"),
@@ -40,6 +42,13 @@ def test_one_way_to_say_where_to_listen(given: list[str], wrong: list[str]) -> N
         ({"trusted_proxy_headers": "forwarded"}, ["trusted_proxy_headers"]),
         ({"proxy_protocol": "v2"}, ["proxy_protocol"]),
         ({"proxy_protocol": "v2", "trusted_proxy": "10.0.0.0/8"}, []),
+        ({"trusted_proxy_count": "auto", "trusted_proxy": "10.0.0.0/8"}, []),
+        ({"trusted_proxy_count": "auto", "trusted_proxy": "*"}, ["trusted_proxy_count"]),
+        ({"trusted_proxy_count": "3", "trusted_proxy": "*"}, []),
+        ({**ON_PROXY, "listen": "*:1 unix:/a", "proxy_protocol_listen": "unix:/a"}, []),
+        ({**ON_PROXY, "listen": "*:1 unix:/a", "proxy_protocol_listen": "unix:/b *:1"}, ["proxy_protocol_listen"]),
+        ({**ON_PROXY, "port": "81", "proxy_protocol_listen": "0.0.0.0:81"}, []),
+        ({"proxy_protocol_listen": "0.0.0.0:8080"}, ["proxy_protocol_listen"]),
         ({"trusted_proxy": "*", "trusted_proxy_headers": "forwarded x-forwarded-for"}, ["trusted_proxy_headers"]),
     ],
 )

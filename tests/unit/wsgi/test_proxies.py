@@ -20,8 +20,9 @@ def trust(*networks: str, headers: frozenset[str] = X_HEADERS, **options: Any) -
     return TrustedProxies(networks=tuple(map(ip_network, networks)), headers=headers, **options)
 
 
-PROXY = trust("10.0.0.0/8")
-NEW_PROXY = trust("10.0.0.0/8", headers=FORWARDED)
+# Both follow the chain as far as it is trusted.
+PROXY = trust("10.0.0.0/8", hop_count=None)
+NEW_PROXY = trust("10.0.0.0/8", headers=FORWARDED, hop_count=None)
 
 
 def environ_of(
@@ -187,9 +188,19 @@ def test_hops_may_be_counted(count: int, expected: str, rewritten: str) -> None:
     assert environ["HTTP_X_FORWARDED_BY"] == ", ".join(["x", "y", "z"][-count:])
 
 
+@pytest.mark.parametrize("peer", ["10.0.0.1:5555", "10.0.0.2:5555"])
+def test_one_hop_is_believed_unless_the_operator_says_otherwise(peer: str) -> None:
+    """As in waitress: a client in the network of the proxies cannot pose as another one."""
+    environ = environ_of(trust("10.0.0.0/8"), "X-Forwarded-For: 6.6.6.6, 10.0.0.2", peer=peer)
+    assert client(environ) == ("10.0.0.2", None)
+    forwarded = environ_of(trust("10.0.0.0/8", headers=FORWARDED), "Forwarded: for=6.6.6.6, for=10.0.0.2", peer=peer)
+    assert client(forwarded) == ("10.0.0.2", None)
+
+
 def test_where_everyone_is_trusted_one_hop_is_believed() -> None:
     """Walking on would end at what the client wrote first."""
-    environ = environ_of(TrustedProxies(everyone=True, headers=X_HEADERS), "X-Forwarded-For: 6.6.6.6, 203.0.113.7")
+    proxies = TrustedProxies(everyone=True, headers=X_HEADERS, hop_count=None)
+    environ = environ_of(proxies, "X-Forwarded-For: 6.6.6.6, 203.0.113.7")
     assert environ["REMOTE_ADDR"] == "203.0.113.7"
 
 
