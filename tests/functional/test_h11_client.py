@@ -20,8 +20,8 @@ class Talk:
         """Send one request and return its answer."""
         framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))
         request = h11.Request(method=method, target=target, headers=[("Host", "a"), framing])
-        for event in (request, h11.Data(data=body), h11.EndOfMessage()):
-            if data := self.connection.send(event):
+        for part in (request, h11.Data(data=body), h11.EndOfMessage()):
+            if data := self.connection.send(part):
                 self.sock.sendall(data)
         head = self.next_event()
         assert isinstance(head, h11.Response)
@@ -31,7 +31,7 @@ class Talk:
             pieces.append(bytes(event.data))
         return head, b"".join(pieces)
 
-    def next_event(self) -> h11.Event | type[h11.PAUSED]:
+    def next_event(self) -> object:
         """Return the next event, reading as needed."""
         while (event := self.connection.next_event()) is h11.NEED_DATA:
             self.connection.receive_data(self.sock.recv(65536))
