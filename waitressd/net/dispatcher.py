@@ -6,7 +6,6 @@ thread does to settle its channel.
 """
 
 import contextlib
-import errno
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from waitressd.http.errors import HttpError
+from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     from waitressd.net.listener import Listener
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
-ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
-ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
 
 _BODY: Final = State.BODY  # the last state in which bytes are read for a request
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +93,9 @@ class Dispatcher:
         self._bounds = bounds
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
-        self._listeners: dict[int, tuple[Listener, ChannelSettings]] = {}
-        self._heard: set[int] = set()  # listeners that the poller knows
-        self._resume_accepting = NEVER
-        self._accepting = True
+        self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
-        self._per_client: dict[str, int] = {}
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more
@@ -111,9 +104,7 @@ class Dispatcher:
 
     def add_listener(self, listener: "Listener", settings: "ChannelSettings") -> None:
         """Accept from a listener. Before the first turn only."""
-        self._listeners[listener.fd] = (listener, settings)
-        self.poller.add(listener.fd, READ)
-        self._heard.add(listener.fd)
+        self._acceptor.add(listener, settings)
 
     def stop(self) -> None:
         """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler."""
@@ -180,8 +171,7 @@ class Dispatcher:
 
     def _welcome(self, fd: int) -> None:
         """An event of a listener, or of a channel that was closed since the poll."""
-        if fd in self._listeners:
-            self.ready.extend((accepted, READ) for accepted in self._accept(fd))
+        self.ready.extend((accepted, READ) for accepted in self._accept(fd))
 
     def _turn(self) -> bool:
         """Wait for events; False when everything is finished."""
@@ -194,15 +184,17 @@ class Dispatcher:
             self._sweep()
         if self._drain_asked:
             return self._continue_drain()
-        if not self._accepting and now >= self._resume_accepting:
-            self._set_accepting(True)
+        if now >= self._acceptor.resume_at:
+            self._acceptor.look(now)
         return True
 
     def _timeout(self) -> float | None:
         if self.ready or self._returned or self._jobs:
             return 0
+        if self.draining and not self.channels and not self.role.running:
+            return 0  # the last client has just gone: the stop is over, not one sweep later
         # Any new deadline is at least one sweep away, so it is enough to look again one interval from now.
-        until = min(self._next_sweep, self._resume_accepting)
+        until = min(self._next_sweep, self._acceptor.resume_at)
         return None if until == NEVER else max(0.0, until - self.clock())
 
     def _react(self, channel: Channel, mask: int) -> bool:
@@ -320,24 +312,8 @@ class Dispatcher:
 
     def _accept(self, fd: int) -> list[int]:
         """Take new clients; return the descriptors of those to read from at once."""
-        listener, settings = self._listeners[fd]
         accepted: list[int] = []
-        for _ in range(ACCEPT_BURST):
-            if len(self.channels) >= self._bounds.connections:
-                self.logs.full(len(self.channels))
-                self._set_accepting(False)
-                break
-            try:
-                found = listener.accept()
-            except OSError as error:
-                self._pause_accepting(error)
-                break
-            if found is None:
-                break
-            sock, address = found
-            if self._bounds.per_client and not self._admit(address):
-                sock.close()
-                continue
+        for sock, address, settings in self._acceptor.accept(fd, len(self.channels), self.now):
             kind = Channel if settings.observer is None else ObservedChannel
             channel = kind(sock, address, self, settings)
             self.channels[channel.fd] = channel
@@ -353,65 +329,11 @@ class Dispatcher:
             for channel in list(self.fresh):
                 channel.watch()
 
-    def _admit(self, address: object) -> bool:
-        if not isinstance(address, tuple):
-            return True
-        host = str(address[0])
-        count = self._per_client.get(host, 0)
-        if count >= self._bounds.per_client:
-            self.logs.greedy("%s has %d connections already; another one was closed", host, count)
-            return False
-        self._per_client[host] = count + 1
-        return True
-
-    def _pause_accepting(self, error: OSError) -> None:
-        """Exhaustion is weather: rest, say so once, go on serving the clients that are there."""
-        self.logs.exhausted("cannot accept: %s; trying again every %s s", error, ACCEPT_PAUSE_SECONDS)
-        if error.errno not in _EXHAUSTED:
-            self.logs.exhausted("accept failed in an unexpected way: %r", error)
-        self._resume_accepting = self.now + ACCEPT_PAUSE_SECONDS
-        self._set_accepting(False)
-
-    def _set_accepting(self, accepting: bool) -> None:  # noqa: FBT001 - the state itself
-        if self._accepting == accepting:
-            return
-        self._accepting = accepting
-        if accepting:
-            self._resume_accepting = NEVER
-        for fd in self._listeners:
-            if not accepting:
-                self._ignore(fd)
-            elif not self._hear(fd):
-                return
-
-    def _hear(self, fd: int) -> bool:
-        """Watch a listener; False when even that is more than the system can give at the moment."""
-        try:
-            self.poller.add(fd, READ)
-        except OSError as error:
-            self._pause_accepting(error)
-            return False
-        self._heard.add(fd)
-        return True
-
-    def _ignore(self, fd: int) -> None:
-        if fd in self._heard:
-            self._heard.remove(fd)
-            self.poller.remove(fd)
-
     def forget(self, channel: Channel) -> None:
         """A channel closes."""
         self.channels.pop(channel.fd, None)
         self.fresh.discard(channel)
-        if self._bounds.per_client and not channel.peer.startswith("unix:"):
-            host = channel.peer.rpartition(":")[0].strip("[]")
-            count = self._per_client.get(host, 0) - 1
-            if count > 0:
-                self._per_client[host] = count
-            else:
-                self._per_client.pop(host, None)
-        if not self._accepting and self._resume_accepting == NEVER and not self.draining:
-            self._set_accepting(True)
+        self._acceptor.release(channel.peer, self.now)
 
     # -- time
 
@@ -492,15 +414,11 @@ class Dispatcher:
 
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)
-        for fd in list(self._listeners):
+        for fd in self._acceptor.listeners():
             # Whoever was in the backlog when the stop came has been told that the connection stands.
-            while self._accepting and (accepted := self._accept(fd)):
+            while self._acceptor.accepting and (accepted := self._accept(fd)):
                 self.ready.extend((client, READ) for client in accepted)
-        for fd, (listener, _) in list(self._listeners.items()):
-            self._ignore(fd)
-            listener.close()
-            del self._listeners[fd]
-        self._resume_accepting = NEVER
+        self._acceptor.close()
         with self.role.lock:  # no task settles meanwhile, half before the drain and half after
             self.draining = True
             for channel in self.channels.values():
