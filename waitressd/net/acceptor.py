@@ -1,0 +1,138 @@
+"""Who is let in: the listeners, how many connections may be open, and when accepting rests.
+
+Knows listeners and counts; what becomes of an accepted socket is the dispatcher's. Everything here runs in the holder
+of the dispatcher role.
+"""
+
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.joblog import DispatcherLogs
+from waitressd.net.listener import Listener
+from waitressd.net.outlet import NEVER
+from waitressd.net.poller import READ, Poller
+
+ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
+ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+Accepted = tuple[socket.socket, object, ChannelSettings]
+
+
+class Acceptor:
+    """The listeners of one dispatcher."""
+
+    def __init__(self, poller: Poller, logs: DispatcherLogs, connections: int, per_client: int) -> None:
+        self.resume_at = NEVER  # when accepting goes on after an exhaustion
+        self.accepting = True
+        self._poller = poller
+        self._logs = logs
+        self._connections = connections
+        self._per_client = per_client  # 0 for no bound
+        self._listeners: dict[int, tuple[Listener, ChannelSettings]] = {}
+        self._heard: set[int] = set()  # listeners that the poller knows
+        self._counts: dict[str, int] = {}  # connections of each host, while there is a bound
+
+    def add(self, listener: Listener, settings: ChannelSettings) -> None:
+        """Accept from a listener. Before the first turn only."""
+        self._listeners[listener.fd] = (listener, settings)
+        self._poller.add(listener.fd, READ)
+        self._heard.add(listener.fd)
+
+    def listeners(self) -> list[int]:
+        """Return the descriptors of the listeners that are open."""
+        return list(self._listeners)
+
+    def accept(self, fd: int, open_count: int, now: float) -> Iterator[Accepted]:
+        """Take new clients; none when the descriptor is no listener (any more)."""
+        found = self._listeners.get(fd)
+        if found is None:
+            return
+        listener, settings = found
+        for _ in range(ACCEPT_BURST):
+            if open_count >= self._connections:
+                self._logs.full(open_count)
+                self._rest(NEVER)
+                return
+            try:
+                accepted = listener.accept()
+            except OSError as error:
+                self._pause(error, now)
+                return
+            if accepted is None:
+                return
+            sock, address = accepted
+            if self._per_client and not self._admit(address):
+                sock.close()
+                continue
+            open_count += 1
+            yield sock, address, settings
+
+    def _admit(self, address: object) -> bool:
+        if not isinstance(address, tuple):
+            return True
+        host = str(address[0])
+        count = self._counts.get(host, 0)
+        if count >= self._per_client:
+            self._logs.greedy("%s has %d connections already; another one was closed", host, count)
+            return False
+        self._counts[host] = count + 1
+        return True
+
+    def release(self, peer: str, now: float) -> None:
+        """A connection has closed: its place is free."""
+        if self._per_client and not peer.startswith("unix:"):
+            host = peer.rpartition(":")[0].strip("[]")
+            count = self._counts.get(host, 0) - 1
+            if count > 0:
+                self._counts[host] = count
+            else:
+                self._counts.pop(host, None)
+        if not self.accepting and self.resume_at == NEVER:
+            self._resume(now)
+
+    def look(self, now: float) -> None:
+        """Go on accepting when the rest is over."""
+        if now >= self.resume_at:
+            self._resume(now)
+
+    def close(self) -> None:
+        """Accept no more, and close every listener. Harmless when closed."""
+        for fd, (listener, _) in list(self._listeners.items()):
+            self._ignore(fd)
+            listener.close()
+            del self._listeners[fd]
+        self.resume_at = NEVER
+
+    def _pause(self, error: OSError, now: float) -> None:
+        """Exhaustion is weather: rest, say so once, go on serving the clients that are there."""
+        self._logs.exhausted("cannot accept: %s; trying again every %s s", error, ACCEPT_PAUSE_SECONDS)
+        if error.errno not in _EXHAUSTED:
+            self._logs.exhausted("accept failed in an unexpected way: %r", error)
+        self._rest(now + ACCEPT_PAUSE_SECONDS)
+
+    def _rest(self, until: float) -> None:
+        self.accepting = False
+        self.resume_at = until
+        for fd in self._listeners:
+            self._ignore(fd)
+
+    def _ignore(self, fd: int) -> None:
+        if fd in self._heard:
+            self._heard.remove(fd)
+            self._poller.remove(fd)
+
+    def _resume(self, now: float) -> None:
+        self.accepting = True
+        self.resume_at = NEVER
+        for fd in self._listeners:
+            try:
+                self._poller.add(fd, READ)
+            except OSError as error:  # even that is more than the system can give at the moment
+                self._pause(error, now)
+                return
+            self._heard.add(fd)
