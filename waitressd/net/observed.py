@@ -2,16 +2,15 @@
 
 The dispatcher makes these only where somebody listens; without a request log plain channels serve, and nothing of this
 is ever run. The observer is told when a task begins and ends, and gets each record once: in the task's own thread when
-the last byte went to the kernel there, else from the pool, so that a log that blocks delays no other client.
+the last byte went to the kernel there, else by a call that never blocks, so that no log can delay another client.
 """
 
 import socket
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import HttpError
+from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.response import ResponseHead
 from waitressd.net.channel import Channel
@@ -60,7 +59,10 @@ class RequestObserver(Protocol):
         """The request's code runs in this thread from here on; with None it has ended."""
 
     def finish(self, notes: Any, /) -> None:  # noqa: ANN401 - what `open` made, which may be more than notes
-        """Take the complete notes. May block; never raises."""
+        """Take the complete notes in the thread of their task. May block; never raises."""
+
+    def finish_soon(self, notes: Any, /) -> None:  # noqa: ANN401 - what `open` made, which may be more than notes
+        """Take the complete notes from the dispatcher: never blocks, never raises."""
 
 
 class ObservedConnection(Connection):
@@ -158,11 +160,15 @@ class ObservedChannel(Channel):
     def _date_back(self, notes: Notes) -> None:
         """Put in what was known of the request before its notes were made."""
         now = notes.began_at
-        if self.request is not None:
-            if self.sink is None:
+        request = self.request
+        if request is not None:
+            whole = self.sink is None
+            if whole:
                 notes.complete_at = self.waiting_since or now
-            if not self.request.complete:
-                notes.body_bytes_received = self._moved_bytes
+            if not request.complete:
+                # A body that came with its head was never counted, but then its length is known.
+                known = whole and request.content_length is not None
+                notes.body_bytes_received = request.content_length or 0 if known else self._moved_bytes
         notes.began_at = self._began_at or self.waiting_since or now
         notes.time -= now - notes.began_at
         self._began_at = self.waiting_since = 0.0
@@ -177,12 +183,14 @@ class ObservedChannel(Channel):
         observer, connection = self._observer, self.connection
         waited = self.waiting_since
         notes = self._open_notes()
-        if not self.gone:
+        if self.gone:
+            self._ended_by = self._ended_by or "client"
+        else:
             notes.started_at = monotonic() if waited else notes.complete_at
             observer.enter(notes)
             _run(self)
             notes.returned_at = notes.ended_at = monotonic()
-        if self.gone or self._ended_by or not connection.response_done:
+        if self._ended_by or not connection.response_done:
             self._conclude_here(notes)
         elif self.outbuf is None and self._take_notes() is not None:
             notes.head = connection.answer_head
@@ -222,8 +230,21 @@ class ObservedChannel(Channel):
         if self.state in _BEGUN and not self._open:
             self._open_notes()
         if self._open:
-            self._conclude("error" if self._cut else "stop" if self.dispatcher.aborting else "client")
+            self._conclude(self._why_closed())
         super().close(reset=reset)
+
+    def _why_closed(self) -> str:
+        if self._cut:
+            return "error"
+        if self.dispatcher.aborting:
+            return "stop"
+        connection = self.connection
+        answered = connection.answer_head is not None and connection.response_done
+        return "" if answered and (self.outbuf is None or self.outbuf.is_empty) else "client"
+
+    def _lost(self) -> ClientDisconnected:
+        self._ended_by = self._ended_by or "client"
+        return super()._lost()
 
     def leave_behind(self) -> None:
         """The server ends while the task still runs."""
@@ -241,16 +262,16 @@ class ObservedChannel(Channel):
         """Hand over the notes of an answer that broke off, in the thread of the task, unless bytes are left to send."""
         if (self.outbuf is None or self.gone) and self._take_notes() is not None:
             notes.ended_at = monotonic()
-            self._fill(notes, "client" if self.gone else "error")
+            self._fill(notes, "error")
             self._observer.finish(notes)
 
     def _conclude(self, ended_by: str) -> None:
-        """Have the notes handed over by the pool. Holder of the role, or the stop of the server."""
+        """Have the notes handed over by another thread. Holder of the role, or the stop of the server."""
         notes = self._take_notes()
         if notes is not None:
             notes.ended_at = monotonic()
             self._fill(notes, ended_by)
-            self.dispatcher.call_soon(partial(_deliver, self._observer, notes))
+            self._observer.finish_soon(notes)
 
     def _fill(self, notes: Notes, ended_by: str) -> None:
         """Write down what was answered, and who ended it unless that is known."""
@@ -265,12 +286,6 @@ class ObservedChannel(Channel):
         unsent = 0
         if self.outbuf is not None:
             unsent = self.outbuf.pending_bytes + (self.outbuf.file.count if self.outbuf.file is not None else 0)
-        elif self.gone:
+        elif self._ended_by:
             unsent = connection.piece_bytes  # what the task tried to write last
         notes.body_bytes_sent = max(0, connection.answer_bytes - unsent)
-
-
-def _deliver(observer: RequestObserver, notes: Notes) -> None:
-    observer.enter(notes)
-    observer.finish(notes)
-    observer.enter(None)

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from waitressd.requestlog.observer import Hook
 from waitressd.requestlog.options import OptionError, suggest
-from waitressd.requestlog.queued import QUEUE_OPTION, queued
+from waitressd.requestlog.queued import LONGEST_QUEUE, QUEUE_OPTION, QueuedHook
 
 GROUP: Final = "waitressd.request_log_factory"
 OWN_DISTRIBUTION: Final = "waitressd"
@@ -85,7 +85,7 @@ def _build(choice: Choice, global_conf: Mapping[str, str]) -> Hook:
     if not callable(hook):
         raise _Missing(f"{choice.use} made {hook!r:.80}, which cannot be called with a record")
     checked: Hook = hook
-    return queued(choice.name, checked, limit) if limit else checked
+    return QueuedHook(choice.name, checked, limit) if limit else checked
 
 
 def find_factory(use: str) -> Factory:
@@ -135,6 +135,6 @@ def _attribute(reference: str) -> Factory:
 
 def _take_queue(options: dict[str, str]) -> int:
     text = options.pop(QUEUE_OPTION).strip()
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise OptionError((QUEUE_OPTION, "expected how many records may wait, 1 to 1000000"))
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= LONGEST_QUEUE:
+        raise OptionError((QUEUE_OPTION, f"expected how many records may wait, 1 to {LONGEST_QUEUE}"))
     return int(text)

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.requestlog.context import RequestFilter, current
+from waitressd.requestlog.courier import Courier
 from waitressd.requestlog.failures import Failures
 from waitressd.requestlog.ids import is_request_id, is_traceparent, make_ids
 from waitressd.requestlog.peers import split_peer
@@ -85,6 +86,7 @@ class RequestLogs:
     def __init__(self, hooks: Sequence[tuple[str, Hook]]) -> None:
         self.hooks: Final = tuple(Isolated(name, hook) for name, hook in hooks)
         self.connections: Final = itertools.count(1)
+        self.courier: Final = Courier("late")
         self._filter = RequestFilter()
         self._is_open = False
 
@@ -98,6 +100,7 @@ class RequestLogs:
         except BaseException:  # border: plugin, and the error goes on
             self.close()
             raise
+        self.courier.start()
         for name in OWN_LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
 
@@ -112,6 +115,7 @@ class RequestLogs:
         if not self._is_open:
             return
         self._is_open = False
+        self.courier.close()
         for name in OWN_LOGGERS:
             logging.getLogger(name).removeFilter(self._filter)
         for isolated in self.hooks:
@@ -135,6 +139,7 @@ class Observer:
     ) -> None:
         self._hooks = logs.hooks
         self._connections = logs.connections
+        self._courier = logs.courier
         self._trusts = trusts
         self._identify = identify
         # Each request calls these two; as they are, no frame of ours is in between.
@@ -159,6 +164,15 @@ class Observer:
                 isolated.hook(record)
             except BaseException as error:  # border: plugin
                 isolated.failures.add(error)
+
+    def finish_soon(self, record: RequestRecord) -> None:
+        """Have a complete record handed to the logs by a thread that may block. Never waits."""
+        self._courier.send(partial(self._deliver, record))
+
+    def _deliver(self, record: RequestRecord) -> None:
+        self.enter(record)
+        self.finish(record)
+        self.enter(None)
 
     # -- for the task
 
