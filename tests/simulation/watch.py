@@ -1,0 +1,92 @@
+"""What must hold after every step of a simulated run: who may do what, how much is held, how long anything takes."""
+
+from typing import TYPE_CHECKING, Final
+
+from waitressd.net.outlet import NEVER
+from waitressd.net.states import State
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+    from waitressd.net.channel import Channel
+
+SLACK_SECONDS: Final = 0.4  # beyond a deadline: a sweep, a takeover, a few steps
+EVERY: Final = 3  # steps between two looks at all channels
+
+
+class Watch:
+    """Looks at a world. Raises SimulationError."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._since: dict[int, tuple[State, float]] = {}  # connection -> its state, and since when
+        self._steps = 0
+
+    def check(self) -> None:
+        """Look at every channel, now and then."""
+        self._steps += 1
+        if self._steps % EVERY == 0:
+            for channel in list(self._world.dispatcher.channels.values()):
+                self._check_channel(channel)
+
+    def check_tasks(self) -> None:
+        """A request begins to run."""
+        world = self._world
+        threads = list(world.active.values())
+        if len(threads) > world.task_limit:
+            world.scheduler.violate(f"{len(threads)} requests run, {world.task_limit} may")
+        if len(set(threads)) < len(threads):
+            world.scheduler.violate("a thread runs two requests")
+
+    def _check_channel(self, channel: "Channel") -> None:
+        world = self._world
+        now = world.scheduler.now
+        sock = channel.sock
+        number = sock.number  # type: ignore[attr-defined]  # it is a simulated one
+        state = channel.state
+        if self._since.get(number, (None, 0))[0] is not state:
+            self._since[number] = (state, now)
+            world.sometimes[f"state {state.name}"] += 1
+        since = self._since[number][1]
+        outbuf = channel.outbuf
+        if outbuf is not None:
+            limits = world._settings.output
+            if outbuf.pending_bytes > limits.high_water_bytes + 50_000:
+                world.scheduler.violate(f"{outbuf.pending_bytes} bytes wait for {number}")
+        if channel.connection.buffered_bytes > 2000 + 2 * 4096:
+            world.scheduler.violate(f"{channel.connection.buffered_bytes} bytes of {number} are read ahead")
+        rests = now > since + SLACK_SECONDS  # and is not in the middle of a step
+        if rests and state is not State.RUNNING and channel.deadline == NEVER:
+            world.scheduler.violate(f"{number} has no deadline in state {state.name}")
+        limit = self._limit(state, since, max(sock.received_at, sock.sent_at))  # type: ignore[attr-defined]  # the same
+        if now > limit + SLACK_SECONDS:
+            world.scheduler.violate(f"{number} is still {state.name} after its deadline")
+
+    def _limit(self, state: State, since: float, moved_at: float) -> float:
+        deadlines = self._world._settings.deadlines
+        moved_at = max(since, moved_at)
+        return {
+            State.IDLE: moved_at + deadlines.idle_seconds,
+            State.HEAD: since + deadlines.head_seconds,
+            State.BODY: moved_at + deadlines.body_seconds,
+            State.QUEUED: since + deadlines.queue_seconds,
+            State.FLUSHING: moved_at + deadlines.stall_seconds,
+            State.LINGERING: since + deadlines.linger_seconds,
+        }.get(state, NEVER)
+
+    def check_end(self) -> None:
+        """Nothing is left."""
+        world = self._world
+        violate = world.scheduler.violate
+        if world.kernel.sockets:
+            violate(f"descriptors are left: {list(world.kernel.sockets)}")
+        if world.dispatcher.poller.masks:  # type: ignore[attr-defined]  # it is the simulated one
+            violate("the poller still watches something")
+        for body in world.bodies:
+            if body.closed != 1:
+                violate(f"an iterable was closed {body.closed} times")
+        if any(not file.closed for file in world.files):
+            violate("a file of the application is still open")
+        if any(not file.closed for file in world.spools):
+            violate("a temporary file is still open")
+        if world.active:
+            violate(f"requests still run: {world.active}")

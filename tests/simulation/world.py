@@ -1,0 +1,350 @@
+"""One run: a machine, a server on it, its clients, and what must hold after every step and at the end."""
+
+import contextlib
+import errno
+import logging
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final, Self, cast
+
+from tests.simulation.application import MOODS, Application, Body
+from tests.simulation.client import SimClient
+from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
+from tests.simulation.scheduler import Scheduler, SimThread, SimThreading
+from tests.simulation.watch import Watch
+from waitressd.http.limits import Limits
+from waitressd.net import blocking, joblog, outbuf, role, taskpool
+from waitressd.net.channelsettings import ChannelSettings, Deadlines
+from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net.listener import Listener
+from waitressd.net.outbuf import OutputLimits
+from waitressd.net.role import Job, Role, Worker
+from waitressd.net.taskpool import TaskPool, build_role
+from waitressd.wsgi import answer, task
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.input import BodySpool
+from waitressd.wsgi.task import TaskSettings, WsgiHandler
+
+SHUTDOWN_SECONDS: Final = 4.0
+DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+DEADLINES: Final = Deadlines(
+    idle_seconds=3.0,
+    head_seconds=2.0,
+    body_seconds=2.0,
+    body_min_rate=100,
+    queue_seconds=2.0,
+    stall_seconds=1.5,
+    response_min_rate=20,
+    grace_seconds=2.0,
+    linger_seconds=0.5,
+)
+
+
+class SimClaim(list[Any]):
+    """A claim list whose uses are sync points."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+
+    def append(self, item: Any) -> None:
+        self._scheduler.switch()
+        super().append(item)
+        self._scheduler.switch()
+
+    def pop(self, index: Any = -1) -> Any:
+        self._scheduler.switch()
+        item = super().pop(index)
+        self._scheduler.switch()
+        return item
+
+    def __getitem__(self, index: Any) -> Any:
+        self._scheduler.switch()
+        return super().__getitem__(index)
+
+
+class CountingRole(Role):
+    """The real role; it notes what happened."""
+
+    sometimes: "Counter[str]"
+
+    def look(self) -> bool:
+        taken = super().look()
+        self.sometimes["the role is taken over"] += taken
+        return taken
+
+    def hand_over(self, worker: Worker) -> None:
+        self.sometimes["the role is handed over"] += 1
+        super().hand_over(worker)
+
+    def offer(self, job: Job) -> bool:
+        taken = super().offer(job)
+        self.sometimes["a request is queued" if taken else "a thread was free after all"] += 1
+        return taken
+
+    def withdraw(self, job: Job) -> bool:
+        taken = super().withdraw(job)
+        self.sometimes["a request is withdrawn" if taken else "a request was taken before it was withdrawn"] += 1
+        return taken
+
+
+class World:
+    """Everything of one run; `run` lets it happen."""
+
+    dispatcher_class: type[Dispatcher] = Dispatcher
+    mutations: tuple[tuple[Any, str, Any], ...] = ()  # (module or class, name, what stands there instead)
+
+    def __init__(self, seed: int, *, trace: bool = False) -> None:
+        self.seed = seed
+        self.scheduler = scheduler = Scheduler(seed, trace=trace)
+        self.random = rng = scheduler.random
+        self.sometimes: Counter[str] = scheduler.sometimes
+        self.kernel = Kernel(scheduler)
+        self.uploads: dict[tuple[int, int], bytes] = {}
+        self.bodies: list[Body] = []
+        self.files: list[BinaryIO] = []
+        self.spools: list[Any] = []
+        self.active: dict[int, str] = {}  # connections in the handler, and the thread that is
+        self.begun: dict[int, int] = {}  # connection -> its last request that began
+        self.is_stopped = False
+        self.is_aborted = False
+        self.faults_at_accept = self.kernel.faults.accept > 0
+        self.mood = rng.choice(MOODS)
+        self.blocking_share = rng.choice((0.0, 0.0, 0.12, 1.0))
+        self.task_limit = rng.choice((1, 1, 2, 3))
+        self.bounds = Bounds(
+            connections=rng.choice((2, 5, 1000)),
+            per_client=rng.choice((0, 0, 0, 2)),
+            queue=rng.choice((1, 3, 1000)),
+            idle_seconds=DEADLINES.idle_seconds,
+            finest_deadline_seconds=DEADLINES.linger_seconds,
+        )
+        self.listen_socket = SimListenSocket(self.kernel)
+        self.clients = [SimClient(self, number) for number in range(rng.choice((1, 2, 4, 8)))]
+        self.stop_at = scheduler.now + rng.choice((0.05, 1.0, 6.0, 12.0)) * (0.5 + rng.random())
+        self.dispatcher: Dispatcher
+        self.pool: TaskPool
+        self.watch: Watch
+        self._settings = self._build_settings()
+
+    @property
+    def may_break_promises(self) -> bool:
+        """Whether faults were such that a polite client may be let down."""
+        return self.is_aborted or self.kernel.had_control_faults or bool(self.bounds.per_client)
+
+    @property
+    def was_closed_to_some(self) -> bool:
+        """Whether the stop came while the server could not accept."""
+        return self.faults_at_accept or self.bounds.connections <= len(self.clients)
+
+    def _build_settings(self) -> ChannelSettings:
+        rng = self.random
+        handler = WsgiHandler(Application(self), EnvironBuilder(EnvironSettings()), TaskSettings())
+
+        def handle(request: Any, body: BinaryIO | None, channel: Any) -> None:
+            number = channel.sock.number
+            self.active[number] = self.thread_name
+            try:
+                self.watch.check_tasks()
+                handler(request, body, channel)
+            finally:
+                self.step()
+                del self.active[number]
+
+        return ChannelSettings(
+            handler=handle,
+            new_body=lambda: BodySpool(rng.choice((10, 1000, 100_000))),
+            http_date=lambda: DATE,
+            recv_bytes=rng.choice((7, 100, 4096)),
+            limits=Limits(head_bytes=2000, body_bytes=10_000),
+            deadlines=DEADLINES,
+            output=OutputLimits(memory_bytes=rng.choice((500, 5000)), high_water_bytes=rng.choice((6000, 20_000))),
+        )
+
+    # -- what the application and the clients use
+
+    @property
+    def thread_name(self) -> str:
+        """The running thread."""
+        return self.scheduler.current.name if self.scheduler.current is not None else "-"
+
+    def step(self) -> None:
+        """Take a step of the application."""
+        self.kernel.progress += 1
+        self.scheduler.switch()
+
+    def sleep(self, seconds: float) -> None:
+        """Let the application wait."""
+        self.kernel.progress += 1
+        self.scheduler.sleep(seconds)
+
+    def begin(self, connection: int, number: int) -> None:
+        """A request reached the application."""
+        if number <= self.begun.get(connection, -1):
+            self.scheduler.violate(f"request {connection}/{number} ran twice or out of order")
+        self.begun[connection] = number
+
+    def connect(self, client: SimClient) -> bool:
+        """Put a client into the backlog; False when nobody listens."""
+        if self.listen_socket.is_closed:
+            return False
+        client.sock.on_output = client.on_output
+        self.listen_socket.backlog.append((client.sock, (f"10.0.0.{client.number % 3}", 1000 + client.number)))
+        self.kernel.happened()
+        return True
+
+    # -- the run
+
+    def run(self) -> Self:
+        """Let it happen. Raises SimulationError."""
+        scheduler = self.scheduler
+        with self._machine():
+            # mypy knows the real modules; the simulation's have what is used of them.
+            role_ = build_role(self.task_limit)
+            role_.__class__ = CountingRole
+            cast("CountingRole", role_).sometimes = self.sometimes
+            self.dispatcher = self.dispatcher_class(
+                SimPoller(self.kernel), role_, self.bounds, clock=lambda: scheduler.now
+            )
+            self.dispatcher.blocking.share = self.blocking_share
+            self.dispatcher.add_listener(Listener(cast("Any", self.listen_socket)), self._settings)
+            self.pool = TaskPool(self.dispatcher, task_log_seconds=0)
+            self.watch = Watch(self)
+            scheduler.on_step = self.watch.check
+            SimThread(scheduler, "main", self._main, ()).start()
+            for client in self.clients:
+                scheduler.call_at(
+                    scheduler.now + self.random.choice((0.0, 0.01, 2.0)) * self.random.random(), client.start
+                )
+            scheduler.call_at(self.stop_at, self._stop)
+            scheduler.run()
+            self._judge()
+        return self
+
+    def _main(self) -> None:
+        """What `Server.run` does."""
+        self.pool.start()
+        self.pool.watch(self._on_tick)
+        self.pool.join()
+        self.dispatcher.close()
+        self.pool.run_last(self.dispatcher.take_callbacks())
+
+    def _stop(self) -> None:
+        self.scheduler.note("stop")
+        self.is_stopped = True
+        self.kernel.faults.end()
+        self.dispatcher.stop()
+        self.pool.ring()
+
+    def _on_tick(self, now: float) -> None:
+        if now >= self.stop_at + SHUTDOWN_SECONDS and not self.is_aborted:
+            self.sometimes["the stop is forced"] += 1
+            self.is_aborted = True
+            self.dispatcher.abort()
+
+    @contextlib.contextmanager
+    def _machine(self) -> Iterator[None]:
+        """Let the server's modules see the simulated operating system instead of the real one."""
+        simulated: Any = SimThreading(self.scheduler)
+        places: list[tuple[Any, str, Any]] = [
+            (taskpool, "threading", simulated),
+            (taskpool, "time", simulated),
+            (taskpool, "Worker", self._build_worker),
+            (role, "threading", simulated),
+            (blocking, "time", simulated),
+            (joblog, "time", simulated),
+            (answer, "http_date", lambda: DATE),
+            (task, "http_date", lambda: DATE),
+            (outbuf, "threading", simulated),
+            (outbuf, "_HAS_SENDFILE", False),
+            (os, "pwrite", self._pwrite),
+            (tempfile, "TemporaryFile", self._temporary_file),
+            *self.mutations,
+        ]
+        before = [(module, name, getattr(module, name)) for module, name, _ in places]
+        handler = _Listening(self)
+        logger = logging.getLogger("waitressd")
+        settings = logger.level, logger.propagate
+        logger.addHandler(handler)
+        logger.propagate = False
+        for module, name, value in places:
+            setattr(module, name, value)
+        try:
+            yield
+        finally:
+            for module, name, value in before:
+                setattr(module, name, value)
+            logger.removeHandler(handler)
+            logger.level, logger.propagate = settings
+            for file in [*self.files, *self.spools]:
+                file.close()
+
+    def _build_worker(self, name: str) -> Worker:
+        worker = Worker(name)
+        worker.claim = SimClaim(self.scheduler)
+        return worker
+
+    def _pwrite(self, fd: int, data: Any, offset: int, /) -> int:
+        if self.kernel.chance(self.kernel.faults.disk):
+            self.sometimes["the disk is full"] += 1
+            raise OSError(errno.ENOSPC, "disk full")
+        return _PWRITE(fd, data, offset)
+
+    def _temporary_file(self, *arguments: Any, **options: Any) -> Any:
+        if self.kernel.chance(self.kernel.faults.disk):
+            self.sometimes["no temporary file"] += 1
+            raise OSError(errno.ENOSPC, "disk full")
+        file = _TEMPORARY_FILE(*arguments, **options)
+        self.spools.append(file)
+        self.sometimes["something is spooled"] += 1
+        return file
+
+    def _judge(self) -> None:
+        """What must hold when everything is over."""
+        self.watch.check_end()
+        for client in self.clients:
+            client.judge()
+
+
+_PWRITE: Final = os.pwrite
+_TEMPORARY_FILE: Final = tempfile.TemporaryFile
+
+
+class _Listening(logging.Handler):
+    """Reads the log: what the server itself calls a defect is one."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        scheduler = self._world.scheduler
+        scheduler.note(f"log: {record.getMessage()}")
+        if record.levelno >= logging.CRITICAL and not self._world.kernel.had_control_faults:
+            error = record.exc_info[1] if record.exc_info else None
+            scheduler.fail(error if error is not None else AssertionError(record.getMessage()))
+
+
+def explore(seeds: range, world: type[World] = World) -> "Counter[str]":
+    """Run one world for each seed; return the sum of `sometimes`. Raises AssertionError naming the seed."""
+    sometimes: Counter[str] = Counter()
+    for seed in seeds:
+        try:
+            sometimes.update(world(seed).run().sometimes)
+        except Exception as error:  # border: whatever ends a run belongs to its seed
+            raise AssertionError(f"seed {seed}: {error!r}\n" + "\n".join(replay(seed, world)[-60:])) from error
+    return sometimes
+
+
+def replay(seed: int, world: type[World] = World) -> list[str]:
+    """Return what happened in one run, with what ended it as the last line."""
+    run = world(seed, trace=True)
+    assert run.scheduler.trace is not None
+    try:
+        run.run()
+    except Exception as error:  # border: as in explore
+        run.scheduler.trace.append(repr(error))
+    return run.scheduler.trace
