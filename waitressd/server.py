@@ -93,7 +93,9 @@ class Server:
         self.application = application
         self._request_logs = build_request_logs(adjustments, global_conf or {})
         self._life = Life.BUILT
-        self._life_lock = threading.Lock()  # guards _life
+        # Guards _life, and the moment where `run` begins against a `close`. It can be taken twice: a signal handler may
+        # interrupt the main thread while that holds it.
+        self._life_lock = threading.RLock()
         self._listeners: list[Listener] = []
         self._dispatcher: Dispatcher | None = None
         self._pool: TaskPool | None = None
@@ -163,12 +165,15 @@ class Server:
         main = threading.current_thread() is threading.main_thread()
         if main:
             raise_descriptor_limit()
-        self._assemble()
-        self._runner = threading.get_ident()
+        with self._life_lock:
+            if self._life is Life.STOPPED:
+                return  # closed before it began
+            self._assemble()
+            self._runner = threading.get_ident()
+            self._move(Turn.RUN)
         assert self._pool is not None
         try:
             with _signals(self) if main else contextlib.nullcontext():
-                self._move(Turn.RUN)
                 self._pool.start()
                 self._pool.watch(self._on_tick)
         finally:
@@ -180,12 +185,13 @@ class Server:
         Any thread, any number of times. Returns when the server has stopped, or at once when the caller is a thread
         that the stop would wait for.
         """
-        if self._dispatcher is None:
-            self._close_listeners()
-            self._close_request_logs()
-            self._move(Turn.END)
-            self._stopped.set()
-            return
+        with self._life_lock:
+            if self._dispatcher is None:
+                self._close_listeners()
+                self._close_request_logs()
+                self._move(Turn.END)
+                self._stopped.set()
+                return
         self._stop()
         if self._runner != threading.get_ident() and not self._is_own_thread():
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
@@ -229,7 +235,8 @@ class Server:
             begins = self._life is Life.SERVING
             self._life = TRANSITIONS[self._life, Turn.STOP]
         if begins:
-            self._drain_end = time.monotonic() + self.adjustments.shutdown_timeout
+            # A second signal may have come while the first one was handled; it must not be forgotten.
+            self._drain_end = min(self._drain_end, time.monotonic() + self.adjustments.shutdown_timeout)
         self._dispatcher.stop()
 
     def _on_tick(self, now: float) -> None:
