@@ -30,6 +30,7 @@ from waitressd.config.helptext import long_help, short_help
 from waitressd.config.inifile import IniSource, ServerSection
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
+from waitressd.observing import build_request_logs
 from waitressd.opening import connection_bound
 from waitressd.wsgi.task import Application
 
@@ -145,7 +146,7 @@ def serve(command: Command) -> int:
     plan = build_plan(command)
     log_advice(advise(plan.advice(), only_at_start=True))
     try:
-        runner = Runner(plan.adjustments)
+        runner = Runner(plan.adjustments, plan.section.global_conf)
         application = _loaded(plan, runner)
         if application is None:
             return FAILED
@@ -235,6 +236,7 @@ def check(command: Command) -> int:
         problems += error.problems
     if problems or plan is None:
         raise ConfigError(problems)
+    build_request_logs(plan.adjustments, plan.section.global_conf)  # opens nothing; raises what is wrong with them
     set_up_logging(command, source)
     if _guarded(plan.load_application) is None:
         return FAILED

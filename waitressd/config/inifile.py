@@ -45,6 +45,8 @@ class ServerSection:
     hidden: tuple[Hidden, ...] = ()
     paths: tuple[str, ...] = ()
     """The files that were read."""
+    global_conf: Mapping[str, str] = field(default_factory=dict)
+    """What factories get besides their own options: ``here``, ``__file__``, ``[DEFAULT]`` and variables."""
 
     def check(self, overrides: Mapping[str, Given] | None = None) -> Adjustments:
         """Check every value; `overrides` (from the command line) win. Raises ConfigError with every problem."""
@@ -96,7 +98,7 @@ def from_factory(
     }
     hidden = tuple(_hidden(chain, local_conf, global_conf)) if chain else ()
     logs = _log_sections(path, global_conf, files, environ) if "request_log" in local_conf else {}
-    return ServerSection(given, logs, hidden, files.paths)
+    return ServerSection(given, logs, hidden, files.paths, global_conf)
 
 
 def _find_chain(
@@ -212,7 +214,7 @@ def from_file(
     chain = Chain(tuple(walk.links))
     hidden = tuple(_hidden(chain, walk.given, walk.global_conf))
     logs = _log_sections(path, walk.global_conf, files, environ) if "request_log" in walk.given else {}
-    return ServerSection(walk.given, logs, hidden, files.paths)
+    return ServerSection(walk.given, logs, hidden, files.paths, walk.global_conf)
 
 
 class _Walk:

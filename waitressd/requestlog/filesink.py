@@ -99,7 +99,7 @@ class FileSink:
         try:
             return os.open(self._path, _FLAGS, self._mode)
         except OSError as error:
-            raise OSError(error.errno, f"cannot open the request log: {error.strerror}", self._path) from None
+            raise OSError(error.errno, f"cannot open the request log {self._path}: {error.strerror}") from None
 
     def _look(self) -> None:
         self._is_torn = False
