@@ -25,6 +25,7 @@ ONCE: Final = 1 << 30  # report once, then stay silent until the next `modify`
 PARKED: Final = PEER_CLOSED | ONCE
 GONE: Final = HANGUP | ERROR
 
+MORE_THAN_EVER_BYTES: Final = 0x7FFFFFFF  # in a receive buffer
 MAX_EVENTS: Final = 256  # a turn takes this many at most, so that deadlines are looked at between
 
 
@@ -84,7 +85,8 @@ class _Waker:
         if self._pair is None:
             # A task that outlives the server may still call `wake`, and the number belongs to somebody else soon.
             fd, self.fd = self.fd, -1
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
             return
         for end in self._pair:
             end.close()
@@ -128,8 +130,9 @@ class KqueuePoller:
         self.add(self._waker.fd, READ)
         self.wake = self._waker.wake
 
-    def _change(self, fd: int, filter_id: int, flags: int) -> None:
-        event = select.kevent(fd, filter_id, flags)  # type: ignore[attr-defined,unused-ignore]  # not on Linux
+    def _change(self, fd: int, filter_id: int, flags: int, lowest: int = 0) -> None:
+        note = select.KQ_NOTE_LOWAT if lowest else 0  # type: ignore[attr-defined,unused-ignore]  # not on Linux
+        event = select.kevent(fd, filter_id, flags, note, lowest)  # type: ignore[attr-defined,unused-ignore]  # the same
         with contextlib.suppress(FileNotFoundError):
             self._kqueue.control([event], 0, 0)
 
@@ -144,7 +147,9 @@ class KqueuePoller:
         once = select.KQ_EV_ONESHOT if mask & ONCE else 0  # type: ignore[attr-defined,unused-ignore]  # not on Linux
         add, delete = select.KQ_EV_ADD | once, select.KQ_EV_DELETE  # type: ignore[attr-defined,unused-ignore]
         reads = mask & (READ | PEER_CLOSED)
-        self._change(fd, select.KQ_FILTER_READ, add if reads else delete)  # type: ignore[attr-defined,unused-ignore]
+        # Who waits only for the client's end must not be told of bytes: they are pending until the task is done.
+        lowest = 0 if mask & READ or not reads else MORE_THAN_EVER_BYTES
+        self._change(fd, select.KQ_FILTER_READ, add if reads else delete, lowest)  # type: ignore[attr-defined,unused-ignore]
         self._change(fd, select.KQ_FILTER_WRITE, add if mask & WRITE else delete)  # type: ignore[attr-defined,unused-ignore]
 
     def remove(self, fd: int) -> None:
@@ -177,6 +182,7 @@ class SelectPoller:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards _masks, which any thread may change while another one waits
         self._masks: dict[int, int] = {}
+        self._waiting = False  # a thread is inside `wait`; under the lock
         self._waker = _Waker()
 
     def add(self, fd: int, mask: int) -> None:
@@ -187,13 +193,17 @@ class SelectPoller:
         """Change what is reported of a descriptor."""
         with self._lock:
             self._masks[fd] = mask
-        self.wake()
+            waiting = self._waiting
+        if waiting:
+            self.wake()
 
     def remove(self, fd: int) -> None:
         """Stop watching a descriptor."""
         with self._lock:
             del self._masks[fd]
-        self.wake()
+            waiting = self._waiting
+        if waiting:
+            self.wake()
 
     def wake(self) -> None:
         """End the present or the next `wait`."""
@@ -203,28 +213,50 @@ class SelectPoller:
         """Return what is ready."""
         with self._lock:
             masks = dict(self._masks)
+            self._waiting = True
         readers = [fd for fd, mask in masks.items() if mask & (READ | PEER_CLOSED)]
         writers = [fd for fd, mask in masks.items() if mask & WRITE]
         try:
             readable, writable, _ = select.select([self._waker.fd, *readers], writers, writers, timeout_seconds)
         except (OSError, ValueError):
             return []  # a descriptor was closed meanwhile; the next turn sees the new set
+        finally:
+            self._waiting = False
         ready: dict[int, int] = {}
         for fd in readable:
-            ready[fd] = READ
+            if fd == self._waker.fd:
+                self._waker.drain()
+            else:
+                ready[fd] = READ if masks[fd] & READ else _look_for_the_end(fd)
         for fd in writable:
             ready[fd] = ready.get(fd, 0) | WRITE
-        if ready.pop(self._waker.fd, 0):
-            self._waker.drain()
+        self._disarm(ready)
+        return [(fd, found) for fd, found in ready.items() if found]
+
+    def _disarm(self, ready: dict[int, int]) -> None:
+        """What was to be told once is not told again; nor is a parked client looked at again that has sent bytes."""
         with self._lock:
-            for fd in ready:
-                if self._masks.get(fd, 0) & ONCE:
+            for fd, found in ready.items():
+                mask = self._masks.get(fd, 0)
+                if not found:
+                    self._masks[fd] = mask & ~PEER_CLOSED
+                elif mask & ONCE:
                     self._masks[fd] = 0
-        return list(ready.items())
 
     def close(self) -> None:
         """Give the descriptors back."""
         self._waker.close()
+
+
+def _look_for_the_end(fd: int) -> int:
+    """Say why a parked descriptor is readable: its client has ended or died; 0 when there are only bytes."""
+    try:
+        with socket.fromfd(fd, socket.AF_INET, socket.SOCK_STREAM) as sock:
+            return 0 if sock.recv(1, socket.MSG_PEEK) else PEER_CLOSED
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return HANGUP
 
 
 def build_poller() -> Poller:
