@@ -22,9 +22,14 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
     """
     listeners: list[Listener] = []
     try:
-        listeners.extend(adopt(sock, adjustments.backlog) for sock in adjustments.sockets)
+        for sock in adjustments.sockets:
+            listeners.append(adopt(sock, adjustments.backlog))
+            listeners[-1].proxy_protocol = adjustments.proxy_protocol
+        proxied = adjustments.proxy_protocol_listen or adjustments.listeners
         for address in adjustments.listeners:
-            listeners.extend(_open(address, adjustments))
+            for listener in _open(address, adjustments):
+                listeners.append(listener)
+                listener.proxy_protocol = adjustments.proxy_protocol if address in proxied else "off"
     except OSError:
         for listener in listeners:
             listener.close()

@@ -17,7 +17,7 @@ from typing import Any, Final
 from waitressd.config.adjustments import Adjustments
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import ChannelSettings, Deadlines
+from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import Listener
 from waitressd.net.logs import logger
@@ -353,13 +353,15 @@ def _channel_settings(
 ) -> ChannelSettings:
     directory = adjustments.spool_directory or None
     address = listener.socket.getsockname()
+    proxies = _proxies(adjustments)
     environ = EnvironSettings(
         server_name=adjustments.server_name,
         server_port=address[1] if isinstance(address, tuple) else None,
         url_scheme=adjustments.url_scheme,
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
-        proxies=_proxies(adjustments),
+        proxies=proxies,
+        proxy_protocol=listener.proxy_protocol != "off",
     )
     tasks = TaskSettings(
         expose_tracebacks=adjustments.expose_tracebacks,
@@ -382,6 +384,7 @@ def _channel_settings(
         deadlines=_deadlines(adjustments),
         output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
         observer=observer,
+        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts_peer) if environ.proxy_protocol else None,
     )
 
 

@@ -94,6 +94,11 @@ class ProxyProtocolReader:
         self.rest = b""
         """What came behind the header: the first octets of HTTP."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of the header is here, and no more than that."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> ProxyHeader | None:
         """Take what arrived; return the header once it is complete, None before.
 
@@ -153,7 +158,7 @@ def _parse_line(line: bytes) -> ProxyHeader:
         raise ProxyProtocolError("a version 1 header is not a protocol, two addresses and two ports")
     try:
         # IPv6Address reads a zone, which the protocol does not have.
-        source, destination = (str(kind(word.decode("ascii").replace("%", " "))) for word in words[1:3])
+        source, destination = (_show(kind(word.decode("ascii").replace("%", " "))) for word in words[1:3])
     except ValueError:
         raise ProxyProtocolError("a version 1 header has an address that is none") from None
     ports = _parse_port(words[3]), _parse_port(words[4])
@@ -192,8 +197,14 @@ def _read_inet(
     layout: struct.Struct, kind: type[IPv4Address | IPv6Address], payload: bytes
 ) -> tuple[tuple[Endpoint, Endpoint], int]:
     source, destination, source_port, destination_port = layout.unpack_from(payload)
-    ends = Endpoint(str(kind(source)), source_port), Endpoint(str(kind(destination)), destination_port)
+    ends = Endpoint(_show(kind(source)), source_port), Endpoint(_show(kind(destination)), destination_port)
     return ends, layout.size
+
+
+def _show(address: IPv4Address | IPv6Address) -> str:
+    """Write an address; an IPv4 client of a balancer's socket for both families is an IPv4 client."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def _path(name: bytes) -> str:

@@ -66,16 +66,21 @@ class Acceptor:
             if accepted is None:
                 return
             sock, address = accepted
-            if self._per_client and not self._admit(address):
+            # Whom a balancer connects for is known when its PROXY header is here.
+            if self._per_client and settings.proxy_protocol is None and not self._admit(address):
                 sock.close()
                 continue
             open_count += 1
             yield sock, address, settings
 
     def _admit(self, address: object) -> bool:
-        if not isinstance(address, tuple):
-            return True
-        host = str(address[0])
+        return self._count(str(address[0])) if isinstance(address, tuple) else True
+
+    def admit(self, peer: str) -> bool:
+        """Count a connection for the client that a PROXY header names; False when that one has too many."""
+        return not self._per_client or peer.startswith("unix:") or self._count(_host(peer))
+
+    def _count(self, host: str) -> bool:
         count = self._counts.get(host, 0)
         if count >= self._per_client:
             self._logs.greedy("%s has %d connections already; another one was closed", host, count)
@@ -86,7 +91,7 @@ class Acceptor:
     def release(self, peer: str, now: float) -> None:
         """A connection has closed: its place is free."""
         if self._per_client and not peer.startswith("unix:"):
-            host = peer.rpartition(":")[0].strip("[]")
+            host = _host(peer)
             count = self._counts.get(host, 0) - 1
             if count > 0:
                 self._counts[host] = count
@@ -136,3 +141,7 @@ class Acceptor:
                 self._pause(error, now)
                 return
             self._heard.add(fd)
+
+
+def _host(peer: str) -> str:
+    return peer.rpartition(":")[0].strip("[]")

@@ -64,6 +64,11 @@ class Channel(Outlet):
         self.waiting_since = 0.0  # when the request was queued
         self._may_receive_more = True  # bytes may be on their way that will get no answer
 
+    @property
+    def counted_as(self) -> str:
+        """The client under whose name the connection counts, where a client may have only so many."""
+        return self.peer
+
     # -- reading: the owner, which is the holder of the role
 
     def on_readable(self) -> bool:

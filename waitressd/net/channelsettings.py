@@ -1,11 +1,13 @@
 """What a channel needs to know and who it calls, as values; `server.py` fills it in."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
+from waitressd.net.logs import RateLimitedLog, logger
 from waitressd.net.outbuf import OutputLimits
 
 if TYPE_CHECKING:
@@ -49,6 +51,17 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyProtocol:
+    """Who may begin a connection with a PROXY header, and how. Any thread."""
+
+    versions: str
+    """As ProxyProtocolReader takes it."""
+    trusts: Callable[[str], bool]
+    """Whether the other end of the socket, written as channels write it, may speak for others."""
+    log: RateLimitedLog = field(default_factory=lambda: RateLimitedLog(logger, logging.WARNING))
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelSettings:
     """The values that all channels of one listener share."""
 
@@ -61,3 +74,4 @@ class ChannelSettings:
     deadlines: Deadlines = field(default_factory=Deadlines)
     output: OutputLimits = field(default_factory=OutputLimits)
     observer: "RequestObserver | None" = None  # with one, its clients get channels that are watched
+    proxy_protocol: ProxyProtocol | None = None  # with one, each connection begins with a PROXY header

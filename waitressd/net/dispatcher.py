@@ -18,9 +18,9 @@ from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingSha
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
-from waitressd.net.observed import ObservedChannel
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, WRITE, Poller
+from waitressd.net.proxied import unusual_kind
 from waitressd.net.role import Job, Role, Worker
 from waitressd.net.states import State
 
@@ -314,7 +314,8 @@ class Dispatcher:
         """Take new clients; return the descriptors of those to read from at once."""
         accepted: list[int] = []
         for sock, address, settings in self._acceptor.accept(fd, len(self.channels), self.now):
-            kind = Channel if settings.observer is None else ObservedChannel
+            plain = settings.observer is None and settings.proxy_protocol is None
+            kind = Channel if plain else unusual_kind(settings)
             channel = kind(sock, address, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
@@ -322,6 +323,10 @@ class Dispatcher:
             self.fresh.add(channel)
             accepted.append(channel.fd)
         return accepted
+
+    def admit(self, peer: str) -> bool:
+        """Whether the client that a balancer connects for may have one more connection."""
+        return self._acceptor.admit(peer)
 
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
@@ -333,7 +338,7 @@ class Dispatcher:
         """A channel closes."""
         self.channels.pop(channel.fd, None)
         self.fresh.discard(channel)
-        self._acceptor.release(channel.peer, self.now)
+        self._acceptor.release(channel.counted_as, self.now)
 
     # -- time
 

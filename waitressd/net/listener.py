@@ -31,6 +31,7 @@ class Listener:
         self.fd = sock.fileno()
         self.family = sock.family
         self.unix_path = unix_path  # the socket file to remove at the end; None if it is not ours
+        self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
         self._identity = _identity(unix_path) if unix_path else None
         sock.setblocking(False)
 

@@ -14,9 +14,8 @@ from typing import Any, BinaryIO, Final
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.wsgi.filewrapper import FileWrapper
-from waitressd.wsgi.nodes import parse_address
-from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, UNIX_PEER, TrustedProxies
-from waitressd.wsgi.proxyheader import apply_proxy_header
+from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, TrustedProxies, peer_address
+from waitressd.wsgi.proxyheader import apply_proxy_header, is_source_known
 
 Environ = dict[str, Any]
 
@@ -100,7 +99,7 @@ class EnvironBuilder:
         # and what follows would win if one ever could.
         environ.update(request.fields)
         host, _, port = peer.rpartition(":")
-        if host[-1:].isdigit():
+        if host[:1].isdigit():
             environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = host
             environ["REMOTE_PORT"] = port
         else:
@@ -123,7 +122,10 @@ class EnvironBuilder:
         if self._prefix:
             self._strip_prefix(environ)
         if not PROXY_KEYS.isdisjoint(request.fields):
-            self._proxies.rewrite(environ)
+            if proxied is None or is_source_known(proxied):
+                self._proxies.rewrite(environ)
+            else:
+                self._proxies.distrust(environ)
         return environ
 
     def _strip_prefix(self, environ: Environ) -> None:
@@ -144,17 +146,11 @@ def _port_text(settings: EnvironSettings) -> str:
 
 def _set_unusual_peer(environ: Environ, peer: str) -> None:
     """Name a peer that is not plain IPv4: a Unix socket, or an IPv6 address in brackets."""
-    host, _, port = peer.rpartition(":")
-    if not host.endswith("]"):
-        # As waitress has it; applications compare with it. There is no port, so there is no key either.
-        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = UNIX_PEER
-        del environ["REMOTE_PORT"]
-        return
-    host = host[1:-1]
-    if "." in host:
-        host = parse_address(host)  # an IPv4 client of a socket that serves both families
-    environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = host
-    environ["REMOTE_PORT"] = port
+    environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = peer_address(peer)
+    if peer.startswith("["):
+        environ["REMOTE_PORT"] = peer.rpartition(":")[2]
+    else:
+        del environ["REMOTE_PORT"]  # a Unix socket has none, so there is no key either
 
 
 def _length_text(body: BinaryIO) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import decode_percent, is_host
 from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
-from waitressd.wsgi.nodes import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
+from waitressd.wsgi.nodes import UNKNOWN, Node, parse_address, parse_node, parse_port, parse_strict_node
 from waitressd.wsgi.throttle import Throttle
 
 log = logging.getLogger("waitressd")
@@ -106,6 +106,14 @@ class TrustedProxies:
             self._judged[address] = known
         return known
 
+    def trusts_peer(self, peer: str) -> bool:
+        """`trusts` of the other end of a socket: "127.0.0.1:5555", "[::1]:5555", or "unix:"."""
+        return self.trusts(peer_address(peer))
+
+    def distrust(self, environ: dict[str, Any]) -> None:
+        """Remove what the fields of a request say of its client, who is nobody that may."""
+        self._clear(environ, PROXY_KEYS, environ["REMOTE_ADDR"])
+
     def rewrite(self, environ: dict[str, Any]) -> None:
         """Make the environ say who the client is, as far as trusted proxies know, and remove what nobody vouches for.
 
@@ -113,7 +121,7 @@ class TrustedProxies:
         """
         peer = environ["REMOTE_ADDR"]
         if not self.trusts(peer):
-            self._clear(environ, PROXY_KEYS, peer)
+            self.distrust(environ)
             return
         try:
             said = self._read_forwarded(environ) if "forwarded" in self.headers else self._read_x_forwarded(environ)
@@ -236,6 +244,15 @@ class TrustedProxies:
             raise _Malformed(name.title(), "values that contradict each other")
         environ[FIELD_KEYS[name]] = members[0]
         return values.pop()
+
+
+def peer_address(peer: str) -> str:
+    """Return the REMOTE_ADDR of a peer as a channel writes it."""
+    host, _, port = peer.rpartition(":")
+    if not port or peer.startswith("unix:"):
+        return UNIX_PEER
+    host = host.strip("[]")
+    return parse_address(host) if "." in host else host  # an IPv4 client of a socket that serves both families
 
 
 def _and_more(left_out: int) -> str:

@@ -6,7 +6,6 @@ Comes before the fields of the request: the source is the peer that may be trust
 from typing import Any
 
 from waitressd.http.proxyprotocol import ClientTls, ProxyHeader
-from waitressd.wsgi.nodes import parse_address
 from waitressd.wsgi.proxies import DEFAULT_PORTS, UNIX_PEER
 
 
@@ -24,7 +23,7 @@ def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
         environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = UNIX_PEER
         environ.pop("REMOTE_PORT", None)
     else:
-        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = parse_address(source.address)
+        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = source.address
         environ["REMOTE_PORT"] = str(source.port)
     if header.tls is not None:
         environ["wsgi.url_scheme"] = "https"
@@ -35,6 +34,15 @@ def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
         environ["SERVER_PORT"] = str(destination.port)
     elif header.tls is not None:
         environ["SERVER_PORT"] = DEFAULT_PORTS["https"]
+
+
+def is_source_known(header: ProxyHeader) -> bool:
+    """Whether the source has an address by which it can be trusted or not.
+
+    A balancer that does not know its client, or has it behind a Unix socket of its own, still passes on what that one
+    wrote: neither its own address nor our trust in our own Unix sockets vouches for that.
+    """
+    return header.source is not None and header.source.port is not None
 
 
 def _add_tls(environ: dict[str, Any], tls: ClientTls) -> None:

@@ -21,6 +21,7 @@ SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 HTTP = b"GET / HTTP/1.1\r\n"
 V4 = bytes([192, 0, 2, 1, 198, 51, 100, 2]) + struct.pack("!HH", 56324, 443)
 V6 = bytes([0x20, 0x01, 0x0D, 0xB8, *[0] * 11, 1]) + bytes([*[0] * 15, 1]) + struct.pack("!HH", 1, 65535)
+MAPPED = bytes([*[0] * 10, 0xFF, 0xFF, 192, 0, 2, 1]) + bytes([*[0] * 15, 1]) + struct.pack("!HH", 3, 4)
 
 
 def v2(payload: bytes, *, command: int = 0x21, family: int = 0x11, length: int | None = None) -> bytes:
@@ -66,6 +67,7 @@ V1_ROWS = [
     (b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", "255.255.255.255:65535", "255.255.255.255:65535"),
     (b"PROXY TCP4 192.0.2.1 198.51.100.2 0 0\r\n", "192.0.2.1:0", "198.51.100.2:0"),
     (b"PROXY TCP6 2001:DB8::1 ::1 1 65535\r\n", "[2001:db8::1]:1", "[::1]:65535"),
+    (b"PROXY TCP6 ::ffff:192.0.2.1 ::FFFF:198.51.100.2 1 2\r\n", "192.0.2.1:1", "198.51.100.2:2"),
 ]
 
 
@@ -165,6 +167,7 @@ def test_half_a_header_is_waited_for(data: bytes) -> None:
     [
         (v2(V4), Endpoint("192.0.2.1", 56324), Endpoint("198.51.100.2", 443)),
         (v2(V6, family=0x21), Endpoint("2001:db8::1", 1), Endpoint("::1", 65535)),
+        (v2(MAPPED, family=0x21), Endpoint("192.0.2.1", 3), Endpoint("::1", 4)),
         (
             v2(b"/run/a".ljust(108, b"\0") + b"\0name".ljust(108, b"\0"), family=0x31),
             Endpoint("/run/a"),

@@ -94,7 +94,7 @@ def test_the_software_is_always_text(software: str) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
-@pytest.mark.parametrize("peer", ["unix:", "unix:/run/client.sock", "unix:[x]"])
+@pytest.mark.parametrize("peer", ["unix:", "unix:/run/client.sock", "unix:[x]", "unix:/run/1:80", "unix:10.0.0.1:5555"])
 def test_a_unix_socket(scheme: str, port: str, peer: str) -> None:
     """waitress says that the port of the server is the socket's path, and that of the client `None`."""
     environ = build(settings=EnvironSettings(url_scheme=scheme), peer=peer)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.recording import RecordingTransport
 from waitressd.http.errors import HttpError
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.proxies import FIELD_KEYS, PROXY_KEYS, TrustedProxies, split_host
+from waitressd.wsgi.proxies import FIELD_KEYS, PROXY_KEYS, TrustedProxies, peer_address, split_host
 
 X_HEADERS = frozenset(FIELD_KEYS) - {"forwarded"}
 FORWARDED = frozenset({"forwarded"})
@@ -87,6 +87,25 @@ ALL_FIELDS = [
 def test_who_is_trusted(proxies: TrustedProxies, trusted: list[str], untrusted: list[str]) -> None:
     for _ in range(2):  # the second time from memory
         assert [address for address in trusted + untrusted if proxies.trusts(address)] == trusted
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("10.0.0.1:5555", "10.0.0.1"),
+        ("[::1]:5555", "::1"),
+        ("[::ffff:10.0.0.1]:5555", "10.0.0.1"),
+        ("[fe80::1%eth0]:5555", "fe80::1%eth0"),
+        ("unix:", "localhost"),
+        ("unix:/run/nginx.sock", "localhost"),
+        ("unix:/tmp/10.0.0.1:5555", "localhost"),
+        ("unix:10.0.0.1:5555", "localhost"),
+    ],
+)
+def test_the_other_end_of_a_socket(peer: str, address: str) -> None:
+    assert peer_address(peer) == address
+    assert trust("10.0.0.0/8").trusts_peer(peer) == (address == "10.0.0.1")
+    assert TrustedProxies(unix=True).trusts_peer(peer) == (address == "localhost")
 
 
 def test_memory_of_peers_is_bounded() -> None:
