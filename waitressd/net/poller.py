@@ -237,8 +237,8 @@ class SelectPoller:
         """What was to be told once is not told again; nor is a parked client looked at again that has sent bytes."""
         with self._lock:
             for fd, found in ready.items():
-                mask = self._masks.get(fd, 0)
-                if not found:
+                mask = self._masks.get(fd, 0)  # 0: removed meanwhile
+                if mask and not found:
                     self._masks[fd] = mask & ~PEER_CLOSED
                 elif mask & ONCE:
                     self._masks[fd] = 0
