@@ -5,7 +5,6 @@ the application hangs, and a slow or hostile scraper cannot harm anybody.
 """
 
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -18,12 +17,25 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 
-# The metrics that were built last in this process, for applications that show them; kept alive by their server.
-_latest: "weakref.WeakValueDictionary[str, Metrics]" = weakref.WeakValueDictionary()
-_ONLY: Final = "metrics"
+# The metrics of the servers that run in this process, for applications that show them: the last one's.
+_running: list[Metrics] = []
 
 
-class ListeningMetrics(Metrics):
+class ShownMetrics(Metrics):
+    """Metrics that applications of the process can show."""
+
+    def start(self, server: Watched) -> None:
+        """Let applications see them."""
+        super().start(server)
+        _running.append(self)
+
+    def close(self) -> None:
+        """Hide them; twice is harmless."""
+        if self in _running:
+            _running.remove(self)
+
+
+class ListeningMetrics(ShownMetrics):
     """Metrics with a listener of their own."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -36,11 +48,11 @@ class ListeningMetrics(Metrics):
         """Begin to listen. Raises OSError naming the address."""
         from waitressd.server import create_server  # noqa: PLC0415 - the server loads this module
 
-        super().start(server)
         self._server = create_server(make_application(self), **self._settings)
         self._server.print_listen("Metrics on http://{}:{}/metrics")
         self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
         self._thread.start()
+        super().start(server)
 
     @property
     def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
@@ -49,6 +61,7 @@ class ListeningMetrics(Metrics):
 
     def close(self) -> None:
         """Stop the listener."""
+        super().close()
         if self._thread is not None:
             self._server.close()
             self._thread.join(self._settings["shutdown_timeout"] + 1)
@@ -62,7 +75,7 @@ def make_application(metrics: Metrics | None = None) -> Application:
     """
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        shown = metrics if metrics is not None else _latest.get(_ONLY)
+        shown = metrics if metrics is not None else _running[-1] if _running else None
         if shown is None:
             status, kind, text = (
                 "503 Service Unavailable",
@@ -91,9 +104,7 @@ def request_log(_global_conf: Mapping[str, str], **options: str) -> Metrics:
     read = Options(options)
     listen = read.text("listen")
     read.finish()
-    metrics = ListeningMetrics(_settings(listen)) if listen else Metrics()
-    _latest[_ONLY] = metrics
-    return metrics
+    return ListeningMetrics(_settings(listen)) if listen else ShownMetrics()
 
 
 def _settings(listen: str) -> dict[str, Any]:
