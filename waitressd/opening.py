@@ -9,6 +9,7 @@ import sys
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import Adjustments
 from waitressd.net.listener import Listener, adopt, open_tcp, open_unix
+from waitressd.systemd import inherited_descriptors
 
 RESERVED_DESCRIPTORS = 32  # for log files, spool files, and what the application opens
 WANTED_DESCRIPTORS = 65536  # what the soft limit is raised to, where the hard limit allows it
@@ -48,17 +49,14 @@ def _open(address: ListenAddress, adjustments: Adjustments) -> list[Listener]:
     if isinstance(address, UnixAddress):
         owner = _owner_ids(adjustments.unix_socket_owner)
         return [open_unix(address.path, adjustments.backlog, mode=adjustments.unix_socket_perms, owner=owner)]
-    return [_inherit(address)]
+    return [_inherit(address, fd) for fd in inherited_descriptors(address.fd)]
 
 
-def _inherit(address: FdAddress) -> Listener:
-    from waitressd.systemd import inherited_descriptor  # noqa: PLC0415 - only who inherits sockets needs it
-
-    fd = inherited_descriptor(address.fd)
+def _inherit(address: FdAddress, fd: int) -> Listener:
     try:
         sock = socket.socket(fileno=os.dup(fd))
     except OSError as error:
-        raise OSError(error.errno, f"cannot listen on fd:{address.fd}: descriptor {fd} is no open socket") from None
+        raise OSError(error.errno, f"cannot listen on {address}: descriptor {fd} is no open socket") from None
     return adopt(sock, None)
 
 

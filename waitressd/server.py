@@ -28,6 +28,7 @@ from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_handler, build_observer, build_request_logs
 from waitressd.opening import connection_bound, open_listeners, raise_descriptor_limit
 from waitressd.requestlog.observer import RequestLogs
+from waitressd.systemd import Notifier, Supervisor, Watchdog
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -172,9 +173,12 @@ class Server:
             self._runner = threading.get_ident()
             self._move(Turn.RUN)
         assert self._pool is not None
+        self._supervisor = self._build_supervisor(Notifier() if main else Notifier({}))
+        serving = self._describe()  # now: a stop closes the listeners, and may come with the first thread
         try:
             with _signals(self) if main else contextlib.nullcontext():
                 self._pool.start()
+                self._supervisor.ready(serving)
                 self._pool.watch(self._on_tick)
         finally:
             self._shut()
@@ -229,6 +233,18 @@ class Server:
             self._dispatcher.add_listener(listener, settings)
         self._pool = TaskPool(self._dispatcher, task_log_seconds=adjustments.task_log_timeout)
 
+    def _build_supervisor(self, notifier: Notifier) -> Supervisor:
+        assert self._pool is not None
+        assert self._dispatcher is not None
+        pool, dispatcher = self._pool, self._dispatcher
+        return Supervisor(
+            notifier, Watchdog(notifier, dispatcher.poller.wake, lambda: dispatcher.now, lambda: pool.is_whole)
+        )
+
+    def _describe(self) -> str:
+        listeners = ", ".join(f"{host}:{port}" for host, port in self.effective_listen)
+        return f"Serving on {listeners} with {self.adjustments.threads} threads"
+
     def _stop(self) -> None:
         assert self._dispatcher is not None
         with self._life_lock:
@@ -243,7 +259,10 @@ class Server:
         """Look after the stop and the signals. The thread inside `run`."""
         if self._reopen_asked:
             self._reopen_asked = False
-            self.reopen()
+            self._supervisor.reopened(self.reopen)
+        if self._life is Life.DRAINING:
+            self._supervisor.stopping("Finishing what has begun", self.adjustments.shutdown_timeout)
+        self._supervisor.on_tick(now)
         if now >= self._drain_end and self._life is Life.DRAINING:
             assert self._pool is not None
             assert self._dispatcher is not None
@@ -255,6 +274,7 @@ class Server:
     def _shut(self) -> None:
         assert self._pool is not None
         assert self._dispatcher is not None
+        self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
         if not self._pool.join():
             logger.warning("stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()

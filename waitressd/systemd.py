@@ -97,6 +97,38 @@ class Watchdog:
         self._poke()
 
 
+class Supervisor:
+    """The server's side of the talk: says each thing at its time, and once. The thread inside `Server.run`."""
+
+    def __init__(self, notifier: Notifier, watchdog: Watchdog) -> None:
+        self._notifier = notifier
+        self._watchdog = watchdog
+        self._stops = False
+        self._serving = ""
+
+    def ready(self, serving: str) -> None:
+        """The server accepts connections; `serving` is what the status shows from now on."""
+        self._serving = serving
+        self._notifier.ready(serving)
+
+    def reopened(self, reopen: Callable[[], object]) -> None:
+        """Do what a reload means, framed by the words for it."""
+        self._notifier.reloading()
+        reopen()
+        self._notifier.ready(self._serving)
+
+    def stopping(self, status: str, seconds: float) -> None:
+        """The server finishes what has begun, for so many seconds at most; said once."""
+        if not self._stops:
+            self._stops = True
+            self._notifier.stopping(status)
+            self._notifier.extend_stop(seconds)
+
+    def on_tick(self, now: float) -> None:
+        """Look after the watchdog."""
+        self._watchdog.on_tick(now)
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -124,11 +156,6 @@ def inherited_descriptors(fd: int | str, environ: Mapping[str, str] = os.environ
             errno.ENOENT, f"cannot listen on fd:{fd}: systemd passed no socket of this name (it passed {passed})"
         )
     return found
-
-
-def inherited_descriptor(fd: int | str, environ: Mapping[str, str] = os.environ) -> int:
-    """Find the one descriptor that ``fd:NUMBER`` or ``fd:NAME`` stands for. Raises OSError."""
-    return inherited_descriptors(fd, environ)[0]
 
 
 def _passed_names(fd: str, environ: Mapping[str, str]) -> list[str]:

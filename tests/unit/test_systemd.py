@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from waitressd.systemd import Notifier, Watchdog, inherited_descriptor, inherited_descriptors
+from waitressd.systemd import Notifier, Supervisor, Watchdog, inherited_descriptors
 
 
 class Manager:
@@ -153,6 +153,25 @@ def test_a_watchdog_that_nobody_wants_is_silent(manager: Manager, environ: dict[
     assert loop.poked == 0
 
 
+def test_the_supervisor_says_each_thing_once(manager: Manager, environ: dict[str, str], loop: Loop) -> None:
+    notifier = Notifier(environ)
+    supervisor = Supervisor(notifier, watchdog(loop, environ))
+    supervisor.ready("Serving on a:1")
+    assert manager.receive() == ["READY=1", "STATUS=Serving on a:1"]
+    reopened: list[bool] = []
+    supervisor.reopened(lambda: reopened.append(True))
+    assert manager.receive()[0] == "RELOADING=1"
+    assert manager.receive() == ["READY=1", "STATUS=Serving on a:1"]
+    assert reopened == [True]
+    supervisor.on_tick(100.0)
+    assert manager.receive() == ["WATCHDOG=1"]
+    supervisor.stopping("Finishing", 2)
+    supervisor.stopping("Finishing", 2)
+    assert manager.receive() == ["STOPPING=1", "STATUS=Finishing"]
+    assert manager.receive() == ["EXTEND_TIMEOUT_USEC=2000000"]
+    assert manager.is_silent()
+
+
 PASSED = {"LISTEN_FDS": "3", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "web:admin:web"}
 
 
@@ -167,7 +186,6 @@ PASSED = {"LISTEN_FDS": "3", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "
 )
 def test_inherited_descriptors(fd: int | str, environ: dict[str, str], expected: list[int]) -> None:
     assert inherited_descriptors(fd, environ) == expected
-    assert inherited_descriptor(fd, environ) == expected[0]
 
 
 @pytest.mark.parametrize(

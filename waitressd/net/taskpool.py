@@ -71,6 +71,11 @@ class TaskPool:
                 thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every thread is still there. Any thread."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def run_last(self, jobs: list[Job]) -> None:
         """Run what is left after the stop, as patiently as threads are waited for. The thread that owns the server."""
         if not jobs:

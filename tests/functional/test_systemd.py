@@ -1,0 +1,60 @@
+"""A server under a service manager: a fake one listens where systemd would."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.servers import server_process
+
+DOCS: Final = Path(__file__).parent.parent.parent / "docs" / "systemd"
+APP: Final = "tests.functional.test_config_serving:show_prefix"
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """The socket that a service notifies."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(15)
+        yield sock
+
+
+def until(manager: socket.socket, wanted: str) -> list[str]:
+    """Read messages until one says `wanted`; return the lines of that one."""
+    while True:
+        lines = manager.recv(4096).decode().split("\n")
+        if wanted in lines:
+            return lines
+
+
+def test_a_service_tells_its_manager_what_it_does(manager: socket.socket, tmp_path: Path) -> None:
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+    with server_process(["--listen=127.0.0.1:0", "--threads=2", APP], environment=environment) as server:
+        ready = until(manager, "READY=1")
+        assert ready[1] == f"STATUS=Serving on 127.0.0.1:{server.address[1]} with 2 threads"
+        until(manager, "WATCHDOG=1")
+        until(manager, "WATCHDOG=1")
+        server.signal(signal.SIGHUP)
+        until(manager, "RELOADING=1")
+        until(manager, "READY=1")
+        assert server.terminate() == 0
+        until(manager, "STOPPING=1")
+
+
+def test_without_a_watchdog_none_is_fed(manager: socket.socket, tmp_path: Path) -> None:
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with server_process(["--listen=127.0.0.1:0", APP], environment=environment) as server:
+        until(manager, "READY=1")
+        assert server.terminate() == 0
+    messages = []
+    manager.setblocking(False)
+    while True:
+        try:
+            messages.append(manager.recv(4096).decode().split("\n")[0].partition("=")[0])
+        except BlockingIOError:
+            break
+    assert messages == ["STOPPING", "EXTEND_TIMEOUT_USEC"]
