@@ -77,7 +77,7 @@ def test_a_chunked_body_is_what_was_encoded(data: st.DataObject, drawn: tuple[by
 
 
 @given(st.lists(st.binary(max_size=50), max_size=8), st.booleans())
-def test_what_is_encoded_as_chunks_decodes_to_the_same(items: list[bytes], at_once: bool) -> None:  # noqa: FBT001  # drawn
+def test_what_is_encoded_as_chunks_decodes_to_the_same(items: list[bytes], at_once: bool) -> None:  # noqa: FBT001  # drawn by hypothesis like the rest
     connection = asked()
     connection.encode_head(build_head("200 OK", []), DATE)
     encoded = b"".join(piece for item in items for piece in connection.encode_data(item)) + connection.encode_end()
@@ -122,7 +122,7 @@ def test_a_status_is_sent_as_it_is_or_not_at_all(status: str) -> None:
 
 
 @given(st.integers(0, 30), st.lists(st.binary(max_size=10), max_size=6), st.booleans())
-def test_a_declared_length_is_kept_whatever_the_body(length: int, items: list[bytes], file: bool) -> None:  # noqa: FBT001  # drawn
+def test_a_declared_length_is_kept_whatever_the_body(length: int, items: list[bytes], file: bool) -> None:  # noqa: FBT001  # drawn by hypothesis like the rest
     connection = asked()
     connection.encode_head(build_head("200 OK", [("Content-Length", str(length))]), DATE)
     sent = 0

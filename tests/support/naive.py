@@ -22,11 +22,11 @@ EXTENSION_BYTES: Final = 16384
 BLANK_LINES: Final = 4
 
 
-class Refused(Exception):  # noqa: N818  # an outcome
+class Refused(Exception):  # noqa: N818  # an outcome of reading, no mistake
     """The message breaks a rule."""
 
 
-class Unfinished(Exception):  # noqa: N818  # an outcome
+class Unfinished(Exception):  # noqa: N818  # an outcome of reading, no mistake
     """The message is not here in whole."""
 
 
