@@ -1,0 +1,166 @@
+"""A dispatcher with real sockets and a real poller, turned by hand, on a clock that a test moves.
+
+One thread: the test is the holder of the role. Nothing waits for time to pass.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final, Self
+
+from tests.support.client import Client
+from waitressd.http.events import Request
+from waitressd.http.response import build_head
+from waitressd.net.channel import Channel
+from waitressd.net.channelsettings import ChannelSettings, Deadlines
+from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net.listener import Listener, open_tcp
+from waitressd.net.poller import EpollPoller
+from waitressd.net.role import Assignment, Role, Worker
+from waitressd.wsgi.input import BodySpool
+
+DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
+BEGIN: Final = 1000.0
+
+Handler = Callable[[Request, BinaryIO | None, Channel], None]
+
+
+def answer(channel: Channel, body: bytes = b"hello", fields: tuple[tuple[str, str], ...] = ()) -> None:
+    """Answer 200 with this body, as a task does."""
+    head = build_head("200 OK", [("Content-Type", "text/plain"), *fields])
+    channel.write(channel.connection.encode_response(head, body, DATE))
+
+
+def hello(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+    """The smallest application."""
+    answer(channel)
+
+
+class CountingPoller(EpollPoller):
+    """The real poller; it waits a moment at most, and counts what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []  # the timeouts that the dispatcher wanted
+        self.controls = 0
+        self.patience_seconds = 0.0
+        self.add = self._counted(self.add)
+        self.modify = self._counted(self.modify)
+        self.remove = self._counted(self.remove)
+
+    def _counted(self, control: Callable[..., None]) -> Any:
+        def call(*arguments: int) -> None:
+            self.controls += 1
+            control(*arguments)
+
+        return call
+
+    def wait(self, timeout_seconds: float | None) -> list[tuple[int, int]]:
+        """Return what is ready at this moment, or in a moment."""
+        self.asked.append(timeout_seconds)
+        return super().wait(self.patience_seconds if timeout_seconds is None or timeout_seconds > 0 else 0)
+
+
+class Loop:
+    """A dispatcher, its listener, and the thread that leads it: the test's own."""
+
+    def __init__(
+        self,
+        handler: Handler = hello,
+        *,
+        threads: int = 1,
+        bounds: Bounds | None = None,
+        deadlines: Deadlines | None = None,
+        **settings: Any,
+    ) -> None:
+        self.time = BEGIN
+        self.requests: list[Request] = []
+        self._handler = handler
+        self.poller = CountingPoller()
+        self.woken: list[Worker] = []
+        self.role = Role(threads, self.woken.append)
+        self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), clock=lambda: self.time)
+        self.settings = ChannelSettings(
+            handler=self._handle,
+            new_body=lambda: BodySpool(1 << 20),
+            http_date=lambda: DATE,
+            deadlines=deadlines or Deadlines(),
+            **settings,
+        )
+        self.listener: Listener = open_tcp("127.0.0.1", 0, 64)[0]
+        self.dispatcher.add_listener(self.listener, self.settings)
+        self.worker = Worker("leader")
+        self.workers = [self.worker]
+        assert self.role.enter(self.worker) is Assignment.LEAD
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.dispatcher.abort()
+        self.dispatcher.close()
+        for job in self.dispatcher.take_callbacks():
+            job.run()
+        self.listener.close()
+        for channel in list(self.dispatcher.channels.values()):
+            channel.sock.close()
+
+    def _handle(self, request: Request, body: BinaryIO | None, channel: Channel) -> None:
+        self.requests.append(request)
+        self._handler(request, body, channel)
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The open connections, in the order in which they came."""
+        return list(self.dispatcher.channels.values())
+
+    def turn(self, count: int = 1) -> None:
+        """Let the loop turn."""
+        for _ in range(count):
+            if not self.dispatcher._serve_ready(self.worker) or not self.dispatcher._catch_up(self.worker):
+                raise AssertionError("the role was lost")
+            if not self.dispatcher._turn():
+                return
+
+    def settle(self) -> None:
+        """Turn until nothing happens any more."""
+        quiet = 0
+        for _ in range(1000):
+            before = len(self.dispatcher.ready)
+            self.turn()
+            quiet = 0 if self.dispatcher.ready or before else quiet + 1
+            self.poller.patience_seconds = 0.002 * quiet
+            if quiet > 2:
+                self.poller.patience_seconds = 0.0
+                return
+        raise AssertionError("the loop does not come to rest")
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, in steps of a second at most."""
+        end = self.time + seconds
+        while self.time < end:
+            self.time = min(end, self.time + 1.0)
+            self.turn(3)
+
+    def connect(self, **options: Any) -> Client:
+        """Open a connection; the loop has accepted it."""
+        client = Client(self.listener.socket.getsockname(), timeout=5, **options)
+        self.settle()
+        return client
+
+    def request(self, client: Client, data: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> None:
+        """Send some bytes and let the loop work on them."""
+        client.send(data)
+        self.settle()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[Worker]:
+        """Have all threads but the leader at work for a while."""
+        worker = Worker("busy")
+        self.role.running = self.role.task_limit
+        try:
+            yield worker
+        finally:
+            self.role.running = 0
+
+
+GET: Final = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
