@@ -1,7 +1,11 @@
 """A server under a service manager: a fake one listens where systemd would."""
 
+import configparser
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -9,6 +13,9 @@ from typing import Final
 import pytest
 
 from tests.support.servers import server_process
+from waitressd.config.addresses import parse_listen
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.commandline import parse_command
 
 DOCS: Final = Path(__file__).parent.parent.parent / "docs" / "systemd"
 APP: Final = "tests.functional.test_config_serving:show_prefix"
@@ -58,3 +65,38 @@ def test_without_a_watchdog_none_is_fed(manager: socket.socket, tmp_path: Path) 
         except BlockingIOError:
             break
     assert messages == ["STOPPING", "EXTEND_TIMEOUT_USEC"]
+
+
+def read_unit(name: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False, comment_prefixes=("#",), delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # the documented way to keep case
+    parser.read(DOCS / name, encoding="utf-8")
+    return parser
+
+
+def test_the_example_units_fit_the_server() -> None:
+    service, sockets = read_unit("waitressd-shop.service")["Service"], read_unit("waitressd-shop.socket")["Socket"]
+    assert service["Type"] == "notify"
+    assert float(service["TimeoutStopSec"]) > Adjustments().shutdown_timeout
+    assert service["RestartPreventExitStatus"] == "2"
+    for key in ("ExecStartPre", "ExecStart"):
+        command = parse_command(service[key].split()[1:])
+        assert command.config == "/srv/shop/production.ini"
+        assert command.has("check") is (key == "ExecStartPre")
+    assert str(parse_listen(f"fd:{sockets['FileDescriptorName']}")) == "fd:web"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_understands_the_example_units(tmp_path: Path) -> None:
+    """The paths and accounts in them are examples; everything else must be known."""
+    for name in ("waitressd-shop.service", "waitressd-shop.socket"):
+        text = (DOCS / name).read_text(encoding="utf-8").replace("/srv/shop/venv/bin/waitressd", sys.executable)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, sorted(tmp_path.glob("waitressd-shop.*")))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert [line for line in done.stderr.splitlines() if "waitressd-shop" in line] == []
