@@ -170,7 +170,8 @@ class Outlet:
         if mask & PEER_CLOSED:
             self.half_closed = True
         wanted = PARKED & ~PEER_CLOSED if self.half_closed else PARKED
-        if self.outbuf is not None and self.outbuf.pending_bytes:
+        # Asked for by the task, that is; what was left of a 100 Continue goes out with the answer.
+        if self._mask & WRITE and self.outbuf is not None and self.outbuf.pending_bytes:
             wanted |= WRITE
         self._watch(wanted)
 
