@@ -297,7 +297,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W113",
         "A setting of waitress that has no effect here",
-        "one of asyncore_loop_timeout, asyncore_use_poll, send_bytes, cleanup_interval is set",
+        "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval or send_bytes is set",
         "nothing changes",
         "remove it",
         _without_effect,

@@ -387,13 +387,6 @@ class SettingsTable:
         "Show the traceback of a failed application in the 500 answer; for development alone.",
         same(_TYPO, "expose_traceback"),
     )
-    channel_request_lookahead: int = setting(
-        0,
-        kinds.integer(0, 1000),
-        Group.APPLICATION,
-        "Requests of a connection to read ahead while one is being answered.",
-        same("A client that leaves is noticed with 0 too."),
-    )
 
     # ---- operation and logging -------------------------------------------------------------------------------------
     request_log: tuple[RequestLog, ...] = setting(
@@ -413,6 +406,13 @@ class SettingsTable:
     )
 
     # ---- accepted without effect -----------------------------------------------------------------------------------
+    channel_request_lookahead: int = setting(
+        0,
+        kinds.integer(0, 1000),
+        Group.ACCEPTED,
+        "How many requests waitress reads ahead while one is being answered.",
+        inert("A client that leaves is noticed without it, and pipelined requests wait in one bounded buffer."),
+    )
     asyncore_loop_timeout: float = setting(
         1.0,
         kinds.duration(0, _DAY),
