@@ -100,6 +100,8 @@ TRANSITIONS: Final[dict[tuple[AnswerState, AnswerEvent], AnswerState]] = {
 # The members as plain globals: looking one up in its class costs as much as a transition.
 _NEW, _STARTED, _SENT, _FINISHED, _FAILED = AnswerState
 _START, _SEND, _FINISH, _FAIL = AnswerEvent
+# The two moves of nearly every answer, looked up once: from a state that has just been seen, nothing else can follow.
+_AFTER_START, _AFTER_FINISH = TRANSITIONS[_NEW, _START], TRANSITIONS[_STARTED, _FINISH]
 
 
 def checked_bytes(item: object, where: str) -> bytes:
@@ -163,10 +165,13 @@ class Answer:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # the traceback holds this frame
-        elif self.state is not _NEW:
+            self._head = build_head(status, headers)
+            self._move(_START)
+        elif self.state is _NEW:
+            self._head = build_head(status, headers)
+            self.state = _AFTER_START
+        else:
             raise RuntimeError("start_response was called a second time without exc_info (PEP 3333)")
-        self._head = build_head(status, headers)
-        self._move(_START)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -234,7 +239,10 @@ class Answer:
     def send_whole(self, head: ResponseHead, body: bytes) -> None:
         """Send a complete answer in one write."""
         data = self._connection.encode_response(head, body, http_date())
-        self._move(_FINISH)
+        if self.state is _STARTED:
+            self.state = _AFTER_FINISH
+        else:
+            self._move(_FINISH)
         self._transport.write(data)
 
     def describe(self) -> str:
@@ -356,7 +364,9 @@ class Answer:
             raise RuntimeError(_NEVER_STARTED)
         else:
             raise RuntimeError("the answer is complete or given up; nothing can be written to it any more")
-        if parts:
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        elif parts:
             self._transport.write_parts(parts)
 
     def _send_bodiless(self, head: ResponseHead, body_length: int | None = None) -> None:
