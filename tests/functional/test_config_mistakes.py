@@ -153,5 +153,7 @@ def test_an_address_in_use_is_named_and_ends_with_status_1() -> None:
     assert ours.stderr.startswith("waitressd: ")
     assert f"127.0.0.1:{port}" in ours.stderr
     assert "Traceback" not in ours.stderr
+    if sys.platform == "linux":
+        assert f"by process {os.getpid()} (" in ours.stderr
     assert theirs.returncode == 1
     assert f"127.0.0.1:{port}" in theirs.stderr.strip().splitlines()[-1]

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from waitressd.net.occupant import tcp_occupant, unix_occupant
+
 # Weather: the connection that should have been accepted is gone already; the next one may be fine (accept(2)).
 _PASSING: Final = frozenset(
     {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
@@ -86,7 +88,9 @@ def open_tcp(host: str | None, port: int, backlog: int, *, family: int = socket.
     except OSError as error:
         for listener in listeners:
             listener.close()
-        raise OSError(error.errno, f"cannot listen on {name}: {os.strerror(error.errno or 0)}") from None
+        reason = os.strerror(error.errno or 0)
+        holder = tcp_occupant(port) if error.errno == errno.EADDRINUSE else ""
+        raise OSError(error.errno, f"cannot listen on {name}: {reason}{_by(holder)}") from None
     return listeners
 
 
@@ -140,7 +144,8 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot listen on unix:{path}: {reason}") from None
+        holder = unix_occupant(path) if error.errno == errno.EADDRINUSE else ""
+        raise OSError(error.errno, f"cannot listen on unix:{path}: {reason}{_by(holder)}") from None
     return Listener(sock, unix_path=path)
 
 
@@ -154,6 +159,10 @@ def adopt(sock: socket.socket, backlog: int | None) -> Listener:
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Listener(sock)
+
+
+def _by(holder: str) -> str:
+    return f" by {holder}" if holder else ""
 
 
 def _make_room(path: str) -> None:
