@@ -38,6 +38,11 @@ class DispatcherLogs:
         """The connection limit is reached."""
         self._full("%d connections are open, the limit; new ones wait in the backlog until some close", count)
 
+    def cut_off(self, count: int) -> None:
+        """The stop did not wait any longer."""
+        if count:
+            logger.warning("the stop closed %d connections whose requests or answers were not complete", count)
+
     def queued(self, role: Role, now: float) -> None:
         """A request waits because all threads are busy."""
         oldest = role.queue[0] if role.queue else None

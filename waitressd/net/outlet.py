@@ -142,10 +142,13 @@ class Outlet:
             self.dispatcher.logs.spool("cannot keep an answer to %s on disk: %s", self.peer, outbuf.spool_failure)
         if outbuf.is_empty:
             return
-        with self.dispatcher.role.lock:
-            if not self._mask & WRITE:
-                self._start_flush_clock()
-                self._watch(PARKED | WRITE)
+        try:
+            with self.dispatcher.role.lock:
+                if not self._mask & WRITE:
+                    self._start_flush_clock()
+                    self._watch(PARKED | WRITE)
+        except OSError:  # the poller cannot take it: nobody would send the rest
+            raise self._lost() from None
 
     def _new_outbuf(self) -> OutBuffer:
         if self.outbuf is None:
