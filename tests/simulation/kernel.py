@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.simulation.scheduler import Actor
 
 DISARMED: Final = -1
+SURPRISES: Final = 8  # on one connection; more in a row are a busy loop, which the server ends
 IDLE_POLLS: Final = 4  # waits in a row that return at once although nothing happens in between
 
 
@@ -98,6 +99,7 @@ class SimSocket:
         self.aborts = False  # SO_LINGER says that close resets
         self.gives_up = False  # the client has closed: what is sent to it is answered by a reset
         self.on_output: Callable[[], None] = lambda: None  # tells the client
+        self.surprises = 0  # events that gave nothing
         self.was_accepted = False
         self.fd = -1
         self.received_at = self.sent_at = kernel.scheduler.now
@@ -147,7 +149,8 @@ class SimSocket:
         kernel = self.kernel
         if self.is_reset:
             raise ConnectionResetError(errno.ECONNRESET, "reset")
-        if kernel.chance(kernel.faults.would_block):
+        if self.surprises < SURPRISES and kernel.chance(kernel.faults.would_block):
+            self.surprises += 1
             kernel.scheduler.sometimes["spurious would-block"] += 1
             kernel.progress += 1
             raise BlockingIOError(errno.EAGAIN, "not now")
@@ -175,7 +178,8 @@ class SimSocket:
         if self.is_shut or self.is_dead:
             raise BrokenPipeError(errno.EPIPE, "shut")
         count = min(len(data), self.room)
-        if not count or kernel.chance(kernel.faults.would_block):
+        if not count or (self.surprises < SURPRISES and kernel.chance(kernel.faults.would_block)):
+            self.surprises += 1
             raise BlockingIOError(errno.EAGAIN, "full")
         if count > 1 and kernel.chance(kernel.faults.short_write):
             count = kernel.scheduler.random.randint(1, count)
@@ -393,7 +397,7 @@ class SimPoller:
         for fd, mask in sorted(self.masks.items()):
             if mask != DISARMED:
                 events = kernel.sockets[fd].readiness & (mask | HANGUP | ERROR)
-                if not events and mask & READ and kernel.chance(kernel.faults.spurious):
+                if not events and mask & READ and self._is_surprising(fd):
                     kernel.scheduler.sometimes["spurious readiness"] += 1
                     kernel.progress += 1
                     events = READ
@@ -404,6 +408,14 @@ class SimPoller:
         for fd, _ in found:
             if self.masks[fd] & ONCE:
                 self.masks[fd] = DISARMED
+        return found
+
+    def _is_surprising(self, fd: int) -> bool:
+        sock = self.kernel.sockets[fd]
+        if not isinstance(sock, SimSocket) or sock.surprises >= SURPRISES:
+            return False
+        found = self.kernel.chance(self.kernel.faults.spurious)
+        sock.surprises += found
         return found
 
     def _check_idle_polls(self) -> None:
