@@ -1,0 +1,480 @@
+"""The event loop: when it looks, when it sleeps, what it does with its events, and the hand-over of the role."""
+
+import threading
+import time
+from typing import BinaryIO
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.loop import GET, Handler, Loop, answer, hello
+from waitressd.http.events import Request
+from waitressd.net.blocking import HAND_OVER_SHARE
+from waitressd.net.channel import Channel
+from waitressd.net.channelsettings import Deadlines
+from waitressd.net.dispatcher import SWEEP_SECONDS, Bounds, Callback, Dispatcher
+from waitressd.net.outlet import NEVER
+from waitressd.net.poller import HANGUP, READ
+from waitressd.net.role import Assignment, Worker
+from waitressd.net.states import State
+
+
+def name_order(loop: Loop) -> list[str]:
+    return [request.target for request in loop.requests]
+
+
+# -- sleeping
+
+
+def test_a_loop_without_clients_sleeps_without_end() -> None:
+    with Loop() as loop:
+        loop.turn(3)
+        assert loop.poller.asked == [None] * 3
+
+
+def test_idle_clients_cost_no_turn_before_the_first_of_them_is_due() -> None:
+    with Loop(bounds=Bounds(idle_seconds=120)) as loop, loop.connect() as client:
+        loop.request(client, GET)
+        loop.time += 2 * SWEEP_SECONDS
+        loop.turn()  # the sweep that sees nothing but idle clients
+        loop.poller.asked.clear()
+        loop.turn()
+        assert loop.poller.asked == [pytest.approx(118, abs=0.1)]
+        assert client.receive().status == 200
+
+
+def test_the_loop_looks_once_a_second_while_a_request_is_on_its_way() -> None:
+    with Loop() as loop, loop.connect() as client:
+        loop.request(client, GET[:5])
+        loop.poller.asked.clear()
+        loop.turn()
+        assert loop.poller.asked == [loop.dispatcher._sweep_seconds]
+        assert loop.dispatcher._sweep_seconds <= SWEEP_SECONDS
+
+
+def test_short_deadlines_are_looked_at_in_time() -> None:
+    bounds = Bounds(finest_deadline_seconds=0.2)
+    with Loop(bounds=bounds, deadlines=Deadlines(head_seconds=0.2)) as loop, loop.connect() as client:
+        loop.request(client, GET[:5])
+        for _ in range(6):
+            loop.time += 0.05
+            loop.settle()
+        assert client.receive().status == 408
+
+
+def test_a_loop_with_work_left_does_not_sleep() -> None:
+    with Loop() as loop, loop.connect() as client:
+        client.send(GET * 3)
+        loop.turn(2)
+        loop.poller.asked.clear()
+        loop.turn()
+        assert loop.poller.asked == [0]
+
+
+# -- requests
+
+
+def test_an_inline_request_costs_no_registration() -> None:
+    """Trap 5: level-triggered, and registered once."""
+    with Loop() as loop, loop.connect() as client:
+        loop.request(client, GET)
+        before = loop.poller.controls
+        for _ in range(100):
+            loop.request(client, GET)
+        assert loop.poller.controls == before
+        for _ in range(101):
+            assert client.receive().status == 200
+
+
+def test_between_two_requests_of_one_client_every_other_has_its_turn() -> None:
+    with Loop(recv_bytes=1 << 16) as loop, loop.connect() as greedy, loop.connect() as polite:
+        greedy.send(b"GET /greedy HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
+        for _ in range(5):
+            loop.turn(7)
+            before = len(loop.requests)
+            polite.send(b"GET /polite HTTP/1.1\r\nHost: x\r\n\r\n")
+            while loop.requests[-1].target != "/polite":
+                loop.turn()
+            assert len(loop.requests) - before <= 3
+            assert polite.receive().status == 200
+
+
+def test_requests_wait_in_the_order_in_which_they_came() -> None:
+    with Loop() as loop:
+        clients = [loop.connect() for _ in range(4)]
+        with loop.busy():
+            for index, client in enumerate(clients):
+                loop.request(client, b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % index)
+            assert [channel.state for channel in loop.channels] == [State.QUEUED] * 4
+        worker = Worker("free")
+        loop.role.running = 1
+        while loop.role.finish(worker) is Assignment.RUN:
+            assert isinstance(worker.job, Channel)
+            loop.dispatcher.run_aside(worker, worker.job)
+        assert name_order(loop) == ["/0", "/1", "/2", "/3"]
+        for client in clients:
+            assert client.receive().status == 200
+            client.close()
+
+
+def test_beyond_the_queue_a_request_gets_503_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop(bounds=Bounds(queue=1)) as loop, loop.busy(), loop.connect() as first, loop.connect() as second:
+        loop.request(first, GET)
+        loop.request(second, GET)
+        response = second.receive()
+        assert (response.status, response.get("Retry-After"), response.closes) == (503, "1", True)
+        assert len(loop.role.queue) == 1
+        assert "1 requests wait for a thread" in caplog.text
+        assert "a request was answered 503" in caplog.text
+
+
+def test_a_queued_request_whose_client_has_gone_is_dropped() -> None:
+    with Loop() as loop, loop.busy(), loop.connect() as client:
+        loop.request(client, GET)
+        channel = loop.channels[0]
+        loop.dispatcher.ready.append((channel.fd, HANGUP))
+        loop.turn()
+        assert channel.state is State.CLOSED
+        assert not loop.role.queue
+
+
+def test_a_queued_request_that_a_thread_has_taken_meanwhile_is_left_to_it() -> None:
+    with Loop() as loop, loop.busy(), loop.connect() as client:
+        loop.request(client, GET)
+        channel = loop.channels[0]
+        loop.role.queue.clear()
+        loop.dispatcher.ready.append((channel.fd, HANGUP))
+        loop.turn()
+        assert channel.state is State.QUEUED  # its thread will begin and find it gone
+        assert channel.gone
+        channel.begin()
+        channel.run()
+        assert loop.requests == []
+        channel.settle()
+
+
+# -- the role
+
+
+class Clockwork:
+    """An application that takes a fixed time of the fake clock, off the CPU."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.loop: Loop | None = None
+
+    def __call__(self, _request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+        assert self.loop is not None
+        self.loop.time += self.seconds
+        answer(channel)
+
+
+def requests_until_hand_over(handler: Handler, dispatcher_class: type[Dispatcher] = Dispatcher) -> int | None:
+    """Serve requests until the role is given away before one; None when it never is."""
+    with Loop(handler) as loop:
+        loop.dispatcher.__class__ = dispatcher_class
+        if isinstance(handler, Clockwork):
+            handler.loop = loop
+        client = loop.connect()
+        loop.role.waiting.append(Worker("next"))
+        for count in range(100):
+            client.send(GET)
+            for _ in range(3):
+                if not loop.dispatcher._serve_ready(loop.worker):
+                    assert loop.role.holder is not loop.worker
+                    client.close()
+                    return count
+                loop.dispatcher._turn()
+            client.receive()
+        client.close()
+        return None
+
+
+class LooksAtTicksAlone(Dispatcher):
+    """Does not measure the wall time of a task that was over before the watcher looked twice."""
+
+    def _start(self, worker: Worker, job: object) -> bool:
+        kept = super()._start(worker, job)  # type: ignore[arg-type]  # the same job
+        self.blocking.share = 0.0
+        return kept
+
+
+def test_tasks_of_a_millisecond_are_noticed_although_no_tick_sees_them() -> None:
+    """Trap 3: a task shorter than a tick never meets the watcher twice; its wall time says that it blocks."""
+    count = requests_until_hand_over(Clockwork(0.001))
+    assert count is not None
+    assert count < 20
+
+
+def test_without_measuring_they_would_not_be() -> None:
+    assert requests_until_hand_over(Clockwork(0.001), LooksAtTicksAlone) is None
+
+
+def test_fast_tasks_stay_inline() -> None:
+    assert requests_until_hand_over(hello) is None
+
+
+def test_after_slow_tasks_fast_ones_bring_inline_back() -> None:
+    with Loop() as loop:
+        blocking = loop.dispatcher.blocking
+        for _ in range(50):
+            blocking.ended(0.01, 0.0)
+        assert blocking.share > HAND_OVER_SHARE
+        for _ in range(200):
+            blocking.ended(0.00001, 0.0)
+        assert blocking.share < HAND_OVER_SHARE
+
+
+def test_a_claim_that_was_taken_ends_the_lead_and_the_answer_is_complete() -> None:
+    def blocks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+        assert not loop.role.look()
+        assert loop.role.look()  # the same task at two looks
+        assert loop.role.holder is heir
+        answer(channel)
+
+    with Loop(blocks) as loop, loop.connect() as client:
+        heir = Worker("heir")
+        loop.role.waiting.append(heir)
+        client.send(GET)
+        loop.dispatcher._turn()
+        assert not loop.dispatcher._serve_ready(loop.worker)
+        assert loop.woken == [heir]
+        assert client.receive().status == 200
+        assert loop.channels[0].state is State.IDLE
+        assert loop.role.finish(loop.worker) is Assignment.WAIT
+
+
+def test_a_bell_that_is_taken_away_between_the_look_and_the_ring_harms_nobody() -> None:
+    class Fickle(Dispatcher):
+        looks = 0
+
+        @property  # type: ignore[override]  # another thread changes it between two looks
+        def wake_watcher(self) -> object:
+            self.looks += 1
+            return (lambda: None) if self.looks % 2 else None
+
+        @wake_watcher.setter
+        def wake_watcher(self, value: object) -> None:
+            """The watcher's business."""
+
+    with Loop() as loop, loop.connect() as client:
+        loop.dispatcher.__class__ = Fickle
+        for _ in range(4):
+            loop.request(client, GET)
+            assert client.receive().status == 200
+        assert not loop.worker.claim
+
+
+def test_a_defect_costs_one_client(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop() as loop, loop.connect() as client, loop.connect() as other:
+        channel = loop.channels[0]
+        channel.connection = None  # type: ignore[assignment]  # a defect of ours
+        loop.request(client, GET)
+        assert channel.state is State.CLOSED
+        loop.request(other, GET)
+        assert other.receive().status == 200
+        assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+
+
+def test_a_defect_at_a_deadline_does_not_come_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop() as loop, loop.connect() as client:
+        loop.request(client, GET[:4])
+        channel = loop.channels[0]
+        channel.connection = None  # type: ignore[assignment]  # a defect of ours
+        loop.pass_time(25)
+        assert channel.state is State.CLOSED
+        assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+
+
+def test_a_defect_while_settling_costs_one_client(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop() as loop, loop.connect():
+        channel = loop.channels[0]
+        channel.begin()
+        channel.connection = None  # type: ignore[assignment]  # a defect of ours
+        loop.dispatcher.give_back(channel)
+        loop.settle()
+        assert channel.state is State.CLOSED
+        assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+
+
+# -- callbacks
+
+
+def test_a_callback_runs_like_a_task_and_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    called: list[str] = []
+    with Loop() as loop:
+        loop.dispatcher.call_soon(lambda: called.append("one"))
+        loop.dispatcher.call_soon(lambda: 1 // 0)
+        loop.dispatcher.call_soon(lambda: called.append("two"))
+        loop.turn()
+        assert called == ["one", "two"]
+        assert caplog.messages == ["a callback failed"]
+
+
+def test_callbacks_wait_for_a_thread_like_requests() -> None:
+    called: list[str] = []
+    with Loop() as loop, loop.busy():
+        loop.dispatcher.call_soon(lambda: called.append("one"))
+        loop.turn()
+        assert called == []
+        (job,) = loop.role.queue
+        assert isinstance(job, Callback)
+        job.begin()
+        job.run()
+        job.settle()
+        assert job.settle_aside()
+        assert called == ["one"]
+        loop.role.queue.clear()
+
+
+def test_callbacks_that_nobody_ran_are_handed_out_once() -> None:
+    with Loop() as loop:
+        loop.dispatcher.call_soon(lambda: None)
+        assert len(loop.dispatcher.take_callbacks()) == 1
+        assert loop.dispatcher.take_callbacks() == []
+
+
+# -- the stop
+
+
+def test_a_stop_without_clients_is_immediate() -> None:
+    with Loop() as loop:
+        loop.dispatcher.stop()
+        loop.turn(2)
+        assert loop.dispatcher.finished
+        assert loop.listener.socket.fileno() == -1
+
+
+def test_a_stop_answers_what_has_begun_and_says_that_it_closes() -> None:
+    with Loop() as loop, loop.connect() as begun, loop.connect() as kept, loop.connect() as silent:
+        loop.request(kept, GET)
+        assert not kept.receive().closes
+        loop.request(begun, GET[:10])
+        loop.dispatcher.stop()
+        loop.settle()
+        loop.request(begun, GET[10:])
+        assert begun.receive().closes
+        loop.request(kept, GET)  # on its way when the stop came
+        assert kept.receive().closes
+        assert not loop.dispatcher.finished
+        loop.pass_time(4)
+        silent.expect_closed()
+        loop.turn()
+        assert loop.dispatcher.finished
+
+
+def test_a_stop_serves_the_backlog() -> None:
+    with Loop() as loop:
+        with Client(loop.listener.socket.getsockname(), timeout=5) as client:
+            client.send(GET)
+            loop.dispatcher.stop()
+            loop.turn(4)
+            assert client.receive().status == 200
+        loop.settle()
+
+
+def test_a_stop_never_lengthens_a_deadline() -> None:
+    with Loop(bounds=Bounds(idle_seconds=120)) as loop, loop.connect() as client:
+        loop.time += 119.9
+        loop.dispatcher.stop()
+        loop.turn()
+        assert loop.channels[0].deadline == pytest.approx(1120)
+        assert client.sock.fileno() > 0
+
+
+def test_a_stop_while_accepting_rests_does_not_spin() -> None:
+    with Loop() as loop, loop.connect() as client:
+        loop.dispatcher._acceptor._pause(OSError(24, "Too many open files"), loop.time)
+        loop.request(client, GET[:10])
+        loop.dispatcher.stop()
+        loop.turn()
+        loop.time += 5
+        loop.turn()
+        loop.poller.asked.clear()
+        loop.turn()
+        assert loop.poller.asked != [0]
+        assert loop.poller.asked[0] is not None
+
+
+def test_an_abort_ends_everything() -> None:
+    with Loop() as loop, loop.connect() as idle, loop.connect() as head, loop.connect() as busy:
+        loop.request(head, GET[:10])
+        channel = loop.channels[2]
+        channel.begin()
+        loop.dispatcher.abort()
+        assert loop.dispatcher.aborting
+        loop.turn()
+        assert loop.dispatcher.finished
+        idle.expect_closed()
+        head.expect_closed()
+        busy.expect_closed()
+        assert channel.gone
+        assert channel.sock.fileno() > 0  # its task may still use the number
+
+
+def test_a_task_that_outlives_the_server_closes_its_connection_itself() -> None:
+    with Loop() as loop, loop.connect() as client:
+        channel = loop.channels[0]
+        channel.begin()
+        loop.dispatcher.abort()
+        loop.turn()
+        loop.dispatcher.close()
+        assert loop.channels == [channel]
+        called = threading.Event()
+        loop.dispatcher.call_soon(called.set)
+        loop.dispatcher._settle_aside(channel)
+        assert loop.channels == []
+        assert channel.sock.fileno() == -1
+        assert called.is_set()
+        client.expect_closed()
+
+
+def test_a_stop_asked_for_by_another_thread_ends_the_sleep() -> None:
+    with Loop() as loop:
+        loop.poller.patience_seconds = 30.0
+        thread = threading.Timer(0.05, loop.dispatcher.stop)
+        thread.start()
+        begun = time.monotonic()
+        loop.turn(2)
+        assert loop.dispatcher.finished
+        assert time.monotonic() - begun < 10
+        thread.join()
+
+
+def test_events_of_closed_channels_are_nobodys() -> None:
+    with Loop() as loop, loop.connect() as client:
+        channel = loop.channels[0]
+        fd = channel.fd
+        channel.close()
+        loop.dispatcher.ready.extend([(fd, READ), (fd, 0), (987, READ)])
+        loop.turn()
+        assert loop.channels == []
+        client.expect_closed()
+
+
+def test_a_number_that_is_used_again_gets_no_event_of_its_former_owner() -> None:
+    with Loop() as loop, loop.connect() as client:
+        with Client(loop.listener.socket.getsockname(), timeout=5) as another:
+            fd = loop.channels[0].fd
+            loop.channels[0].close()
+            loop.settle()
+            assert [channel.fd for channel in loop.channels] == [fd]
+            loop.dispatcher.ready.append((fd, READ | HANGUP))
+            loop.turn()
+            assert [channel.state for channel in loop.channels] == [State.IDLE]
+            loop.request(another, GET)
+            assert another.receive().status == 200
+        client.expect_closed()
+
+
+def test_a_running_channel_keeps_the_sweeps_going() -> None:
+    with Loop() as loop, loop.connect():
+        channel = loop.channels[0]
+        loop.time += 2
+        loop.turn()
+        channel.begin()
+        loop.dispatcher._sweep()
+        assert loop.dispatcher._next_sweep == loop.time + loop.dispatcher._sweep_seconds
+        channel.settle()
+        loop.dispatcher._sweep()
+        assert loop.dispatcher._next_sweep == channel.deadline < NEVER
