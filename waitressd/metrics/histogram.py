@@ -51,7 +51,9 @@ class Histogram:
 
 def bucket(seconds: float) -> int:
     """Return the number of the bucket that a duration falls into."""
+    if seconds < BOUNDS[0]:
+        return 0  # also zero, whose power of two is none
     # seconds = fraction * 2**power, with the fraction from 0.5 up to 1
     fraction, power = frexp(seconds)
     number = (power - LOWEST) * STEPS + int(fraction * 2 * STEPS) - STEPS
-    return min(max(number, 0), BUCKETS - 1)
+    return min(number, BUCKETS - 1)

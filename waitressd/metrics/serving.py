@@ -99,7 +99,7 @@ def app_factory(_global_conf: Mapping[str, str], **_local_conf: str) -> Applicat
     return make_application()
 
 
-def request_log(_global_conf: Mapping[str, str], **options: str) -> Metrics:
+def request_log(_global_conf: Mapping[str, str], **options: str) -> ShownMetrics:
     """Make the metrics of a server (``egg:waitressd#metrics``). `listen` gives them a listener of their own."""
     read = Options(options)
     listen = read.text("listen")

@@ -1,0 +1,74 @@
+"""Metrics as text."""
+
+import json
+
+from tests.support.samples import answered, refused
+from waitressd.metrics.collector import Metrics
+from waitressd.metrics.render import render_json, render_prometheus
+from waitressd.net.snapshot import EMPTY, Snapshot
+
+
+class Server:
+    def snapshot(self) -> Snapshot:
+        return Snapshot(3, 1, 2, 0.5, {**EMPTY.connections, "idle": 9})
+
+
+def filled() -> Metrics:
+    metrics = Metrics()
+    metrics(answered())
+    metrics(answered())
+    metrics(refused(b"x"))
+    return metrics
+
+
+def test_prometheus() -> None:
+    metrics = filled()
+    metrics.start(Server())
+    lines = render_prometheus(metrics).splitlines()
+    for line in (
+        'waitressd_requests_total{status="2xx",ended_by="complete"} 2',
+        'waitressd_requests_total{status="4xx",ended_by="refused"} 1',
+        "waitressd_request_body_bytes_total 0",
+        "waitressd_response_body_bytes_total 66",
+        'waitressd_request_queue_seconds_bucket{status="2xx",le="0.5"} 0',
+        'waitressd_request_queue_seconds_bucket{status="2xx",le="1.0"} 2',
+        'waitressd_request_queue_seconds_bucket{status="2xx",le="+Inf"} 2',
+        'waitressd_request_queue_seconds_sum{status="2xx"} 1.0',
+        'waitressd_request_queue_seconds_count{status="2xx"} 2',
+        'waitressd_threads{state="busy"} 3',
+        'waitressd_threads{state="idle"} 1',
+        "waitressd_queue_depth 2",
+        "waitressd_queue_oldest_wait_seconds 0.500000",
+        'waitressd_connections{state="idle"} 9',
+        "# TYPE waitressd_request_total_seconds histogram",
+    ):
+        assert line in lines
+
+
+def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:
+    lines = render_prometheus(filled()).splitlines()
+    declared = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(declared) == len(set(declared))
+    family = ""
+    for line in lines:
+        if line.startswith("# TYPE"):
+            family = line.split()[2]
+        elif not line.startswith("#"):
+            assert line.startswith(family)
+    assert not any(line.startswith("waitressd_threads") for line in lines)
+
+
+def test_json() -> None:
+    metrics = filled()
+    found = json.loads(render_json(metrics))
+    assert found["requests"] == {"2xx": {"complete": 2}, "4xx": {"refused": 1}}
+    assert found["body_bytes"] == {"received": 0, "sent": 66}
+    assert found["seconds"]["queue"]["2xx"] == {
+        "count": 2, "seconds": 1.0, "p50": 0.625, "p90": 0.625, "p99": 0.625, "p99.9": 0.625,
+    }  # fmt: skip
+    assert "threads" not in found
+    metrics.start(Server())
+    found = json.loads(render_json(metrics))
+    assert found["threads"] == {"busy": 3, "idle": 1}
+    assert found["queue"] == {"depth": 2, "oldest_wait_seconds": 0.5}
+    assert found["connections"]["idle"] == 9

@@ -1,0 +1,38 @@
+"""Failures of a log: all of the first, then a line a minute."""
+
+import logging
+
+import pytest
+
+from waitressd.requestlog.failures import INTERVAL_SECONDS, Failures
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_first_has_a_traceback_and_the_others_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    failures = Failures("access", clock)
+    for _ in range(5):
+        failures.add(ValueError("first"))
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is not None
+    assert "access failed" in caplog.text
+    clock.now = INTERVAL_SECONDS - 0.1
+    failures.add(ValueError("still"), 3)
+    assert len(caplog.records) == 1
+    clock.now = INTERVAL_SECONDS
+    failures.add(ValueError("last"))
+    assert caplog.records[1].getMessage() == "The request log access failed for 8 records: ValueError: last"
+    assert caplog.records[1].exc_info is None
+    assert failures.count == 9
+    assert all(line.name == "waitressd.request_log" and line.levelno == logging.ERROR for line in caplog.records)
+
+
+def test_a_sentence_instead_of_an_exception(caplog: pytest.LogCaptureFixture) -> None:
+    Failures("access", Clock()).add("it is full", 2)
+    assert caplog.messages == ["The request log access failed for 2 records: it is full"]

@@ -1,0 +1,189 @@
+"""Lines on their way to a file: whole, in order, none lost; what happens when the disk does not take them."""
+
+import errno
+import os
+import stat
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from waitressd.requestlog import filesink
+from waitressd.requestlog.filesink import FileSink
+
+
+def test_lines_arrive_in_order_and_are_complete_after_close(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    sink = FileSink(str(path))
+    sink.start(None)
+    for number in range(1000):
+        sink.write(f"line {number}")
+    sink.close()
+    sink.close()
+    assert path.read_text("ascii").splitlines() == [f"line {number}" for number in range(1000)]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0
+
+
+def test_a_line_is_there_soon_without_a_close(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    sink = FileSink(str(path))
+    sink.start(None)
+    for number in range(3):
+        sink.write(f"line {number}")
+        wait_for_size(path, 7 * (number + 1))
+    sink.close()
+
+
+def wait_for_size(path: Path, size: int) -> None:
+    end = time.monotonic() + 10
+    while path.stat().st_size < size:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_lines_of_many_threads_and_two_sinks_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    sinks = [FileSink(str(path)), FileSink(str(path))]
+    for sink in sinks:
+        sink.start(None)
+
+    def work(sink: FileSink, name: int) -> None:
+        for number in range(300):
+            sink.write(f"{name}:{number}:" + str(name) * 200)
+
+    threads = [threading.Thread(target=work, args=(sinks[name % 2], name)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for sink in sinks:
+        sink.close()
+    lines = path.read_text("ascii").splitlines()
+    assert sorted(lines) == sorted(f"{name}:{number}:" + str(name) * 200 for name in range(8) for number in range(300))
+
+
+def test_reopen_lets_go_of_a_renamed_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    sink = FileSink(str(path))
+    sink.reopen()  # before the start: nothing to reopen
+    sink.start(None)
+    sink.write("first")
+    wait_for_size(path, 6)
+    path.rename(tmp_path / "a.log.1")
+    sink.reopen()
+    sink.write("second")
+    sink.close()
+    assert (tmp_path / "a.log.1").read_text("ascii") == "first\n"
+    assert path.read_text("ascii") == "second\n"
+
+
+def test_a_reopen_that_fails_goes_on_with_the_former_file(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    sink = FileSink(str(folder / "a.log"))
+    sink.start(None)
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    with pytest.raises(OSError, match="cannot open the request log"):
+        sink.reopen()
+    sink.write("still")
+    sink.close()
+    assert (moved / "a.log").read_text("ascii") == "still\n"
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing/a\.log: No such file"):
+        FileSink(str(tmp_path / "missing" / "a.log")).start(None)
+
+
+def test_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    sink = FileSink("-")
+    sink.start(None)
+    sink.write("to the terminal")
+    sink.reopen()
+    sink.close()
+    assert capfd.readouterr().out == "to the terminal\n"
+
+
+def test_a_pipe_gets_pieces_that_it_keeps_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    got: list[bytes] = []
+
+    def read() -> None:
+        with path.open("rb", buffering=0) as file:
+            while data := file.read(1 << 20):
+                got.append(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    sink = FileSink(str(path))
+    sink.start(None)
+    lines = [f"{number}:" + "x" * 1000 for number in range(50)] + ["y" * 10_000]
+    for line in lines:
+        sink.write(line)
+    sink.close()
+    reader.join()
+    assert b"".join(got).decode() == "".join(line + "\n" for line in lines)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_a_full_disk_is_told_once_and_lines_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    sink = FileSink("/dev/full")
+    sink.start(None)
+    for number in range(5):
+        sink.write(f"line {number}")
+    sink.close()
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is not None
+    assert isinstance(caplog.records[0].exc_info[1], OSError)
+    assert caplog.records[0].exc_info[1].errno == errno.ENOSPC
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of a process are POSIX's")
+def test_a_line_after_a_torn_one_begins_on_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    sink = FileSink(str(path))
+    sink._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    sink._append(b"whole\n")
+    sink._is_torn = True
+    os.write(sink._fd, b"to")
+    sink._append(b"next\n")
+    sink._append(b"last\n")
+    os.close(sink._fd)
+    assert path.read_bytes() == b"whole\nto\nnext\nlast\n"
+
+
+def test_lines_are_dropped_and_counted_when_the_disk_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(filesink, "PENDING_LINES", 10)
+    sink = FileSink(str(tmp_path / "a.log"))
+    for number in range(15):
+        sink.write(f"line {number}")
+    assert "takes no lines; they are dropped" in caplog.text
+    sink.start(None)
+    sink.close()
+    assert len((tmp_path / "a.log").read_text("ascii").splitlines()) == 10
+
+
+def test_a_stop_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(filesink, "CLOSE_SECONDS", 0.1)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    sink = FileSink(str(path))
+    sink.start(None)
+    writer = sink._thread
+    for _ in range(100):
+        sink.write("x" * 4000)
+    sink.close()
+    assert "took no lines until the end" in caplog.text
+    os.close(reader)  # the writer gets EPIPE and ends
+    assert writer is not None
+    writer.join(10)
+    os.close(sink._fd)

@@ -1,0 +1,95 @@
+"""Request logs of a configuration: each problem at its line, and observers for listeners."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.samples import HEAD, request_of
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError
+from waitressd.config.origins import Origin, Source
+from waitressd.config.reading import Given
+from waitressd.config.requestlogs import LogSection
+from waitressd.observing import build_handler, build_observer, build_request_logs
+from waitressd.wsgi.environ import EnvironSettings
+from waitressd.wsgi.observed import ObservedHandler
+from waitressd.wsgi.proxies import TrustedProxies
+from waitressd.wsgi.task import TaskSettings, WsgiHandler
+
+if TYPE_CHECKING:
+    from waitressd.requestlog import RequestRecord
+
+
+def adjusted(names: str, **options: str) -> Adjustments:
+    origins = {
+        name: Origin(Source.FILE, "a.ini", line, "request_log:access") for line, name in enumerate(("", *options), 11)
+    }
+    given = {"request_log": Given(names, Origin(Source.FILE, "a.ini", 3, "server:main"))}
+    sections = {"access": LogSection("access", options, origins)} if options else {}
+    return Adjustments.from_given(given, sections)
+
+
+def complaint(adjustments: Adjustments) -> str:
+    with pytest.raises(ConfigError) as caught:
+        build_request_logs(adjustments, {})
+    return str(caught.value)
+
+
+def test_without_logs_there_is_nothing() -> None:
+    assert build_request_logs(Adjustments.from_keywords(), {}) is None
+    assert build_observer(None, "l", EnvironSettings()) is None
+
+
+def test_logs_have_the_names_of_their_sections() -> None:
+    logs = build_request_logs(adjusted("access, json", use="combined", path="/a"), {})
+    assert logs is not None
+    assert [hook.name for hook in logs.hooks] == ["access", "json"]
+
+
+def test_a_problem_stands_at_the_line_of_its_option() -> None:
+    text = complaint(adjusted("access", use="combined", mode="888"))
+    assert text == "a.ini:13 [request_log:access]: mode = 888: expected permissions in octal, such as 640"
+
+
+def test_a_problem_with_the_factory_stands_at_use() -> None:
+    text = complaint(adjusted("access", use="no.module:x"))
+    assert text.startswith("a.ini:12 [request_log:access]: use = no.module:x: cannot import no.module")
+
+
+def test_a_problem_of_the_whole_stands_at_the_section() -> None:
+    text = complaint(adjusted("access", use="waitressd.observing:build_observer"))
+    assert text.startswith("a.ini:11 [request_log:access]: the factory failed: TypeError")
+
+
+def test_without_a_section_the_setting_is_named() -> None:
+    text = complaint(adjusted("no.module:x"))
+    assert text.startswith("a.ini:3 [server:main]: request_log = no.module:x: cannot import no.module")
+
+
+def test_from_python_there_is_no_place() -> None:
+    text = complaint(Adjustments.from_keywords(request_log="no.module:x"))
+    assert text.startswith("request_log = no.module:x: cannot import")
+
+
+def test_a_handler_is_watched_only_with_an_observer() -> None:
+    settings = EnvironSettings()
+    logs = build_request_logs(Adjustments.from_keywords(request_log="common"), {})
+    plain = build_handler(lambda _environ, _start: [], settings, TaskSettings(), None)
+    watched = build_handler(lambda _environ, _start: [], settings, TaskSettings(), build_observer(logs, "l", settings))
+    assert type(plain) is WsgiHandler
+    assert type(watched) is ObservedHandler
+
+
+@pytest.mark.parametrize(
+    ("sent", "client"), [("203.0.113.9", "203.0.113.9"), ("<nonsense>", "10.0.0.1"), ("", "10.0.0.1")]
+)
+def test_the_client_of_a_refused_request_is_found_as_for_the_application(sent: str, client: str) -> None:
+    proxies = TrustedProxies(everyone=True, headers=frozenset({"x-forwarded-for"}))
+    records: list[RequestRecord] = []
+    logs = build_request_logs(Adjustments.from_keywords(request_log=records.append), {})
+    observer = build_observer(logs, "l", EnvironSettings(proxies=proxies))
+    assert observer is not None
+    field = f"X-Forwarded-For: {sent}\r\n" if sent else ""
+    request = request_of(HEAD.replace(b"\r\n\r\n", f"\r\n{field}\r\n".encode()))
+    observer.finish(observer.open("10.0.0.1:5555", 1, 1, request))
+    assert records[0].client == client
