@@ -45,7 +45,12 @@ class DispatcherLogs:
 
     def queued(self, role: Role, now: float) -> None:
         """A request waits because all threads are busy."""
-        oldest = role.queue[0] if role.queue else None
+        if self._queued.skip():
+            return
+        try:
+            oldest = role.queue[0]
+        except IndexError:  # a thread has taken it meanwhile
+            return
         waited = now - oldest.waiting_since if isinstance(oldest, Channel) else 0.0
         self._queued(
             "%d requests wait for a thread, the oldest for %.1f s; the threads run: %s",
@@ -56,6 +61,8 @@ class DispatcherLogs:
 
     def refused(self, role: Role) -> None:
         """A request was answered 503."""
+        if self._refused.skip():
+            return
         self._refused(
             "a request was answered 503: no thread is free and %d requests wait; the threads run: %s",
             len(role.queue),

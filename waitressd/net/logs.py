@@ -32,6 +32,13 @@ class RateLimitedLog:
         self._next = float("-inf")
         self._left_out = 0
 
+    def skip(self) -> bool:
+        """Whether a line would be left out now; then it is counted. For lines that cost something to compose."""
+        with self._lock:
+            too_soon = self._clock() < self._next
+            self._left_out += too_soon
+            return too_soon
+
     def __call__(self, message: str, *values: object) -> bool:
         """Write the line, or count it; True when it was written."""
         with self._lock:
