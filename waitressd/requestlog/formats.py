@@ -55,7 +55,7 @@ def format_common(record: RequestRecord) -> str:
         line = f"{request.method} {escape(request.target)} {request.version}"
     user = escape_word(record.user) if environ is not None and "REMOTE_USER" in environ else ""
     return (
-        f"{escape_word(record.client)} - {user or NOTHING} [{clf_time(record.time)}] "
+        f"{escape_word(record.client) or NOTHING} - {user or NOTHING} [{clf_time(record.time)}] "
         f'"{line}" {record.head.code if record.head is not None else shown_status(record)} {record.body_bytes_sent}'
     )
 
