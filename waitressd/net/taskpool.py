@@ -145,8 +145,8 @@ class TaskPool:
                 tick = min(LONGEST_TICK_SECONDS, tick * TICK_GROWTH)
                 quiet = 0 if role.has_claim() else quiet + 1
             if quiet > QUIET_LOOKS:
-                self._sleep_until_a_task_runs()
-                quiet = 0
+                if self._sleep_until_a_task_runs():
+                    quiet = 0
             else:
                 time.sleep(tick)
             now = time.monotonic()
@@ -155,13 +155,16 @@ class TaskPool:
                 self._report_hung(now)
             on_tick(now)
 
-    def _sleep_until_a_task_runs(self) -> None:
+    def _sleep_until_a_task_runs(self) -> bool:
+        """Sleep without a tick; False when the time was over and nothing had happened."""
         # First say that a ring is wanted, then look: a task that began before this line is seen by the look, one that
         # begins after it rings. Either way the wake-up cannot be lost.
         self._dispatcher.wake_watcher = self.ring
+        rung = True
         if not self._role.has_claim() and not self._dispatcher.finished:
-            self._bell.acquire(timeout=SLEEP_SECONDS)
+            rung = self._bell.acquire(timeout=SLEEP_SECONDS)
         self._dispatcher.wake_watcher = None
+        return rung
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the pool's."""
