@@ -46,3 +46,16 @@ def test_two_kinds_of_lines_do_not_hide_each_other(caplog: pytest.LogCaptureFixt
     assert first("one")
     assert second("two")
     assert caplog.messages == ["one", "two"]
+
+
+def test_a_line_that_would_be_left_out_need_not_be_composed(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    log = RateLimitedLog(logger, logging.WARNING, 5.0, clock)
+    assert not log.skip()
+    assert log("full")
+    assert log.skip()
+    assert log.skip()
+    clock.now = 5.0
+    assert not log.skip()
+    assert log("full")
+    assert caplog.messages[-1] == "full (2 more like this since the last one)"

@@ -1,0 +1,140 @@
+"""Who is let in, who waits in the backlog, and how accepting rests and goes on."""
+
+import errno
+import logging
+
+import pytest
+
+from tests.support.client import Client, many_clients
+from tests.support.loop import GET, Loop
+from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS
+from waitressd.net.dispatcher import Bounds
+from waitressd.net.outlet import NEVER
+
+
+def exhausted(number: int = errno.EMFILE) -> OSError:
+    return OSError(number, "Too many open files")
+
+
+def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
+    with Loop() as loop, many_clients(loop.listener.socket.getsockname(), ACCEPT_BURST - 1) as clients:
+        loop.turn()
+        loop.dispatcher._serve_ready(loop.worker)
+        assert len(loop.channels) == len(clients)
+    assert list(loop.dispatcher._acceptor.accept(987, 0, 0.0)) == []  # no listener
+
+
+def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop(bounds=Bounds(connections=2)) as loop, loop.connect() as first, loop.connect() as second:
+        third = Client(loop.listener.socket.getsockname(), timeout=5)
+        third.send(GET)
+        loop.settle()
+        assert len(loop.channels) == 2
+        assert not loop.dispatcher._acceptor.accepting
+        assert caplog.messages == ["2 connections are open, the limit; new ones wait in the backlog until some close"]
+        loop.request(first, GET)
+        assert first.receive().status == 200
+        second.close()
+        loop.settle()
+        assert third.receive().status == 200
+        third.close()
+
+
+def test_a_full_server_does_not_turn_for_those_who_wait() -> None:
+    with Loop(bounds=Bounds(connections=1)) as loop, loop.connect(), Client(loop.listener.socket.getsockname()):
+        loop.settle()
+        loop.time += 5
+        loop.turn()
+        loop.poller.asked.clear()
+        loop.turn()
+        assert loop.poller.asked[0] != 0
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EINVAL])
+def test_exhaustion_is_weather(number: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Loop() as loop, loop.connect() as kept:
+        with monkeypatch.context() as kernel:
+
+            def fail() -> None:
+                raise exhausted(number)
+
+            kernel.setattr(loop.listener, "accept", fail)  # what the kernel says through it
+            with Client(loop.listener.socket.getsockname(), timeout=5) as client:
+                client.send(GET)
+                loop.settle()
+                loop.request(kept, GET)
+                assert kept.receive().status == 200  # whoever is there is served
+                loop.poller.asked.clear()
+                loop.turn()
+                assert loop.poller.asked == [pytest.approx(ACCEPT_PAUSE_SECONDS)]
+                for _ in range(20):
+                    loop.time += ACCEPT_PAUSE_SECONDS
+                    loop.turn(3)
+                kernel.undo()
+                loop.time += ACCEPT_PAUSE_SECONDS
+                loop.settle()
+                assert client.receive().status == 200
+        assert len(caplog.records) == 1
+        assert caplog.records[0].levelno == logging.WARNING
+        assert "cannot accept" in caplog.text
+
+
+def test_a_poller_that_cannot_take_a_listener_back_is_asked_again() -> None:
+    with Loop() as loop:
+        acceptor = loop.dispatcher._acceptor
+        acceptor._pause(exhausted(), loop.time)
+        before = loop.poller.add
+
+        def fail(fd: object, eventmask: int = 0) -> None:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        loop.poller.add = fail
+        loop.time += 1
+        loop.turn()
+        assert (acceptor.accepting, acceptor.resume_at) == (False, loop.time + ACCEPT_PAUSE_SECONDS)
+        loop.poller.add = before
+        loop.time += 1
+        loop.turn()
+        assert (acceptor.accepting, acceptor.resume_at) == (True, NEVER)
+        with loop.connect() as client:
+            loop.request(client, GET)
+            assert client.receive().status == 200
+
+
+def test_one_client_may_have_its_share_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop(bounds=Bounds(per_client=2)) as loop, loop.connect() as first, loop.connect() as second:
+        with loop.connect() as third:
+            third.expect_closed()
+        assert "127.0.0.1 has 2 connections already" in caplog.text
+        second.close()
+        loop.settle()
+        with loop.connect() as fourth:
+            loop.request(fourth, GET)
+            assert fourth.receive().status == 200
+        first.close()
+        loop.settle()
+        assert loop.dispatcher._acceptor._counts == {}
+
+
+def test_hosts_are_counted_whatever_their_address_looks_like() -> None:
+    with Loop(bounds=Bounds(per_client=1)) as loop:
+        acceptor = loop.dispatcher._acceptor
+        for address, peer in [(("::1", 5, 0, 0), "[::1]:5"), (("10.0.0.1", 5), "10.0.0.1:5")]:
+            assert acceptor._admit(address)
+            assert not acceptor._admit(address)
+            acceptor.release(peer, 0.0)
+            assert acceptor._admit(address)
+            assert not acceptor.admit(peer)
+        assert acceptor._admit("")
+        assert acceptor.admit("unix:")
+
+
+def test_closing_is_final_and_harmless_twice() -> None:
+    with Loop() as loop:
+        acceptor = loop.dispatcher._acceptor
+        acceptor._pause(exhausted(), loop.time)
+        acceptor.close()
+        acceptor.close()
+        assert acceptor.listeners() == []
+        assert acceptor.resume_at == NEVER
+        assert loop.listener.socket.fileno() == -1

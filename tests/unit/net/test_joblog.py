@@ -1,0 +1,98 @@
+"""What the operator reads about queues, threads and stacks."""
+
+import logging
+import threading
+import time
+
+import pytest
+
+from tests.support.loop import GET, Loop
+from waitressd.net.joblog import DispatcherLogs, describe, is_busy, log_stack
+from waitressd.net.role import Assignment, Role, Worker
+
+
+def test_a_worker_is_busy_inline_and_aside() -> None:
+    worker = Worker("one")
+    assert not is_busy(worker)
+    worker.claim.append(lambda: None)
+    assert is_busy(worker)
+    worker.claim.clear()
+    worker.assignment = Assignment.RUN
+    assert is_busy(worker)
+    worker.assignment = Assignment.LEAD
+    assert not is_busy(worker)
+
+
+def test_a_worker_is_described_by_its_request() -> None:
+    worker = Worker("one")
+    assert describe(worker) == "a callback"
+    with Loop() as loop, loop.connect() as client:
+        worker.job = channel = loop.channels[0]
+        assert describe(worker) == "a request that is ending"
+        with loop.busy():
+            loop.request(client, b"GET /" + b"x" * 500 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert describe(worker) == "GET /" + "x" * 119
+            loop.role.queue.clear()
+        channel.begin()
+        channel.gone = True
+        channel.settle()
+
+
+def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop() as loop, loop.busy(), loop.connect() as client:
+        loop.request(client, GET)
+        worker = Worker("one")
+        worker.claim.append(lambda: None)
+        worker.started = time.monotonic() - 7
+        worker.job = loop.channels[0]
+        caplog.clear()
+        logs = DispatcherLogs()
+        logs.workers = [worker, Worker("idle")]
+        logs.queued(loop.role, loop.time + 3)
+        logs.queued(loop.role, loop.time + 4)  # left out
+        logs.refused(loop.role)
+        logs.refused(loop.role)
+        assert caplog.messages == [
+            "1 requests wait for a thread, the oldest for 3.0 s; the threads run: GET / (7.0 s)",
+            "a request was answered 503: no thread is free and 1 requests wait; the threads run: GET / (7.0 s)",
+        ]
+        assert {record.name for record in caplog.records} == {"waitressd.queue"}
+
+
+def test_a_queue_that_a_thread_has_emptied_meanwhile_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    DispatcherLogs().queued(Role(1, lambda worker: None), 0.0)
+    assert caplog.messages == []
+
+
+def test_nothing_was_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    logs = DispatcherLogs()
+    logs.cut_off(0)
+    logs.cut_off(3)
+    assert caplog.messages == ["the stop closed 3 connections whose requests or answers were not complete"]
+
+
+def test_threads_that_do_nothing() -> None:
+    assert DispatcherLogs().describe_workers() == "nothing"
+
+
+def test_a_stack_says_where_a_thread_is(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker("one")
+    go_on, is_there = threading.Event(), threading.Event()
+
+    def a_function_that_hangs() -> None:
+        worker.thread_id = threading.get_ident()
+        is_there.set()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=a_function_that_hangs)
+    thread.start()
+    assert is_there.wait(5)
+    log_stack(worker, "%s hangs", "it")
+    go_on.set()
+    thread.join()
+    assert caplog.records[0].levelno == logging.WARNING
+    assert caplog.messages[0].startswith("it hangs\n")
+    assert "a_function_that_hangs" in caplog.messages[0]
+    worker.thread_id = -1
+    log_stack(worker, "gone")
+    assert caplog.messages[1] == "gone\n(the thread has ended)"

@@ -1,0 +1,276 @@
+"""What waits for a slow client: order, bounds, the disk and its failures, real files, and who waits for whom."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from waitressd.net import outbuf as module
+from waitressd.net.outbuf import FilePart, OutBuffer, OutputLimits, TruncatedFileError, after, send_file
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Our end, which does not block and takes little, and the client's."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    theirs.settimeout(5)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> str:
+    return str(tmp_path)
+
+
+@pytest.fixture(params=["sendfile", "copy"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of a file to the socket."""
+    if request.param == "copy":
+        monkeypatch.setattr(module, "_HAS_SENDFILE", False)
+    elif not hasattr(os, "sendfile"):
+        pytest.skip("no sendfile here")
+    return str(request.param)
+
+
+def fill(sock: socket.socket) -> int:
+    """Write until the kernel takes no more."""
+    count = 0
+    try:
+        while True:
+            count += sock.send(b"-" * 1000)
+    except BlockingIOError:
+        return count
+
+
+def drain(outbuf: OutBuffer, pair: Pair) -> bytes:
+    """Read at the client's end while the buffer is flushed, until it is empty."""
+    received = b""
+    while not outbuf.flush(pair[0]):
+        received += pair[1].recv(1 << 20)
+    pair[0].shutdown(socket.SHUT_WR)
+    while data := pair[1].recv(1 << 20):
+        received += data
+    return received
+
+
+def open_file(folder: Path, content: bytes) -> BinaryIO:
+    path = folder / "file"
+    path.write_bytes(content)
+    return path.open("rb")
+
+
+def test_what_the_kernel_takes_is_not_kept(pair: Pair) -> None:
+    outbuf = OutBuffer(OutputLimits())
+    outbuf.append(pair[0], [b"one ", b"", b"two"])
+    assert outbuf.is_empty
+    assert pair[1].recv(100) == b"one two"
+    assert outbuf.flushed_bytes == 7
+
+
+def test_order_is_kept_through_memory_and_disk(pair: Pair, disk: str, way: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=5000, directory=disk))
+    filled = fill(pair[0])
+    parts = [bytes([65 + index % 26]) * (700 * index % 3000 + 1) for index in range(200)]
+    for part in parts:
+        outbuf.append(pair[0], [part])
+    assert outbuf._memory_bytes <= 5000
+    assert outbuf.pending_bytes == sum(map(len, parts))
+    assert drain(outbuf, pair)[filled:] == b"".join(parts)
+    assert outbuf.pending_bytes == 0
+    outbuf.close()
+
+
+def test_memory_fills_again_only_when_the_disk_is_empty(pair: Pair, disk: str, way: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=100, directory=disk))
+    filled = fill(pair[0])
+    sent = b""
+    received = b""
+    for index in range(300):
+        part = b"%d;" % index * 40
+        outbuf.append(pair[0], [part])
+        sent += part
+        if index % 7 == 0:
+            received += pair[1].recv(5000)
+            outbuf.flush(pair[0])
+    received += drain(outbuf, pair)
+    assert received[filled:] == sent
+    outbuf.close()
+
+
+def test_the_spool_file_starts_again_at_its_front(pair: Pair, disk: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=disk))
+    for _ in range(5):
+        filled = fill(pair[0])
+        outbuf.append(pair[0], [b"x" * 50_000])
+        received = 0
+        while not outbuf.is_empty or received < filled + 50_000:
+            received += len(pair[1].recv(1 << 16))
+            outbuf.flush(pair[0])
+        assert outbuf._spool is not None
+        assert os.fstat(outbuf._spool.fileno()).st_size == 0
+    outbuf.close()
+
+
+def test_nothing_is_on_the_disk_when_it_is_closed(pair: Pair, disk: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=disk))
+    fill(pair[0])
+    outbuf.append(pair[0], [b"x" * 50_000])
+    outbuf.close()
+    outbuf.close()
+    assert outbuf.is_empty
+    assert os.listdir(disk) == []  # noqa: PTH208 - names are what is asked
+
+
+def test_where_nothing_can_be_spilled_memory_takes_it(pair: Pair, tmp_path: Path) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=1000, directory=str(tmp_path / "missing")))
+    filled = fill(pair[0])
+    outbuf.append(pair[0], [b"a" * 600, b"b" * 600, b"c" * 600])
+    assert isinstance(outbuf.spool_failure, FileNotFoundError)
+    assert not outbuf.wait_below_high_water(0)  # memory is all there is, and its limit is where producers wait
+    assert drain(outbuf, pair)[filled:] == b"a" * 600 + b"b" * 600 + b"c" * 600
+    assert outbuf.wait_below_high_water(0)
+
+
+def test_a_disk_that_fills_up_in_the_middle(pair: Pair, disk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the disk already goes first; the rest waits in memory behind it."""
+    outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+    filled = fill(pair[0])
+    written = os.pwrite
+
+    def short(fd: int, data: bytes, offset: int) -> int:
+        if offset >= 2000:
+            raise OSError(28, "No space left on device")
+        return written(fd, data[:1000], offset)
+
+    monkeypatch.setattr(os, "pwrite", short)
+    outbuf.append(pair[0], [b"1" * 10, b"2" * 1500, b"3" * 1500, b"4" * 50])
+    assert outbuf.spool_failure is not None
+    assert drain(outbuf, pair)[filled:] == b"1" * 10 + b"2" * 1500 + b"3" * 1500 + b"4" * 50
+    outbuf.close()
+
+
+def test_a_file_goes_last(pair: Pair, tmp_path: Path, disk: str, way: str) -> None:
+    content = bytes(range(256)) * 1000
+    closed = []
+    with open_file(tmp_path, content) as file:
+        outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+        filled = fill(pair[0])
+        outbuf.append(pair[0], [b"head" * 100])
+        outbuf.attach(FilePart(file, 1000, 200_000, lambda: closed.append(1)))
+        assert not outbuf.is_empty
+        assert drain(outbuf, pair)[filled:] == b"head" * 100 + content[1000:201_000]
+        close = outbuf.close()
+        assert close is not None
+        close()
+        assert outbuf.close() is None
+        assert closed == [1]
+
+
+def test_a_file_that_has_become_shorter_is_noticed(pair: Pair, tmp_path: Path, way: str) -> None:
+    with open_file(tmp_path, b"short") as file:
+        outbuf = OutBuffer(OutputLimits())
+        outbuf.attach(FilePart(file, 0, 100, lambda: None))
+        with pytest.raises(TruncatedFileError, match="95 bytes are missing at offset 5"):
+            while not outbuf.flush(pair[0]):
+                pass
+
+
+def test_one_turn_gives_one_client_a_bounded_share(tmp_path: Path) -> None:
+    content = b"x" * (8 << 20)
+    ours, theirs = socket.socketpair()
+    received = 0
+
+    def read() -> None:
+        nonlocal received
+        while data := theirs.recv(1 << 20):
+            received += len(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with open_file(tmp_path, content) as file, ours, theirs:
+        outbuf = OutBuffer(OutputLimits())
+        outbuf.attach(FilePart(file, 0, len(content), lambda: None))
+        turns = 1
+        while not outbuf.flush(ours):
+            turns += 1
+        assert turns >= len(content) // (module.FLUSH_BYTES + module.SENDFILE_BYTES)
+        ours.shutdown(socket.SHUT_WR)
+        reader.join(10)
+    assert received == len(content)
+
+
+def test_a_dead_peer_is_an_oserror(pair: Pair) -> None:
+    outbuf = OutBuffer(OutputLimits())
+    fill(pair[0])
+    outbuf.append(pair[0], [b"x" * 10_000])
+    pair[1].close()
+    with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        outbuf.flush(pair[0])
+    with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        OutBuffer(OutputLimits()).append(pair[0], [b"x"])
+
+
+# -- producers that wait
+
+
+def test_a_producer_goes_on_when_the_client_has_taken_enough(pair: Pair, disk: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=100, high_water_bytes=10_000, directory=disk))
+    fill(pair[0])
+    outbuf.append(pair[0], [b"x" * 60_000])
+    result: list[bool] = []
+    producer = threading.Thread(target=lambda: result.append(outbuf.wait_below_high_water(10)))
+    producer.start()
+    while producer.is_alive() and outbuf.pending_bytes > 10_000:
+        pair[1].recv(5000)
+        outbuf.flush(pair[0])
+    producer.join(5)
+    assert result == [True]
+    outbuf.close()
+
+
+@pytest.mark.parametrize("end", ["break_off", "close"])
+def test_a_producer_is_freed_when_the_connection_ends(pair: Pair, disk: str, end: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=100, high_water_bytes=1000, directory=disk))
+    fill(pair[0])
+    outbuf.append(pair[0], [b"x" * 60_000])
+    result: list[bool] = []
+    producer = threading.Thread(target=lambda: result.append(outbuf.wait_below_high_water(30)))
+    producer.start()
+    getattr(outbuf, end)()
+    producer.join(5)
+    assert result == [False]
+    outbuf.close()
+
+
+def test_a_producer_waits_no_longer_than_it_may(pair: Pair, disk: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=100, high_water_bytes=1000, directory=disk))
+    fill(pair[0])
+    outbuf.append(pair[0], [b"x" * 60_000])
+    assert not outbuf.wait_below_high_water(0.01)
+    outbuf.close()
+
+
+# -- helpers
+
+
+@pytest.mark.parametrize("sent", range(8))
+def test_after(sent: int) -> None:
+    parts = [b"ab", b"", b"cde", b"fg"]
+    assert b"".join(bytes(part) for part in after(parts, sent)) == b"abcdefg"[sent:]
+
+
+def test_send_file_at_the_end_of_the_file(pair: Pair, tmp_path: Path, way: str) -> None:
+    with open_file(tmp_path, b"abc") as file:
+        assert send_file(pair[0], file.fileno(), 3, 10) == 0
+        assert send_file(pair[0], file.fileno(), 1, 10) == 2
+    assert pair[1].recv(10) == b"bc"

@@ -1,0 +1,181 @@
+"""Each step of the role protocol by itself; the order of the steps is the business of test_role_model.py."""
+
+from collections.abc import Callable
+
+import pytest
+
+from waitressd.net.role import Assignment, Role, Worker
+
+
+class Work:
+    """A job that notes what became of it."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def run(self) -> None:
+        """Nothing to do."""
+
+    def settle(self) -> None:
+        """Nothing to bring back."""
+
+    def settle_aside(self) -> bool:
+        return True
+
+
+class Crew:
+    """A role and its workers."""
+
+    def __init__(self, task_limit: int = 1) -> None:
+        self.woken: list[tuple[str, Assignment]] = []
+        self.role = Role(task_limit, lambda worker: self.woken.append((worker.name, worker.assignment)))
+        self.workers = [Worker(str(number)) for number in range(task_limit + 1)]
+
+    def enter(self) -> list[Assignment]:
+        return [self.role.enter(worker) for worker in self.workers]
+
+
+def claim(worker: Worker) -> Callable[[], None]:
+    run = Work().run
+    worker.claim.append(run)
+    return run
+
+
+def test_the_first_leads_and_the_others_wait() -> None:
+    crew = Crew(2)
+    assert crew.enter() == [Assignment.LEAD, Assignment.WAIT, Assignment.WAIT]
+    assert crew.role.holder is crew.workers[0]
+
+
+def test_a_claim_that_nobody_took_is_taken_back() -> None:
+    crew = Crew()
+    crew.enter()
+    claim(crew.workers[0])
+    assert crew.role.keep(crew.workers[0])
+    assert crew.role.holder is crew.workers[0]
+    assert crew.woken == []
+
+
+def test_the_same_task_at_two_looks_loses_the_role() -> None:
+    crew = Crew()
+    crew.enter()
+    first, second = crew.workers
+    claim(first)
+    assert not crew.role.look()
+    assert crew.role.look()
+    assert (crew.role.holder, crew.role.running) == (second, 1)
+    assert crew.woken == [("1", Assignment.LEAD)]
+    assert not crew.role.keep(first)
+    assert crew.role.finish(first) is Assignment.WAIT
+
+
+def test_two_tasks_at_two_looks_keep_it() -> None:
+    crew = Crew()
+    crew.enter()
+    for _ in range(5):
+        claim(crew.workers[0])
+        assert not crew.role.look()
+        assert crew.role.keep(crew.workers[0])
+    assert not crew.role.look()  # no task at all
+    claim(crew.workers[0])
+    assert not crew.role.look()
+
+
+def test_two_tasks_of_one_connection_are_two_tasks() -> None:
+    """The claim is a bound method, made anew for each task, though the channel is the same."""
+    crew = Crew()
+    crew.enter()
+    channel = Work()
+    for _ in range(5):
+        crew.workers[0].claim.append(channel.run)
+        assert not crew.role.look()
+        assert crew.role.keep(crew.workers[0])
+
+
+def test_who_hands_over_runs_and_the_next_leads() -> None:
+    crew = Crew()
+    crew.enter()
+    crew.role.hand_over(crew.workers[0])
+    assert crew.workers[0].assignment is Assignment.RUN
+    assert crew.role.holder is crew.workers[1]
+    assert crew.role.finish(crew.workers[0]) is Assignment.WAIT
+
+
+def test_a_role_that_nobody_waits_for_goes_to_the_next_that_asks() -> None:
+    crew = Crew(2)
+    assert crew.role.enter(crew.workers[0]) is Assignment.LEAD
+    crew.role.hand_over(crew.workers[0])
+    assert crew.role.holder is None
+    assert crew.role.enter(crew.workers[1]) is Assignment.LEAD
+
+
+def test_jobs_wait_while_all_slots_are_taken_and_start_in_order() -> None:
+    crew = Crew()
+    crew.enter()
+    jobs = [Work() for _ in range(3)]
+    assert not crew.role.offer(jobs[0])  # a slot is free
+    crew.role.hand_over(crew.workers[0])
+    assert not crew.role.may_run()
+    assert all(crew.role.offer(job) for job in jobs)
+    taken = []
+    while crew.role.finish(crew.workers[0]) is Assignment.RUN:
+        taken.append(crew.workers[0].job)
+    assert taken == jobs
+    assert [job.begun for job in jobs] == [1, 1, 1]
+    assert crew.role.may_run()
+
+
+def test_a_job_is_withdrawn_or_taken_but_not_both() -> None:
+    crew = Crew()
+    crew.enter()
+    crew.role.hand_over(crew.workers[0])
+    first, second = Work(), Work()
+    assert crew.role.offer(first)
+    assert crew.role.offer(second)
+    assert crew.role.withdraw(first)
+    assert not crew.role.withdraw(first)
+    assert crew.role.finish(crew.workers[0]) is Assignment.RUN
+    assert crew.workers[0].job is second
+    assert not crew.role.withdraw(second)
+
+
+def test_the_end_wakes_who_sleeps_and_stops_who_comes() -> None:
+    crew = Crew(2)
+    crew.enter()
+    crew.role.hand_over(crew.workers[0])
+    crew.woken.clear()
+    crew.role.stop()
+    assert crew.woken == [("1", Assignment.STOP)]
+    assert crew.role.finish(crew.workers[0]) is Assignment.STOP
+    assert crew.role.resign(crew.workers[2]) is Assignment.STOP
+    assert crew.role.holder is None
+
+
+def test_who_resigns_may_be_the_next_to_lead() -> None:
+    crew = Crew()
+    assert crew.role.enter(crew.workers[0]) is Assignment.LEAD
+    assert crew.role.resign(crew.workers[0]) is Assignment.LEAD
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_after_a_defect_a_worker_learns_whether_it_leads_and_leaves_no_claim(taken: bool) -> None:  # noqa: FBT001 - a parameter
+    crew = Crew()
+    crew.enter()
+    claim(crew.workers[0])
+    crew.role.look()
+    if taken:
+        assert crew.role.look()
+    assert crew.role.still_leads(crew.workers[0]) is not taken
+    assert not crew.workers[0].claim
+
+
+def test_whether_a_task_runs_inline_can_be_asked_at_any_time() -> None:
+    crew = Crew()
+    assert not crew.role.has_claim()
+    crew.enter()
+    assert not crew.role.has_claim()
+    claim(crew.workers[0])
+    assert crew.role.has_claim()
