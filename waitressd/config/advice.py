@@ -115,10 +115,8 @@ def _promised_memory(facts: Facts) -> Iterator[Finding]:
 
 
 def _rough(size_bytes: int) -> str:
-    for unit in (1 << 30, 1 << 20, 1 << 10):
-        if size_bytes >= 10 * unit:
-            return show_size(size_bytes // unit * unit)
-    return show_size(size_bytes)
+    unit = next(unit for unit in (1 << 30, 1 << 20, 1 << 10, 1) if size_bytes >= 10 * unit or unit == 1)
+    return show_size(size_bytes // unit * unit)
 
 
 def _killed_while_draining(facts: Facts) -> Iterator[Finding]:

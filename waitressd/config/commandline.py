@@ -29,11 +29,6 @@ class Option:
     summary: str
     choices: tuple[str, ...] = ()
 
-    @property
-    def takes_file(self) -> bool:
-        """Whether its value is the name of a file."""
-        return self.metavar == "FILE"
-
 
 OPTIONS: Final[tuple[Option, ...]] = (
     Option(

@@ -9,11 +9,14 @@ _SHOWN_CHARACTERS: Final = 100
 
 def shorten(value: object) -> str:
     """Show a value on one line: white space folded, control characters escaped, the middle of a long text left out."""
-    text = " ".join(value.split()) if isinstance(value, str) else repr(value)
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    text = _printable(" ".join(value.split()) if isinstance(value, str) else repr(value))
     if len(text) > _SHOWN_CHARACTERS:
         text = f"{text[: _SHOWN_CHARACTERS - 23]}...{text[-20:]}"
     return text
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Join what is known: ``production.ini:31 [server:main]: threads = four: expected a whole number``."""
-        return ": ".join(part for part in (self.place, self.subject, self.text) if part)
+        return _printable(": ".join(part for part in (self.place, self.subject, self.text) if part))
 
 
 class ConfigError(ValueError, SystemExit):

@@ -234,7 +234,7 @@ class _Walk:
         path = str(Path(loader.filename).absolute())
         lines = self._files.lines_of(path)
         if lines is None:
-            raise unreadable(path, FileNotFoundError())
+            raise unreadable(path, FileNotFoundError())  # it was there a moment ago
         try:
             section = loader.find_config_section(SERVER, name=name)
         except LookupError:

@@ -68,6 +68,7 @@ def test_advice(settings: dict[str, str], expected: list[str]) -> None:
         ({"connection_limit": "100"}, Machine(1 * GIB, 1024), []),
         ({"connection_limit": "100000"}, Machine(8 * GIB, 1024), ["W105"]),
         ({"inbuf_overflow": "1G", "connection_limit": "10"}, Machine(8 * GIB, 1024), ["W105"]),
+        ({"inbuf_overflow": "0", "outbuf_overflow": "0", "max_request_header_size": "8190"}, Machine(7), ["W105"]),
     ],
 )
 def test_memory_that_is_promised_and_not_there(settings: dict[str, str], machine: Machine, expected: list[str]) -> None:

@@ -255,3 +255,46 @@ def test_the_application_comes_from_the_file(path: str) -> None:
     application: Any = IniSource(path, {"http_port": "9"}).load_application("")
     assert callable(application)
     assert configapp.loaded == [{"port": "9"}]
+
+
+def test_a_file_that_went_away_after_the_loader_read_it_leaves_its_values(tmp_path: Path) -> None:
+    section = from_factory({"__file__": str(tmp_path / "gone.ini")}, {"threads": "4", "request_log": "json"})
+    assert section.check().threads == 4
+    assert section.given["threads"].origin.line == 0
+
+
+LOADER = """\
+class Loader:
+    def __init__(self, uri):
+        self.uri = uri
+
+    def get_settings(self, section, defaults):
+        return {"server:main": {"threads": "7"}, "server:other": {"use": "egg:gunicorn"}}[section]
+
+    def setup_logging(self, defaults):
+        self.logging = defaults
+
+    def get_wsgi_app(self, name, defaults):
+        return [name, defaults["color"]]
+"""
+
+
+def test_any_loader_of_plaster_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shoploader.py").write_text(LOADER, encoding="utf-8")
+    metadata = tmp_path / "shoploader-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shoploader\nVersion: 1\n", encoding="utf-8")
+    entry = "shop = shoploader:Loader\n"
+    (metadata / "entry_points.txt").write_text(
+        f"[plaster.loader_factory]\n{entry}[plaster.wsgi_loader_factory]\n{entry}", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = IniSource("shop://somewhere", {"color": "blue"})
+    section = source.server_section("")
+    assert section.check().threads == 7
+    assert section.given["threads"].origin.place == "shop://somewhere [server:main]"
+    assert source.load_application("") == ["main", "blue"]
+    assert source.logging_problems() == []
+    source.setup_logging()
+    with pytest.raises(ConfigError, match="egg:gunicorn: this names another server"):
+        source.server_section("other")
