@@ -397,6 +397,10 @@ class Dispatcher:
         with contextlib.suppress(IndexError):
             while True:
                 callbacks.append(self._jobs.popleft())
+        with self.role.lock:  # those for which no thread was free
+            queue = self.role.queue
+            callbacks += [job for job in queue if not isinstance(job, Channel)]
+            self.role.queue = deque(job for job in queue if isinstance(job, Channel))
         return callbacks
 
     def _continue_drain(self) -> bool:
