@@ -327,6 +327,16 @@ def test_callbacks_wait_for_a_thread_like_requests() -> None:
         loop.role.queue.clear()
 
 
+def test_callbacks_that_found_no_thread_are_handed_out_at_the_end() -> None:
+    with Loop() as loop, loop.busy(), loop.connect() as client:
+        loop.request(client, GET)
+        loop.dispatcher.call_soon(lambda: None)
+        loop.turn()
+        assert len(loop.role.queue) == 2
+        assert len(loop.dispatcher.take_callbacks()) == 1
+        assert list(loop.role.queue) == loop.channels
+
+
 def test_callbacks_that_nobody_ran_are_handed_out_once() -> None:
     with Loop() as loop:
         loop.dispatcher.call_soon(lambda: None)
