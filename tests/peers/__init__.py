@@ -1,0 +1,1 @@
+"""Other people's servers and clients, as they are installed on the machine."""
