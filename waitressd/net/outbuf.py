@@ -19,6 +19,8 @@ SEND_PARTS: Final = 64  # buffers in one sendmsg; far below every platform's IOV
 COPY_BYTES: Final = 256 * 1024  # one step of a file's way to the socket, where sendfile is missing
 SENDFILE_BYTES: Final = 1 << 20  # one step with sendfile
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
+SPOOL_FILE_BYTES: Final = 32 << 20  # after which a further temporary file is begun, so that the first can be given back
+JOIN_BYTES: Final = 256 * 1024  # up to here, pieces that go to the disk together are written at once
 
 _HAS_SENDFILE: Final = hasattr(os, "sendfile")
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
@@ -74,6 +76,45 @@ def send_file(sock: socket.socket, fd: int, offset: int, count: int) -> int:
     return sock.send(data) if data else 0
 
 
+class SpoolFile:
+    """A temporary file that is written at its end and sent from its front; nothing of it outlives the process."""
+
+    __slots__ = ("_file", "end", "start")
+
+    def __init__(self, directory: str | None) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0, prefix="waitressd-", dir=directory)  # noqa: SIM115 - see close
+        self.start = 0
+        self.end = 0
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
+        return self._file.fileno()
+
+    def append(self, view: memoryview) -> None:
+        """Write all of it. Raises OSError when the disk is full; then nothing of it counts."""
+        written = 0
+        while written < view.nbytes:
+            written += os.pwrite(self._file.fileno(), view[written:], self.end + written)
+        self.end += view.nbytes
+
+    def send(self, sock: socket.socket) -> int:
+        """Send one step; return the bytes taken. Raises TruncatedFileError, and OSError as sockets do."""
+        sent = send_file(sock, self._file.fileno(), self.start, self.end - self.start)
+        if sent == 0:
+            raise TruncatedFileError("the spool file is shorter than what was written to it")
+        self.start += sent
+        return sent
+
+    def rewind(self) -> None:
+        """Give its space on the disk back, once everything is sent."""
+        self._file.truncate(0)
+        self.start = self.end = 0
+
+    def close(self) -> None:
+        """Give it back."""
+        self._file.close()
+
+
 class OutBuffer:
     """What one client has not taken yet."""
 
@@ -87,9 +128,8 @@ class OutBuffer:
         self._below = threading.Condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
         self._memory: deque[memoryview] = deque()
         self._memory_bytes = 0
-        self._spool: BinaryIO | None = None
-        self._spool_start = 0
-        self._spool_end = 0
+        self._spool: SpoolFile | None = None  # the one that is written to
+        self._older: deque[SpoolFile] = deque()  # full ones, sent before it
         self._spool_failure: OSError | None = None
         self._tail: deque[memoryview] = deque()  # what came after the spool when no more could be spilled
 
@@ -109,6 +149,9 @@ class OutBuffer:
             views = [memoryview(part) for part in parts]
             if not self.pending_bytes and self.file is None:
                 self._send_views(sock, views)
+            size = sum(view.nbytes for view in views)
+            if len(views) > 1 and size <= JOIN_BYTES and not self._fits_memory(size):
+                views = [memoryview(b"".join(views))]  # a copy costs less than a system call for each piece
             for view in views:
                 if view.nbytes:
                     self._keep(view)
@@ -155,9 +198,10 @@ class OutBuffer:
             self._memory.clear()
             self._tail.clear()
             self.pending_bytes = self._memory_bytes = 0
-            if self._spool is not None:
-                self._spool.close()
-                self._spool = None
+            for spool in (*self._older, *([self._spool] if self._spool is not None else ())):
+                spool.close()
+            self._older.clear()
+            self._spool = None
             part, self.file = self.file, None
             self._below.notify_all()
         return part.take_close() if part is not None else None
@@ -177,32 +221,41 @@ class OutBuffer:
 
     def _keep(self, view: memoryview) -> None:
         size = view.nbytes
+        fits = self._fits_memory(size)
+        spooled = self._is_spooled()
         self.pending_bytes += size
-        spooled = self._spool_start < self._spool_end
-        small = not spooled and self._memory_bytes + size <= self._limits.memory_bytes
-        if small or self._spool_failure is not None or not self._spill(view):
+        if fits or self._spool_failure is not None or not self._spill(view):
             (self._tail if spooled else self._memory).append(view)
             self._memory_bytes += size
 
+    def _fits_memory(self, size: int) -> bool:
+        return not self._is_spooled() and self._memory_bytes + size <= self._limits.memory_bytes
+
+    def _is_spooled(self) -> bool:
+        return self._spool is not None and (self._spool.start < self._spool.end or bool(self._older))
+
     def _spill(self, view: memoryview) -> bool:
         try:
+            if self._spool is not None and self._spool.end >= SPOOL_FILE_BYTES:
+                # A client that is steady, only slower than the application, never empties the file: the part of it
+                # that was sent would stay on the disk until the end of the answer, which may have none.
+                following = SpoolFile(self._limits.directory)
+                self._older.append(self._spool)
+                self._spool = following
             if self._spool is None:
-                self._spool = tempfile.TemporaryFile(buffering=0, prefix="waitressd-", dir=self._limits.directory)  # noqa: SIM115 - closed in close()
-            written = 0
-            while written < view.nbytes:
-                written += os.pwrite(self._spool.fileno(), view[written:], self._spool_end + written)
+                self._spool = SpoolFile(self._limits.directory)
+            self._spool.append(view)
         except OSError as error:
             self._spool_failure = error
             return False
-        self._spool_end += view.nbytes
         return True
 
     def _flush_step(self, sock: socket.socket) -> bool:
         """Send one step of whatever is first; False when there is nothing."""
         if self._memory:
             self._flush_memory(sock)
-        elif self._spool_start < self._spool_end:
-            self._flush_spool(sock)
+        elif self._spool is not None and self._is_spooled():
+            self._flush_spool(sock, self._older[0] if self._older else self._spool)
         elif self._tail:
             self._memory, self._tail = self._tail, self._memory
         elif self.file is not None and self.file.count:
@@ -223,17 +276,15 @@ class OutBuffer:
             sent -= first.nbytes
             self._memory.popleft()
 
-    def _flush_spool(self, sock: socket.socket) -> None:
-        assert self._spool is not None
-        sent = send_file(sock, self._spool.fileno(), self._spool_start, self._spool_end - self._spool_start)
-        if sent == 0:
-            raise TruncatedFileError("the spool file is shorter than what was written to it")
-        self._spool_start += sent
-        self._taken(sent)
-        if self._spool_start == self._spool_end:
+    def _flush_spool(self, sock: socket.socket, spool: SpoolFile) -> None:
+        self._taken(spool.send(sock))
+        if spool.start < spool.end:
+            return
+        if self._older:
+            self._older.popleft().close()
+        else:
             # Start again at the front, so that an endless response does not grow the file without end.
-            self._spool.truncate(0)
-            self._spool_start = self._spool_end = 0
+            spool.rewind()
 
     def _taken(self, sent: int) -> None:
         self.flushed_bytes += sent
