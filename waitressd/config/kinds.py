@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from waitressd.config.settings import BadValueError, Kind
@@ -139,9 +140,15 @@ def one_of(*choices: str) -> Kind[str]:
     def parse(value: object) -> str:
         if isinstance(value, str) and value.strip().lower() in choices:
             return value.strip().lower()
-        raise BadValueError
+        raise BadValueError(_with_suggestion(words, value, choices))
 
-    return Kind(" or ".join([", ".join(choices[:-1]), choices[-1]]), parse, str, "|".join(choices), choices)
+    words = " or ".join([", ".join(choices[:-1]), choices[-1]])
+    return Kind(words, parse, str, "|".join(choices), choices)
+
+
+def _with_suggestion(words: str, value: object, choices: Sequence[str]) -> str:
+    near = get_close_matches(value.strip().lower(), choices, 1) if isinstance(value, str) else []
+    return f"expected {words}; did you mean {near[0]}?" if near else ""
 
 
 def header_text() -> Kind[str]:
@@ -204,7 +211,7 @@ def some_of(*choices: str) -> Kind[frozenset[str]]:
     def parse_word(word: str) -> str:
         if word.lower() in choices:
             return word.lower()
-        raise BadValueError
+        raise BadValueError(_with_suggestion(words, word, choices))
 
     items = list_of(words, parse_word, "NAMES")
 

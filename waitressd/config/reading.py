@@ -114,7 +114,7 @@ def _read_one(row: Setting, key: str, item: Given, reading: Reading) -> None:
         reading.problems.append(_problem(key, item, text))
         return
     if item.refusal:
-        reading.problems.append(_problem(key, item, item.refusal))
+        reading.problems.append(_problem(key, item, item.refusal + _comment_hint(item.value)))
         return
     try:
         reading.values[row.name] = row.kind.parse(item.value)
@@ -133,7 +133,9 @@ def _refusal(row: Setting, value: object, complaint: str) -> str:
         complaint = str(bad)
     else:
         complaint = ""
-    shown = shorten(comment)
-    return (
-        f"{complaint or f'expected {row.kind.words}'} ('{shown}' is no comment: comments stand on lines of their own)"
-    )
+    return (complaint or f"expected {row.kind.words}") + _comment_hint(value)
+
+
+def _comment_hint(value: object) -> str:
+    comment = trailing_comment(value) if isinstance(value, str) else ""
+    return f" ('{shorten(comment)}' is no comment: comments stand on lines of their own)" if comment else ""
