@@ -4,7 +4,6 @@ Knows listeners and counts; what becomes of an accepted socket is the dispatcher
 of the dispatcher role.
 """
 
-import errno
 import socket
 from collections.abc import Iterator
 from typing import Final
@@ -17,8 +16,6 @@ from waitressd.net.poller import READ, Poller
 
 ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
-
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Accepted = tuple[socket.socket, object, ChannelSettings]
 
@@ -97,8 +94,12 @@ class Acceptor:
                 self._counts[host] = count
             else:
                 self._counts.pop(host, None)
-        if not self.accepting and self.resume_at == NEVER:
+        if self.accepting:
+            return
+        if self.resume_at == NEVER:
             self._resume(now)
+        else:
+            self.resume_at = now  # what ran out may be there again; once for all that close in this turn
 
     def look(self, now: float) -> None:
         """Go on accepting when the rest is over."""
@@ -116,8 +117,6 @@ class Acceptor:
     def _pause(self, error: OSError, now: float) -> None:
         """Exhaustion is weather: rest, say so once, go on serving the clients that are there."""
         self._logs.exhausted("cannot accept: %s; trying again every %s s", error, ACCEPT_PAUSE_SECONDS)
-        if error.errno not in _EXHAUSTED:
-            self._logs.exhausted("accept failed in an unexpected way: %r", error)
         self._rest(now + ACCEPT_PAUSE_SECONDS)
 
     def _rest(self, until: float) -> None:

@@ -14,7 +14,7 @@ from waitressd.net.logs import RateLimitedLog, logger, queue_logger
 from waitressd.net.role import Assignment, Role, Worker
 
 QUEUE_LOG_SECONDS: Final = 5.0
-TARGET_CHARACTERS: Final = 120  # of a request's path in a line
+TARGET_CHARACTERS: Final = 120  # of a request's target in a line
 
 
 class DispatcherLogs:
@@ -89,7 +89,8 @@ def describe(worker: Worker) -> str:
     request = job.request
     if request is None:
         return "a request that is ending"
-    return f"{request.method} {request.target[:TARGET_CHARACTERS]}"
+    # Without the query, where people put what does not belong into a log.
+    return f"{request.method} {request.target.partition('?')[0][:TARGET_CHARACTERS]}"
 
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:

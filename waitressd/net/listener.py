@@ -20,6 +20,7 @@ _PASSING: Final = frozenset(
     {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
     | {errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.EINTR, errno.ECONNRESET, errno.ETIMEDOUT}
 )
+PASSED_OVER: Final = 64  # of those in a row, before the listener itself is taken to be ill
 
 
 class Listener:
@@ -43,14 +44,19 @@ class Listener:
         return format_address(self.family, self.socket.getsockname())
 
     def accept(self) -> tuple[socket.socket, object] | None:
-        """Return the next client and its address; None when nobody waits any more. Raises OSError of exhaustion."""
+        """Return the next client and its address; None when nobody waits any more.
+
+        Raises OSError of exhaustion, or of a listener that gives nothing but errors.
+        """
+        passed_over = 0
         while True:
             try:
                 client, address = self.socket.accept()
             except BlockingIOError:
                 return None
             except OSError as error:
-                if error.errno in _PASSING:
+                passed_over += 1
+                if error.errno in _PASSING and passed_over < PASSED_OVER:
                     continue
                 raise
             try:
