@@ -1,0 +1,1 @@
+"""Real threads under a load of well and badly behaved clients; `python -m tests.stress --seconds N --seed S`."""
