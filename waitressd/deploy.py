@@ -5,7 +5,7 @@ later call of the server against `SystemExit`, and would turn an error raised th
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -69,12 +69,22 @@ def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes
     return [b"The application is being loaded.\n"]
 
 
+def active_hupper() -> Any:  # noqa: ANN401 - hupper has no types
+    """Return hupper where this process is its worker. It is never imported here: then, this process is none."""
+    hupper = sys.modules.get("hupper")
+    return hupper if hupper is not None and hupper.is_active() else None
+
+
 def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM."""
-    hupper = sys.modules.get("hupper")  # never imported here: without it, this process is not its worker
-    if hupper is not None and hupper.is_active():
-        return replace(adjustments, shutdown_timeout=0.0)
-    return adjustments
+    return replace(adjustments, shutdown_timeout=0.0) if active_hupper() else adjustments
+
+
+def watch_for_reloader(paths: Sequence[str]) -> None:
+    """Have hupper start again when a file changes that the section uses; pserve names the outermost alone."""
+    hupper = active_hupper()
+    if hupper:
+        hupper.get_reloader().watch_files(list(paths))
 
 
 def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
@@ -83,6 +93,7 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     Opens nothing unless `fast_listen` is set. Raises ConfigError with every problem.
     """
     section = from_factory(global_conf, local_conf)
+    watch_for_reloader(section.paths)
     adjustments = section.check()
     log_advice(advise(Facts(adjustments, section.hidden), only_at_start=True))
     return Runner(adjustments, global_conf)

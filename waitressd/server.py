@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
@@ -423,7 +424,9 @@ def _proxies(adjustments: Adjustments) -> TrustedProxies:
 
 def create_server(application: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types
     """Build a server and bind its addresses. Raises ConfigError, or OSError naming the address."""
-    server = Server(Adjustments.from_keywords(**settings), application)
+    adjustments = Adjustments.from_keywords(**settings)
+    log_advice(advise(Facts(adjustments), only_at_start=True))
+    server = Server(adjustments, application)
     server.open()
     return server
 

@@ -44,14 +44,20 @@ def test_an_unwise_setting_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_pa
     assert codes == ["W113", "W116"]
 
 
+watched: list[str] = []
+
+
 @pytest.fixture
 def hupper_says() -> Iterator[Any]:
     """Put a module in place of hupper that says whether this process is its worker."""
     former = sys.modules.get("hupper")
+    watched.clear()
 
     def say(*, active: bool) -> None:
         module = sys.modules["hupper"] = ModuleType("hupper")
         module.is_active = lambda: active  # type: ignore[attr-defined]  # a module made for this test
+        module.get_reloader = lambda: module  # type: ignore[attr-defined]  # the same
+        module.watch_files = watched.extend  # type: ignore[attr-defined]  # the same
 
     yield say
     sys.modules.pop("hupper", None)
@@ -65,6 +71,19 @@ def test_inside_hupper_there_is_no_drain(hupper_says: Any) -> None:
     assert adjusted_for_reloader(adjustments) is adjustments
     hupper_says(active=True)
     assert adjusted_for_reloader(adjustments).shutdown_timeout == 0
+
+
+def test_inside_hupper_every_file_is_watched(hupper_says: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.ini").write_text("[server:main]\nuse = config:b.ini\nthreads = 3\n", encoding="utf-8")
+    (tmp_path / "b.ini").write_text("[server:main]\nuse = egg:waitressd\n", encoding="utf-8")
+    from paste.deploy import loadserver
+
+    hupper_says(active=False)
+    loadserver(f"config:{tmp_path}/a.ini")
+    assert watched == []
+    hupper_says(active=True)
+    loadserver(f"config:{tmp_path}/a.ini")
+    assert [Path(name).name for name in watched] == ["a.ini", "b.ini"]
 
 
 def answer(method: str, path: str, **environ: Any) -> tuple[str, bytes]:
