@@ -87,7 +87,8 @@ class Visitor:
         self._serial = 0
         self._habits: tuple[Callable[[Client], None], ...] = (
             self._ask_politely, self._ask_politely, self._pipeline, self._half_close, self._upload,
-            self._upload_chunked, self._read_slowly, self._reset, self._leave, self._stop_reading, self._drip, self._break_rules,
+            self._upload_chunked, self._read_slowly, self._reset, self._leave, self._stop_reading,
+            self._drip, self._break_rules,
         )  # fmt: skip
 
     def visit(self, end: float) -> None:
