@@ -46,7 +46,8 @@ class Outlet:
     ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        self.peer = format_address(sock.family, address) if address else "unix:"  # for log lines and the environ
+        # For log lines and the environ. A client of a Unix socket may have bound any path, so that is not repeated.
+        self.peer = format_address(sock.family, address) if isinstance(address, tuple) else "unix:"
         self.dispatcher = dispatcher
         self.deadline = dispatcher.now + dispatcher.idle_seconds
         self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
