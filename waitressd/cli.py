@@ -31,7 +31,7 @@ from waitressd.config.inifile import IniSource, ServerSection
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.observing import build_request_logs
-from waitressd.opening import connection_bound
+from waitressd.opening import check_system, connection_bound
 from waitressd.wsgi.task import Application
 
 OK: Final = 0
@@ -236,6 +236,7 @@ def check(command: Command) -> int:
         problems += error.problems
     if problems or plan is None:
         raise ConfigError(problems)
+    check_system(plan.adjustments)
     build_request_logs(plan.adjustments, plan.section.global_conf)  # opens nothing; raises what is wrong with them
     set_up_logging(command, source)
     if _guarded(plan.load_application) is None:

@@ -1,19 +1,51 @@
 """From the addresses of a configuration to sockets that listen."""
 
 import contextlib
-import errno
 import os
 import socket
+import stat
 import sys
+from pathlib import Path
 
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError, Problem
 from waitressd.net.listener import Listener, adopt, open_tcp, open_unix
 from waitressd.systemd import inherited_descriptors
 
 RESERVED_DESCRIPTORS = 32  # for log files, spool files, and what the application opens
 WANTED_DESCRIPTORS = 65536  # what the soft limit is raised to, where the hard limit allows it
 FALLBACK_CONNECTIONS = 1000  # where the system does not tell a limit
+
+
+def check_system(adjustments: Adjustments) -> None:
+    """Look for what a configuration names and the machine does not have. Opens nothing; raises ConfigError."""
+    problems = []
+    trouble = _folder_trouble(adjustments.spool_directory) if adjustments.spool_directory else ""
+    if trouble:
+        problems.append(_problem(adjustments, "spool_directory", trouble))
+    try:
+        _owner_ids(adjustments.unix_socket_owner)
+    except LookupError as error:
+        problems.append(_problem(adjustments, "unix_socket_owner", str(error.args[0])))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _folder_trouble(folder: str) -> str:
+    try:
+        mode = Path(folder).stat().st_mode
+    except FileNotFoundError:
+        return "there is no such folder"
+    except OSError:
+        mode = stat.S_IFDIR  # out of sight, so out of reach
+    if not stat.S_ISDIR(mode):
+        return "this is a file, not a folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "this account cannot write there"
+
+
+def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:
+    return Problem(adjustments.origin_of(name).place, f"{name} = {getattr(adjustments, name)}", text)
 
 
 def open_listeners(adjustments: Adjustments) -> list[Listener]:
@@ -61,18 +93,24 @@ def _inherit(address: FdAddress, fd: int) -> Listener:
 
 
 def _owner_ids(owner: str) -> tuple[int, int] | None:
-    """Look up `user` or `user:group`. Raises OSError naming the account that does not exist."""
+    """Look up `user` or `user:group`. Raises LookupError that says which of them does not exist."""
     if not owner:
         return None
-    import grp  # noqa: PLC0415 - not on Windows
-    import pwd  # noqa: PLC0415 - not on Windows
+    try:
+        import grp  # noqa: PLC0415 - not on Windows
+        import pwd  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        raise LookupError("this system has no owners of socket files") from None
 
     user, _, group = owner.partition(":")
     try:
-        uid = -1 if not user else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+        uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise LookupError(f"there is no user {user} on this machine") from None
+    try:
         gid = -1 if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
-        raise OSError(errno.EINVAL, f"cannot give a Unix socket to {owner}: no such user or group") from None
+        raise LookupError(f"there is no group {group} on this machine") from None
     return uid, gid
 
 

@@ -27,7 +27,7 @@ from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_handler, build_observer, build_request_logs
-from waitressd.opening import connection_bound, open_listeners, raise_descriptor_limit
+from waitressd.opening import check_system, connection_bound, open_listeners, raise_descriptor_limit
 from waitressd.requestlog.observer import RequestLogs
 from waitressd.systemd import Notifier, Supervisor, Watchdog
 from waitressd.wsgi.clock import http_date
@@ -93,6 +93,7 @@ class Server:
             raise TypeError(f"the application must be callable, and {application!r} is not")
         self.adjustments = adjustments
         self.application = application
+        check_system(adjustments)
         self._request_logs = build_request_logs(adjustments, global_conf or {})
         self._life = Life.BUILT
         # Guards _life, and the moment where `run` begins against a `close`. It can be taken twice: a signal handler may

@@ -16,6 +16,7 @@ class Flag:
     summary: str
     takes_value: bool
     choices: tuple[str, ...] = ()
+    repeats: bool = False
 
 
 def flags() -> Iterator[Flag]:
@@ -32,7 +33,7 @@ def flags() -> Iterator[Flag]:
             yield Flag(f"--{row.option}", "", row.summary, takes_value=False)
             yield Flag(f"--no-{row.option}", "", f"Off: {row.summary}", takes_value=False)
         else:
-            yield Flag(f"--{row.option}", "", row.summary, takes_value=True, choices=row.kind.choices)
+            yield Flag(f"--{row.option}", "", row.summary, True, row.kind.choices, row.kind.repeats)
 
 
 def script(shell: str) -> str:
@@ -89,7 +90,8 @@ def _zsh() -> str:
         )
         if flag.name == "--config":
             action = ":file:_files -g '*.ini'".replace("'", '"')
-        lines.append(f"    '{flag.name}{value}[{text}]{action}' \\")
+        repeated = "*" if flag.repeats else ""
+        lines.append(f"    '{repeated}{flag.name}{value}[{text}]{action}' \\")
         if flag.short:
             lines.append(f"    '{flag.short}[{text}]{action}' \\")
     lines.append("    '*:ini file or MODULE\\:OBJECT:_files -g \"*.ini\"'")
@@ -116,7 +118,7 @@ def _fish() -> str:
 
 def _plain(text: str) -> str:
     """Leave out what would end a quoted string or a bracket of a completion script."""
-    return text.translate(str.maketrans("[]:", "() ", "'\\`"))
+    return text.replace(": ", ", ").translate(str.maketrans("[]:", "() ", "'\\`"))
 
 
 _SCRIPTS: Final = {"bash": _bash, "zsh": _zsh, "fish": _fish}

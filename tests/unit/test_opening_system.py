@@ -1,0 +1,74 @@
+"""What a configuration names and the machine does not have is said before anything is opened."""
+
+import getpass
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError
+from waitressd.opening import check_system
+from waitressd.server import Server
+
+
+def application(environ: Any, start_response: Any) -> list[bytes]:
+    """Never called."""
+    raise AssertionError
+
+
+def complaint(**settings: str) -> str:
+    adjustments = Adjustments.from_keywords(listen="unix:/nowhere/a.sock", **settings)
+    with pytest.raises(ConfigError) as caught:
+        check_system(adjustments)
+    with pytest.raises(ConfigError):
+        Server(adjustments, application)
+    return str(caught.value)
+
+
+def test_the_folder_for_temporary_files(tmp_path: Path) -> None:
+    assert complaint(spool_directory="/no/such") == "spool_directory = /no/such: there is no such folder"
+    file = tmp_path / "file"
+    file.touch(mode=0o755)
+    assert complaint(spool_directory=str(file)) == f"spool_directory = {file}: this is a file, not a folder"
+    check_system(Adjustments.from_keywords(spool_directory=str(tmp_path)))
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="needs root, to become somebody else")
+def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o700)
+    code = (
+        "import os, sys; from waitressd.opening import check_system\n"
+        "from waitressd.config.adjustments import Adjustments\n"
+        "adjustments = Adjustments.from_keywords(spool_directory=sys.argv[1]); os.setuid(65534)\n"
+        "try: check_system(adjustments)\n"
+        "except ValueError as error: print(error)\n"
+    )
+    root = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert done.stdout == f"spool_directory = {folder}: this account cannot write there\n"
+
+
+def test_the_owner_of_unix_sockets() -> None:
+    assert complaint(unix_socket_owner="no-such-user") == (
+        "unix_socket_owner = no-such-user: there is no user no-such-user on this machine"
+    )
+    assert complaint(unix_socket_owner="0:no-such-group") == (
+        "unix_socket_owner = 0:no-such-group: there is no group no-such-group on this machine"
+    )
+    check_system(Adjustments.from_keywords(listen="unix:/a", unix_socket_owner=getpass.getuser()))
+
+
+def test_all_at_once() -> None:
+    assert len(complaint(unix_socket_owner="no-such-user", spool_directory="/no/such").split("\n")) == 2
