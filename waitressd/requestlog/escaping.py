@@ -16,6 +16,10 @@ _UNSAFE_OR_SPACE: Final = re.compile(r"[^!#-\[\]-~]")
 # Texts and what became of them; user agents, paths and clients come again and again.
 _escaped: Final[dict[str, str]] = {}
 _escaped_words: Final[dict[str, str]] = {}
+known_text: Final = _escaped.get
+"""Return what `escape` has made of a text before, None if it has not."""
+known_word: Final = _escaped_words.get
+"""The same for `escape_word`."""
 
 
 def escape(text: str) -> str:

@@ -16,7 +16,7 @@ from waitressd.requestlog.failures import Failures
 
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
 PENDING_LINES: Final = 100_000  # kept while the disk does not answer; what comes then is dropped and counted
-BATCH_BYTES: Final = 1 << 20  # in one write to a regular file
+BATCH_LINES: Final = 4096  # in one write to a regular file
 PIPE_BYTES: Final = 4096  # in one write to a pipe: what POSIX promises to keep in one piece
 CLOSE_SECONDS: Final = 5.0  # what a stop waits for the disk
 STANDARD_OUTPUT: Final = "-"
@@ -36,7 +36,7 @@ class FileSink:
         self._path = path
         self._mode = mode
         self._fd = _CLOSED
-        self._batch_bytes = BATCH_BYTES
+        self._is_regular = True
         self._is_torn = False  # the last line in the file is not whole: the disk was full
         self._lines: deque[str] = deque()  # any thread appends, the writer takes; both are atomic
         self._asleep = False
@@ -103,7 +103,7 @@ class FileSink:
 
     def _look(self) -> None:
         self._is_torn = False
-        self._batch_bytes = BATCH_BYTES if stat.S_ISREG(os.fstat(self._fd).st_mode) else PIPE_BYTES
+        self._is_regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
 
     # -- the writer's thread
 
@@ -132,20 +132,23 @@ class FileSink:
         while batch := self._take():
             found = True
             try:
-                self._append("".join(batch).encode("ascii", "backslashreplace"))
+                self._append(("\n".join(batch) + "\n").encode("ascii", "backslashreplace"))
             except OSError as error:
-                self._failures.add(error, len(batch) // 2)
+                self._failures.add(error, len(batch))
         return found
 
     def _take(self) -> list[str]:
-        """Take lines for one write: as many as fit into it, at least one; each is followed by its end."""
-        lines, size = self._lines, 0
+        """Take lines for one write."""
+        lines = self._lines
+        if self._is_regular:
+            return [lines.popleft() for _ in range(min(len(lines), BATCH_LINES))]
         batch: list[str] = []
+        size = 0
         while lines:
             size += len(lines[0]) + 1
-            if batch and size > self._batch_bytes:
+            if batch and size > PIPE_BYTES:
                 break
-            batch += (lines.popleft(), "\n")
+            batch.append(lines.popleft())
         return batch
 
     def _append(self, data: bytes) -> None:

@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from waitressd.requestlog.escaping import escape, escape_word
+from waitressd.requestlog.escaping import escape, escape_word, known_text, known_word
 from waitressd.requestlog.options import Options, suggest
 from waitressd.requestlog.record import RequestRecord
 from waitressd.requestlog.sinks import Sink, build_sink
@@ -17,6 +17,7 @@ Formatter = Callable[[RequestRecord], str]
 Value = str | int | float | None
 
 NOTHING: Final = "-"
+
 
 # What is shown where no status was sent, by `ended_by`: readers of these formats insist on a number.
 _UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503}
@@ -48,27 +49,32 @@ def shown_status(record: RequestRecord) -> int:
 
 def format_common(record: RequestRecord) -> str:
     """The Common Log Format: client, -, user, time, request line, status, bytes of the body."""
-    request, environ = record.request, record.environ
+    request, head, environ = record.request, record.head, record.environ
+    client = known_word(record.client) or escape_word(record.client) or NOTHING
+    user = escape_word(record.user) or NOTHING if environ is not None and "REMOTE_USER" in environ else NOTHING
+    status = head.code if head is not None else shown_status(record)
     if request is None:
         line = escape(record.request_line) or NOTHING
-    else:
-        line = f"{request.method} {escape(request.target)} {request.version}"
-    user = escape_word(record.user) if environ is not None and "REMOTE_USER" in environ else ""
+        return f'{client} - {user} [{clf_time(record.time)}] "{line}" {status} {record.body_bytes_sent}'
+    target = known_text(request.target) or escape(request.target)
     return (
-        f"{escape_word(record.client) or NOTHING} - {user or NOTHING} [{clf_time(record.time)}] "
-        f'"{line}" {record.head.code if record.head is not None else shown_status(record)} {record.body_bytes_sent}'
+        f"{client} - {user} [{clf_time(record.time)}] "
+        f'"{request.method} {target} {request.version}" {status} {record.body_bytes_sent}'
     )
 
 
 def format_combined(record: RequestRecord) -> str:
     """The Combined Log Format: the common one, with Referer and User-Agent."""
-    line = format_common(record)
-    if record.request is None:
-        return f'{line} "-" "-"'
-    fields = record.request.fields
-    referer = escape(fields["HTTP_REFERER"]) if "HTTP_REFERER" in fields else NOTHING
-    agent = escape(fields["HTTP_USER_AGENT"]) if "HTTP_USER_AGENT" in fields else NOTHING
-    return f'{line} "{referer or NOTHING}" "{agent or NOTHING}"'
+    request = record.request
+    if request is None:
+        return f'{format_common(record)} "-" "-"'
+    fields = request.fields
+    referer = agent = NOTHING
+    if "HTTP_REFERER" in fields:
+        referer = escape(fields["HTTP_REFERER"]) or NOTHING
+    if "HTTP_USER_AGENT" in fields:
+        agent = known_text(fields["HTTP_USER_AGENT"]) or escape(fields["HTTP_USER_AGENT"]) or NOTHING
+    return f'{format_common(record)} "{referer}" "{agent}"'
 
 
 FIELDS: Final[Mapping[str, Callable[[RequestRecord], Value]]] = {

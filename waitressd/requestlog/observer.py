@@ -186,10 +186,11 @@ class Observer:
                 record.client = environ["REMOTE_ADDR"]
                 if "HTTP_TRACEPARENT" in environ or "HTTP_X_REQUEST_ID" in environ:
                     self._adopt(record, environ)
+                    request_id, traceparent = record.request_id, record.traceparent
                 else:
-                    record.request_id, record.traceparent = make_ids()
-                environ["waitressd.request_id"] = record.request_id
-                environ["waitressd.traceparent"] = record.traceparent
+                    record.request_id, record.traceparent = request_id, traceparent = make_ids()
+                environ["waitressd.request_id"] = request_id
+                environ["waitressd.traceparent"] = traceparent
             return application(environ, start_response)
 
         return watched
