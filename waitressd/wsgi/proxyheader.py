@@ -30,7 +30,7 @@ def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
         _add_tls(environ, header.tls)
     if header.authority:
         environ["SSL_TLS_SNI"] = header.authority
-    if destination.port is not None:
+    if destination.port:  # 0 is allowed, and is no port that a URL could have
         environ["SERVER_PORT"] = str(destination.port)
     elif header.tls is not None:
         environ["SERVER_PORT"] = DEFAULT_PORTS["https"]
