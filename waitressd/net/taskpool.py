@@ -22,6 +22,7 @@ TICK_GROWTH: Final = 1.1  # of a tick without a takeover
 QUIET_LOOKS: Final = 20  # without a task in sight, before the watcher sleeps without a tick
 SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task or an interrupt is noticed
 JOIN_SECONDS: Final = 2.0  # for threads that have nothing left to do
+ENDING_SECONDS: Final = 0.5  # for all tasks together that were cut off, or that are just ending
 
 
 def build_role(task_limit: int) -> Role:
@@ -65,10 +66,10 @@ class TaskPool:
     def join(self) -> bool:
         """Wait for the threads after `watch` returned; False when some still run the application."""
         self._role.stop()
-        end = time.monotonic() + JOIN_SECONDS
+        now = time.monotonic()
         for thread, worker in zip(self._threads, self._workers, strict=True):
-            if not is_busy(worker):
-                thread.join(max(0.0, end - time.monotonic()))
+            end = now + (ENDING_SECONDS if is_busy(worker) else JOIN_SECONDS)
+            thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,17 +26,28 @@ def disk_bytes(folder: Path) -> int:
     return total
 
 
+def narrow_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends with little room between them. Not a Unix pair: the kernel gives that a whole file at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.socket()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        theirs.settimeout(5)
+        theirs.connect(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    ours.setblocking(False)
+    return ours, theirs
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="deleted files are seen in /proc only")
 def test_an_answer_that_is_never_taken_as_a_whole_does_not_fill_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SPOOL_FILE_BYTES", FILE_BYTES)
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.settimeout(5)
+    ours, theirs = narrow_pair()
     outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=str(tmp_path)))
     written, received, worst = 0, bytearray(), 0
-    with ours, theirs:
+    with ours, theirs, closing(outbuf):
         while written < 3_000_000:
             block = b"%08d" % written * 1000
             outbuf.append(ours, [block])
@@ -51,7 +63,6 @@ def test_an_answer_that_is_never_taken_as_a_whole_does_not_fill_the_disk(
         assert worst <= PENDING_BYTES + FILE_BYTES + 2 * 8000
         assert bytes(received) == b"".join(b"%08d" % start * 1000 for start in range(0, written, 8000))
         assert outbuf.is_empty
-        outbuf.close()
     assert disk_bytes(tmp_path) == 0
 
 
@@ -66,11 +77,10 @@ def test_small_pieces_go_to_the_disk_together(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "pwrite", counted)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    with ours, theirs:
-        outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=str(tmp_path)))
+    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=str(tmp_path)))
+    with ours, theirs, closing(outbuf):
         outbuf.append(ours, [bytes(10_000_000)])  # more than the kernel takes
         writes.clear()
         outbuf.append(ours, [b"10000\r\n", bytes(65536), b"\r\n"])
         outbuf.append(ours, [b"big", bytes(module.JOIN_BYTES)])
-        outbuf.close()
     assert writes == [65545, 3, module.JOIN_BYTES]
