@@ -27,7 +27,8 @@ from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.helptext import long_help, short_help
-from waitressd.config.inifile import IniSource, ServerSection
+from waitressd.config.inifile import ServerSection
+from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.observing import build_request_logs

@@ -31,4 +31,5 @@ def not_an_application(global_conf: dict[str, str], **settings: str) -> Any:
 def failing(global_conf: dict[str, str], **settings: str) -> Any:
     """Fail as applications do."""
     del global_conf, settings
-    return {}["the key that this application misses"]
+    settings_of_the_application: dict[str, Any] = {}
+    return settings_of_the_application["the key that this application misses"]

@@ -86,7 +86,10 @@ def _exposes_tracebacks(facts: Facts) -> Iterator[Finding]:
 
 
 def _implicit_headers(facts: Facts) -> Iterator[Finding]:
-    if facts.adjustments.trusted_proxy and not facts.adjustments.trusted_proxy_headers:
+    adjustments = facts.adjustments
+    # Where every connection begins with a PROXY header, that is what the proxy is trusted for.
+    always_told = adjustments.proxy_protocol != "off" and not adjustments.proxy_protocol_listen
+    if adjustments.trusted_proxy and not adjustments.trusted_proxy_headers and not always_told:
         yield "trusted_proxy", "trusted_proxy is set and trusted_proxy_headers is not"
 
 

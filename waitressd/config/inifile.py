@@ -1,7 +1,7 @@
 """Sections of ini files as PasteDeploy understands them, with where each value came from.
 
 The only module of `config` that reads files. `pserve` and `loadserver` hand over dictionaries; then the section they
-came from is found again (`from_factory`). Our own command reads the file itself (`IniSource`), so that variables win
+came from is found again (`from_factory`). Our own command reads the file itself (`from_file`), so that variables win
 over ``[DEFAULT]`` and a section that names waitress need not have it installed.
 """
 
@@ -10,29 +10,23 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
-from logging import basicConfig
-from logging.config import fileConfig
 from pathlib import Path
-from traceback import walk_tb
 from typing import Any, Final
 
-import plaster
 from paste.deploy.loadwsgi import SERVER, ConfigLoader
 
 from waitressd.config.adjustments import ALIASES, SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.expand import expand
-from waitressd.config.inierrors import application_trouble, interpolation_trouble, missing_section, unreadable
+from waitressd.config.inierrors import interpolation_trouble, missing_section, unreadable
 from waitressd.config.inilines import GLOBAL_SECTION, Chain, IniLines, follow, relative_path, scan
-from waitressd.config.inilogging import logging_problems
 from waitressd.config.origins import Origin, Source, display_path
 from waitressd.config.reading import Given, Hidden
 from waitressd.config.requestlogs import LogSection
 from waitressd.config.settings import BadValueError
 
 _LOG_PREFIX: Final = "request_log:"
-_INI_SCHEMES: Final = ("file+ini", "ini", "pastedeploy", "pastedeploy+ini")
-_ANOTHER_SERVER: Final = "this names another server; waitressd runs sections that say egg:waitressd or egg:waitress"
+ANOTHER_SERVER: Final = "this names another server; waitressd runs sections that say egg:waitressd or egg:waitress"
 _SERVER_KEYS: Final[tuple[str, ...]] = ("paste.server_factory", "paste.server_runner")
 
 
@@ -58,7 +52,7 @@ class ServerSection:
         return Adjustments.from_given({**given, **(overrides or {})}, self.logs)
 
 
-class _Files:
+class Files:
     """The lines of each file, scanned once."""
 
     def __init__(self) -> None:
@@ -87,7 +81,7 @@ def from_factory(
     global_conf: Mapping[str, str], local_conf: Mapping[str, str], environ: Mapping[str, str] = os.environ
 ) -> ServerSection:
     """Find the section that a server factory was called for, and where each of its values stands."""
-    files = _Files()
+    files = Files()
     path = str(global_conf.get("__file__") or "")
     chain = _find_chain(files, path, global_conf, local_conf)
     entries = chain.entries() if chain else {}
@@ -101,9 +95,7 @@ def from_factory(
     return ServerSection(given, logs, hidden, files.paths, global_conf)
 
 
-def _find_chain(
-    files: _Files, path: str, global_conf: Mapping[str, str], local_conf: Mapping[str, str]
-) -> Chain | None:
+def _find_chain(files: Files, path: str, global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Chain | None:
     """Choose the server section whose keys, with those it uses, are the ones that were handed over.
 
     The loaders do not say which section they read. Keys are compared first, values where they need no interpolation
@@ -155,7 +147,7 @@ def _expanded(text: str, origin: Origin, environ: Mapping[str, str]) -> Given:
 
 
 def _log_sections(
-    path: str, variables: Mapping[str, str], files: _Files, environ: Mapping[str, str]
+    path: str, variables: Mapping[str, str], files: Files, environ: Mapping[str, str]
 ) -> dict[str, LogSection]:
     lines = files.lines_of(path) if path else None
     if lines is None:
@@ -207,7 +199,7 @@ def from_file(
 
     Raises ConfigError where the file, a section or its ``use`` is wrong; wrong values are left to `check`.
     """
-    files = _Files()
+    files = Files()
     walk = _Walk(files, variables, environ)
     walk.section(open_ini(path, variables), name)
     walk.check_server()
@@ -220,7 +212,7 @@ def from_file(
 class _Walk:
     """From a server section along its ``use`` to the server that it names, collecting values on the way."""
 
-    def __init__(self, files: _Files, variables: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    def __init__(self, files: Files, variables: Mapping[str, str], environ: Mapping[str, str]) -> None:
         self._files = files
         self._variables = variables
         self._environ = environ
@@ -315,7 +307,7 @@ class _Walk:
             raise ConfigError([Problem(lines.origin(section).place, "", text)])
         for key, item in named.items():
             if item.refusal or not is_ours(str(item.value)):
-                text = item.refusal or _ANOTHER_SERVER
+                text = item.refusal or ANOTHER_SERVER
                 raise ConfigError([Problem(item.origin.place, f"{key} = {shorten(item.value)}", text)])
 
 
@@ -336,94 +328,3 @@ def _check_required(item: Given) -> None:
         except PackageNotFoundError:
             text = f"the distribution {name} is not installed"
             raise ConfigError([Problem(item.origin.place, f"require = {shorten(item.value)}", text)]) from None
-
-
-# ---- the target of our own command ---------------------------------------------------------------------------------
-
-
-class IniSource:
-    """An ini file, or whatever else a plaster URI names: the server's settings, the logging and the application.
-
-    Raises ConfigError where the URI or the file cannot be read.
-    """
-
-    def __init__(self, uri: str, variables: Mapping[str, str]) -> None:
-        try:
-            self._uri = plaster.parse_uri(uri)
-        except plaster.InvalidURI:
-            text = "expected an ini file (production.ini), a plaster URI or MODULE:OBJECT"
-            raise ConfigError([Problem("command line", uri, text)]) from None
-        self._variables = {**self._uri.options, **variables, "__script__": "waitressd"}
-        self._loader: Any = None
-        self.path = str(self._uri.path) if self._uri.scheme in _INI_SCHEMES else ""
-        if self.path:
-            open_ini(self.path, self._variables)
-        else:
-            self._loader = _foreign_loader(uri)
-
-    def server_section(self, name: str) -> ServerSection:
-        """Read the section of a server; an empty name is that of the URI, or ``main``."""
-        name = name or self._uri.fragment or "main"
-        if self.path:
-            return from_file(self.path, name, self._variables)
-        origin = Origin(Source.FILE, str(self._uri), 0, f"server:{name}")
-        values = dict(self._loader.get_settings(f"server:{name}", self._variables))
-        use = values.pop("use", "egg:waitressd")
-        if not is_ours(use):
-            raise ConfigError([Problem(origin.place, f"use = {use}", _ANOTHER_SERVER)])
-        return ServerSection({key: Given(value, origin) for key, value in values.items()})
-
-    def logging_problems(self) -> list[Problem]:
-        """Find what keeps logging from being set up."""
-        lines = _Files().lines_of(self.path) if self.path else None
-        return list(logging_problems(lines)) if lines else []
-
-    def setup_logging(self) -> None:
-        """Configure logging from the file, with variables that win over ``[DEFAULT]``. Raises ConfigError."""
-        if not self.path:
-            self._loader.setup_logging(self._variables)
-            return
-        problems = self.logging_problems()
-        if problems:
-            raise ConfigError(problems)
-        parser = open_ini(self.path, self._variables).parser
-        if not parser.has_section("loggers"):
-            basicConfig()
-            return
-        try:
-            fileConfig(parser, disable_existing_loggers=False)
-        except Exception as error:  # border: handlers and formatters are anybody's classes
-            origin = Origin(Source.FILE, self.path, 0, "loggers")
-            text = f"logging cannot be set up: {type(error).__name__}: {shorten(str(error.__cause__ or error))}"
-            raise ConfigError([Problem(origin.place, "", text)]) from None
-
-    def load_application(self, name: str) -> Any:  # noqa: ANN401 - what a factory returns is checked by the caller
-        """Build the application. Raises ConfigError for what the loader finds, else what the application raises."""
-        name = name or self._uri.fragment or "main"
-        try:
-            if not self.path:
-                return self._loader.get_wsgi_app(name, self._variables)
-            return open_ini(self.path, self._variables).get_app(name, global_conf=self._variables)
-        except Exception as error:  # border: the application's own errors pass through
-            if not _raised_by_loader(error):
-                raise
-            lines = (_Files().lines_of(self.path) if self.path else None) or IniLines(str(self._uri))
-            raise application_trouble(lines, name, error) from None
-
-
-def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
-    scheme = str(plaster.parse_uri(uri).scheme)
-    if scheme.startswith("file+") and not plaster.find_loaders(scheme, protocols=["wsgi"]):
-        text = f"nothing can read a .{scheme.removeprefix('file+')} file; expected a file that ends in .ini"
-        raise ConfigError([Problem("command line", uri, text)])
-    try:
-        return plaster.get_loader(uri, protocols=["wsgi"])
-    except (plaster.LoaderNotFound, plaster.MultipleLoadersFound) as error:
-        raise ConfigError([Problem("command line", uri, shorten(str(error)))]) from None
-
-
-def _raised_by_loader(error: Exception) -> bool:
-    names = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
-    if isinstance(error, RecursionError):  # whichever function was called last, PasteDeploy went round in a circle
-        return names.count("paste.deploy.loadwsgi") > len(names) // 4
-    return names[-1].startswith(("paste.deploy", "configparser", "importlib.metadata"))

@@ -49,6 +49,12 @@ def codes(settings: dict[str, str], machine: Machine = Machine(), *, at_start: b
         ),
         (
             GOOD | {"per_client_connection_limit": "5", "trusted_proxy": "10.0.0.1", "proxy_protocol": "any"},
+            [],
+        ),
+        (
+            GOOD
+            | {"listen": "127.0.0.1:80 127.0.0.1:81", "trusted_proxy": "10.0.0.1", "proxy_protocol": "any"}
+            | {"proxy_protocol_listen": "127.0.0.1:81"},
             ["W103"],
         ),
         ({"listen": "fd:3", "fast_listen": "on"}, ["W115"]),

@@ -1,0 +1,110 @@
+"""The target of our own command: an ini file, or whatever else a plaster URI names.
+
+Gives the server's settings, the logging and the application, in the order in which pserve asks for them.
+"""
+
+from collections.abc import Mapping
+from logging import basicConfig
+from logging.config import fileConfig
+from traceback import walk_tb
+from typing import Any, Final
+
+import plaster
+
+from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.inierrors import application_trouble
+from waitressd.config.inifile import ANOTHER_SERVER, Files, ServerSection, from_file, is_ours, open_ini
+from waitressd.config.inilines import IniLines
+from waitressd.config.inilogging import logging_problems
+from waitressd.config.origins import Origin, Source
+from waitressd.config.reading import Given
+
+_INI_SCHEMES: Final = ("file+ini", "ini", "pastedeploy", "pastedeploy+ini")
+
+
+class IniSource:
+    """An ini file, or whatever else a plaster URI names: the server's settings, the logging and the application.
+
+    Raises ConfigError where the URI or the file cannot be read.
+    """
+
+    def __init__(self, uri: str, variables: Mapping[str, str]) -> None:
+        try:
+            self._uri = plaster.parse_uri(uri)
+        except plaster.InvalidURI:
+            text = "expected an ini file (production.ini), a plaster URI or MODULE:OBJECT"
+            raise ConfigError([Problem("command line", uri, text)]) from None
+        self._variables = {**self._uri.options, **variables, "__script__": "waitressd"}
+        self._loader: Any = None
+        self.path = str(self._uri.path) if self._uri.scheme in _INI_SCHEMES else ""
+        if self.path:
+            open_ini(self.path, self._variables)
+        else:
+            self._loader = _foreign_loader(uri)
+
+    def server_section(self, name: str) -> ServerSection:
+        """Read the section of a server; an empty name is that of the URI, or ``main``."""
+        name = name or self._uri.fragment or "main"
+        if self.path:
+            return from_file(self.path, name, self._variables)
+        origin = Origin(Source.FILE, str(self._uri), 0, f"server:{name}")
+        values = dict(self._loader.get_settings(f"server:{name}", self._variables))
+        use = values.pop("use", "egg:waitressd")
+        if not is_ours(use):
+            raise ConfigError([Problem(origin.place, f"use = {use}", ANOTHER_SERVER)])
+        return ServerSection({key: Given(value, origin) for key, value in values.items()})
+
+    def logging_problems(self) -> list[Problem]:
+        """Find what keeps logging from being set up."""
+        lines = Files().lines_of(self.path) if self.path else None
+        return list(logging_problems(lines)) if lines else []
+
+    def setup_logging(self) -> None:
+        """Configure logging from the file, with variables that win over ``[DEFAULT]``. Raises ConfigError."""
+        if not self.path:
+            self._loader.setup_logging(self._variables)
+            return
+        problems = self.logging_problems()
+        if problems:
+            raise ConfigError(problems)
+        parser = open_ini(self.path, self._variables).parser
+        if not parser.has_section("loggers"):
+            basicConfig()
+            return
+        try:
+            fileConfig(parser, disable_existing_loggers=False)
+        except Exception as error:  # border: handlers and formatters are anybody's classes
+            origin = Origin(Source.FILE, self.path, 0, "loggers")
+            text = f"logging cannot be set up: {type(error).__name__}: {shorten(str(error.__cause__ or error))}"
+            raise ConfigError([Problem(origin.place, "", text)]) from None
+
+    def load_application(self, name: str) -> Any:  # noqa: ANN401 - what a factory returns is checked by the caller
+        """Build the application. Raises ConfigError for what the loader finds, else what the application raises."""
+        name = name or self._uri.fragment or "main"
+        try:
+            if not self.path:
+                return self._loader.get_wsgi_app(name, self._variables)
+            return open_ini(self.path, self._variables).get_app(name, global_conf=self._variables)
+        except Exception as error:  # border: the application's own errors pass through
+            if not _raised_by_loader(error):
+                raise
+            lines = (Files().lines_of(self.path) if self.path else None) or IniLines(str(self._uri))
+            raise application_trouble(lines, name, error) from None
+
+
+def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
+    scheme = str(plaster.parse_uri(uri).scheme)
+    if scheme.startswith("file+") and not plaster.find_loaders(scheme, protocols=["wsgi"]):
+        text = f"nothing can read a .{scheme.removeprefix('file+')} file; expected a file that ends in .ini"
+        raise ConfigError([Problem("command line", uri, text)])
+    try:
+        return plaster.get_loader(uri, protocols=["wsgi"])
+    except (plaster.LoaderNotFound, plaster.MultipleLoadersFound) as error:
+        raise ConfigError([Problem("command line", uri, shorten(str(error)))]) from None
+
+
+def _raised_by_loader(error: Exception) -> bool:
+    names = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    if isinstance(error, RecursionError):  # whichever function was called last, PasteDeploy went round in a circle
+        return names.count("paste.deploy.loadwsgi") > len(names) // 4
+    return names[-1].startswith(("paste.deploy", "configparser", "importlib.metadata"))
