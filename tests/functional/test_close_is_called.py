@@ -1,6 +1,5 @@
 """close() of what an application returns is called once, whatever becomes of the answer."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from tests.support.client import BrokenAnswerError
 from tests.support.servers import RunningServer, running_server
+from tests.support.waiting import wait_until
 
 
 class Closing:
@@ -38,9 +38,7 @@ def serving(result: Closing, status: str = "200 OK") -> Callable[..., Any]:
 
 
 def wait_until_closed(result: Closing) -> None:
-    deadline = time.monotonic() + 10
-    while not result.closed and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: result.closed)
     assert result.closed == 1
 
 

@@ -10,6 +10,7 @@ from tests.apps.plain import bulk, echo, hello
 from tests.support.client import Client, many_clients
 from tests.support.leaks import open_descriptors
 from tests.support.servers import RunningServer, running_server
+from tests.support.waiting import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -70,10 +71,7 @@ def test_connections_that_are_reset_at_once_leave_nothing() -> None:
                 client.send(GET[: number % len(GET)])
             client.reset()
         still_serves(server)
-        deadline = time.monotonic() + 10
-        while len(open_descriptors()) > before + 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert len(open_descriptors()) <= before + 2
+        assert wait_until(lambda: len(open_descriptors()) <= before + 2)
 
 
 def test_resets_in_the_middle_of_answers_leave_nothing() -> None:

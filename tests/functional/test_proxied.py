@@ -14,6 +14,7 @@ import pytest
 from tests.support.client import Client
 from tests.support.proxyheaders import CLIENT, LOCAL, SERVER, UNKNOWN, UNSPEC, binary, tls, tlv, v1, v2, v2_unix
 from tests.support.servers import RunningServer, running_server
+from tests.support.waiting import wait_until
 
 IDENTITY: Final = ("REMOTE_ADDR", "REMOTE_HOST", "REMOTE_PORT", "SERVER_PORT", "wsgi.url_scheme")
 GET: Final = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -72,11 +73,9 @@ def expect_end(client: Client) -> None:
 
 def wait_for_line(caplog: pytest.LogCaptureFixture, text: str) -> str:
     """Return the one line that has the text, once it was written."""
-    deadline = time.monotonic() + COMPLAINT_SECONDS
-    while not (lines := [line for line in caplog.messages if text in line]) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(lines) == 1
-    return lines[0]
+    wait_until(lambda: text in caplog.text, COMPLAINT_SECONDS)
+    (line,) = [line for line in caplog.messages if text in line]
+    return line
 
 
 HEADERS: Final = [
