@@ -277,6 +277,35 @@ class SimLock:
         self.release()
 
 
+class SimSemaphore:
+    """`threading.Semaphore` of the simulation, as far as it is used."""
+
+    def __init__(self, scheduler: Scheduler, value: int) -> None:
+        self._scheduler = scheduler
+        self._value = value
+        self._waiters: list[Actor] = []
+
+    def acquire(self, blocking: bool = True) -> bool:  # noqa: FBT001, FBT002 - threading's own name
+        """Take one, or wait for one."""
+        scheduler = self._scheduler
+        scheduler.switch()
+        while not self._value:
+            if not blocking:
+                return False
+            actor = scheduler.current
+            assert actor is not None
+            self._waiters.append(actor)
+            scheduler.block(None)
+        self._value -= 1
+        return True
+
+    def release(self) -> None:
+        """Give one back."""
+        self._value += 1
+        if self._waiters:
+            self._scheduler.wake(self._waiters.pop(0))
+
+
 class SimCondition:
     """`threading.Condition` of the simulation, as far as it is used."""
 
@@ -345,6 +374,10 @@ class SimThreading:
     def Lock(self) -> SimLock:  # noqa: N802 - threading's own name
         """Build a lock."""
         return SimLock(self._scheduler)
+
+    def Semaphore(self, value: int = 1) -> SimSemaphore:  # noqa: N802 - threading's own name
+        """Build a semaphore."""
+        return SimSemaphore(self._scheduler, value)
 
     def Condition(self, lock: SimLock) -> SimCondition:  # noqa: N802 - threading's own name
         """Build a condition."""

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, Final, Self, cast
 from tests.simulation.application import MOODS, Application, Body
 from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
-from tests.simulation.scheduler import Scheduler, SimThread, SimThreading
+from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
 from waitressd.http.limits import Limits
-from waitressd.net import blocking, joblog, outbuf, role, taskpool
+from waitressd.net import blocking, inquiry, joblog, outbuf, role, taskpool
 from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import Listener
@@ -107,7 +107,7 @@ class World:
         self.bodies: list[Body] = []
         self.files: list[BinaryIO] = []
         self.spools: list[Any] = []
-        self.active: dict[int, str] = {}  # connections in the handler, and the thread that is
+        self.active: dict[int, Actor | None] = {}  # connections in the handler, and the thread that is
         self.begun: dict[int, int] = {}  # connection -> its last request that began
         self.is_stopped = False
         self.is_aborted = False
@@ -146,7 +146,7 @@ class World:
 
         def handle(request: Any, body: BinaryIO | None, channel: Any) -> None:
             number = channel.sock.number
-            self.active[number] = self.thread_name
+            self.active[number] = self.scheduler.current
             try:
                 self.watch.check_tasks()
                 handler(request, body, channel)
@@ -165,11 +165,6 @@ class World:
         )
 
     # -- what the application and the clients use
-
-    @property
-    def thread_name(self) -> str:
-        """The running thread."""
-        return self.scheduler.current.name if self.scheduler.current is not None else "-"
 
     def step(self) -> None:
         """Take a step of the application."""
@@ -254,6 +249,7 @@ class World:
             (taskpool, "time", simulated),
             (taskpool, "Worker", self._build_worker),
             (role, "threading", simulated),
+            (inquiry, "threading", simulated),
             (blocking, "time", simulated),
             (joblog, "time", simulated),
             (answer, "http_date", lambda: DATE),

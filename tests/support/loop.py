@@ -16,6 +16,7 @@ from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import Listener, open_tcp
 from waitressd.net.poller import EpollPoller
 from waitressd.net.role import Assignment, Role, Worker
+from waitressd.net.states import State
 from waitressd.wsgi.input import BodySpool
 
 DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -97,12 +98,14 @@ class Loop:
 
     def __exit__(self, *_exc: object) -> None:
         self.dispatcher.abort()
+        for channel in self.channels:
+            if channel.state is State.RUNNING:  # the test was its task
+                channel.gone = True
+                channel.settle()
         self.dispatcher.close()
         for job in self.dispatcher.take_callbacks():
             job.run()
         self.listener.close()
-        for channel in list(self.dispatcher.channels.values()):
-            channel.sock.close()
 
     def _handle(self, request: Request, body: BinaryIO | None, channel: Channel) -> None:
         self.requests.append(request)

@@ -6,6 +6,7 @@ thread does to settle its channel.
 """
 
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
+from waitressd.net.inquiry import inquiry_limit
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
 from waitressd.net.outlet import NEVER
@@ -96,6 +98,7 @@ class Dispatcher:
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
+        self.inquiries = threading.Semaphore(inquiry_limit(role.task_limit))
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more

@@ -15,6 +15,7 @@ from waitressd.http.events import Request
 from waitressd.http.response import ResponseHead
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.inquiry import Inquiry
 from waitressd.net.states import State
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class ObservedChannel(Channel):
         """
         observer, connection = self._observer, self.connection
         waited = self.waiting_since
-        notes = self._open_notes()
+        notes = self._open[-1] if self._open else self._open_notes()
         if self.gone:
             self._ended_by = self._ended_by or "client"
         else:
@@ -190,6 +191,9 @@ class ObservedChannel(Channel):
             observer.enter(notes)
             _run(self)
             notes.returned_at = notes.ended_at = monotonic()
+            if self.inquiry is not None and self._is_asking(notes, self.inquiry):
+                observer.enter(None)
+                return
         if self._ended_by or not connection.response_done:
             self._conclude_here(notes)
         elif self.outbuf is None and self._take_notes() is not None:
@@ -200,9 +204,18 @@ class ObservedChannel(Channel):
             observer.finish(notes)
         observer.enter(None)
 
+    def _is_asking(self, notes: Notes, inquiry: Inquiry) -> bool:
+        """Whether the task waits for its body; what the notes say of the body is only then true."""
+        assert self.request is not None
+        if self.body is None:
+            notes.body_bytes_received = 0
+        else:
+            notes.body_bytes_received = self.request.content_length or 0
+        return inquiry.is_waiting
+
     def refuse(self, error: HttpError) -> None:
         """Answer by the server itself, then close. Holder of the role."""
-        notes = self._open_notes()
+        notes = self._open[-1] if self._open else self._open_notes()
         notes.refusal = error
         notes.ended_by = "deadline" if error.status == 408 or self.state is State.QUEUED else "refused"
         super().refuse(error)

@@ -11,19 +11,35 @@ from waitressd.http.errors import ClientDisconnected
 from waitressd.net.inquiry import AwaitedBody, Inquiry, inquiry_limit
 
 
-def wait_for_end(name: str = "waitressd-inquiry") -> None:
-    for thread in threading.enumerate():
-        if thread.name == name:
-            thread.join(10)
+class Ends:
+    """Counts the ends of inquiries, and waits for their threads."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+    def check(self) -> None:
+        """Each inquiry ends once, and so does its thread."""
+        for thread in threading.enumerate():
+            if thread.name == "waitressd-inquiry":
+                thread.join(10)
+        assert self.count == 1
 
 
-def test_a_task_that_does_not_read_is_done_at_once() -> None:
+@pytest.fixture
+def ends() -> Ends:
+    return Ends()
+
+
+def test_a_task_that_does_not_read_is_done_at_once(ends: Ends) -> None:
     seen: list[str] = []
-    inquiry = Inquiry(lambda body: seen.append(threading.current_thread().name))
+    inquiry = Inquiry(lambda body: seen.append(threading.current_thread().name), ends)
     inquiry.resume(None)
     assert (seen, inquiry.is_waiting) == (["waitressd-inquiry"], False)
-    inquiry.abandon()  # harmless
-    wait_for_end()
+    assert not inquiry.give_up()
+    ends.check()
 
 
 @pytest.mark.parametrize(
@@ -38,17 +54,18 @@ def test_a_task_that_does_not_read_is_done_at_once() -> None:
         (lambda body: (body.read(0), body.read(), body.read()), (b"", b"one\ntwo", b"")),
     ],
 )
-def test_any_use_of_the_body_waits_for_it(use: Callable[[BinaryIO], object], wanted: object) -> None:
+def test_any_use_of_the_body_waits_for_it(ends: Ends, use: Callable[[BinaryIO], object], wanted: object) -> None:
     seen: list[object] = []
-    inquiry = Inquiry(lambda body: seen.append(use(body)))
+    inquiry = Inquiry(lambda body: seen.append(use(body)), ends)
     inquiry.resume(None)
     assert (seen, inquiry.is_waiting) == ([], True)
     inquiry.resume(io.BytesIO(b"one\ntwo"))
     assert (seen, inquiry.is_waiting) == ([wanted], False)
-    wait_for_end()
+    assert not inquiry.give_up()
+    ends.check()
 
 
-def test_a_task_whose_body_never_comes_is_told_so_at_every_read() -> None:
+def test_a_task_whose_body_never_comes_is_told_so_at_every_read(ends: Ends) -> None:
     failures: list[BaseException] = []
 
     def task(body: BinaryIO) -> None:
@@ -58,18 +75,18 @@ def test_a_task_whose_body_never_comes_is_told_so_at_every_read() -> None:
             except ClientDisconnected as error:
                 failures.append(error)
 
-    inquiry = Inquiry(task)
+    inquiry = Inquiry(task, ends)
     inquiry.resume(None)
+    assert inquiry.give_up()
     inquiry.abandon()
     assert (len(failures), inquiry.is_waiting) == (3, False)
-    inquiry.abandon()
-    wait_for_end()
+    ends.check()
 
 
-def test_an_inquiry_that_never_began_can_be_abandoned() -> None:
-    inquiry = Inquiry(lambda body: None)
-    inquiry.abandon()
-    assert not inquiry.is_waiting
+def test_an_inquiry_that_never_began_ends_when_it_is_given_up(ends: Ends) -> None:
+    inquiry = Inquiry(lambda body: None, ends)
+    assert not inquiry.give_up()
+    ends.check()
 
 
 def test_a_closed_body_asks_for_nothing() -> None:

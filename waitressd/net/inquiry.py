@@ -1,0 +1,138 @@
+"""Asking the application before the client sends its body (`Expect: 100-continue`, RFC 9110, 10.1.1).
+
+An application that refuses an upload by its head alone, for who sends it or how large it is, should do so before it is
+sent. So it is called when the head is here, and 100 is sent at its first read. What waits then is a thread of its own,
+never one of the pool: a worker that runs the task passes it on and gets it back, so that exactly one of the two runs,
+and what belongs to the worker belongs to the task. How many may wait is bounded; beyond that the body is asked for
+first.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final, cast
+
+from waitressd.http.errors import ClientDisconnected
+
+SHARE_OF_THREADS: Final = 4  # one task in so many may wait for its body
+
+
+def inquiry_limit(task_limit: int) -> int:
+    """Return how many tasks may wait for their bodies at once."""
+    return max(1, task_limit // SHARE_OF_THREADS)
+
+
+class Inquiry:
+    """A task in a thread of its own, for one request whose body has not been asked for. See the module for threads."""
+
+    __slots__ = (
+        "_body",
+        "_go_on",
+        "_has_begun",
+        "_is_abandoned",
+        "_on_end",
+        "_stopped",
+        "_task",
+        "is_waiting",
+        "thread_id",
+    )
+
+    def __init__(self, task: Callable[[BinaryIO], None], on_end: Callable[[], object]) -> None:
+        """`task` is called with the file to read the body from; `on_end` once, when no thread is needed any more."""
+        self.is_waiting = False  # for the body; steady while no worker is inside `resume`
+        self.thread_id = 0  # of the task's thread, once it began
+        self._task = task
+        self._on_end = on_end
+        self._body: BinaryIO | None = None
+        self._has_begun = False
+        self._is_abandoned = False
+        # Both are held while somebody may wait there; releasing one lets exactly the other side run.
+        self._go_on = threading.Lock()
+        self._go_on.acquire()
+        self._stopped = threading.Lock()
+        self._stopped.acquire()
+
+    def resume(self, body: BinaryIO | None) -> None:
+        """Begin the task, or go on with it; return when it waits for the body, or is done.
+
+        A worker of the pool. Raises RuntimeError if there is no thread to be had.
+        """
+        self.is_waiting = False
+        if self._has_begun:
+            self._body = body
+            self._go_on.release()
+        else:
+            # What the worker knows of the request, for log lines, the task knows too.
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(self._run,), name="waitressd-inquiry", daemon=True).start()
+            self._has_begun = True
+        self._stopped.acquire()
+
+    def give_up(self) -> bool:
+        """No body will come; True if `abandon` must be called. Holder of the role."""
+        self._is_abandoned = True
+        if not self._has_begun:
+            self._on_end()
+        return self.is_waiting
+
+    def abandon(self) -> None:
+        """Let a task that waits find out that its client is gone, and end. A worker of the pool."""
+        self.resume(None)
+
+    def wait_for_body(self) -> BinaryIO:
+        """Pause the task until its body is complete. The task's thread. Raises ClientDisconnected."""
+        if self._body is None and not self._is_abandoned:
+            self.is_waiting = True
+            self._stopped.release()
+            self._go_on.acquire()
+        if self._body is None:
+            raise ClientDisconnected("the client did not send the body that it announced")
+        return self._body
+
+    def _run(self) -> None:
+        self.thread_id = threading.get_ident()
+        try:
+            self._task(cast("BinaryIO", AwaitedBody(self.wait_for_body)))
+        finally:
+            self._on_end()
+            self._stopped.release()
+
+
+class AwaitedBody:
+    """A request body that is asked for when somebody uses it. The task's thread."""
+
+    __slots__ = ("_file", "_is_closed", "_wait")
+
+    def __init__(self, wait: Callable[[], BinaryIO]) -> None:
+        self._wait = wait
+        self._file: BinaryIO | None = None
+        self._is_closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file does."""
+        return self._open().read(size)
+
+    def readline(self, size: int = -1) -> bytes:
+        """As a file does."""
+        return self._open().readline(size)
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        """As a file does."""
+        return self._open().readlines(hint)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._open())
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a file has
+        return getattr(self._open(), name)
+
+    def _open(self) -> BinaryIO:
+        if self._is_closed:
+            raise ValueError("the request is over, and its body is closed")
+        if self._file is None:
+            self._file = self._wait()
+        return self._file
+
+    def close(self) -> None:
+        """Forget the body; whoever made it closes it."""
+        self._is_closed = True
