@@ -1,0 +1,277 @@
+"""The life of a server, what it says of itself, and that every setting reaches the part that keeps it."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apps.plain import hello
+from tests.support.servers import running_server
+from tests.support.waiting import wait_until
+from waitressd import create_server, serve
+from waitressd.config.adjustments import Adjustments
+from waitressd.http.errors import ProtocolMisuse
+from waitressd.http.limits import Limits
+from waitressd.net.channelsettings import Deadlines
+from waitressd.net.snapshot import EMPTY
+from waitressd.server import TRANSITIONS, Life, Server, Turn, _bounds, _channel_settings, _deadlines, reopen_log_files
+
+LOOPBACK = "127.0.0.1:0"
+
+
+@pytest.mark.parametrize("turn", Turn)
+@pytest.mark.parametrize("life", Life)
+def test_a_move_that_is_not_in_the_table_is_refused(life: Life, turn: Turn) -> None:
+    server = Server(Adjustments(), hello)
+    server._life = life
+    if (life, turn) in TRANSITIONS:
+        server._move(turn)
+        assert server._life is TRANSITIONS[life, turn]
+    else:
+        with pytest.raises(ProtocolMisuse, match=f"cannot {turn.name} when it is {life.name}"):
+            server._move(turn)
+        assert server._life is life
+
+
+def test_the_way_of_a_life() -> None:
+    server = create_server(hello, listen=LOOPBACK)
+    lives = [server._life]
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert wait_until(lambda: server._life is Life.SERVING)
+    server.close()
+    thread.join(10)
+    lives.append(server._life)
+    server.close()  # twice is harmless
+    assert [*lives, server._life] == [Life.LISTENING, Life.STOPPED, Life.STOPPED]
+
+
+def test_what_was_closed_does_not_run() -> None:
+    server = create_server(hello, listen=LOOPBACK)
+    server.close()
+    server.run()
+    assert server._life is Life.STOPPED
+
+
+def test_what_never_opened_can_be_closed() -> None:
+    server = Server(Adjustments.from_keywords(listen=LOOPBACK), hello)
+    server.close()
+    with pytest.raises(ProtocolMisuse):
+        server.open()
+
+
+def test_run_binds_what_is_not_bound_yet() -> None:
+    server = Server(Adjustments.from_keywords(listen=LOOPBACK), hello)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert wait_until(lambda: server._life is Life.SERVING)
+    assert server.effective_port != 0
+    server.close()
+    thread.join(10)
+
+
+def test_what_cannot_be_called_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(TypeError, match="the application must be callable, and 'hello' is not"):
+        create_server("hello", listen=LOOPBACK)  # type: ignore[arg-type]  # that is the mistake
+
+
+def test_addresses_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "web.sock"
+    caplog.set_level(logging.INFO, "waitressd")
+    server = create_server(hello, listen=f"{LOOPBACK} [::1]:0 unix:{path}")
+    try:
+        (v4, v4_port), (v6, v6_port), unix = server.effective_listen
+        assert (v4, v6, unix) == ("127.0.0.1", "::1", ("unix", str(path)))
+        assert (server.effective_host, server.effective_port) == (v4, v4_port)
+        assert server.getsockname() == server.addresses[0] == (v4, v4_port)
+        assert server.addresses[1:] == [("::1", v6_port, 0, 0), str(path)]
+        server.print_listen("at {} {}")
+        assert caplog.messages == [f"at 127.0.0.1 {v4_port}", f"at [::1] {v6_port}", f"at unix {path}"]
+    finally:
+        server.close()
+
+
+def test_a_snapshot_before_the_start_is_empty() -> None:
+    server = create_server(hello, listen=LOOPBACK)
+    try:
+        assert server.snapshot() is EMPTY
+    finally:
+        server.close()
+
+
+def test_a_first_signal_drains_and_a_second_ends(caplog: pytest.LogCaptureFixture) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def holding(environ: dict[str, Any], start_response: Any) -> Any:
+        entered.set()
+        leave.wait(10)
+        return hello(environ, start_response)
+
+    caplog.set_level(logging.INFO, "waitressd")
+    with running_server(holding) as running, running.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert entered.wait(10)
+        server = running.server
+        server.on_signal(signal.SIGTERM, None)
+        assert "SIGTERM: stopping; a second signal ends at once" in caplog.messages
+        assert server._life is Life.DRAINING
+        server.on_signal(signal.SIGINT, None)
+        client.expect_closed()
+        leave.set()
+        running.thread.join(10)
+    assert server.snapshot().busy_threads == 0
+    assert any("cut off by the stop: GET / of 127.0.0.1" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_other_signals_reopen_log_files(number: signal.Signals, log_file: Path) -> None:
+    with running_server(hello) as running:
+        log_file.rename(log_file.with_suffix(".1"))
+        running.server.on_signal(number, None)
+        assert wait_until(log_file.exists)
+        with running.connect() as client:
+            assert client.get("/").status == 200
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[Path]:
+    """A file that a logger writes to."""
+    path = tmp_path / "app.log"
+    logger, handler = logging.getLogger("tests.reopened"), logging.FileHandler(path, encoding="utf-8")
+    logger.addHandler(handler)
+    try:
+        yield path
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def test_a_rotated_file_is_let_go_and_no_line_is_lost(log_file: Path) -> None:
+    logger = logging.getLogger("tests.reopened")
+    logger.warning("one")
+    log_file.rename(log_file.with_suffix(".1"))
+    logger.warning("two")
+    reopen_log_files()
+    logger.warning("three")
+    assert log_file.with_suffix(".1").read_text() == "one\ntwo\n"
+    assert log_file.read_text() == "three\n"
+
+
+def test_a_file_that_cannot_be_opened_again_is_said(log_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log_file.unlink()
+    log_file.mkdir()
+    reopen_log_files()
+    assert f"cannot reopen the log file {log_file}" in caplog.messages
+    log_file.rmdir()
+    reopen_log_files()
+    logging.getLogger("tests.reopened").warning("back")
+    assert log_file.read_text() == "back\n"
+
+
+def test_a_file_that_nobody_has_written_to_is_not_made(tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "late.log", delay=True)
+    logging.getLogger("tests.reopened").addHandler(handler)
+    try:
+        reopen_log_files()
+        assert not (tmp_path / "late.log").exists()
+    finally:
+        logging.getLogger("tests.reopened").removeHandler(handler)
+        handler.close()
+
+
+def test_the_main_thread_gets_its_signal_handlers_back_and_what_is_ignored_stays_so() -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    former = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    server = create_server(hello, listen=LOOPBACK)
+    during: list[Any] = []
+
+    def look_and_stop() -> None:
+        wait_until(lambda: signal.getsignal(signal.SIGTERM) == server.on_signal)
+        during.extend(signal.getsignal(number) for number in numbers)
+        server.close()
+
+    stopper = threading.Thread(target=look_and_stop)
+    stopper.start()
+    try:
+        server.run()
+        stopper.join(20)
+        assert during == [server.on_signal, server.on_signal, signal.SIG_IGN, server.on_signal]
+        after = {number: signal.getsignal(number) for number in numbers}
+        assert after == {**former, signal.SIGHUP: signal.SIG_IGN}
+    finally:
+        signal.signal(signal.SIGHUP, former[signal.SIGHUP])
+
+
+def test_serve_says_where(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level(logging.INFO, "waitressd")
+    path = tmp_path / "web.sock"
+
+    def stopped(environ: dict[str, Any], start_response: Any) -> Any:
+        raise AssertionError
+
+    def interrupt() -> None:
+        wait_until(lambda: any("Serving on" in message for message in caplog.messages))
+        wait_until(lambda: callable(signal.getsignal(signal.SIGUSR1)))
+        signal.raise_signal(signal.SIGTERM)
+
+    stopper = threading.Thread(target=interrupt)
+    stopper.start()
+    serve(stopped, unix_socket=str(path))
+    stopper.join(10)
+    assert f"Serving on http://unix:{path}" in caplog.messages
+    assert not path.exists()
+
+
+# -- settings and who keeps them
+
+
+@pytest.mark.parametrize(
+    ("setting", "field"),
+    [
+        ("channel_timeout", "idle_seconds"),
+        ("channel_timeout", "body_seconds"),
+        ("request_header_timeout", "head_seconds"),
+        ("request_body_min_rate", "body_min_rate"),
+        ("queue_timeout", "queue_seconds"),
+        ("send_timeout", "stall_seconds"),
+        ("response_min_rate", "response_min_rate"),
+        ("min_rate_grace", "grace_seconds"),
+        ("linger_timeout", "linger_seconds"),
+    ],
+)
+def test_every_deadline_is_a_setting(setting: str, field: str) -> None:
+    deadlines = _deadlines(Adjustments.from_keywords(**{setting: 7}))
+    assert getattr(deadlines, field) == 7
+    assert getattr(_deadlines(Adjustments()), field) != 7
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_deadlines_and_limits() -> None:
+    """Whoever builds the inner layers without settings, as tests do, gets what an operator gets."""
+    assert _deadlines(Adjustments()) == Deadlines()
+    server = create_server(hello, listen=LOOPBACK)
+    try:
+        settings = _channel_settings(server.adjustments, hello, server._listeners[0], None)
+        assert settings.limits == Limits()
+    finally:
+        server.close()
+
+
+def test_the_bounds_and_the_shortest_deadline() -> None:
+    adjustments = replace(
+        Adjustments(),
+        connection_limit=5,
+        per_client_connection_limit=3,
+        queue_limit=4,
+        channel_timeout=60.0,
+        linger_timeout=0.0,
+    )
+    bounds = _bounds(adjustments)
+    assert (bounds.connections, bounds.per_client, bounds.queue, bounds.idle_seconds) == (5, 3, 4, 60.0)
+    assert bounds.finest_deadline_seconds == 0.04
+    assert _bounds(replace(adjustments, linger_timeout=9.0, send_timeout=1.5)).finest_deadline_seconds == 1.5
