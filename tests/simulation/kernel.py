@@ -102,7 +102,7 @@ class SimSocket:
         self.surprises = 0  # events that gave nothing
         self.was_accepted = False
         self.fd = -1
-        self.received_at = self.sent_at = kernel.scheduler.now
+        self.received_at = self.sent_at = self.taken_at = kernel.scheduler.now
 
     # -- what the poller sees
 
@@ -263,6 +263,7 @@ class SimSocket:
         data = bytes(self.outbox[:count])
         del self.outbox[:count]
         if data:
+            self.taken_at = self.kernel.scheduler.now
             self.kernel.happened()
         return data
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from waitressd.net.outlet import NEVER
+from waitressd.net.outlet import LOOKS, NEVER
 from waitressd.net.states import State
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Watch:
         rests = now > since + SLACK_SECONDS  # and is not in the middle of a step
         if rests and state is not State.RUNNING and channel.deadline == NEVER:
             world.scheduler.violate(f"{number} has no deadline in state {state.name}")
-        limit = self._limit(state, since, max(sock.received_at, sock.sent_at))  # type: ignore[attr-defined]  # the same
+        moved_at = max(sock.received_at, sock.sent_at, sock.taken_at)  # type: ignore[attr-defined]  # the same
+        limit = self._limit(state, since, moved_at)
         if now > limit + SLACK_SECONDS:
             world.scheduler.violate(f"{number} is still {state.name} after its deadline")
 
@@ -69,7 +70,7 @@ class Watch:
             State.HEAD: since + deadlines.head_seconds,
             State.BODY: moved_at + deadlines.body_seconds,
             State.QUEUED: since + deadlines.queue_seconds,
-            State.FLUSHING: moved_at + deadlines.stall_seconds,
+            State.FLUSHING: moved_at + deadlines.stall_seconds * (1 + 1 / LOOKS),
             State.LINGERING: since + deadlines.linger_seconds,
         }.get(state, NEVER)
 

@@ -409,21 +409,22 @@ class Channel(Outlet):
             self.refuse(HttpError(408, "The request did not arrive in time."))
         elif state is State.QUEUED:
             self.dispatcher.expire(self)
-        elif state is State.RUNNING:
-            self._break_running()
+        elif state in (State.RUNNING, State.FLUSHING):
+            with self.dispatcher.role.lock:
+                if self.deadline > self.dispatcher.now or self._goes_on_taking():
+                    return  # or it was queued when its deadline passed, and at that moment a thread took it
+                self.deadline = NEVER
+            self.dispatcher.logs.stalled("%s takes its answer too slowly or not at all; cut off", self.peer)
+            self.cut_off()
         else:
-            if state is State.FLUSHING:
-                self.dispatcher.logs.stalled("%s takes its answer too slowly or not at all; closed", self.peer)
             self.close()
 
-    def _break_running(self) -> None:
-        """The client of a running task takes nothing: free the thread; the task gives the channel back."""
-        with self.dispatcher.role.lock:
-            if self.deadline > self.dispatcher.now:
-                return  # it was queued when its deadline passed, and at that moment a thread took it
-            self.deadline = NEVER
-        self.dispatcher.logs.stalled("%s takes its answer too slowly or not at all; cut off", self.peer)
-        self.abort()
+    def cut_off(self) -> None:
+        """Give up a client that does not take its answer. A running task gives the channel back then, and is free."""
+        if self.state is State.RUNNING:
+            self.abort()
+        else:
+            self.close()
 
     def abort(self) -> None:
         """End the connection of a task that still runs; its next write raises. Holder of the role."""

@@ -227,11 +227,10 @@ class ObservedChannel(Channel):
             self._conclude("error" if self._cut else "")
         super()._finish_answer()
 
-    def on_deadline(self) -> None:
-        """The one deadline of the present state has passed."""
-        if self.state in (State.RUNNING, State.FLUSHING):
-            self._ended_by = "deadline"
-        super().on_deadline()
+    def cut_off(self) -> None:
+        """Give up a client that does not take its answer."""
+        self._ended_by = "deadline"
+        super().cut_off()
 
     def abort(self) -> None:
         """End the connection of a task that still runs; its next write raises. Holder of the role."""

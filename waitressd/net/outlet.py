@@ -15,11 +15,13 @@ from waitressd.net.listener import format_address
 from waitressd.net.logs import logger
 from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, TruncatedFileError, after
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, WRITE
+from waitressd.net.sendqueue import unacknowledged_bytes
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
 
 NEVER: Final = float("inf")
+LOOKS: Final = 8  # at what the client takes from the kernel, before it is given up for taking nothing
 
 
 class Outlet:
@@ -28,8 +30,11 @@ class Outlet:
     __slots__ = (
         "_busy_since",
         "_cut",
+        "_delivered_bytes",
+        "_delivered_first",
         "_mask",
         "_moved_bytes",
+        "_progress_at",
         "_settings",
         "deadline",
         "dispatcher",
@@ -58,6 +63,9 @@ class Outlet:
         self._cut = False  # the answer is incomplete and must not look complete
         self._busy_since = 0.0  # when the present body or flush began
         self._moved_bytes = 0  # bytes of it, for the minimum rate
+        self._progress_at = 0.0  # when the client was last seen to take something
+        self._delivered_first = 0  # of the output buffer's bytes, confirmed by the client when the flush began,
+        self._delivered_bytes = 0  # and at the last look
 
     # -- the task that owns the channel
 
@@ -126,12 +134,8 @@ class Outlet:
         outbuf = self.outbuf or self._new_outbuf()
         # Before more is kept, not after: a task that has nothing more to say need not wait until its client took it.
         # One comparison without the lock: a number that is just being lowered only makes the wait end at once.
-        if (
-            parts
-            and outbuf.pending_bytes > self._settings.output.memory_bytes
-            and not outbuf.wait_below_high_water(self._settings.deadlines.stall_seconds)
-        ):
-            raise self._lost()
+        if parts and outbuf.pending_bytes > self._settings.output.memory_bytes:
+            self._wait_below_high_water(outbuf)
         if outbuf.broken:
             raise self._lost()
         had_failed = outbuf.spool_failure
@@ -150,6 +154,15 @@ class Outlet:
                     self._watch(PARKED | WRITE)
         except OSError:  # the poller cannot take it: nobody would send the rest
             raise self._lost() from None
+
+    def _wait_below_high_water(self, outbuf: OutBuffer) -> None:
+        """Wait until the client has taken enough. Raises ClientDisconnected when it takes nothing."""
+        deadline = self.deadline
+        while not outbuf.wait_below_high_water(self._settings.deadlines.stall_seconds):
+            # The holder of the role looks often enough whether the client takes anything, and moves its deadline.
+            if outbuf.broken or self.deadline in (deadline, NEVER):
+                raise self._lost()
+            deadline = self.deadline
 
     def _new_outbuf(self) -> OutBuffer:
         if self.outbuf is None:
@@ -203,17 +216,37 @@ class Outlet:
         return min(deadline, self._busy_since + self._settings.deadlines.grace_seconds + self._moved_bytes / min_rate)
 
     def _start_flush_clock(self) -> None:
-        self._busy_since = self.dispatcher.now
+        self._busy_since = self._progress_at = self.dispatcher.now
         self._moved_bytes = 0
-        self._count_flushed(0, started=True)
+        self._delivered_first = self._delivered_bytes = self._count_delivered()
+        self._plan_look()
 
-    def _count_flushed(self, sent_bytes: int, *, started: bool = False) -> None:
-        """Progress moves the stall deadline; the minimum rate bounds how far."""
-        if not sent_bytes and not started:
-            return
-        self._moved_bytes += sent_bytes
-        deadlines = self._settings.deadlines
-        self.deadline = self._pace(self.dispatcher.now + deadlines.stall_seconds, deadlines.response_min_rate)
+    def _count_flushed(self, sent_bytes: int) -> None:
+        """The kernel took bytes: that is progress."""
+        if sent_bytes:
+            self._moved_bytes += sent_bytes
+            self._progress_at = self.dispatcher.now
+            self._plan_look()
+
+    def _goes_on_taking(self) -> bool:
+        """Look whether the client takes what the kernel has for it, and enough in all; then it has a new deadline."""
+        delivered = self._count_delivered()
+        if delivered > self._delivered_bytes:
+            self._delivered_bytes = delivered
+            self._moved_bytes = max(self._moved_bytes, delivered - self._delivered_first)
+            self._progress_at = self.dispatcher.now
+        self._plan_look()
+        return self.deadline > self.dispatcher.now
+
+    def _plan_look(self) -> None:
+        """Progress moves the stall deadline, the minimum rate bounds how far; the next look comes before that."""
+        stall_seconds = self._settings.deadlines.stall_seconds
+        end = self._pace(self._progress_at + stall_seconds, self._settings.deadlines.response_min_rate)
+        self.deadline = min(end, self.dispatcher.now + stall_seconds / LOOKS)
+
+    def _count_delivered(self) -> int:
+        """Bytes of the output buffer that the client's side has confirmed; less than 0 for what went before it."""
+        return (self.outbuf.flushed_bytes if self.outbuf is not None else 0) - unacknowledged_bytes(self.sock)
 
     def _watch(self, mask: int) -> None:
         """Tell the poller what to report; 0 ends the registration."""

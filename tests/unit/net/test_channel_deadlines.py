@@ -1,6 +1,7 @@
 """Every state of a channel has one deadline; what happens when it passes. Real sockets, a clock moved by hand."""
 
 import socket
+from dataclasses import replace
 from typing import BinaryIO
 
 import pytest
@@ -196,6 +197,25 @@ def test_a_reader_must_keep_a_minimum_rate() -> None:
         allowed = DEADLINES.grace_seconds + channel._moved_bytes / DEADLINES.response_min_rate
         assert allowed <= loop.time - begun <= allowed + 2
         assert client.sock.fileno() > 0
+
+
+def test_a_reader_whose_progress_only_the_kernel_sees_goes_on() -> None:
+    """The poller tells of room when much of it is free; a slow client takes longer for that than the stall deadline."""
+    slow = replace(DEADLINES, response_min_rate=100)
+    with Loop(big, deadlines=slow) as loop, loop.connect(receive_buffer_bytes=4096) as client:
+        channel = loop.channels[0]
+        loop.request(client, GET)
+        flushed = channel.outbuf.flushed_bytes if channel.outbuf is not None else 0
+        for _ in range(5):
+            for _ in range(8):
+                client.sock.recv(1000)
+            loop.settle()
+            loop.pass_time(7)
+        assert loop.channels == [channel]
+        assert channel.outbuf is not None
+        assert channel.outbuf.flushed_bytes == flushed  # so far nothing has happened that the poller would tell
+        loop.pass_time(8 + 1 + 1)  # it stops; an eighth of the deadline, and a sweep
+        assert loop.channels == []
 
 
 def test_a_reader_that_goes_on_gets_everything() -> None:
