@@ -4,6 +4,7 @@ Introduces the request log to the configuration, to sockets and to WSGI; none of
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from waitressd.config.adjustments import Adjustments
@@ -67,7 +68,8 @@ def _identifier(settings: EnvironSettings) -> Callable[[Request, str], dict[str,
 
     def identify(request: Request, peer: str) -> dict[str, Any] | None:
         try:
-            return builder.build(request, None, peer, bool)
+            # Without `known`: what is built here is of no use to later requests.
+            return builder.build(replace(request, known=None), None, peer, bool)
         except HttpError:
             return None
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from waitressd.http.framing import Framing
 
@@ -36,6 +36,10 @@ class Request:
     """A body is announced and the client waits for `100 Continue` before sending it (RFC 9110, 10.1.1)."""
     complete: bool = True
     """No body follows: there will be no Body and no EndOfBody event."""
+    known: "Request | None" = None
+    """The earlier request of the connection whose `fields` these are, if its field lines have come again."""
+    basis: dict[str, Any] | None = None
+    """What somebody has made of the fields, kept here for the requests that share them; see `known`."""
 
 
 @dataclass(slots=True)

@@ -105,6 +105,7 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
         known.keep_alive,
         known.expects_continue,
         known.complete,
+        known,
     )
 
 

@@ -238,7 +238,11 @@ class Answer:
         self.send_whole(head, body)
 
     def send_whole(self, head: ResponseHead, body: bytes) -> None:
-        """Send a complete answer in one write."""
+        """Send a complete answer in one write; a large body as it is, for joining it would copy megabytes."""
+        if len(body) > JOIN_BYTES:
+            self._send(body, len(body))
+            self._finish()
+            return
         data = self._connection.encode_response(head, body, http_date())
         if self.state is _STARTED:
             self.state = _AFTER_FINISH

@@ -1,13 +1,15 @@
 """waitressd.wsgi.answer: a Content-Length that is not true, and answers without content."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from tests.support.applications import GET, HEAD, PLAIN, Closing, Start, cases, request_line, returning
-from tests.support.recording import exchange
+from tests.support.recording import RecordingTransport, exchange
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.task import TaskSettings, WsgiHandler
 
 # Content-Length that is not true
 
@@ -26,6 +28,49 @@ def test_what_is_longer_is_cut(make_result: Any, caplog: pytest.LogCaptureFixtur
     assert not transport.connection.will_close
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "The answer to GET / is longer" in caplog.text
+
+
+@cases(
+    known=lambda: [b"hello"],
+    single=lambda: Closing([b"hello"]),
+    then_empty=lambda: Closing([b"hello", b"", b""]),
+)
+@pytest.mark.parametrize("length", [None, 5])
+def test_an_answer_in_one_piece_is_one_write(make_result: Any, length: int | None) -> None:
+    result = make_result()
+    transport = exchange(returning(lambda: result, length=length))
+    if length is not None or isinstance(result, list):
+        assert len(transport.writes) == 1
+        assert transport.answer().get("Content-Length") == "5"
+    assert transport.answer().body == b"hello"
+    if isinstance(result, Closing):
+        assert result.closed_count == 1
+
+
+def test_what_is_longer_and_no_bytes_is_the_application_s_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    transport = exchange(returning(lambda: Closing([b"hello", "text"]), length=5))
+    assert (transport.answer().body, transport.answer().complete) == (b"hello", True)
+    assert "the application yielded str" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [list, tuple, Closing])
+@pytest.mark.parametrize("length", [None, 1 << 20])
+def test_a_large_body_is_not_copied(kind: Any, length: int | None) -> None:
+    body = bytes(1 << 20)
+    pieces: list[bytes] = []
+
+    class Remembering(RecordingTransport):
+        def write_parts(self, parts: Sequence[bytes]) -> None:
+            pieces.extend(parts)
+            super().write_parts(parts)
+
+    transport = Remembering()
+    request, _ = transport.receive(GET)
+    WsgiHandler(returning(lambda: kind([body]), length=length), EnvironBuilder(EnvironSettings()), TaskSettings())(
+        request, None, transport
+    )
+    assert any(piece is body for piece in pieces)
+    assert transport.answer().body == body
 
 
 def test_an_endless_stream_is_left_when_its_length_is_reached() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from ipaddress import ip_network
 from typing import Any
 from wsgiref.util import request_uri
 
@@ -11,6 +12,7 @@ from tests.support.recording import RecordingTransport
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.proxies import TrustedProxies
 
 Environ = dict[str, Any]
 
@@ -84,6 +86,36 @@ def test_an_application_may_do_what_it_likes_with_it() -> None:
         environ.pop("SERVER_NAME")
         request.fields.clear()
         transport.connection.encode_response(build_head("200 OK", []), b"", "now")
+
+
+@pytest.mark.parametrize("peer", ["10.1.2.3:1", "[::1]:80", "unix:"])
+@pytest.mark.parametrize("prefix", ["", "/shop"])
+@pytest.mark.parametrize(
+    "fields",
+    ["A: b", "Cookie: a=b\r\nAccept: */*", "X-Forwarded-For: 1.2.3.4", "Content-Length: 2", "X-Forwarded-Proto: https"],
+)
+def test_requests_whose_fields_come_again_get_what_they_would_get_alone(fields: str, prefix: str, peer: str) -> None:
+    """What an environ begins with is kept for the connection's next request with the same field lines."""
+    trusted = TrustedProxies(networks=(ip_network("10.0.0.0/8"),), headers=frozenset({"x-forwarded-for"}))
+    builder = EnvironBuilder(EnvironSettings(server_port=80, url_prefix=prefix, proxies=trusted))
+    kept = RecordingTransport(peer)
+    for number in range(4):
+        data = get(f"/shop/{number}?n={number}", fields) + (b"ab" if "Length" in fields else b"")
+        alone = RecordingTransport(peer)
+        environs = []
+        for transport in (kept, alone):
+            request, body = transport.receive(data)
+            environ = builder.build(request, body, transport.peer, transport.is_gone)
+            with environ.pop("wsgi.input") as stream:
+                environ["body"] = stream.read()
+            environs.append(dict(environ))
+            environ["mine"] = 1
+            environ["REMOTE_ADDR"] = "changed"
+            transport.connection.encode_response(build_head("200 OK", []), b"", "now")
+        for transport, environ in zip((kept, alone), environs, strict=True):
+            for key in ("waitressd.client_disconnected", "waitress.client_disconnected"):
+                assert environ.pop(key).__self__ is transport
+        assert environs[0] == environs[1]
 
 
 @pytest.mark.parametrize("software", ["", "mine/1.0"])
