@@ -9,6 +9,7 @@ import contextlib
 import io
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from waitressd.http.connection import Connection
@@ -33,7 +34,8 @@ _WAIT: Final = Sending.WAIT
 _IDLE: Final = State.IDLE
 _RUN: Final = Move.RUN
 _KEEP: Final = Move.KEEP
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() send a reset
+# SO_LINGER that makes close() send a reset; its two numbers are short ones on Windows.
+_RESET: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Channel(Outlet):

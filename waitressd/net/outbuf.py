@@ -6,7 +6,6 @@ the last thing of a response. Nothing is copied on its way from the application 
 """
 
 import contextlib
-import os
 import socket
 import tempfile
 import threading
@@ -15,14 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-SEND_PARTS: Final = 64  # buffers in one sendmsg; far below every platform's IOV_MAX
-COPY_BYTES: Final = 256 * 1024  # one step of a file's way to the socket, where sendfile is missing
-SENDFILE_BYTES: Final = 1 << 20  # one step with sendfile
+from waitressd.net.transfer import SEND_PARTS, send_file, send_parts, write_at
+
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
 SPOOL_FILE_BYTES: Final = 32 << 20  # after which a further temporary file is begun, so that the first can be given back
 JOIN_BYTES: Final = 256 * 1024  # up to here, pieces that go to the disk together are written at once
 
-_HAS_SENDFILE: Final = hasattr(os, "sendfile")
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 
 
@@ -68,14 +65,6 @@ class FilePart:
         return close
 
 
-def send_file(sock: socket.socket, fd: int, offset: int, count: int) -> int:
-    """Send up to one step of a file from `offset`; return the bytes taken, 0 at the end of the file."""
-    if _HAS_SENDFILE:
-        return os.sendfile(sock.fileno(), fd, offset, min(count, SENDFILE_BYTES))
-    data = os.pread(fd, min(count, COPY_BYTES), offset)
-    return sock.send(data) if data else 0
-
-
 class SpoolFile:
     """A temporary file that is written at its end and sent from its front; nothing of it outlives the process."""
 
@@ -94,7 +83,7 @@ class SpoolFile:
         """Write all of it. Raises OSError when the disk is full; then nothing of it counts."""
         written = 0
         while written < view.nbytes:
-            written += os.pwrite(self._file.fileno(), view[written:], self.end + written)
+            written += write_at(self._file.fileno(), view[written:], self.end + written)
         self.end += view.nbytes
 
     def send(self, sock: socket.socket) -> int:
@@ -212,7 +201,7 @@ class OutBuffer:
         """Send from the front of `views`, cutting what the kernel took."""
         with contextlib.suppress(*WOULD_BLOCK):
             while views:
-                sent = sock.sendmsg(views[:SEND_PARTS])
+                sent = send_parts(sock, views)
                 self.flushed_bytes += sent
                 while views and sent >= views[0].nbytes:
                     sent -= views.pop(0).nbytes
@@ -265,7 +254,7 @@ class OutBuffer:
         return True
 
     def _flush_memory(self, sock: socket.socket) -> None:
-        sent = sock.sendmsg([self._memory[i] for i in range(min(len(self._memory), SEND_PARTS))])
+        sent = send_parts(sock, [self._memory[i] for i in range(min(len(self._memory), SEND_PARTS))])
         self._memory_bytes -= sent
         self._taken(sent)
         while sent:

@@ -16,6 +16,7 @@ from waitressd.net.logs import logger
 from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, TruncatedFileError, after
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, WRITE
 from waitressd.net.sendqueue import unacknowledged_bytes
+from waitressd.net.transfer import send_parts
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -91,7 +92,7 @@ class Outlet:
         """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""
         if self.outbuf is None:
             try:
-                sent = self.sock.sendmsg(parts)
+                sent = send_parts(self.sock, parts)
             except WOULD_BLOCK:
                 sent = 0
             except OSError:

@@ -9,8 +9,10 @@ from typing import BinaryIO
 
 import pytest
 
+from tests.support.platforms import WAYS, lack
 from waitressd.net import outbuf as module
-from waitressd.net.outbuf import FilePart, OutBuffer, OutputLimits, TruncatedFileError, after, send_file
+from waitressd.net.outbuf import FilePart, OutBuffer, OutputLimits, TruncatedFileError, after
+from waitressd.net.transfer import SENDFILE_BYTES
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -32,13 +34,10 @@ def disk(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-@pytest.fixture(params=["sendfile", "copy"])
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of a file to the socket."""
-    if request.param == "copy":
-        monkeypatch.setattr(module, "_HAS_SENDFILE", False)
-    elif not hasattr(os, "sendfile"):
-        pytest.skip("no sendfile here")
+    """Every way of a file to the socket."""
+    lack(monkeypatch, *WAYS[request.param])
     return str(request.param)
 
 
@@ -203,7 +202,7 @@ def test_one_turn_gives_one_client_a_bounded_share(tmp_path: Path) -> None:
         turns = 1
         while not outbuf.flush(ours):
             turns += 1
-        assert turns >= len(content) // (module.FLUSH_BYTES + module.SENDFILE_BYTES)
+        assert turns >= len(content) // (module.FLUSH_BYTES + SENDFILE_BYTES)
         ours.shutdown(socket.SHUT_WR)
         reader.join(10)
     assert received == len(content)
@@ -267,10 +266,3 @@ def test_a_producer_waits_no_longer_than_it_may(pair: Pair, disk: str) -> None:
 def test_after(sent: int) -> None:
     parts = [b"ab", b"", b"cde", b"fg"]
     assert b"".join(bytes(part) for part in after(parts, sent)) == b"abcdefg"[sent:]
-
-
-def test_send_file_at_the_end_of_the_file(pair: Pair, tmp_path: Path, way: str) -> None:
-    with open_file(tmp_path, b"abc") as file:
-        assert send_file(pair[0], file.fileno(), 3, 10) == 0
-        assert send_file(pair[0], file.fileno(), 1, 10) == 2
-    assert pair[1].recv(10) == b"bc"

@@ -1,0 +1,51 @@
+"""Bytes on their way, with and without what a platform may lack."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.platforms import WAYS, lack
+from waitressd.net.transfer import SEND_PARTS, send_file, send_parts, write_at
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        yield ours, theirs
+
+
+@pytest.fixture(params=WAYS, autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    lack(monkeypatch, *WAYS[request.param])
+    return str(request.param)
+
+
+def test_parts_in_their_order(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    assert send_parts(ours, (b"ab", memoryview(b"cd"), b"", b"e")) == 5
+    assert theirs.recv(100) == b"abcde"
+    assert send_parts(ours, [b"x"] * (SEND_PARTS + 9)) == SEND_PARTS
+    assert theirs.recv(1000) == b"x" * SEND_PARTS
+
+
+def test_a_stretch_of_a_file(pair: tuple[socket.socket, socket.socket], tmp_path: Path) -> None:
+    ours, theirs = pair
+    path = tmp_path / "file"
+    path.write_bytes(b"abcdef")
+    with path.open("rb") as file:
+        assert send_file(ours, file.fileno(), 6, 10) == 0
+        assert send_file(ours, file.fileno(), 1, 3) == 3
+        assert send_file(ours, file.fileno(), 4, 10) == 2
+    assert theirs.recv(10) == b"bcdef"
+
+
+def test_writing_at_a_position(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("w+b", buffering=0) as file:
+        assert write_at(file.fileno(), memoryview(b"defg"), 3) == 4
+        assert write_at(file.fileno(), memoryview(b"abc"), 0) == 3
+    assert path.read_bytes() == b"abcdefg"
