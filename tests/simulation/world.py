@@ -15,7 +15,7 @@ from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
 from waitressd.http.limits import Limits
-from waitressd.net import blocking, inquiry, joblog, outbuf, outlet, role, taskpool, transfer
+from waitressd.net import blocking, channel, inquiry, joblog, outbuf, outlet, role, taskpool, transfer
 from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import Listener
@@ -256,6 +256,7 @@ class World:
             (task, "http_date", lambda: DATE),
             (outbuf, "threading", simulated),
             (outlet, "unacknowledged_bytes", lambda sock: len(sock.outbox)),
+            (channel, "unacknowledged_bytes", lambda sock: len(sock.outbox)),
             (transfer, "_HAS_SENDFILE", False),
             (os, "pwrite", self._pwrite),
             (tempfile, "TemporaryFile", self._temporary_file),

@@ -48,6 +48,7 @@ class RequestReader:
         "_searched",
         "_skipped",
         "_to_head_request",
+        "has_dropped",
         "reading",
         "request",
     )
@@ -74,6 +75,8 @@ class RequestReader:
         # The last request whose field lines may come again octet by octet, as those of most clients do, and the lines.
         self._known: Request | None = None
         self._known_lines = b""
+        self.has_dropped = False
+        """Octets came that nobody will look at any more."""
         self.request: Request | None = None
         """The current request, or the last one; None before the first and after a head that was refused."""
 
@@ -100,6 +103,7 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Take octets that the client sent. Once the connection can give no further request they are dropped."""
         if self.reading >= _ERROR:
+            self.has_dropped = True
             return
         if not self._buffer:
             self._buffer = data
@@ -336,6 +340,7 @@ class RequestReader:
         """Forget what is not used yet."""
         self._decoder = None
         self._remaining = 0
+        self.has_dropped = self.has_dropped or bool(self._buffer)
         self._consume(len(self._buffer))
 
     def _hear(self, event: Heard) -> None:

@@ -22,6 +22,7 @@ from waitressd.net.logs import logger
 from waitressd.net.outbuf import WOULD_BLOCK, TruncatedFileError
 from waitressd.net.outlet import NEVER, Outlet
 from waitressd.net.poller import READ, WRITE
+from waitressd.net.sendqueue import unacknowledged_bytes
 from waitressd.net.states import NEXT, Move, State
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 FRUITLESS_EVENTS: Final = 16  # events in a row without a byte moved, before the channel is given up
 DROP_BYTES: Final = 64 * 1024  # one read of what is dropped
+IN_FLIGHT_BYTES: Final = 10 * 1460  # of an answer, that are on their way at once (the initial window of RFC 6928)
 # As plain globals: looking a member up in its class costs as much as the transition (45 ns of a request each).
 _WAIT: Final = Sending.WAIT
 _IDLE: Final = State.IDLE
@@ -278,8 +280,10 @@ class Channel(Outlet):
             return
         if not self.connection.response_done:
             self._cut = True
-        # A client that asked for the end itself sends no more; any other may have sent its next request already.
-        self._may_receive_more = self.request is not None and self.request.keep_alive
+        request = self.request
+        # A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
+        # it); any other may have sent its next request already.
+        self._may_receive_more = request is None or request.keep_alive or not request.complete
         self._drop_request()
         self._move(Move.FLUSH)
         self._continue_flush()
@@ -370,7 +374,12 @@ class Channel(Outlet):
         elif not self._cut and connection.sending is _WAIT:
             self._become_idle()
             self.dispatcher.ready.append((self.fd, 0))
-        elif self._may_receive_more:
+        elif (
+            self._may_receive_more
+            or connection.has_dropped
+            # Nothing of a small answer is left here that a reset could destroy.
+            or unacknowledged_bytes(self.sock) > IN_FLIGHT_BYTES
+        ):
             self._linger()
         else:
             self.close()

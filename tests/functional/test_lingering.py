@@ -1,0 +1,53 @@
+"""The last answer of a connection reaches a slow client whole, whatever that client still sends."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from tests.support.servers import running_server
+
+BIG = b"z" * 400_000
+CLOSE = b"Host: a\r\nConnection: close\r\n"
+
+
+def big(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [BIG]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n", b""),
+        (b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n", b"\r\n"),
+        (b"POST / HTTP/1.1\r\n" + CLOSE + b"Content-Length: 3\r\n\r\nabc", b"\r\n"),
+        (b"POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", b"\r\n"),
+        (b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n" + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 8000, b""),
+    ],
+    ids=["nothing", "a line end", "a line end behind a body", "a line end behind a body, HTTP/1.0", "more requests"],
+)
+def test_what_still_comes_destroys_no_answer(first: bytes, second: bytes) -> None:
+    with running_server(big) as server, server.connect(receive_buffer_bytes=8192) as client:
+        client.send(first)
+        time.sleep(0.05)
+        if second:
+            client.send(second)
+        time.sleep(0.1)  # the server has given the answer to the kernel, and most of it is still there
+        answer = client.receive()
+        assert (answer.body, answer.closes) == (BIG, True)
+        client.expect_closed()
+
+
+def test_a_small_answer_needs_no_lingering() -> None:
+    def small(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [b"small"]
+
+    with running_server(small, linger_timeout=300) as server, server.connect() as client:
+        answer = client.request(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
+        assert (answer.body, answer.closes) == (b"small", True)
+        client.expect_closed()
+        assert server.server.snapshot().connections["lingering"] == 0
