@@ -20,6 +20,7 @@ from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
 from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net.inquiry import inquiry_limit
 from waitressd.net.listener import Listener
 from waitressd.net.logs import logger
 from waitressd.net.outbuf import OutputLimits
@@ -351,6 +352,7 @@ def _bounds(adjustments: Adjustments) -> Bounds:
         connections=connection_bound(adjustments),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,
+        inquiries=inquiry_limit(adjustments.threads) if adjustments.early_refusals else 0,
         idle_seconds=adjustments.channel_timeout,
         finest_deadline_seconds=finest,
     )

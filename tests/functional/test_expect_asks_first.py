@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -46,12 +46,45 @@ class Asked:
         if path == "/refuse":
             start_response("403 Forbidden", [])
             return [b"not you"]
+        if path.startswith("/refuse-"):
+            return self.refuse(path, environ["wsgi.input"], start_response)
         if path == "/ignore":
             start_response("200 OK", [])
             return [b"not interested"]
         self.body = environ["wsgi.input"].read()
         start_response("403 Forbidden" if path == "/read-and-refuse" else "200 OK", [])
         return [self.body]
+
+    def refuse(self, path: str, stream: BinaryIO, start_response: Any) -> Iterable[bytes]:
+        """Refuse, and read all the same: behind the answer, in its midst, or when it is closed."""
+        if path == "/refuse-and-read":
+            start_response("403 Forbidden", [("Content-Length", "7")])
+            return self.and_read(stream)
+        if path == "/refuse-in-pieces":
+            start_response("403 Forbidden", [])
+            return self.in_pieces(stream)
+        start_response("403 Forbidden", [])
+        return ReadsWhenClosed(stream)
+
+    def and_read(self, stream: BinaryIO) -> Iterator[bytes]:
+        yield b"not you"
+        self.body = stream.read()
+
+    def in_pieces(self, stream: BinaryIO) -> Iterator[bytes]:
+        yield b"not "
+        self.body = stream.read()
+        yield b"you"
+
+
+class ReadsWhenClosed(list[bytes]):
+    """An answer that reads the request's body when it is closed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__([b"not you"])
+        self.stream = stream
+
+    def close(self) -> None:
+        self.stream.read()
 
 
 @pytest.fixture
@@ -66,6 +99,49 @@ def test_a_refusal_by_the_head_alone_comes_without_100(application: Asked) -> No
         assert (answer.status, answer.body, answer.interim, answer.closes) == (403, b"not you", (), True)
         client.send(b"hello")
         client.expect_closed()
+
+
+@pytest.mark.parametrize("path", [b"/refuse-and-read", b"/refuse-and-close"])
+@pytest.mark.parametrize("fields", [b"", b"Connection: close\r\n"])
+@pytest.mark.parametrize("late", [True, False])
+def test_a_refusal_is_whole_although_more_is_wanted(
+    application: Asked, path: bytes, fields: bytes, *, late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The body may come while the answer goes out, and the application reads when everything is said."""
+    body = bytes(200_000)
+    head = HEAD.replace(b"Length: 5", b"Length: 200000").replace(b"Expect", fields + b"Expect") % path
+    with running_server(application) as server, server.connect() as client:
+        client.send(head if late else head + body)
+        if late:
+            assert application.ended.wait(10)
+            client.send(body)
+        answer = client.receive()
+        assert (answer.status, answer.body, answer.interim, answer.closes) == (403, b"not you", (), True)
+        client.expect_closed()
+    assert application.body == b""
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_an_answer_in_pieces_asks_first_whatever_it_says(application: Asked) -> None:
+    with running_server(application) as server, server.connect() as client:
+        for _ in range(2):
+            client.send(HEAD % b"/refuse-in-pieces")
+            assert client.receive_head().status == 100
+            client.send(b"hello")
+            answer = client.receive()
+            assert (answer.status, answer.body, answer.closes) == (403, b"not you", False)
+    assert application.body == b"hello"
+
+
+@pytest.mark.parametrize("settings", [{"early_refusals": False}, {"threads": 3}])
+def test_where_it_is_off_the_body_comes_first(application: Asked, settings: dict[str, Any]) -> None:
+    with running_server(application, **settings) as server, server.connect() as client:
+        client.send(HEAD % b"/refuse")
+        assert client.receive_head().status == 100
+        assert not application.begun.is_set()
+        client.send(b"hello")
+        answer = client.receive()
+        assert (answer.status, answer.closes) == (403, False)
 
 
 def test_a_failure_before_the_body_is_read_comes_without_100(application: Asked) -> None:
@@ -98,7 +174,7 @@ def test_a_body_that_is_wanted_is_asked_for_once(application: Asked, path: bytes
 
 @pytest.mark.parametrize("leave", ["close", "reset", "finish_sending"])
 def test_a_client_that_leaves_is_an_error_of_the_read(application: Asked, leave: str) -> None:
-    with running_server(application, threads=1) as server:
+    with running_server(application, threads=4) as server:
         with server.connect() as client:
             client.send(HEAD % b"/read")
             assert client.receive_head().status == 100
@@ -112,7 +188,7 @@ def test_a_client_that_leaves_is_an_error_of_the_read(application: Asked, leave:
 
 
 def test_a_body_that_does_not_come_is_408_and_an_error_of_the_read(application: Asked) -> None:
-    with running_server(application, channel_timeout=1, threads=1) as server, server.connect() as client:
+    with running_server(application, channel_timeout=1, threads=4) as server, server.connect() as client:
         client.send(HEAD % b"/read")
         assert client.receive_head().status == 100
         assert client.receive().status == 408
@@ -124,7 +200,7 @@ def test_a_body_that_does_not_come_is_408_and_an_error_of_the_read(application: 
 
 
 def test_what_an_application_says_after_that_goes_nowhere(application: Asked) -> None:
-    with running_server(application, channel_timeout=1, threads=1) as server, server.connect() as client:
+    with running_server(application, channel_timeout=1, threads=4) as server, server.connect() as client:
         client.send(HEAD % b"/stubborn")
         assert client.receive_head().status == 100
         assert client.receive().status == 408
@@ -145,7 +221,7 @@ def test_only_so_many_are_asked_first_and_none_of_them_holds_a_thread() -> None:
             return [body]
         return hello(environ, start_response)
 
-    with running_server(counting, threads=2) as server, many_clients(server.address, 10) as clients:
+    with running_server(counting, threads=4) as server, many_clients(server.address, 10) as clients:
         for client in clients:
             client.send(HEAD % b"/upload")
             assert client.receive_head().status == 100
@@ -212,7 +288,7 @@ def test_a_request_log_has_one_record_of_it(application: Asked, path: bytes) -> 
 
 
 def test_nothing_is_reported_as_a_defect(application: Asked, caplog: pytest.LogCaptureFixture) -> None:
-    with running_server(application, threads=2) as server:
+    with running_server(application, threads=4) as server:
         for number in range(40):
             with server.connect() as client:
                 client.send(HEAD % [b"/read", b"/ignore", b"/stubborn", b"/refuse"][number % 4])

@@ -119,6 +119,7 @@ class World:
             connections=rng.choice((2, 5, 1000)),
             per_client=rng.choice((0, 0, 0, 2)),
             queue=rng.choice((1, 3, 1000)),
+            inquiries=rng.choice((0, 1, 2)),
             idle_seconds=DEADLINES.idle_seconds,
             finest_deadline_seconds=DEADLINES.linger_seconds,
         )

@@ -139,6 +139,17 @@ class SettingsTable:
         NEW,
     )
 
+    early_refusals: bool = setting(
+        True,
+        kinds.boolean(),
+        Group.TASKS,
+        "Let the application refuse an upload before it is sent, where a client asks with Expect: 100-continue.\n"
+        "The application is called with the head of the request, and a read of the body waits for the client: outside "
+        "of the pool, and for one request per four threads. Turn it off where the application holds a lock or a "
+        "transaction while it reads; then it is called when the body is complete, as for all other requests.",
+        NEW,
+    )
+
     # ---- deadlines and rates ---------------------------------------------------------------------------------------
     channel_timeout: float = setting(
         120.0,

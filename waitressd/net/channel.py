@@ -275,7 +275,7 @@ class Channel(Outlet):
         if self.gone or (self.outbuf is not None and self.outbuf.broken):
             self.close()
             return
-        if self.inquiry is not None and self.inquiry.is_waiting:
+        if self.inquiry is not None and self.inquiry.is_waiting and self.connection.sending is Sending.READY:
             self._ask_for_body()
             return
         if not self.connection.response_done:
@@ -290,17 +290,13 @@ class Channel(Outlet):
 
     def _ask_for_body(self) -> None:
         """The application wants what the client has kept back."""
-        connection = self.connection
-        if connection.sending is not Sending.READY or (self.outbuf is not None and not self.outbuf.is_empty):
-            self._cut = True  # it began to answer before, and cannot have both
-            self.close()
-            return
-        self._drop_outbuf()
+        if self.outbuf is not None and self.outbuf.is_empty:
+            self._drop_outbuf()
         self._expect_body()
         if self.state is not State.CLOSED:
             self._watch(READ)
             self._wait_for_more()
-            if connection.has_buffered:
+            if self.connection.has_buffered:
                 self.dispatcher.ready.append((self.fd, 0))
 
     def _drop_request(self) -> None:

@@ -17,7 +17,6 @@ from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
-from waitressd.net.inquiry import inquiry_limit
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
 from waitressd.net.outlet import NEVER
@@ -43,6 +42,7 @@ class Bounds:
     connections: int = 1000
     per_client: int = 0
     queue: int = 1000
+    inquiries: int = 0
     queue_seconds: float = 30.0
     idle_seconds: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
@@ -98,7 +98,7 @@ class Dispatcher:
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
-        self.inquiries = threading.Semaphore(inquiry_limit(role.task_limit))
+        self.inquiries = threading.Semaphore(bounds.inquiries)  # tasks that may wait for their bodies
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more

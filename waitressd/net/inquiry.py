@@ -12,14 +12,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, cast
 
-from waitressd.http.errors import ClientDisconnected
+from waitressd.http.errors import UploadAborted
 
 SHARE_OF_THREADS: Final = 4  # one task in so many may wait for its body
 
 
 def inquiry_limit(task_limit: int) -> int:
-    """Return how many tasks may wait for their bodies at once."""
-    return max(1, task_limit // SHARE_OF_THREADS)
+    """Return how many tasks may wait for their bodies at once.
+
+    None where there are few threads: whoever has one alone relies on it that nothing else of the application runs.
+    """
+    return task_limit // SHARE_OF_THREADS
 
 
 class Inquiry:
@@ -80,19 +83,24 @@ class Inquiry:
         self.resume(None)
 
     def wait_for_body(self) -> BinaryIO:
-        """Pause the task until its body is complete. The task's thread. Raises ClientDisconnected."""
+        """Pause the task until its body is complete. The task's thread. Raises UploadAborted."""
         if self._body is None and not self._is_abandoned:
             self.is_waiting = True
             self._stopped.release()
             self._go_on.acquire()
         if self._body is None:
-            raise ClientDisconnected("the client did not send the body that it announced")
+            raise UploadAborted("the client did not send the body that it announced")
         return self._body
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the body will never come. The task's thread."""
+        return self._is_abandoned and self._body is None
 
     def _run(self) -> None:
         self.thread_id = threading.get_ident()
         try:
-            self._task(cast("BinaryIO", AwaitedBody(self.wait_for_body)))
+            self._task(cast("BinaryIO", AwaitedBody(self)))
         finally:
             self._on_end()
             self._stopped.release()
@@ -101,12 +109,21 @@ class Inquiry:
 class AwaitedBody:
     """A request body that is asked for when somebody uses it. The task's thread."""
 
-    __slots__ = ("_file", "_is_closed", "_wait")
+    __slots__ = ("_file", "_inquiry", "_is_closed")
 
-    def __init__(self, wait: Callable[[], BinaryIO]) -> None:
-        self._wait = wait
+    def __init__(self, inquiry: Inquiry) -> None:
+        self._inquiry = inquiry
         self._file: BinaryIO | None = None
         self._is_closed = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it will never come."""
+        return self._inquiry.is_lost
+
+    def ask(self) -> None:
+        """Have the client send it, and wait until it is here. Raises UploadAborted."""
+        self._open()
 
     def read(self, size: int = -1) -> bytes:
         """As a file does."""
@@ -123,6 +140,9 @@ class AwaitedBody:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._open())
 
+    def __next__(self) -> bytes:
+        return next(self._open())
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a file has
         return getattr(self._open(), name)
 
@@ -130,7 +150,7 @@ class AwaitedBody:
         if self._is_closed:
             raise ValueError("the request is over, and its body is closed")
         if self._file is None:
-            self._file = self._wait()
+            self._file = self._inquiry.wait_for_body()
         return self._file
 
     def close(self) -> None:

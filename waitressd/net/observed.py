@@ -21,6 +21,7 @@ from waitressd.net.states import State
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
 
+NEVER_CAME: Final = 0.0  # a moment
 REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head that cannot be parsed
 
 # What every request would call through super(), which costs as much as the rest of the call.
@@ -207,6 +208,7 @@ class ObservedChannel(Channel):
     def _is_asking(self, notes: Notes, inquiry: Inquiry) -> bool:
         """Whether the task waits for its body; what the notes say of the body is only then true."""
         assert self.request is not None
+        notes.ended_at = NEVER_CAME
         if self.body is None:
             notes.body_bytes_received = 0
         else:

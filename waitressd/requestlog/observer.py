@@ -198,7 +198,7 @@ class Observer:
     def fail(self, error: BaseException) -> None:
         """Note what ended the answer of the current request."""
         record = current.get()
-        if record is None:
+        if record is None or record.ended_at:  # it was handed over, and does not change any more
             return
         if isinstance(error, HttpError) and record.environ is None:
             record.refusal = error

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ProtocolMisuse
+from waitressd.http.errors import ClientDisconnected, ProtocolMisuse
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead, build_head
@@ -134,6 +134,16 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(run)
 
 
+def _count(result: Any) -> int:  # noqa: ANN401  # whatever the application returned
+    """Return how many pieces an iterable says that it has, -1 if it cannot say."""
+    if not hasattr(type(result), "__len__"):
+        return -1
+    try:
+        return len(result)
+    except Exception:  # border: a wrapper may promise what the iterable that it wraps cannot keep
+        return -1
+
+
 class Answer:
     """The answer to one request: what the application may call, and what its result becomes on the wire.
 
@@ -217,6 +227,8 @@ class Answer:
             return
         try:
             close()
+        except ClientDisconnected:
+            log.info("close() of the answer to %s wanted a body that was not sent", self.describe())
         except BaseException:  # border: close() is the application's, and the answer has left
             log.exception("close() of the answer to %s failed", self.describe())
 
@@ -308,7 +320,7 @@ class Answer:
         if self.state is _STARTED and self._is_bodiless(self._started_head()):
             self._send_bodiless(self._started_head())  # what it would yield, perhaps without end, is not wanted
             return
-        is_single = hasattr(type(result), "__len__") and len(result) == 1
+        is_single = _count(result) == 1
         for chunk in chunks:
             data = chunk if type(chunk) is bytes else checked_bytes(chunk, _YIELDED)
             if self.state is _STARTED:

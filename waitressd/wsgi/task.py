@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 
-from waitressd.http.errors import ClientDisconnected, HttpError
+from waitressd.http.errors import ClientDisconnected, HttpError, UploadAborted
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
-from waitressd.wsgi.answer import Answer, AnswerState, ExcInfo, ProxiedTransport, Transport
+from waitressd.wsgi.answer import Answer, AnswerState, ProxiedTransport, Transport
+from waitressd.wsgi.asking import AskingAnswer, KeptBackBody
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import Environ, EnvironBuilder
 
@@ -22,7 +23,6 @@ __all__ = ["Application", "ProxiedTransport", "TaskSettings", "Transport", "Wsgi
 log = logging.getLogger("waitressd")
 
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-StartResponse = Callable[..., Callable[[bytes], None]]
 
 _FAILURE_FIELDS: Final = [("Content-Type", "text/plain; charset=utf-8")]
 _FAILURE_TEXT: Final = "The server encountered an unexpected internal server error"
@@ -58,16 +58,13 @@ class WsgiHandler:
         Where `transport.connection.response_done` is false on return, the answer broke off and the channel must
         abort the connection, so that the client sees it.
         """
-        answer = Answer(request, transport)
+        answer = _build_answer(request, transport, body)
         environ: Environ | None = None
         try:
             proxied = cast("ProxiedTransport", transport).proxied if self._reads_proxied else None
             environ = self._environs.build(request, body, transport.peer, transport.is_gone, proxied)
             environ["wsgi.early_hints"] = answer.early_hints
-            start_response = answer.start_response
-            if body is not None and request.expects_continue:
-                start_response = asking_for(body, start_response)
-            answer.respond(self._application(environ, start_response))
+            answer.respond(self._application(environ, answer.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on
             answer.close_result()
             self._on_failure(answer, environ, transport, error)
@@ -83,6 +80,9 @@ class WsgiHandler:
             if isinstance(error, HttpError) and environ is None:
                 # The environ was refused: proxies.py has logged whose field it was.
                 transport.write(transport.connection.encode_error(error, http_date()))
+            elif isinstance(error, UploadAborted) and answer.state is AnswerState.FINISHED:
+                if self._settings.log_disconnects:
+                    log.info("The application wanted the body behind its answer to %s", answer.describe())
             elif isinstance(error, ClientDisconnected) or answer.state is AnswerState.FAILED:
                 self._on_disconnect(answer, client)
             else:
@@ -110,19 +110,10 @@ class WsgiHandler:
         return text.encode("utf-8", "backslashreplace")
 
 
-def asking_for(body: BinaryIO, start_response: StartResponse) -> StartResponse:
-    """Ask for a body that the client keeps back as soon as the application says that it succeeded.
-
-    A refusal spares the client the sending. After any other head 100 cannot be said any more (RFC 9110, 10.1.1), though
-    the application may still want to read.
-    """
-
-    def start(status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
-        if status[:1] == "2":
-            body.read(0)
-        return start_response(status, headers, exc_info)
-
-    return start
+def _build_answer(request: Request, transport: Transport, body: BinaryIO | None) -> Answer:
+    if request.expects_continue and hasattr(body, "ask"):
+        return AskingAnswer(request, transport, cast("KeptBackBody", body))
+    return Answer(request, transport)
 
 
 def _close_body(body: BinaryIO) -> None:

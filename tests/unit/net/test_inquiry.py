@@ -3,11 +3,11 @@
 import io
 import threading
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pytest
 
-from waitressd.http.errors import ClientDisconnected
+from waitressd.http.errors import ClientDisconnected, UploadAborted
 from waitressd.net.inquiry import AwaitedBody, Inquiry, inquiry_limit
 
 
@@ -49,6 +49,7 @@ def test_a_task_that_does_not_read_is_done_at_once(ends: Ends) -> None:
         (lambda body: body.read(2), b"on"),
         (lambda body: body.readline(), b"one\n"),
         (lambda body: body.readlines(), [b"one\n", b"two"]),
+        (lambda body: (next(body), next(body)), (b"one\n", b"two")),
         (list, [b"one\n", b"two"]),
         (lambda body: (body.seek(4), body.tell(), body.read()), (4, 4, b"two")),
         (lambda body: (body.read(0), body.read(), body.read()), (b"", b"one\ntwo", b"")),
@@ -89,17 +90,34 @@ def test_an_inquiry_that_never_began_ends_when_it_is_given_up(ends: Ends) -> Non
     ends.check()
 
 
-def test_a_closed_body_asks_for_nothing() -> None:
-    def never() -> BinaryIO:
-        raise AssertionError("nobody must wait")
-
-    body = AwaitedBody(never)
+def test_a_closed_body_asks_for_nothing(ends: Ends) -> None:
+    inquiry = Inquiry(lambda body: None, ends)
+    body = AwaitedBody(inquiry)
     body.close()
     body.close()
     with pytest.raises(ValueError, match="closed"):
         body.read()
+    inquiry.give_up()
 
 
-@pytest.mark.parametrize(("threads", "limit"), [(1, 1), (4, 1), (7, 1), (8, 2), (100, 25)])
+def test_a_body_that_is_lost_says_so(ends: Ends) -> None:
+    seen: list[object] = []
+
+    def task(body: BinaryIO) -> None:
+        awaited = cast("AwaitedBody", body)
+        seen.append(awaited.is_lost)
+        with pytest.raises(UploadAborted) as caught:
+            awaited.ask()
+        seen.extend([awaited.is_lost, isinstance(caught.value, OSError)])
+
+    inquiry = Inquiry(task, ends)
+    inquiry.resume(None)
+    assert inquiry.give_up()
+    inquiry.abandon()
+    assert seen == [False, True, True]
+    ends.check()
+
+
+@pytest.mark.parametrize(("threads", "limit"), [(1, 0), (3, 0), (4, 1), (7, 1), (8, 2), (100, 25)])
 def test_how_many_may_wait_at_once(threads: int, limit: int) -> None:
     assert inquiry_limit(threads) == limit

@@ -85,6 +85,7 @@ def test_what_ended_an_answer() -> None:
     one.fail(ValueError())  # outside of a request
     for error, ended_by in ((ClientDisconnected(), "client"), (ValueError(), "error"), (HttpError(400, "x"), "error")):
         record = answered()
+        record.ended_at = 0.0
         one.enter(record)
         one.fail(error)
         assert record.ended_by == ended_by
@@ -95,9 +96,18 @@ def test_an_environ_that_was_refused() -> None:
     one, error = observer(), HttpError(400, "No.")
     record = answered()
     record.environ = None
+    record.ended_at = 0.0
     one.enter(record)
     one.fail(error)
     assert (record.ended_by, record.refusal, record.exception) == ("refused", error, None)
+
+
+def test_a_record_that_was_handed_over_does_not_change() -> None:
+    one, record = observer(), answered()
+    one.enter(record)
+    one.fail(ValueError())
+    one.fail(HttpError(400, "x"))
+    assert (record.ended_by, record.refusal, record.exception) == ("", None, None)
 
 
 def test_a_refused_request_is_named_and_its_client_found() -> None:

@@ -123,6 +123,23 @@ def test_an_iterable_of_length_one_has_a_content_length() -> None:
     assert (answer.body, answer.get("Content-Length")) == (b"only", "4")
 
 
+class Unsized(Sized):
+    """A wrapper that has a length only if what it wraps has one."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(b"on", b"ly")
+        self._error = error
+
+    def __len__(self) -> int:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [TypeError("no"), AttributeError("no"), NotImplementedError()], ids=repr)
+def test_an_iterable_that_cannot_say_its_length_is_streamed(error: Exception) -> None:
+    answer = exchange(returning(Unsized(error))).answer()
+    assert (answer.status, answer.body, answer.get("Transfer-Encoding")) == (200, b"only", "chunked")
+
+
 def test_an_iterable_that_lies_about_its_length_is_cut(caplog: pytest.LogCaptureFixture) -> None:
     answer = exchange(returning(Sized(b"only", b"more"))).answer()
     assert (answer.body, answer.complete) == (b"only", True)
