@@ -1,12 +1,15 @@
 """The last answer of a connection reaches a slow client whole, whatever that client still sends."""
 
+import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.servers import running_server
+from tests.support.waiting import wait_until
 
 BIG = b"z" * 400_000
 CLOSE = b"Host: a\r\nConnection: close\r\n"
@@ -39,6 +42,29 @@ def test_what_still_comes_destroys_no_answer(first: bytes, second: bytes) -> Non
         answer = client.receive()
         assert (answer.body, answer.closes) == (BIG, True)
         client.expect_closed()
+
+
+def test_a_file_that_breaks_off_destroys_no_earlier_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The framing of the second answer shows that it is cut off; a reset would take the first one with it."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(16 << 20))
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/big":
+            return big(environ, start_response)
+        start_response("200 OK", [])
+        result: Iterable[bytes] = environ["wsgi.file_wrapper"](path.open("rb"))
+        return result
+
+    with running_server(application) as server, server.connect(receive_buffer_bytes=8192) as client:
+        client.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\nGET /file HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wait_until(lambda: server.server.snapshot().connections["flushing"] == 1)
+        os.truncate(path, 1000)
+        assert client.receive().body == BIG
+        assert client.receive_head().get("Content-Length") == str(16 << 20)
+        assert len(client.receive_rest()) < 16 << 20
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "bytes more were promised" in caplog.text
 
 
 def test_a_small_answer_needs_no_lingering() -> None:

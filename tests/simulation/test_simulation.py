@@ -100,7 +100,7 @@ def keep_in_any_order(outbuf: OutBuffer, view: memoryview) -> None:
     """Put a piece in front of those that wait."""
     outbuf.pending_bytes += view.nbytes
     outbuf._memory_bytes += view.nbytes
-    outbuf._memory.appendleft(view)
+    outbuf._memory._views.appendleft(view)
 
 
 def settle_blindly(channel: Channel) -> bool:

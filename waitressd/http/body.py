@@ -80,7 +80,7 @@ class ChunkedDecoder:
         self._pieces: list[Buffer] = []
         self._body_room = limits.body_bytes
         self._extension_room = limits.chunk_extension_bytes
-        self._trailer_room = limits.head_bytes - head_bytes
+        self._trailer_room = max(limits.head_bytes - head_bytes, len(CRLF))  # the line that ends the body always fits
         self._trailer_lines = limits.field_count
 
     def decode(self, buffer: Buffer, position: int) -> tuple[bytes, int]:

@@ -93,6 +93,11 @@ class Connection(RequestReader):
         return self.sending is _BODY and self._framing is not _NONE
 
     @property
+    def ends_with_connection(self) -> bool:
+        """The current response has no other end than that of the connection, so that a FIN makes it look complete."""
+        return self._framing is _CLOSE
+
+    @property
     def is_chunked(self) -> bool:
         """The current response is framed by the chunked coding, so that a file cannot be sent as it is."""
         return self._framing is _CHUNKED

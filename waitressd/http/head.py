@@ -294,8 +294,8 @@ def _set_expectation(request: Request) -> None:
     """Read Expect (RFC 9110, 10.1.1), which HTTP/1.0 does not have."""
     if request.version == "HTTP/1.0":
         return
-    expectations = split_list(request.fields["HTTP_EXPECT"])
-    if expectations not in ([], ["100-continue"]):
+    expectations = set(split_list(request.fields["HTTP_EXPECT"]))
+    if expectations - {"100-continue"}:
         raise HttpError(417, "The only expectation this server can meet is 100-continue.")
     request.expects_continue = bool(expectations) and not request.complete
 

@@ -19,11 +19,12 @@ from waitressd.http.states import Sending
 from waitressd.net.channelsettings import BodySink, ChannelSettings
 from waitressd.net.inquiry import Inquiry
 from waitressd.net.logs import logger
-from waitressd.net.outbuf import WOULD_BLOCK, TruncatedFileError
+from waitressd.net.outbuf import WOULD_BLOCK
 from waitressd.net.outlet import NEVER, Outlet
 from waitressd.net.poller import READ, WRITE
 from waitressd.net.sendqueue import unacknowledged_bytes
 from waitressd.net.states import NEXT, Move, State
+from waitressd.net.transfer import BrokenFileError
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -338,10 +339,10 @@ class Channel(Outlet):
         before = outbuf.flushed_bytes
         try:
             empty = outbuf.flush(self.sock)
-        except TruncatedFileError:
-            logger.warning("%s: a file ended before its promised length; the answer is cut off", self.peer)
+        except BrokenFileError as error:
+            logger.error("the answer to %s is cut off: %s", self.peer, error)
             self._cut = True
-            self.close()
+            self._finish_answer()
             return
         except OSError:
             self.close()
@@ -357,13 +358,13 @@ class Channel(Outlet):
             else:
                 self._note_no_progress()
             return
-        self._drop_outbuf()
         self._finish_answer()
 
     def _finish_answer(self) -> None:
-        """Everything is with the kernel: keep the connection, or end it."""
+        """Everything that can be sent is with the kernel: keep the connection, or end it."""
+        self._drop_outbuf()
         connection = self.connection
-        if self._cut and not connection.is_chunked and not connection.missing_bytes:
+        if self._cut and connection.ends_with_connection:
             # Where the end of the connection is the end of the body, only a reset tells a cut answer from a complete
             # one. Elsewhere framing shows what is missing, and earlier answers on their way must not be destroyed.
             self.close(reset=True)
@@ -440,7 +441,7 @@ class Channel(Outlet):
             self.outbuf.break_off()
         connection = self.connection
         with contextlib.suppress(OSError):  # dead already
-            if connection.response_started and not connection.is_chunked and not connection.missing_bytes:
+            if connection.ends_with_connection:
                 # Where the end of the connection is the end of the body, FIN would make the answer look complete.
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             else:

@@ -12,13 +12,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO, Final
 
-from waitressd.net.transfer import SEND_PARTS, send_file, send_parts, write_at
+from waitressd.net.transfer import SEND_PARTS, BrokenFileError, send_file, send_parts, write_at
 
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
 SPOOL_FILE_BYTES: Final = 32 << 20  # after which a further temporary file is begun, so that the first can be given back
 JOIN_BYTES: Final = 256 * 1024  # up to here, pieces that go to the disk together are written at once
+SMALL_BYTES: Final = 4096  # pieces up to here are copied together; each of them alone takes 250 bytes beside its own
+GATHERED_BYTES: Final = 64 * 1024  # up to here
 
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 
@@ -30,10 +33,6 @@ class OutputLimits:
     memory_bytes: int = 1 << 20  # above it, bytes go to a temporary file
     high_water_bytes: int = 64 << 20  # above it, the producer waits
     directory: str | None = None  # where temporary files are made; None is the system's choice
-
-
-class TruncatedFileError(Exception):
-    """A file of the application ended before the promised number of bytes."""
 
 
 class FilePart:
@@ -50,11 +49,13 @@ class FilePart:
     def send(self, sock: socket.socket) -> int:
         """Send one stretch; return the bytes taken.
 
-        Raises BlockingIOError, TruncatedFileError, and OSError of a dead peer.
+        Raises BlockingIOError, BrokenFileError, and OSError of a dead peer.
         """
-        sent = send_file(sock, self.file.fileno(), self.offset, self.count)
-        if sent == 0:
-            raise TruncatedFileError(f"{self.count} bytes are missing at offset {self.offset}")
+        try:
+            fd = self.file.fileno()
+        except (OSError, ValueError) as error:  # closed: its number may be another file's by now
+            raise BrokenFileError(f"its file cannot be read: {error}") from error
+        sent = send_file(sock, fd, self.offset, self.count)
         self.offset += sent
         self.count -= sent
         return sent
@@ -87,10 +88,8 @@ class SpoolFile:
         self.end += view.nbytes
 
     def send(self, sock: socket.socket) -> int:
-        """Send one step; return the bytes taken. Raises TruncatedFileError, and OSError as sockets do."""
+        """Send one step; return the bytes taken. Raises BrokenFileError, and OSError as sockets do."""
         sent = send_file(sock, self._file.fileno(), self.start, self.end - self.start)
-        if sent == 0:
-            raise TruncatedFileError("the spool file is shorter than what was written to it")
         self.start += sent
         return sent
 
@@ -104,6 +103,51 @@ class SpoolFile:
         self._file.close()
 
 
+class Pieces:
+    """Bytes in memory, in order."""
+
+    __slots__ = ("_gathered", "_views")
+
+    def __init__(self) -> None:
+        self._views: deque[memoryview] = deque()
+        self._gathered = bytearray()  # small ones, which come after the views
+
+    def __bool__(self) -> bool:
+        return bool(self._views or self._gathered)
+
+    def append(self, view: memoryview) -> None:
+        """Add one at the end."""
+        if view.nbytes <= SMALL_BYTES:
+            self._gathered += view
+            if len(self._gathered) >= GATHERED_BYTES:
+                self._seal()
+        else:
+            self._seal()
+            self._views.append(view)
+
+    def send(self, sock: socket.socket) -> int:
+        """Send from the front with one call; return the bytes taken. Raises OSError as sockets do."""
+        if len(self._views) < SEND_PARTS:
+            self._seal()
+        views = self._views
+        left = sent = send_parts(sock, list(islice(views, SEND_PARTS)))
+        while left and left >= views[0].nbytes:
+            left -= views.popleft().nbytes
+        if left:
+            views[0] = views[0][left:]
+        return sent
+
+    def clear(self) -> None:
+        """Drop them."""
+        self._views.clear()
+        self._gathered = bytearray()
+
+    def _seal(self) -> None:
+        if self._gathered:
+            self._views.append(memoryview(self._gathered))
+            self._gathered = bytearray()
+
+
 class OutBuffer:
     """What one client has not taken yet."""
 
@@ -115,12 +159,12 @@ class OutBuffer:
         self.broken = False  # the connection is dead: appends are refused, nobody waits
         self._limits = limits
         self._below = threading.Condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
-        self._memory: deque[memoryview] = deque()
+        self._memory = Pieces()
         self._memory_bytes = 0
         self._spool: SpoolFile | None = None  # the one that is written to
         self._older: deque[SpoolFile] = deque()  # full ones, sent before it
         self._spool_failure: OSError | None = None
-        self._tail: deque[memoryview] = deque()  # what came after the spool when no more could be spilled
+        self._tail = Pieces()  # what came after the spool when no more could be spilled
 
     @property
     def is_empty(self) -> bool:
@@ -166,7 +210,7 @@ class OutBuffer:
     def flush(self, sock: socket.socket) -> bool:
         """Give the kernel what it takes; True when nothing is left. Holder of the role.
 
-        Raises TruncatedFileError, or OSError when the peer is gone.
+        Raises BrokenFileError, or OSError when the peer is gone.
         """
         with self.lock, contextlib.suppress(*WOULD_BLOCK):
             goal = self.flushed_bytes + FLUSH_BYTES
@@ -254,16 +298,9 @@ class OutBuffer:
         return True
 
     def _flush_memory(self, sock: socket.socket) -> None:
-        sent = send_parts(sock, [self._memory[i] for i in range(min(len(self._memory), SEND_PARTS))])
+        sent = self._memory.send(sock)
         self._memory_bytes -= sent
         self._taken(sent)
-        while sent:
-            first = self._memory[0]
-            if sent < first.nbytes:
-                self._memory[0] = first[sent:]
-                return
-            sent -= first.nbytes
-            self._memory.popleft()
 
     def _flush_spool(self, sock: socket.socket, spool: SpoolFile) -> None:
         self._taken(spool.send(sock))

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from waitressd.http.errors import ClientDisconnected
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.listener import format_address
-from waitressd.net.logs import logger
-from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, TruncatedFileError, after
+from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, after
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, WRITE
 from waitressd.net.sendqueue import unacknowledged_bytes
-from waitressd.net.transfer import send_parts
+from waitressd.net.transfer import BrokenFileError, send_parts
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -113,13 +112,10 @@ class Outlet:
         try:
             while part.count and self.outbuf is None:
                 part.send(self.sock)
-        except WOULD_BLOCK:
-            pass
-        except (TruncatedFileError, OSError) as error:
+        except (*WOULD_BLOCK, BrokenFileError):
+            pass  # a broken file is seen again when what is left of it is sent
+        except OSError:
             close()
-            if isinstance(error, TruncatedFileError):
-                logger.warning("%s: a file ended before its promised length; the answer is cut off", self.peer)
-                self._cut = True
             raise self._lost() from None
         if not part.count:
             close()
@@ -201,7 +197,9 @@ class Outlet:
         before = outbuf.flushed_bytes
         try:
             outbuf.flush(self.sock)
-        except (TruncatedFileError, OSError):
+        except BrokenFileError:
+            pass  # the end of the answer in any case: it is dealt with when the task is over
+        except OSError:
             self.gone = True
             outbuf.break_off()
         self._count_flushed(outbuf.flushed_bytes - before)

@@ -3,6 +3,7 @@
 Linux and the BSDs have all of them; Windows has neither `sendmsg` nor `sendfile`, nor reads and writes at a position.
 """
 
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -17,6 +18,16 @@ _HAS_SENDFILE: Final = hasattr(os, "sendfile")
 _HAS_POSITIONS: Final = hasattr(os, "pread") and hasattr(os, "pwrite")
 
 
+# What sendfile may say of the file rather than of the socket; copying then finds out which of them it was.
+_FILE_ERRORS: Final = frozenset(
+    {errno.EBADF, errno.EINVAL, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW, errno.ESPIPE}
+)
+
+
+class BrokenFileError(Exception):
+    """A file that was to be sent cannot be read, or is shorter than promised."""
+
+
 def send_parts(sock: socket.socket, parts: Sequence[bytes | memoryview]) -> int:
     """Send up to SEND_PARTS pieces in order with one call; return the bytes taken. Raises OSError as sockets do."""
     first = parts if len(parts) <= SEND_PARTS else parts[:SEND_PARTS]
@@ -24,11 +35,30 @@ def send_parts(sock: socket.socket, parts: Sequence[bytes | memoryview]) -> int:
 
 
 def send_file(sock: socket.socket, fd: int, offset: int, count: int) -> int:
-    """Send up to one step of a file from `offset`; return the bytes taken, 0 at the end of the file."""
-    if _HAS_SENDFILE:
+    """Send up to one step of a file from `offset`; return the bytes taken.
+
+    Raises OSError as sockets do, and BrokenFileError.
+    """
+    sent = _sendfile(sock, fd, offset, count) if _HAS_SENDFILE else None
+    if sent is None:
+        try:
+            data = _read_at(fd, min(count, COPY_BYTES), offset)
+        except OSError as error:
+            raise BrokenFileError(f"its file cannot be read at offset {offset}: {error}") from error
+        sent = sock.send(data) if data else 0
+    if not sent:
+        raise BrokenFileError(f"its file ends at offset {offset}, and {count} bytes more were promised")
+    return sent
+
+
+def _sendfile(sock: socket.socket, fd: int, offset: int, count: int) -> int | None:
+    """Have the kernel do it; None if it cannot with this file."""
+    try:
         return os.sendfile(sock.fileno(), fd, offset, min(count, SENDFILE_BYTES))
-    data = _read_at(fd, min(count, COPY_BYTES), offset)
-    return sock.send(data) if data else 0
+    except OSError as error:
+        if error.errno not in _FILE_ERRORS:
+            raise
+        return None
 
 
 def write_at(fd: int, data: memoryview, offset: int) -> int:

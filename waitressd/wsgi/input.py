@@ -5,7 +5,9 @@ Knows nothing of HTTP: the limit on the whole body is held by the connection tha
 
 import io
 import tempfile
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
+
+SMALL_BYTES: Final = 4096  # pieces up to here are copied together; each of them alone takes many times its size
 
 
 class BodySpool:
@@ -20,7 +22,7 @@ class BodySpool:
     def __init__(self, overflow_bytes: int, directory: str | None = None) -> None:
         self._overflow_bytes = overflow_bytes
         self._directory = directory
-        self._parts: list[bytes] | None = []
+        self._parts: list[bytes | bytearray] | None = []
         self._length_bytes = 0
         self._file: BinaryIO | None = None
 
@@ -37,7 +39,12 @@ class BodySpool:
             return
         if self._parts is None:
             raise ValueError("the body was handed on or given up already")
-        self._parts.append(data)
+        if len(data) > SMALL_BYTES or not self._parts:
+            self._parts.append(data)
+        elif isinstance(self._parts[-1], bytearray):
+            self._parts[-1] += data
+        else:
+            self._parts.append(bytearray(data))
         if self._length_bytes > self._overflow_bytes:
             self._spill()
 

@@ -168,6 +168,14 @@ def test_room_that_the_head_used_is_not_there_for_the_trailer() -> None:
         decoder.decode(b"0\r\nX: y\r\n\r\n", 0)
 
 
+@pytest.mark.parametrize("used", [99, 100])
+def test_the_line_that_ends_a_body_needs_no_room(used: int) -> None:
+    decoder = ChunkedDecoder(Limits(head_bytes=100), used)
+    assert decoder.decode(b"0\r\n\r", 0) == (b"", 3)
+    assert decoder.decode(b"\r\n", 0) == (b"", 2)
+    assert decoder.phase is Phase.END
+
+
 def test_a_body_on_any_method() -> None:
     for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         data = head("Transfer-Encoding: chunked", start=f"{method} / HTTP/1.1") + b"5\r\nhello\r\n0\r\n\r\n"

@@ -308,6 +308,11 @@ def test_the_one_expectation(word: str) -> None:
     assert not request.expects_continue
 
 
+@pytest.mark.parametrize("lines", [("Expect: 100-continue, 100-Continue",), ("Expect: 100-continue",) * 2])
+def test_an_expectation_may_be_said_twice(lines: tuple[str, ...]) -> None:
+    assert accepted(head(*lines, "Content-Length: 5") + b"hello")[0].expects_continue
+
+
 @pytest.mark.parametrize("word", ["something-else", "100-continue, x", "100", "100-continue=1", '"100-continue"'])
 def test_another_expectation(word: str) -> None:
     assert refused(head(f"Expect: {word}")) == 417

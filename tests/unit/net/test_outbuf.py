@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,8 +12,8 @@ import pytest
 
 from tests.support.platforms import WAYS, lack
 from waitressd.net import outbuf as module
-from waitressd.net.outbuf import FilePart, OutBuffer, OutputLimits, TruncatedFileError, after
-from waitressd.net.transfer import SENDFILE_BYTES
+from waitressd.net.outbuf import FilePart, OutBuffer, OutputLimits, after
+from waitressd.net.transfer import SENDFILE_BYTES, BrokenFileError
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -179,9 +180,34 @@ def test_a_file_that_has_become_shorter_is_noticed(pair: Pair, tmp_path: Path, w
     with open_file(tmp_path, b"short") as file:
         outbuf = OutBuffer(OutputLimits())
         outbuf.attach(FilePart(file, 0, 100, lambda: None))
-        with pytest.raises(TruncatedFileError, match="95 bytes are missing at offset 5"):
+        with pytest.raises(BrokenFileError, match="ends at offset 5, and 95 bytes more"):
             while not outbuf.flush(pair[0]):
                 pass
+
+
+def test_a_file_that_its_owner_closed_is_noticed(pair: Pair, tmp_path: Path) -> None:
+    with open_file(tmp_path, b"content") as file:
+        outbuf = OutBuffer(OutputLimits())
+        outbuf.attach(FilePart(file, 0, 7, lambda: None))
+    with pytest.raises(BrokenFileError, match=r"cannot be read: .*closed"):
+        outbuf.flush(pair[0])
+
+
+def test_many_small_pieces_take_little_more_than_their_bytes(pair: Pair, disk: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=1 << 20, directory=disk))
+    filled = fill(pair[0])
+    pieces = [b"%05d" % number for number in range(50_000)]
+    tracemalloc.start()
+    try:
+        for piece in pieces:
+            outbuf.append(pair[0], [piece])
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 2 * 5 * len(pieces)
+    outbuf.append(pair[0], [b"large" * 2000])
+    outbuf.append(pair[0], [b"end"])
+    assert drain(outbuf, pair)[filled:] == b"".join(pieces) + b"large" * 2000 + b"end"
 
 
 def test_one_turn_gives_one_client_a_bounded_share(tmp_path: Path) -> None:

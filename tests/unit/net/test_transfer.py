@@ -1,5 +1,6 @@
 """Bytes on their way, with and without what a platform may lack."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.platforms import WAYS, lack
-from waitressd.net.transfer import SEND_PARTS, send_file, send_parts, write_at
+from waitressd.net.transfer import SEND_PARTS, BrokenFileError, send_file, send_parts, write_at
 
 
 @pytest.fixture
@@ -37,10 +38,43 @@ def test_a_stretch_of_a_file(pair: tuple[socket.socket, socket.socket], tmp_path
     path = tmp_path / "file"
     path.write_bytes(b"abcdef")
     with path.open("rb") as file:
-        assert send_file(ours, file.fileno(), 6, 10) == 0
+        with pytest.raises(BrokenFileError, match="ends at offset 6, and 10 bytes more were promised"):
+            send_file(ours, file.fileno(), 6, 10)
         assert send_file(ours, file.fileno(), 1, 3) == 3
         assert send_file(ours, file.fileno(), 4, 10) == 2
     assert theirs.recv(10) == b"bcdef"
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_a_client_that_left(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.write(b"abc")
+        file.flush()
+        with pytest.raises(BrokenFileError, match=r"cannot be read at offset 0: .*Bad file descriptor"):
+            send_file(pair[0], file.fileno(), 0, 3)
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(BrokenFileError, match="cannot be read"):
+            send_file(pair[0], reading, 0, 3)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_a_file_that_the_kernel_does_not_send_is_copied(pair: tuple[socket.socket, socket.socket]) -> None:
+    with Path("/proc/self/status").open("rb") as file:
+        assert send_file(pair[0], file.fileno(), 0, 4) == 4
+    assert pair[1].recv(10) == b"Name"
+
+
+def test_a_client_that_left_is_not_taken_for_a_file(pair: tuple[socket.socket, socket.socket], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    pair[1].close()
+    with path.open("rb") as file, pytest.raises(BrokenPipeError):
+        send_file(pair[0], file.fileno(), 0, 3)
 
 
 def test_writing_at_a_position(tmp_path: Path) -> None:

@@ -2,12 +2,29 @@
 
 import io
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from waitressd.wsgi.input import BodySpool
+
+
+def test_many_small_pieces_take_little_more_than_their_bytes() -> None:
+    spool = BodySpool(1 << 20)
+    pieces = [b"%03d" % (number % 1000) for number in range(50_000)]
+    tracemalloc.start()
+    try:
+        for piece in pieces:
+            spool.append(piece)
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 2 * 3 * len(pieces)
+    spool.append(b"large" * 2000)
+    spool.append(b"end")
+    assert spool.finish().read() == b"".join(pieces) + b"large" * 2000 + b"end"
 
 
 @pytest.mark.parametrize("pieces", [[], [b""], [b"abc"], [b"a", b"bc"], [b"a"] * 10], ids=repr)
