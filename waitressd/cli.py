@@ -123,6 +123,8 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
 
 def build_plan(command: Command) -> Plan:
     """Read the ini file and check every setting. Raises ConfigError with every problem."""
+    if command.app and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; plugins may be in the current folder too
     source = IniSource(command.config, command.variables) if command.config else None
     if command.variables and source is None:
         name = next(iter(command.variables))
@@ -277,20 +279,17 @@ def _guarded(load: Callable[[], Application]) -> Application | None:
 
 
 def _own_part(trace: TracebackType | None) -> TracebackType | None:
-    """Skip the frames of loaders at the start of a traceback."""
-    own = trace
-    while own is not None and str(own.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LOADERS:
-        own = own.tb_next
-    return own or trace
+    """Skip the frames of loaders at the start of a traceback; None where there are no others."""
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LOADERS:
+        trace = trace.tb_next
+    return trace
 
 
 def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - whether it is one is checked later
-    """Import ``MODULE:OBJECT``; the current folder is searched first, as by ``python -m``. Raises StartError."""
+    """Import ``MODULE:OBJECT``. Raises StartError."""
     module_name, _, path = reference.partition(":")
     if not module_name or not path:
         raise ConfigError([Problem(COMMAND_LINE.place, reference, "expected MODULE:OBJECT")])
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
@@ -60,9 +61,12 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
             listeners[-1].proxy_protocol = adjustments.proxy_protocol
         proxied = adjustments.proxy_protocol_listen or adjustments.listeners
         for address in adjustments.listeners:
-            for listener in _open(address, adjustments):
+            protocol = adjustments.proxy_protocol if address in proxied else "off"
+            # Two names may lead to one address, as localhost and 127.0.0.1 do.
+            known = {(item.family, item.address) for item in listeners if item.proxy_protocol == protocol}
+            for listener in _open(address, adjustments, known):
                 listeners.append(listener)
-                listener.proxy_protocol = adjustments.proxy_protocol if address in proxied else "off"
+                listener.proxy_protocol = protocol
     except OSError:
         for listener in listeners:
             listener.close()
@@ -70,14 +74,14 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
     return listeners
 
 
-def _open(address: ListenAddress, adjustments: Adjustments) -> list[Listener]:
+def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:
     if isinstance(address, TcpAddress):
         family = socket.AF_UNSPEC
         if not adjustments.ipv6:
             family = socket.AF_INET
         elif not adjustments.ipv4:
             family = socket.AF_INET6
-        return open_tcp(address.host or None, address.port, adjustments.backlog, family=family)
+        return open_tcp(address.host or None, address.port, adjustments.backlog, family=family, known=known)
     if isinstance(address, UnixAddress):
         owner = _owner_ids(adjustments.unix_socket_owner)
         return [open_unix(address.path, adjustments.backlog, mode=adjustments.unix_socket_perms, owner=owner)]

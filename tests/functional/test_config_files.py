@@ -142,6 +142,52 @@ def test_the_only_traceback_is_the_application_s_own(flags: list[str], capsys: p
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("def factory(global_conf:\n", "SyntaxError: '(' was never closed"),
+        (
+            "from importlib.metadata import version\n\ndef factory(global_conf):\n    version('nosuch')\n",
+            "importlib.metadata.PackageNotFoundError: No package metadata was found for nosuch",
+        ),
+        (
+            "from configparser import ConfigParser\n\ndef factory(global_conf):\n    ConfigParser()['shop']\n",
+            "KeyError: 'shop'",
+        ),
+        ("", "AttributeError: module 'shopapp' has no attribute 'factory'"),
+    ],
+    ids=["syntax", "metadata", "configparser", "missing"],
+)
+def test_mistakes_of_the_application_are_not_blamed_on_the_file(
+    text: str, last: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("shopapp.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    sections = "[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:0\n[app:main]\nuse = call:shopapp:factory\n"
+    Path("a.ini").write_text(sections, encoding="utf-8")
+    assert main(["a.ini"]) == (1 if text else 2)
+    lines = capsys.readouterr().err.splitlines()
+    if text:
+        assert lines[-2:] == [last, "waitressd: the application could not be loaded"]
+    assert "loadwsgi" not in "".join(lines)
+    sys.modules.pop("shopapp", None)
+
+
+def test_a_request_log_may_come_from_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("shoplog.py").write_text("def make(global_conf):\n    return print\n", encoding="utf-8")
+    Path("shop.py").write_text("def app(environ, start_response): ...\n", encoding="utf-8")
+    root = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "waitressd"), "--check-config", "--request-log=shoplog:make", "shop:app"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={"PYTHONPATH": root},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_import_that_fails_in_the_application_shows_where() -> None:
     Path("shop.py").write_text("import nosuchmodule\n", encoding="utf-8")
     root = str(Path(__file__).parent.parent.parent)

@@ -69,7 +69,7 @@ def message(expected: list[tuple[int, str]]) -> str:
 
 
 def nothing_happened(threads: int) -> bool:
-    return not configapp.loaded and threading.active_count() == threads
+    return not configapp.loaded and threading.active_count() <= threads  # one of an earlier test may just have ended
 
 
 def test_there_are_at_least_a_hundred() -> None:

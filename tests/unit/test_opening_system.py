@@ -1,7 +1,9 @@
 """What a configuration names and the machine does not have is said before anything is opened."""
 
+import errno
 import getpass
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
+from waitressd.net.listener import open_unix
 from waitressd.opening import check_system
 from waitressd.server import Server
 
@@ -68,6 +71,29 @@ def test_the_owner_of_unix_sockets() -> None:
         "unix_socket_owner = 0:no-such-group: there is no group no-such-group on this machine"
     )
     check_system(Adjustments.from_keywords(listen="unix:/a", unix_socket_owner=getpass.getuser()))
+
+
+def test_two_names_of_one_address_are_one_listener() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(Adjustments.from_keywords(listen=f"127.0.0.1:{port} localhost:{port}"), application)
+    server.open()
+    try:
+        assert [item for item in server.effective_listen if item[0] == "127.0.0.1"] == [("127.0.0.1", port)]
+    finally:
+        server.close()
+
+
+def test_a_socket_file_whose_owner_cannot_be_set_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    path = tmp_path / "a.sock"
+    with pytest.raises(OSError, match=r"cannot listen on unix:.*: Operation not permitted"):
+        open_unix(str(path), 16, mode=0o600, owner=(12345, -1))
+    assert not path.exists()
 
 
 def test_all_at_once() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+from waitressd.config.hints import trailing_comment
 from waitressd.config.kinds import list_of
 from waitressd.config.settings import BadValueError, Kind
 
@@ -191,7 +192,7 @@ def unix_path() -> Kind[str]:
     def parse(value: object) -> str:
         if value is None or (isinstance(value, str) and not value.strip()):
             return ""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or trailing_comment(value):
             raise BadValueError
         return parse_unix_path(value.strip().removeprefix("unix:"))
 

@@ -31,6 +31,9 @@ def expand(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]
                 f"{match[0]} is no variable; write ${{NAME}}, ${{NAME:-default}}, or $$ for a dollar sign"
             )
             return ""
+        if default is not None and "${" in default:
+            complaints.append(f"the default of {name} cannot hold another variable; write a text, or set {name}")
+            return ""
         names.append(name)
         value = environ.get(name)
         if default is not None:

@@ -7,7 +7,7 @@ over ``[DEFAULT]`` and a section that names waitress need not have it installed.
 
 import configparser
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -91,7 +91,8 @@ def from_factory(
         for name, value in local_conf.items()
     }
     hidden = tuple(_hidden(chain, local_conf, global_conf)) if chain else ()
-    logs = _log_sections(path, global_conf, files, environ) if "request_log" in local_conf else {}
+    paths = dict.fromkeys([path, *chain.paths] if chain else [path])
+    logs = _all_log_sections(paths, global_conf, files, environ) if "request_log" in local_conf else {}
     return ServerSection(given, logs, hidden, files.paths, global_conf)
 
 
@@ -144,6 +145,17 @@ def _expanded(text: str, origin: Origin, environ: Mapping[str, str]) -> Given:
     except BadValueError as bad:
         return Given(text, origin, str(bad))
     return Given(value, replace(origin, variables=names))
+
+
+def _all_log_sections(
+    paths: Iterable[str], variables: Mapping[str, str], files: Files, environ: Mapping[str, str]
+) -> dict[str, LogSection]:
+    """Read the request logs of every file that a server section uses; those of the nearer file win."""
+    known: dict[str, LogSection] = {}
+    elsewhere = {name: value for name, value in variables.items() if name not in ("here", "__file__")}
+    for path in paths:
+        known = {**_log_sections(path, elsewhere, files, environ), **known}
+    return known
 
 
 def _log_sections(
@@ -205,7 +217,7 @@ def from_file(
     walk.check_server()
     chain = Chain(tuple(walk.links))
     hidden = tuple(_hidden(chain, walk.given, walk.global_conf))
-    logs = _log_sections(path, walk.global_conf, files, environ) if "request_log" in walk.given else {}
+    logs = _all_log_sections(chain.paths, walk.global_conf, files, environ) if "request_log" in walk.given else {}
     return ServerSection(walk.given, logs, hidden, files.paths, walk.global_conf)
 
 

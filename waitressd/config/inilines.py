@@ -85,6 +85,11 @@ class Chain:
         """The section that the chain starts with."""
         return self.links[0][1]
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of the sections, each once."""
+        return tuple(dict.fromkeys(lines.path for lines, _ in self.links))
+
     def entries(self) -> dict[str, tuple[Entry, Origin]]:
         """Map the keys that reach the server factory to where each stands; a nearer section wins."""
         found: dict[str, tuple[Entry, Origin]] = {}

@@ -19,6 +19,7 @@ from waitressd.config.inilogging import logging_problems
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
 
+_LOADERS: Final = ("waitressd", "paste", "plaster", "plaster_pastedeploy", "configparser", "importlib")
 _INI_SCHEMES: Final = ("file+ini", "ini", "pastedeploy", "pastedeploy+ini")
 
 
@@ -104,7 +105,10 @@ def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
 
 
 def _raised_by_loader(error: Exception) -> bool:
+    """Tell an error about the file from one of the application; code of the application has frames of its own."""
     names = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
     if isinstance(error, RecursionError):  # whichever function was called last, PasteDeploy went round in a circle
         return names.count("paste.deploy.loadwsgi") > len(names) // 4
+    if isinstance(error, SyntaxError) or any(name.partition(".")[0] not in _LOADERS for name in names):
+        return False
     return names[-1].startswith(("paste.deploy", "configparser", "importlib.metadata"))

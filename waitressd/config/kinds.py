@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Final, TypeVar
 
+from waitressd.config.hints import trailing_comment
 from waitressd.config.settings import BadValueError, Kind
 
 T = TypeVar("T")
@@ -185,7 +186,7 @@ def path(words: str) -> Kind[str]:
 
     def parse(value: object) -> str:
         text = "" if value is None else value
-        if not isinstance(text, str) or "\0" in text or "\n" in text.strip():
+        if not isinstance(text, str) or "\0" in text or "\n" in text.strip() or trailing_comment(text):
             raise BadValueError
         return text.strip()
 

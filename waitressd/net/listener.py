@@ -10,8 +10,9 @@ import os
 import socket
 import stat
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from waitressd.net.occupant import tcp_occupant, unix_occupant
 
@@ -20,6 +21,7 @@ _PASSING: Final = frozenset(
     {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
     | {errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.EINTR, errno.ECONNRESET, errno.ETIMEDOUT}
 )
+CHOICES_OF_PORT: Final = 10  # by the kernel, until one is found that is free for every address
 PASSED_OVER: Final = 64  # of those in a row, before the listener itself is taken to be ill
 
 
@@ -41,7 +43,12 @@ class Listener:
     @property
     def name(self) -> str:
         """The address as people write it: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/app.sock`."""
-        return format_address(self.family, self.socket.getsockname())
+        return format_address(self.family, self.address)
+
+    @property
+    def address(self) -> Any:  # noqa: ANN401 - of a form that depends on the family
+        """The address as the socket module writes it."""
+        return self.socket.getsockname()
 
     def accept(self) -> tuple[socket.socket, object] | None:
         """Return the next client and its address; None when nobody waits any more.
@@ -75,29 +82,50 @@ class Listener:
                     Path(self.unix_path).unlink()
 
 
-def open_tcp(host: str | None, port: int, backlog: int, *, family: int = socket.AF_UNSPEC) -> list[Listener]:
+def open_tcp(
+    host: str | None,
+    port: int,
+    backlog: int,
+    *,
+    family: int = socket.AF_UNSPEC,
+    known: Collection[tuple[int, object]] = (),
+) -> list[Listener]:
     """Bind every address that `host` resolves to (None: all interfaces) and listen.
 
-    With port 0 the kernel chooses one port, the same for every address. Raises OSError naming the address.
+    With port 0 the kernel chooses one port, the same for every address. Pairs of a family and an address in `known`
+    are left out: they have a listener already. Raises OSError naming the address.
     """
     name = f"{host or '*'}:{port}"
     try:
         found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise OSError(error.errno, f"cannot listen on {name}: {error.strerror}") from None
-    listeners: list[Listener] = []
+    wanted = dict.fromkeys((kind, address) for kind, _, _, _, address in found)
     try:
-        for entry in dict.fromkeys((kind, address) for kind, _, _, _, address in found):
-            listener = _bind_tcp(entry[0], entry[1], backlog, optional=bool(listeners))
-            if listener is not None:
-                listeners.append(listener)
+        return _bind_all([entry for entry in wanted if entry not in known], port, backlog)
     except OSError as error:
-        for listener in listeners:
-            listener.close()
         reason = os.strerror(error.errno or 0)
         holder = tcp_occupant(port) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on {name}: {reason}{_by(holder)}") from None
-    return listeners
+
+
+def _bind_all(wanted: Sequence[tuple[int, tuple[Any, ...]]], port: int, backlog: int) -> list[Listener]:
+    for attempts_left in reversed(range(CHOICES_OF_PORT)):
+        listeners: list[Listener] = []
+        try:
+            for family, (ip, _, *scope) in wanted:
+                chosen = listeners[0].address[1] if listeners else port
+                listener = _bind_tcp(family, (ip, chosen, *scope), backlog, optional=bool(listeners))
+                if listener is not None:
+                    listeners.append(listener)
+        except OSError as error:
+            for listener in listeners:
+                listener.close()
+            if port or error.errno != errno.EADDRINUSE or not attempts_left:
+                raise  # else the port that was free for one address was not for another
+        else:
+            return listeners
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _bind_tcp(family: int, address: tuple[object, ...], backlog: int, *, optional: bool) -> Listener | None:
@@ -141,10 +169,14 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
                 sock.bind(path)
             finally:
                 os.umask(previous)
-            Path(path).chmod(mode)
-            if owner is not None:
-                os.chown(path, *owner)
-            sock.listen(backlog)
+            try:
+                Path(path).chmod(mode)
+                if owner is not None:
+                    os.chown(path, *owner)
+                sock.listen(backlog)
+            except OSError:
+                Path(path).unlink()
+                raise
         except OSError:
             sock.close()
             raise
@@ -188,7 +220,7 @@ def _make_room(path: str) -> None:
     except OSError as error:
         raise OSError(errno.EADDRINUSE, f"the socket exists and may be in use ({error.strerror})") from None
     else:
-        raise OSError(errno.EADDRINUSE, "another process is listening there")
+        raise OSError(errno.EADDRINUSE, "the socket is in use")
     finally:
         probe.close()
 

@@ -14,7 +14,7 @@ _PROC: Final = Path("/proc")
 
 
 def tcp_occupant(port: int, proc: Path = _PROC) -> str:
-    """Describe the process that listens on a TCP port: ``process 123 (nginx)``; empty where nobody can tell."""
+    """Describe the process that listens on a TCP port: ``process 123 (nginx)``, or this one; empty if unknown."""
     return _describe({inode for table in ("net/tcp", "net/tcp6") for inode in _tcp_inodes(proc / table, port)}, proc)
 
 
@@ -47,6 +47,8 @@ def _describe(inodes: set[str], proc: Path) -> str:
     for process in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended, or is somebody else's
             if any(_link(entry) in links for entry in (process / "fd").iterdir()):
+                if process.name == str(os.getpid()):
+                    return "this process itself"
                 name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
                 return f"process {process.name} ({name})"
     return ""

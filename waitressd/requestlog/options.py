@@ -1,9 +1,11 @@
 """The options of a request log: text as an ini section has it, checked, with every problem at once."""
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
+_COMMENT: Final = re.compile(r"\s([#;].*)", re.DOTALL)
 _YES: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
 _NO: Final = frozenset({"0", "off", "f", "false", "n", "no"})
 
@@ -36,6 +38,13 @@ class Options:
         if not value:
             self.complain(name, "expected a value")
         return value
+
+    def path(self, name: str) -> str:
+        """Take the path of a file, empty without one. A comment behind it would become part of the file's name."""
+        text = self.text(name)
+        if comment := _COMMENT.search(text):
+            self.complain(name, f"'{comment[1]}' is no comment: comments stand on lines of their own")
+        return text
 
     def words(self, name: str) -> list[str]:
         """Take words, separated by white space or commas."""

@@ -33,7 +33,7 @@ class Sink(Protocol):
 
 def build_sink(options: Options) -> Sink:
     """Make the sink that the options `path`, `mode` and `logger` describe."""
-    path = options.text("path")
+    path = options.path("path")
     mode = options.octal("mode", PERMISSIONS)
     logger = options.text("logger")
     if path and logger:

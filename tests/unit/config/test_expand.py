@@ -39,6 +39,7 @@ def test_variables_are_replaced(text: str, expanded: str, names: tuple[str, ...]
         ("${1A}", "${1A} is no variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar sign"),
         ("a ${PORT", "${PORT is no variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar sign"),
         ("${NO-80}", "${NO-80} is no variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar sign"),
+        ("${A:-${B}/x}", "the default of A cannot hold another variable; write a text, or set A"),
         (
             "${A} ${B}",
             "the environment variable A is not set; set it, or write ${A:-default}; "

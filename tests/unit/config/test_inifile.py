@@ -195,6 +195,23 @@ def test_request_logs_come_from_their_sections(tmp_path: Path, way: str) -> None
     assert section.logs["access"].origins["path"].line == 9
 
 
+@pytest.mark.parametrize("way", ["file", "factory"])
+def test_request_logs_of_a_file_that_is_used_are_known_too(tmp_path: Path, way: str) -> None:
+    base, outer = tmp_path / "base.ini", tmp_path / "sub" / "outer.ini"
+    outer.parent.mkdir()
+    both = "[request_log:both]\nuse = combined\npath = %(here)s/both\n"
+    base.write_text(f"{LOGS}{both}".replace("%(folder)s", "%(here)s"), encoding="utf-8")
+    outer.write_text(f"[server:main]\nuse = config:../base.ini\nrequest_log = access both\n{both}", encoding="utf-8")
+    if way == "file":
+        section = from_file(str(outer), "main", {}, {"NAME": "shop"})
+    else:
+        context = loadcontext(SERVER, f"config:{outer}")
+        section = from_factory(context.global_conf, context.local_conf, {"NAME": "shop"})
+    access, both_log = section.check().request_log
+    assert Path(access.options["path"]).resolve() == tmp_path / "shop"
+    assert both_log.options["path"] == f"{outer.parent}/both"
+
+
 def test_options_of_the_command_line_win(path: str) -> None:
     section = from_file(path, "main", {})
     assert section.check({"threads": Given("9", COMMAND_LINE)}).threads == 9

@@ -109,6 +109,7 @@ REFUSED: list[tuple[Kind[Any], object]] = [
     (kinds.url_path(), None),
     (kinds.path("a folder"), "a\0b"),
     (kinds.path("a folder"), 3),
+    (kinds.path("a folder"), "/tmp # for now"),
     (kinds.account(), "a:b:c"),
     (kinds.account(), "a b"),
     (kinds.account(), 5),

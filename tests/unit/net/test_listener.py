@@ -61,6 +61,16 @@ def test_a_port_in_use_is_named_in_one_line() -> None:
     first.close()
 
 
+def test_an_address_that_is_known_gets_no_second_listener() -> None:
+    (first,) = open_tcp("127.0.0.1", 0, 16)
+    known = {(first.family, first.address)}
+    assert open_tcp("127.0.0.1", first.address[1], 16, known=known) == []
+    others = open_tcp("localhost", first.address[1], 16, known=known)
+    assert first.family not in [listener.family for listener in others]
+    for listener in (first, *others):
+        listener.close()
+
+
 def test_a_port_is_free_again_at_once() -> None:
     (first,) = open_tcp("127.0.0.1", 0, 16)
     address = first.socket.getsockname()
@@ -86,6 +96,7 @@ def test_an_address_of_somebody_else_is_refused_and_nothing_stays_open() -> None
 def test_all_interfaces_share_one_port() -> None:
     listeners = open_tcp(None, 0, 16)
     assert listeners
+    assert len({listener.address[1] for listener in listeners}) == 1
     for listener in listeners:
         assert listener.family in (socket.AF_INET, socket.AF_INET6)
     for listener in listeners:
@@ -179,7 +190,7 @@ def test_a_stale_socket_is_replaced(path: Path) -> None:
 
 def test_a_live_socket_is_left_alone(path: Path) -> None:
     first = open_here(path)
-    with pytest.raises(OSError, match=f"cannot listen on unix:{path}: another process is listening there"):
+    with pytest.raises(OSError, match=f"cannot listen on unix:{path}: the socket is in use"):
         open_here(path)
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))

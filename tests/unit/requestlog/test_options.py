@@ -55,6 +55,15 @@ def test_all_problems_at_once() -> None:
     assert found[-1][1].startswith("unknown option; expected one of a, c, d")
 
 
+@pytest.mark.parametrize("comment", ["; kept a week", "# kept a week"])
+def test_a_comment_is_no_part_of_a_path(comment: str) -> None:
+    options = Options({"path": f"/var/log/a b.log  {comment}", "other": "/x#1"})
+    options.path("path")
+    options.path("other")
+    text = f"'{comment}' is no comment: comments stand on lines of their own"
+    assert problems(options) == [("path", text)]
+
+
 def test_the_error_reads_as_a_sentence() -> None:
     assert str(OptionError(("a", "is wrong"), ("", "so is everything"))) == "a: is wrong; so is everything"
     assert isinstance(OptionError(), ValueError)
