@@ -1,6 +1,7 @@
 """Fixtures for every test: temporary files in a folder of our own, and nobody leaves anything behind."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.leaks import Holdings, wait_for_nothing_left
+
+
+def pytest_configure() -> None:
+    """Undo what a parent like nohup, or a shell in the background, told us to ignore: children would inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

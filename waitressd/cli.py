@@ -33,6 +33,7 @@ from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, connection_bound
+from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.wsgi.task import Application
 
 OK: Final = 0
@@ -97,27 +98,40 @@ def _only_informs(command: Command) -> bool:
 
 def _inform(command: Command) -> int:
     if command.has("help_all"):
-        print(long_help())
+        _answer(long_help())
     elif command.has("help"):
-        print(short_help())
+        _answer(short_help())
     elif command.has("version"):
-        print(f"waitressd {__version__} (Python {platform.python_version()})")
+        _answer(f"waitressd {__version__} (Python {platform.python_version()})")
     else:
-        print(script(command.text("completion")), end="")
+        _answer(script(command.text("completion")).removesuffix("\n"))
     return OK
+
+
+def _answer(text: str) -> None:
+    """Print what was asked for. Raises StartError where it cannot be written, and ends where nobody reads it."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - at its end Python writes again
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(FAILED) from None
+        raise StartError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def _start(command: Command, arguments: Sequence[str]) -> int:
     if command.has("print_config"):
         plan = build_plan(command)
-        print(listing.as_json(plan.adjustments) if command.text("print_config") == "json" else plan_text(plan))
+        _answer(listing.as_json(plan.adjustments) if command.text("print_config") == "json" else plan_text(plan))
         return OK
     if not (command.config or command.app):
         raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
     if command.has("check"):
         return check(command)
-    if command.has("reload") and not reloading(command, arguments):
-        return OK
+    if command.has("reload"):
+        refuse_wrong_options(command)
+        if not reloading(command, arguments):
+            return OK
     return serve(command)
 
 
@@ -182,10 +196,28 @@ def set_up_logging(command: Command, source: IniSource | None) -> None:
     else:
         logging.basicConfig(format="%(asctime)s %(levelname)-5.5s [%(name)s] %(message)s")
         logger.setLevel(logging.INFO)
+        _print_requests()
     if command.has("quiet"):
         logger.setLevel(logging.WARNING)
     elif command.has("verbose"):
         logger.setLevel(logging.DEBUG if int(command.options["verbose"]) > 1 else logging.INFO)
+
+
+def _print_requests() -> None:
+    """Give lines of request logs to standard output as they are: whoever reads them knows their format."""
+    requests = logging.getLogger(DEFAULT_LOGGER)
+    if not requests.handlers:
+        requests.addHandler(logging.StreamHandler(sys.stdout))
+        requests.propagate = False
+
+
+def refuse_wrong_options(command: Command) -> None:
+    """Raise ConfigError for what no change of a file would make right; a reloader would wait for one for ever."""
+    try:
+        build_plan(command)
+    except ConfigError as error:
+        if any(problem.place == COMMAND_LINE.place for problem in error.problems):
+            raise
 
 
 def reloading(command: Command, arguments: Sequence[str]) -> bool:
@@ -246,9 +278,9 @@ def check(command: Command) -> int:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))
     for advice in advices:
-        print(advice)
-    count = f" ({len(advices)} advice{'s' if len(advices) > 1 else ''}, see above)" if advices else ""
-    print(f"{command.config or command.app or 'command line'}: the configuration is good{count}")
+        _answer(str(advice))
+    count = f" (advice: {len(advices)}, see above)" if advices else ""
+    _answer(f"{command.config or command.app or 'command line'}: the configuration is good{count}")
     return OK
 
 

@@ -4,12 +4,13 @@
 """
 
 import logging
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pytest
 
@@ -90,6 +91,15 @@ HELP: Final = " (waitressd --help lists the options)"
         (["--workers=4", "os:path"], "command line: unknown option --workers; it looks like an option of gunicorn: "
          f"waitressd runs one process; threads says how many requests run at once{HELP}"),
         (["--threads=x", "os:path"], "command line: --threads=x: expected a whole number, 1 to 1024"),
+        (["--no-ipv6=1", "os:path"], f"command line: --no-ipv6 takes no value; its opposite is --ipv6{HELP}"),
+        (["--reload", "--threads=x", "os:path"],
+         "command line: --threads=x: expected a whole number, 1 to 1024"),
+        (["--server-name=*", "os:path"], "command line: --server-name=*: expected a host name or an IP address"),
+        (["--server-name=a:80", "os:path"],
+         "command line: --server-name=a:80: a name without a port: URLs get the port of the listener"),
+        (["--host=http://a", "os:path"], "command line: --host=http://a: leave out http:// and any path"),
+        (["--listen=udp:1.2.3.4:5", "os:path"],
+         "command line: --listen=udp:1.2.3.4:5: expected host:port, *:port, [::1]:port, unix:/path or fd:N"),
         (["--ipv4=no", "os:path"], f"command line: --ipv4 takes no value; its opposite is --no-ipv4{HELP}"),
         (["a:b", "x=1"],
          "command line: x=1: variables are for an ini file; a setting is given as an option, --NAME=VALUE"),
@@ -121,6 +131,33 @@ def test_what_is_no_application_ends_with_status_1(
 ) -> None:
     assert main(["--listen=127.0.0.1:0", reference]) == 1
     assert capsys.readouterr().err == f"waitressd: {message}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_answer_that_cannot_be_written_is_no_traceback() -> None:
+    def ask(output: "IO[str] | int") -> "subprocess.CompletedProcess[str]":
+        root = str(Path(__file__).parent.parent.parent)
+        return subprocess.run(
+            [sys.executable, "-m", "waitressd", "--help-all"],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+            env={"PYTHONPATH": root},
+        )
+
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = ask(full)
+    text = "waitressd: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, text)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = ask(writing)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_missing_module_is_named(capsys: pytest.CaptureFixture[str]) -> None:

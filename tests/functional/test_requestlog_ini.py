@@ -385,3 +385,16 @@ def test_goaccess_reads_our_combined_log(ini: Callable[[str, str], list[str]], t
     assert (tmp_path / "invalid.txt").read_text(encoding="utf-8") == ""
     assert report["general"]["total_requests"] == len(lines)
     assert report["general"]["failed_requests"] == 0
+
+
+def test_without_an_ini_file_requests_are_printed_as_they_are(tmp_path: Path) -> None:
+    """On standard output, and nothing else is printed there."""
+    output = tmp_path / "output"
+    shell = ("sh", "-c", f'exec "$0" "$@" 3>&1 >"{output}" 2>&3', *WAITRESSD)
+    arguments = ["--listen=127.0.0.1:0", "--request-log=combined", "tests.apps.plain:hello"]
+    with server_process(arguments, command=shell) as server:
+        with server.connect() as client:
+            assert client.request(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+        lines = lines_of(output, 1)
+    assert len(lines) == 1
+    assert COMBINED.fullmatch(lines[0])

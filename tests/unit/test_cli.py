@@ -93,7 +93,7 @@ def test_a_good_file_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert [line.partition(" ")[0] for line in lines[:-1]] == ["W107", "W116"]
-    assert lines[-1] == "a.ini: the configuration is good (2 advices, see above)"
+    assert lines[-1] == "a.ini: the configuration is good (advice: 2, see above)"
     assert configapp.loaded == [{}]
 
 

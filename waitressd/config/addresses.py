@@ -16,6 +16,7 @@ MAX_DESCRIPTOR: Final = 1 << 20
 MAX_UNIX_PATH_BYTES: Final = 107
 
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_IPV6_LIKE: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%.*)?")
 _PORT: Final = re.compile(r"[0-9]{1,10}")
 _DESCRIPTOR_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,255}")
 _GRAMMAR: Final = "host:port, *:port, [::1]:port, unix:/path or fd:N"
@@ -75,6 +76,8 @@ def parse_host(text: str) -> str:
     host = text.strip()
     if host == "*":
         return ""
+    if "://" in host:
+        raise BadValueError(f"leave out {host.partition('://')[0]}:// and any path")
     inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if ":" in inner or inner != host:
         return str(_parse_ipv6(inner))
@@ -139,6 +142,8 @@ def _parse_tcp(text: str) -> TcpAddress:
             raise BadValueError
         return TcpAddress(_parse_ipv6(inner), parse_port(rest[1:]) if rest else DEFAULT_PORT)
     if text.count(":") > 1:
+        if not _IPV6_LIKE.fullmatch(text):
+            raise BadValueError
         raise BadValueError(f"an IPv6 address stands in brackets: write {_in_brackets(text)}")
     host, colon, port = text.partition(":")
     if colon and not host:
@@ -184,6 +189,19 @@ def host_name() -> Kind[str]:
         return parse_host(value)
 
     return Kind("a host name, an IP address or *", parse, lambda host: host or "*", "HOST")
+
+
+def server_host() -> Kind[str]:
+    """Make the kind of `server_name`: the host of a URL."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not value.strip() or value.strip() == "*":
+            raise BadValueError
+        if re.fullmatch(r"[^:\[\]]+:[0-9]+", value.strip()):
+            raise BadValueError("a name without a port: URLs get the port of the listener")
+        return parse_host(value)
+
+    return Kind("a host name or an IP address", parse, str, "HOST")
 
 
 def unix_path() -> Kind[str]:

@@ -83,7 +83,9 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         match = _FLAG_WITH_VALUE.fullmatch(message)
         if match:
-            message = f"{match[1]} takes no value; its opposite is --no-{match[1].removeprefix('--')}"
+            name = match[1].removeprefix("--")
+            opposite = name.removeprefix("no-") if name.startswith("no-") else f"no-{name}"
+            message = f"--{name} takes no value; its opposite is --{opposite}"
         raise ConfigError([_usage(message.removeprefix("argument "))])
 
 

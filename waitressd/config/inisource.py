@@ -37,7 +37,7 @@ class IniSource:
             raise ConfigError([Problem("command line", uri, text)]) from None
         self._variables = {**self._uri.options, **variables, "__script__": "waitressd"}
         self._loader: Any = None
-        self.path = str(self._uri.path) if self._uri.scheme in _INI_SCHEMES else ""
+        self.path = str(self._uri.path) if str(self._uri.scheme).lower() in _INI_SCHEMES else ""
         if self.path:
             open_ini(self.path, self._variables)
         else:

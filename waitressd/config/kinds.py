@@ -174,7 +174,7 @@ def url_path() -> Kind[str]:
         if not isinstance(value, str):
             raise BadValueError
         inner = value.strip().strip("/")
-        if any(not "!" <= char <= "~" or char in "?#%" for char in inner):
+        if any(not "!" <= char <= "~" or char in '?#%"' for char in inner) or "//" in inner:
             raise BadValueError
         return f"/{inner}" if inner else ""
 

@@ -126,7 +126,7 @@ def _refusal(row: Setting, value: object, complaint: str) -> str:
     """Say why a value was refused; of one that ends in a comment, what is wrong with the part before it."""
     comment = trailing_comment(value) if isinstance(value, str) else ""
     if not comment:
-        return complaint or f"expected {row.kind.words}"
+        return complaint or f"expected {row.kind.words}{_quotes_hint(value)}"
     try:
         row.kind.parse(str(value)[: -len(comment)].strip())
     except BadValueError as bad:
@@ -134,6 +134,11 @@ def _refusal(row: Setting, value: object, complaint: str) -> str:
     else:
         complaint = ""
     return (complaint or f"expected {row.kind.words}") + _comment_hint(value)
+
+
+def _quotes_hint(value: object) -> str:
+    is_quoted = isinstance(value, str) and len(value.strip()) > 1 and value.strip()[0] in "\"'"
+    return " (quotes would be a part of the value: leave them out)" if is_quoted else ""
 
 
 def _comment_hint(value: object) -> str:

@@ -5,7 +5,7 @@ from socket import SOCK_STREAM, socket
 from typing import Final
 
 from waitressd.config import kinds
-from waitressd.config.addresses import DEFAULT_PORT, ListenAddress, host_name, listen_addresses, unix_path
+from waitressd.config.addresses import DEFAULT_PORT, ListenAddress, host_name, listen_addresses, server_host, unix_path
 from waitressd.config.networks import hop_count, peers
 from waitressd.config.requestlogs import RequestLog, request_logs
 from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, same, setting
@@ -379,7 +379,7 @@ class SettingsTable:
     )
     server_name: str = setting(
         "waitress.invalid",
-        host_name(),
+        server_host(),
         Group.APPLICATION,
         "Name of the server (SERVER_NAME) where no trusted proxy gives one.",
         same("Checked to be a host name."),

@@ -75,7 +75,8 @@ class WsgiHandler:
 
     def _on_failure(self, answer: Answer, environ: Environ | None, transport: Transport, error: BaseException) -> None:
         """Say what happened once, and answer 500 if nothing has left; otherwise the answer stays broken off."""
-        client = environ.get("REMOTE_ADDR", transport.peer) if environ is not None else transport.peer
+        # That of a Unix socket has no address: then the name of the socket is all there is.
+        client = (environ and environ.get("REMOTE_ADDR")) or transport.peer
         try:
             if isinstance(error, HttpError) and environ is None:
                 # The environ was refused: proxies.py has logged whose field it was.

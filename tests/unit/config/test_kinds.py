@@ -107,6 +107,8 @@ REFUSED: list[tuple[Kind[Any], object]] = [
     (kinds.url_path(), "/a b"),
     (kinds.url_path(), "/a?b"),
     (kinds.url_path(), None),
+    (kinds.url_path(), "http://shop"),
+    (kinds.url_path(), '"/shop"'),
     (kinds.path("a folder"), "a\0b"),
     (kinds.path("a folder"), 3),
     (kinds.path("a folder"), "/tmp # for now"),

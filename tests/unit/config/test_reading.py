@@ -72,6 +72,11 @@ def test_a_comment_behind_a_value_is_explained(value: str, text: str) -> None:
     assert problem.text == text
 
 
+def test_quotes_around_a_value_are_explained() -> None:
+    (problem,) = read_one("threads", '"4"').problems
+    assert problem.text == "expected a whole number, 1 to 1024 (quotes would be a part of the value: leave them out)"
+
+
 def test_a_complaint_is_not_judged_after_a_wrong_value() -> None:
     reading = read({"threads": Given("four", PYTHON), "port": Given(80, PYTHON)}, SETTINGS, ALIASES)
     assert not reading.can_judge(Complaint("threads", ""))
