@@ -39,7 +39,8 @@ Coming from waitress
 
 Change ``use = egg:waitress#main`` to ``use = egg:waitressd#main``, or leave the file as it is and start it with
 ``waitressd --config production.ini``: a section that names waitress is run as it is. Every option of waitress 3 is
-accepted under its name, in ini files, on the command line and from Python. This table says what differs.
+accepted under its name, in ini files, on the command line and from Python. This table says what
+differs; what differs for requests, answers and loggers is below it.
 
 What differs for all of them: a value that cannot work stops the start, with one message that lists every problem by
 file and line. Limits are inclusive. A misspelt boolean is an error instead of false.
@@ -107,6 +108,7 @@ def waitress_page() -> str:
             *_table(("Option", "Here", "Default", "What to know"), map(_waitress_row, rows)),
             _heading("Settings that waitress does not have", "-"),
             *_table(("Setting", "Default", "What it does"), map(_new_row, new)),
+            ".. include:: waitress-behaviour.inc",
         ]
     )
 
