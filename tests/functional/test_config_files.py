@@ -62,7 +62,7 @@ def test_our_command_says_what_is_wrong(
             b"\xef\xbb\xbf[server:main]\n",
             "a.ini:1: the file starts with a byte order mark; save it as UTF-8 without one\n",
         ),
-        (b"[server:main]\n# caf\xe9\n", "a.ini: byte 20 is not UTF-8; save the file as UTF-8\n"),
+        (b"[server:main]\n# caf\xe9\n", "a.ini:2: this line is not UTF-8; save the file as UTF-8\n"),
         (b"[server:main]\nx\ny\n", "a.ini:2: x: expected key = value\na.ini:3: y: expected key = value\n"),
     ],
 )

@@ -4,7 +4,9 @@ import configparser
 import re
 from ast import literal_eval
 from collections.abc import Collection
-from importlib.metadata import PackageNotFoundError
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, distributions
+from pathlib import Path
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -13,18 +15,32 @@ from waitressd.config.origins import Origin, Source, display_path
 
 APPLICATIONS: Final = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _ENTRY_POINT: Final = re.compile(r"Entry point '([^']*)' not found in egg '([^']*)'")
+_NO_SECTION: Final = re.compile(r"No section '(.*?)' \(prefixed by '([^)]*)'\)")
 _BOM: Final = "\ufeff"
 
 
 def unreadable(path: str, error: Exception) -> ConfigError:
     """Say why a file could not be read or parsed."""
-    return ConfigError(Problem(Origin(Source.FILE, path, line).place, "", text) for line, text in _troubles(error))
+    troubles = [_not_decoded(path, error)] if isinstance(error, UnicodeDecodeError) else _troubles(error)
+    return ConfigError(Problem(Origin(Source.FILE, path, line).place, "", text) for line, text in troubles)
+
+
+def _not_decoded(path: str, error: UnicodeDecodeError) -> tuple[int, str]:
+    """Find the line; the error itself counts bytes from wherever the parser has begun to read."""
+    line = 0
+    try:
+        Path(path).read_bytes().decode(error.encoding)
+    except UnicodeDecodeError as whole:
+        line = whole.object.count(b"\n", 0, whole.start) + 1
+    except OSError:
+        pass
+    return line, f"{'this line' if line else 'the file'} is not {error.encoding.upper()}; save the file as UTF-8"
 
 
 def _troubles(error: Exception) -> list[tuple[int, str]]:
     """List what is wrong, each with its line; line 0 is the file as a whole."""
     match error:
-        case OSError() | UnicodeDecodeError():
+        case OSError():
             return [(0, _not_read(error))]
         case configparser.DuplicateOptionError():
             return [(error.lineno or 0, f"{error.option} stands twice in [{error.section}]; keep one of them")]
@@ -41,11 +57,9 @@ def _troubles(error: Exception) -> list[tuple[int, str]]:
             return [(0, shorten(str(error)))]
 
 
-def _not_read(error: OSError | UnicodeDecodeError) -> str:
+def _not_read(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start + 1} is not {error.encoding.upper()}; save the file as UTF-8"
     return f"the file cannot be read: {(error.strerror or str(error)).lower()}"
 
 
@@ -97,13 +111,27 @@ def application_trouble(lines: IniLines, name: str, error: Exception) -> ConfigE
         section = message.removeprefix("No loader given in section ").strip("'")
         text = "the section names no application; write use = egg:DISTRIBUTION"
         return ConfigError([Problem(lines.origin(section).place, "", text)])
+    if match := _NO_SECTION.match(message):
+        return ConfigError([_missing_part(lines, match[1], match[2])])
     return ConfigError([_wrong_use(lines, name, error)])
+
+
+def _missing_part(lines: IniLines, wanted: str, prefixes: str) -> Problem:
+    """Say which key of a pipeline, a composite or another section names a section that is not there."""
+    text = f"there is no section [{prefixes.partition(chr(39))[0]}:{wanted}]"
+    for section, entries in lines.sections.items():
+        for key, entry in entries.items():
+            if wanted in entry.value.split():
+                return Problem(lines.origin(section, key).place, f"{key} = {shorten(entry.value)}", text)
+    return Problem(display_path(lines.path), "", text)
 
 
 def _wrong_use(lines: IniLines, name: str, error: Exception) -> Problem:
     text, wanted = shorten(str(error)), ""
     if isinstance(error, PackageNotFoundError):
         text, wanted = f"the distribution {error.name} is not installed", str(error.name)
+        near = get_close_matches(wanted, {str(found.metadata["Name"]) for found in distributions()}, 1, 0.8)
+        text += f"; did you mean {near[0]}?" if near else ""
     elif match := _ENTRY_POINT.match(str(error)):
         text, wanted = f"the distribution {match[2]} has no application named {match[1]}", match[2]
     for section, entries in lines.sections.items():

@@ -9,6 +9,7 @@ import configparser
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
@@ -319,8 +320,15 @@ class _Walk:
             raise ConfigError([Problem(lines.origin(section).place, "", text)])
         for key, item in named.items():
             if item.refusal or not is_ours(str(item.value)):
-                text = item.refusal or ANOTHER_SERVER
+                text = item.refusal or another_server(str(item.value))
                 raise ConfigError([Problem(item.origin.place, f"{key} = {shorten(item.value)}", text)])
+
+
+def another_server(use: str) -> str:
+    """Say that a ``use`` names a server that is none of ours."""
+    name = use.rpartition(":")[2].partition("#")[0].strip().lower()
+    near = get_close_matches(name, ("waitressd",), 1, 0.8)
+    return f"{ANOTHER_SERVER}{'; did you mean egg:waitressd?' if near else ''}"
 
 
 def is_ours(use: str) -> bool:

@@ -1,6 +1,7 @@
 """Errors of the ini format in sentences; whole files are in tests/functional/wrongfiles.txt."""
 
 import configparser
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -14,7 +15,7 @@ from waitressd.config.inilines import IniLines, scan
         (FileNotFoundError(2, "No such file"), "/x/a.ini: there is no such file"),
         (PermissionError(13, "Permission denied"), "/x/a.ini: the file cannot be read: permission denied"),
         (OSError("odd"), "/x/a.ini: the file cannot be read: odd"),
-        (UnicodeDecodeError("utf-8", b"a", 0, 1, "x"), "/x/a.ini: byte 1 is not UTF-8; save the file as UTF-8"),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "x"), "/x/a.ini: the file is not UTF-8; save the file as UTF-8"),
         (configparser.Error("odd"), "/x/a.ini: odd"),
     ],
 )
@@ -52,6 +53,21 @@ LINES = scan("a.ini", ["[app:main]", "use = web", "[app:web]", "use = egg:shop#x
             "a.ini:4 [app:web]: use = egg:shop#x: the distribution shop has no application named x",
         ),
         (IniLines("egg:shop"), LookupError("odd"), "egg:shop: odd"),
+        (
+            LINES,
+            LookupError("No section 'filt' (prefixed by 'filter') found in config a.ini"),
+            "a.ini: there is no section [filter:filt]",
+        ),
+        (
+            scan("a.ini", ["[pipeline:main]", "pipeline =", "  filt shop"]),
+            LookupError("No section 'shop' (prefixed by 'app' or 'application') found in config a.ini"),
+            "a.ini:2 [pipeline:main]: pipeline = filt shop: there is no section [app:shop]",
+        ),
+        (
+            scan("a.ini", ["[app:main]", "use = egg:pyramyd"]),
+            PackageNotFoundError("pyramyd"),
+            "a.ini:2 [app:main]: use = egg:pyramyd: the distribution pyramyd is not installed; did you mean pyramid?",
+        ),
     ],
 )
 def test_what_pastedeploy_says_about_an_application(lines: IniLines, error: Exception, text: str) -> None:

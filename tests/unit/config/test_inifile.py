@@ -212,6 +212,17 @@ def test_request_logs_of_a_file_that_is_used_are_known_too(tmp_path: Path, way: 
     assert both_log.options["path"] == f"{outer.parent}/both"
 
 
+@pytest.mark.parametrize(
+    ("use", "hint"), [("egg:waitresd", True), ("call:waitresd:main", False), ("egg:gunicorn", False)]
+)
+def test_a_misspelt_server_is_recognised(tmp_path: Path, use: str, *, hint: bool) -> None:
+    path = tmp_path / "a.ini"
+    path.write_text(f"[server:main]\nuse = {use}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="this names another server") as caught:
+        from_file(str(path), "main", {})
+    assert ("did you mean egg:waitressd?" in str(caught.value)) is hint
+
+
 def test_options_of_the_command_line_win(path: str) -> None:
     section = from_file(path, "main", {})
     assert section.check({"threads": Given("9", COMMAND_LINE)}).threads == 9
