@@ -168,10 +168,10 @@ def serve(command: Command) -> int:
         if application is None:
             return FAILED
         runner.open()
+        in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+        return runner(application, None if in_log or command.has("quiet") else _say)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
-    in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
-    return runner(application, None if in_log or command.has("quiet") else _say)
 
 
 def _loaded(plan: Plan, runner: Runner) -> Application | None:

@@ -160,7 +160,7 @@ class Server:
                 raise
 
     def run(self) -> None:
-        """Serve until the server is stopped. Raises OSError when an address cannot be bound.
+        """Serve until the server is stopped. Raises OSError when an address cannot be bound or a thread not started.
 
         In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files.
         """
@@ -278,6 +278,8 @@ class Server:
         assert self._pool is not None
         assert self._dispatcher is not None
         self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
+        if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
+            self._dispatcher.abort()
         if not self._pool.join():
             logger.warning("stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()

@@ -19,6 +19,7 @@ from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import Deadlines
 from waitressd.net.snapshot import EMPTY
+from waitressd.net.taskpool import TaskPool
 from waitressd.server import TRANSITIONS, Life, Server, Turn, _bounds, _channel_settings, _deadlines, reopen_log_files
 
 LOOPBACK = "127.0.0.1:0"
@@ -73,6 +74,39 @@ def test_run_binds_what_is_not_bound_yet() -> None:
     assert server.effective_port != 0
     server.close()
     thread.join(10)
+
+
+@pytest.mark.parametrize("started", [0, 1, 3])
+def test_threads_that_cannot_be_started_end_the_start_and_leave_nothing(
+    started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    left = started
+
+    def refuse(thread: threading.Thread) -> None:
+        nonlocal left
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left -= 1
+        start(thread)
+
+    server = create_server(hello, listen=LOOPBACK)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match=f"cannot start thread {started + 1} of 5: can't start new thread"):
+        server.run()
+    assert server._life is Life.STOPPED
+
+
+def test_a_defect_of_the_watcher_ends_the_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_pool: TaskPool, _on_tick: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(TaskPool, "watch", fail)
+    server = create_server(hello, listen=LOOPBACK)
+    with pytest.raises(ZeroDivisionError):
+        server.run()
+    assert server._life is Life.STOPPED
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("waitressd-")]
 
 
 def test_what_cannot_be_called_is_refused_before_anything_is_opened() -> None:

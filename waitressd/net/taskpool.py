@@ -5,6 +5,7 @@ thread that calls `watch`, usually the main thread, which has nothing else to do
 """
 
 import contextlib
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class TaskPool:
         self._looked_for_hung = 0.0
 
     def start(self) -> None:
-        """Start the threads. The thread that owns the server."""
+        """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
         for number in range(self._role.task_limit + 1):
             worker = Worker(f"{self._name}-{number}")
             worker.sleeper = threading.Lock()
@@ -60,14 +61,20 @@ class TaskPool:
             thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
             self._threads.append(thread)
         self._dispatcher.logs.workers = self._workers
-        for thread in self._threads:
-            thread.start()
+        for number, thread in enumerate(self._threads, 1):
+            try:
+                thread.start()
+            except RuntimeError as error:
+                text = f"cannot start thread {number} of {len(self._threads)}: {error}; lower threads, or raise the limit"
+                raise OSError(errno.EAGAIN, text) from None
 
     def join(self) -> bool:
         """Wait for the threads after `watch` returned; False when some still run the application."""
         self._role.stop()
         now = time.monotonic()
         for thread, worker in zip(self._threads, self._workers, strict=True):
+            if thread.ident is None:
+                continue  # never started
             end = now + (ENDING_SECONDS if is_busy(worker) else JOIN_SECONDS)
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
