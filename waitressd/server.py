@@ -155,7 +155,7 @@ class Server:
         if self._request_logs is not None:
             try:
                 self._request_logs.start(self)
-            except OSError:
+            except BaseException:  # border: plugin
                 self._close_listeners()
                 raise
 

@@ -408,8 +408,10 @@ def test_a_hook_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> Non
         for _ in range(50):
             assert client.get().status == 200
         records.wait(50)
+        assert len([line for line in caplog.records if line.name == "waitressd.request_log"]) == 1
     lines = [line for line in caplog.records if line.name == "waitressd.request_log"]
-    assert len(lines) == 1
+    assert len(lines) == 2
+    assert lines[1].getMessage().endswith(" failed for 49 more records before the end")
     assert lines[0].levelno == logging.ERROR
     assert lines[0].exc_info is not None
     assert lines[0].exc_info[0] is ZeroDivisionError

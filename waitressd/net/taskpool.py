@@ -65,7 +65,9 @@ class TaskPool:
             try:
                 thread.start()
             except RuntimeError as error:
-                text = f"cannot start thread {number} of {len(self._threads)}: {error}; lower threads, or raise the limit"
+                text = (
+                    f"cannot start thread {number} of {len(self._threads)}: {error}; lower threads, or raise the limit"
+                )
                 raise OSError(errno.EAGAIN, text) from None
 
     def join(self) -> bool:

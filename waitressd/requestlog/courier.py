@@ -44,6 +44,7 @@ class Courier:
             thread.join(CLOSE_SECONDS)
             if thread.is_alive():
                 self._dropped.add("it did not take them before the end", self._jobs.qsize())
+            self._dropped.tell_rest()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

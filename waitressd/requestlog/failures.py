@@ -41,6 +41,13 @@ class Failures:
         else:
             log.error("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
 
+    def tell_rest(self) -> None:
+        """Say how many failed since the last line; nothing if none did."""
+        with self._lock:
+            unsaid, self._unsaid = self._unsaid, 0
+        if unsaid:
+            log.error("The request log %s failed for %d more records before the end", self._name, unsaid)
+
 
 def describe(error: BaseException | str) -> str:
     """Return a failure in one line."""

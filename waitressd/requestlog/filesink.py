@@ -89,7 +89,9 @@ class FileSink:
         thread.join(CLOSE_SECONDS)
         if thread.is_alive():
             self._failures.add(f"{self._path} took no lines until the end", len(self._lines))
+            self._failures.tell_rest()
             return  # the descriptor stays open: the writer is still inside a system call with it
+        self._failures.tell_rest()
         fd, self._fd = self._fd, _CLOSED
         os.close(fd)
 

@@ -121,6 +121,7 @@ class RequestLogs:
         for isolated in self.hooks:
             if isinstance(isolated.hook, Closes):
                 isolated.do(isolated.hook.close)
+            isolated.failures.tell_rest()
 
 
 class Observer:

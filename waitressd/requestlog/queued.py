@@ -40,6 +40,7 @@ class QueuedHook:
         self._courier.close()
         if isinstance(self._hook, Closes):
             self._hook.close()
+        self._isolated.failures.tell_rest()
 
     def _deliver(self, record: RequestRecord) -> None:
         current.set(record)

@@ -36,3 +36,17 @@ def test_the_first_has_a_traceback_and_the_others_are_counted(caplog: pytest.Log
 def test_a_sentence_instead_of_an_exception(caplog: pytest.LogCaptureFixture) -> None:
     Failures("access", Clock()).add("it is full", 2)
     assert caplog.messages == ["The request log access failed for 2 records: it is full"]
+
+
+def test_what_was_only_counted_is_said_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    failures = Failures("access", Clock())
+    failures.tell_rest()
+    failures.add("it is full", 2)
+    failures.add("it is full", 3)
+    failures.add("it is full")
+    failures.tell_rest()
+    failures.tell_rest()
+    assert caplog.messages == [
+        "The request log access failed for 2 records: it is full",
+        "The request log access failed for 4 more records before the end",
+    ]
