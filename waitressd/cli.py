@@ -10,13 +10,15 @@ import importlib
 import logging
 import os
 import platform
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, cast
 
 from waitressd import __version__
@@ -163,26 +165,38 @@ def serve(command: Command) -> int:
     plan = build_plan(command)
     log_advice(advise(plan.advice(), only_at_start=True))
     try:
-        runner = Runner(plan.adjustments, plan.section.global_conf)
-        application = _loaded(plan, runner)
-        if application is None:
-            return FAILED
-        runner.open()
-        in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
-        return runner(application, None if in_log or command.has("quiet") else _say)
+        with _patient_signals(), contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner:
+            application = _guarded(plan.load_application)
+            if application is None:
+                return FAILED
+            runner.open()
+            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+            return runner(application, None if in_log or command.has("quiet") else _say)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
 
 
-def _loaded(plan: Plan, runner: Runner) -> Application | None:
-    """Load the application; let go of what `fast_listen` has bound where that fails."""
-    application = None
+@contextlib.contextmanager
+def _patient_signals() -> Iterator[None]:
+    """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP (of logrotate) change nothing."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(OK)
+
+    def stay(_number: int, _frame: FrameType | None) -> None:
+        """No log file is open that would have to be opened anew."""
+
+    wanted = {"SIGTERM": leave, "SIGHUP": stay, "SIGUSR1": stay}
+    numbers = {getattr(signal, name): handler for name, handler in wanted.items() if hasattr(signal, name)}
+    is_main = threading.current_thread() is threading.main_thread()  # no other may say what signals do
+    ours = {number: act for number, act in numbers.items() if is_main and signal.getsignal(number) == signal.SIG_DFL}
+    for number, act in ours.items():
+        signal.signal(number, act)
     try:
-        application = _guarded(plan.load_application)
+        yield
     finally:
-        if application is None:
-            runner.close()
-    return application
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _say(line: str) -> None:

@@ -59,7 +59,7 @@ class Runner:
         return 0
 
     def close(self) -> None:
-        """Let go of what was bound, where no application came."""
+        """Let go of what was bound, where no application came. Harmless when the server has run."""
         self._server.close()
 
 

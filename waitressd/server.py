@@ -6,9 +6,11 @@ and introduces sockets to WSGI.
 
 import contextlib
 import logging
+import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from enum import IntEnum
 from types import FrameType
@@ -20,7 +22,7 @@ from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
 from waitressd.net.dispatcher import Bounds, Dispatcher
-from waitressd.net.inquiry import inquiry_limit
+from waitressd.net.inquiry import THREAD_NAME, inquiry_limit
 from waitressd.net.listener import Listener
 from waitressd.net.logs import logger
 from waitressd.net.outbuf import OutputLimits
@@ -77,6 +79,7 @@ TRANSITIONS: Final[dict[tuple[Life, Turn], Life]] = {
     (Life.STOPPED, Turn.END): Life.STOPPED,
 }
 
+_ABORT_SECONDS: Final = 5.0  # for the event loop to cut off whoever is left
 _CLOSE_MARGIN_SECONDS: Final = 5.0  # what `close` waits beyond the drain's own deadline
 
 
@@ -106,6 +109,7 @@ class Server:
         self._runner: int | None = None  # the thread inside run()
         self._stopped = threading.Event()
         self._stop_signals = 0
+        self._unsaid_signal = ""  # what told the server to stop, until that is logged
         self._drain_end = float("inf")
         self._reopen_asked = False
 
@@ -166,23 +170,31 @@ class Server:
         """
         if self._life is Life.BUILT:
             self.open()
-        main = threading.current_thread() is threading.main_thread()
-        if main:
-            raise_descriptor_limit()
+        if threading.current_thread() is not threading.main_thread():
+            self._run(Notifier({}))
+            return
+        raise_descriptor_limit()
+        # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
+        with _signals(self):
+            self._run(Notifier())
+
+    def _run(self, notifier: Notifier) -> None:
         with self._life_lock:
             if self._life is Life.STOPPED:
                 return  # closed before it began
+            self._move(Turn.RUN)
             self._assemble()
             self._runner = threading.get_ident()
-            self._move(Turn.RUN)
+            _serving.add(self)
+            if self._stop_signals:  # before there was anything to stop
+                self._stop()
         assert self._pool is not None
-        self._supervisor = self._build_supervisor(Notifier() if main else Notifier({}))
+        self._supervisor = self._build_supervisor(notifier)
         serving = self._describe()  # now: a stop closes the listeners, and may come with the first thread
         try:
-            with _signals(self) if main else contextlib.nullcontext():
-                self._pool.start()
-                self._supervisor.ready(serving)
-                self._pool.watch(self._on_tick)
+            self._pool.start()
+            self._supervisor.ready(serving)
+            self._pool.watch(self._on_tick)
         finally:
             self._shut()
 
@@ -214,12 +226,13 @@ class Server:
         return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Act on a signal. The main thread."""
+        """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""
         if number in (signal.SIGTERM, signal.SIGINT):
             self._stop_signals += 1
             if self._stop_signals == 1:
-                logger.info("%s: stopping; a second signal ends at once", signal.Signals(number).name)
-                self._stop()
+                self._unsaid_signal = signal.Signals(number).name
+                if self._dispatcher is not None:
+                    self._stop()
             else:
                 self._drain_end = time.monotonic()
         else:
@@ -230,11 +243,12 @@ class Server:
     def _assemble(self) -> None:
         adjustments = self.adjustments
         role = build_role(adjustments.threads)
-        self._dispatcher = Dispatcher(build_poller(), role, _bounds(adjustments))
+        dispatcher = Dispatcher(build_poller(), role, _bounds(adjustments))
         for listener in self._listeners:
             settings = _channel_settings(adjustments, self.application, listener, self._request_logs)
-            self._dispatcher.add_listener(listener, settings)
-        self._pool = TaskPool(self._dispatcher, task_log_seconds=adjustments.task_log_timeout)
+            dispatcher.add_listener(listener, settings)
+        self._pool = TaskPool(dispatcher, task_log_seconds=adjustments.task_log_timeout)
+        self._dispatcher = dispatcher
 
     def _build_supervisor(self, notifier: Notifier) -> Supervisor:
         assert self._pool is not None
@@ -260,19 +274,24 @@ class Server:
 
     def _on_tick(self, now: float) -> None:
         """Look after the stop and the signals. The thread inside `run`."""
+        if self._unsaid_signal:
+            name, self._unsaid_signal = self._unsaid_signal, ""
+            logger.info("%s: stopping; a second signal ends at once", name)
         if self._reopen_asked:
             self._reopen_asked = False
             self._supervisor.reopened(self.reopen)
         if self._life is Life.DRAINING:
             self._supervisor.stopping("Finishing what has begun", self.adjustments.shutdown_timeout)
         self._supervisor.on_tick(now)
+        assert self._pool is not None
+        assert self._dispatcher is not None
         if now >= self._drain_end and self._life is Life.DRAINING:
-            assert self._pool is not None
-            assert self._dispatcher is not None
             self._move(Turn.FORCE)
             if self._pool.busy_workers():
                 self._pool.log_stacks("cut off by the stop")
             self._dispatcher.abort()
+        elif now >= self._drain_end + _ABORT_SECONDS and self._life is Life.ABORTING:
+            self._pool.give_up()
 
     def _shut(self) -> None:
         assert self._pool is not None
@@ -287,7 +306,16 @@ class Server:
         self._close_listeners()
         self._close_request_logs()
         self._move(Turn.END)
+        _serving.discard(self)
         self._stopped.set()
+
+    def let_go_in_child(self) -> None:
+        """Close what a child of this process has inherited by `os.fork` alone. The child's only thread."""
+        for listener in self._listeners:
+            listener.socket.close()
+        if self._dispatcher is not None:
+            for channel in self._dispatcher.channels.values():
+                channel.sock.close()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -298,7 +326,8 @@ class Server:
             self._request_logs.close()
 
     def _is_own_thread(self) -> bool:
-        return self._pool is not None and self._pool.owns(threading.current_thread())
+        thread = threading.current_thread()
+        return thread.name == THREAD_NAME or (self._pool is not None and self._pool.owns(thread))
 
     def _move(self, turn: Turn) -> None:
         with self._life_lock:
@@ -306,6 +335,17 @@ class Server:
             if following is None:
                 raise ProtocolMisuse(f"a server cannot {turn.name} when it is {self._life.name}")
             self._life = following
+
+
+def _let_go_in_child() -> None:
+    """A child that lives on would keep the addresses in use, and clients waiting for the end of their answers."""
+    for server in _serving:
+        server.let_go_in_child()
+
+
+_serving: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 @contextlib.contextmanager
@@ -329,15 +369,23 @@ def reopen_log_files() -> None:
     loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
     for handler in {handler for each in loggers for handler in each.handlers}:
         if isinstance(handler, logging.FileHandler):
-            handler.acquire()
             try:
-                if handler.stream is not None:
-                    handler.stream.close()
-                    handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
+                _reopen(handler)
             except OSError:
                 logger.exception("cannot reopen the log file %s", handler.baseFilename)
-            finally:
-                handler.release()
+
+
+def _reopen(handler: logging.FileHandler) -> None:
+    handler.acquire()
+    try:
+        stream = handler.stream
+        if stream is not None:
+            # A handler without a stream opens its file at the next line, also if that is not possible now.
+            handler.stream = None
+            stream.close()
+            handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
+    finally:
+        handler.release()
 
 
 def _bounds(adjustments: Adjustments) -> Bounds:

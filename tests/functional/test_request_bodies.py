@@ -10,6 +10,7 @@ import pytest
 from tests.apps.plain import echo
 from tests.support.client import Client
 from tests.support.servers import running_server
+from tests.support.waiting import wait_until
 
 SIZES = [0, 1, 65535, 65536, 700_000, 3_000_000]
 """Around the server's reads, below and above what is kept in memory (inbuf_overflow)."""
@@ -98,3 +99,24 @@ def test_a_slow_body_waits_without_a_thread() -> None:
 
 def send_half(client: Client, request: bytes) -> None:
     client.send(request[: len(request) // 2])
+
+
+def test_a_body_of_which_the_application_keeps_a_view_harms_nothing() -> None:
+    kept: list[tuple[Any, memoryview]] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        kept.append((environ["wsgi.input"], environ["wsgi.input"].getbuffer()))
+        start_response("200 OK", [])
+        return [b"kept"]
+
+    with running_server(application) as server, server.connect() as client:
+        for _ in range(2):
+            assert client.request(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").body == b"kept"
+        answer = client.request(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody")
+        assert answer.body == b"kept"
+        client.expect_closed()
+        client.close()
+        assert wait_until(lambda: not sum(server.server.snapshot().connections.values()))
+        assert [bytes(view) for _, view in kept] == [b"body"] * 3
+    for _, view in kept:
+        view.release()

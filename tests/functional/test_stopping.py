@@ -1,17 +1,21 @@
 """SIGTERM, SIGINT and close(): what has begun is finished, what has not is not accepted, the exit status is 0."""
 
 import contextlib
+import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.apps.plain import hello
 from tests.support.client import Client, many_clients
-from tests.support.servers import ServerProcess, running_server, server_process
+from tests.support.servers import ServerProcess, running_server, server_process, start_process
+from tests.support.waiting import wait_until
 
 APPLICATION = "tests.functional.test_stopping:slow"
 
@@ -20,6 +24,29 @@ def slow(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Take as many seconds as the query says."""
     time.sleep(float(environ["QUERY_STRING"] or 0))
     return hello(environ, start_response)
+
+
+def unending(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answer without an end."""
+    start_response("200 OK", [])
+    try:
+        while True:
+            yield b"x" * 1000
+            time.sleep(0.01)
+    finally:
+        CLOSED.set()
+
+
+def forking(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Leave a child behind that lives on for a while."""
+    if os.fork() == 0:
+        os.closerange(0, 3)
+        time.sleep(3)
+        os._exit(0)
+    return hello(environ, start_response)
+
+
+CLOSED = threading.Event()
 
 
 def ask(client: Client, seconds: float) -> None:
@@ -185,3 +212,128 @@ def test_a_request_on_a_kept_connection_that_races_the_stop_is_answered() -> Non
                         assert data.endswith(b"Hello, world!")
             stopper.join(20)
             assert not stopper.is_alive()
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM,) * 3, (signal.SIGTERM, signal.SIGHUP), (signal.SIGINT,) * 3])
+def test_further_signals_do_not_end_a_stop_halfway(numbers: tuple[signal.Signals, ...], tmp_path: Path) -> None:
+    """A thread that hangs makes the last part of the stop long; lines of the log are written out behind it."""
+    path = tmp_path / "a.ini"
+    log = tmp_path / "access.log"
+    path.write_text(
+        "[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:0\nrequest_log = access\nshutdown_timeout = 0\n"
+        f"[request_log:access]\nuse = common\npath = {log}\n"
+        "[app:main]\nuse = call:tests.functional.test_stopping:make\n",
+        encoding="utf-8",
+    )
+    with server_process([str(path)]) as server, server.connect() as client:
+        for _ in range(20):
+            assert client.get("/").status == 200
+        ask(client, 5)
+        wait_until_begun(server, client)
+        for number in numbers:
+            server.signal(number)
+            time.sleep(0.15)
+        assert server.wait(10) == 0
+    assert log.read_text(encoding="utf-8").count("\n") == 22
+
+
+def make(_global_conf: Mapping[str, str]) -> Any:
+    """Make `slow` from an ini file."""
+    return slow
+
+
+def test_a_forced_stop_cuts_an_answer_that_only_its_end_would_end() -> None:
+    CLOSED.clear()
+    with running_server(unending, shutdown_timeout=0.2) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        client.receive_head()
+        server.server.close()
+        assert CLOSED.wait(5)
+        with pytest.raises(ConnectionResetError):
+            client.receive_rest()
+
+
+def test_a_stop_ends_with_the_last_callback() -> None:
+    """The client of an inquiry left, and the application takes its time to find out; nobody else is there."""
+    begun, leave = threading.Event(), threading.Event()
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            environ["wsgi.input"].read()
+        finally:
+            begun.set()
+            leave.wait(10)
+        return hello(environ, start_response)
+
+    with running_server(application, shutdown_timeout=60) as server:
+        with server.connect() as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+            assert client.receive_head().status == 100
+            client.reset()
+        assert begun.wait(10)
+        closing = threading.Thread(target=server.server.close)
+        closing.start()
+        time.sleep(0.5)
+        leave.set()
+        closing.join(10)
+        assert not closing.is_alive()
+
+
+def test_a_stop_may_be_asked_for_by_a_request_whose_body_is_kept_back() -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        server.server.close()
+        start_response("403 Forbidden", [])
+        return [b"not now"]
+
+    with running_server(application, shutdown_timeout=60) as server, server.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        assert client.receive().body == b"not now"
+
+
+def test_who_waits_in_a_full_backlog_is_served_before_the_end() -> None:
+    with running_server(slow, connection_limit=2) as server, many_clients(server.address, 5) as clients:
+        for client in clients:
+            ask(client, 0.3)
+        time.sleep(0.1)
+        closing = threading.Thread(target=server.server.close)
+        closing.start()
+        assert [client.receive().status for client in clients] == [200] * 5
+        closing.join(10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_was_only_forked_holds_nothing() -> None:
+    with server_process(["--listen=127.0.0.1:0", "tests.functional.test_stopping:forking"]) as server:
+        with server.connect() as client:
+            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.receive().status == 200
+            client.expect_closed()
+        (address,) = server.addresses
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(address)
+            again.listen()
+
+
+@pytest.mark.parametrize(("number", "serves"), [(signal.SIGTERM, False), (signal.SIGHUP, True)])
+def test_signals_while_the_application_is_loaded(number: signal.Signals, tmp_path: Path, *, serves: bool) -> None:
+    (tmp_path / "slowly.py").write_text(
+        "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(1)\n"
+        "from tests.apps.plain import hello as application\n",
+        encoding="utf-8",
+    )
+    path = tmp_path / "a.sock"
+    server = start_process([f"--listen=unix:{path}", "--fast-listen", "slowly:application"], cwd=tmp_path)
+    try:
+        assert wait_until((tmp_path / "begun").exists)
+        server.signal(number)
+        if serves:
+            server.wait_for_output("Serving on")
+            assert server.terminate() == 0
+        else:
+            assert server.wait(10) == 0
+        assert not path.exists()
+    finally:
+        server.kill()

@@ -345,11 +345,13 @@ class SimThread:
 
     def __init__(self, scheduler: Scheduler, name: str, target: Callable[..., object], args: tuple[Any, ...]) -> None:
         self.name = name
+        self.ident: int | None = None
         self._scheduler = scheduler
         self._actor = Actor(name, target, args)
 
     def start(self) -> None:
         """Begin to take part."""
+        self.ident = id(self)
         self._scheduler.add(self._actor)
 
     def join(self, timeout: float | None = None) -> None:

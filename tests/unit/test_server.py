@@ -76,6 +76,14 @@ def test_run_binds_what_is_not_bound_yet() -> None:
     thread.join(10)
 
 
+def test_a_server_that_runs_is_not_harmed_by_a_second_run() -> None:
+    with running_server(hello) as server, server.connect() as client:
+        assert client.get().status == 200
+        with pytest.raises(ProtocolMisuse, match="cannot RUN when it is SERVING"):
+            server.server.run()
+        assert client.get().status == 200
+
+
 @pytest.mark.parametrize("started", [0, 1, 3])
 def test_threads_that_cannot_be_started_end_the_start_and_leave_nothing(
     started: int, monkeypatch: pytest.MonkeyPatch
@@ -152,7 +160,7 @@ def test_a_first_signal_drains_and_a_second_ends(caplog: pytest.LogCaptureFixtur
         assert entered.wait(10)
         server = running.server
         server.on_signal(signal.SIGTERM, None)
-        assert "SIGTERM: stopping; a second signal ends at once" in caplog.messages
+        assert wait_until(lambda: "SIGTERM: stopping; a second signal ends at once" in caplog.messages)
         assert server._life is Life.DRAINING
         server.on_signal(signal.SIGINT, None)
         client.expect_closed()
@@ -205,6 +213,24 @@ def test_a_file_that_cannot_be_opened_again_is_said(log_file: Path, caplog: pyte
     reopen_log_files()
     logging.getLogger("tests.reopened").warning("back")
     assert log_file.read_text() == "back\n"
+
+
+def test_a_file_that_cannot_be_opened_now_is_opened_later(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    handler = logging.FileHandler(folder / "a.log")
+    log = logging.getLogger("tests.reopened")
+    log.addHandler(handler)
+    try:
+        log.error("one")
+        folder.rename(tmp_path / "old")
+        reopen_log_files()
+        folder.mkdir()
+        log.error("two")
+        assert (folder / "a.log").read_text() == "two\n"
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 def test_a_file_that_nobody_has_written_to_is_not_made(tmp_path: Path) -> None:

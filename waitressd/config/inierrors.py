@@ -6,7 +6,6 @@ from ast import literal_eval
 from collections.abc import Collection
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distributions
-from pathlib import Path
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -21,27 +20,14 @@ _BOM: Final = "\ufeff"
 
 def unreadable(path: str, error: Exception) -> ConfigError:
     """Say why a file could not be read or parsed."""
-    troubles = [_not_decoded(path, error)] if isinstance(error, UnicodeDecodeError) else _troubles(error)
-    return ConfigError(Problem(Origin(Source.FILE, path, line).place, "", text) for line, text in troubles)
-
-
-def _not_decoded(path: str, error: UnicodeDecodeError) -> tuple[int, str]:
-    """Find the line; the error itself counts bytes from wherever the parser has begun to read."""
-    line = 0
-    try:
-        Path(path).read_bytes().decode(error.encoding)
-    except UnicodeDecodeError as whole:
-        line = whole.object.count(b"\n", 0, whole.start) + 1
-    except OSError:
-        pass
-    return line, f"{'this line' if line else 'the file'} is not {error.encoding.upper()}; save the file as UTF-8"
+    return ConfigError(Problem(Origin(Source.FILE, path, line).place, "", text) for line, text in _troubles(error))
 
 
 def _troubles(error: Exception) -> list[tuple[int, str]]:
     """List what is wrong, each with its line; line 0 is the file as a whole."""
     match error:
-        case OSError():
-            return [(0, _not_read(error))]
+        case OSError() | UnicodeDecodeError():
+            return [_not_read(error)]
         case configparser.DuplicateOptionError():
             return [(error.lineno or 0, f"{error.option} stands twice in [{error.section}]; keep one of them")]
         case configparser.DuplicateSectionError():
@@ -57,10 +43,13 @@ def _troubles(error: Exception) -> list[tuple[int, str]]:
             return [(0, shorten(str(error)))]
 
 
-def _not_read(error: OSError) -> str:
+def _not_read(error: OSError | UnicodeDecodeError) -> tuple[int, str]:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    return f"the file cannot be read: {(error.strerror or str(error)).lower()}"
+        return 0, "there is no such file"
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return line, f"this line is not {error.encoding.upper()}; save the file as UTF-8"
+    return 0, f"the file cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def _unquoted(text: str) -> str:

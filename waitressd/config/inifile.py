@@ -199,10 +199,21 @@ def open_ini(path: str, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - 
     """Parse a file, with variables that win over ``[DEFAULT]``. Raises ConfigError."""
     try:
         loader = ConfigLoader(path)
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+    except UnicodeDecodeError as error:
+        raise unreadable(path, _located(path, error)) from None
+    except (OSError, configparser.Error) as error:
         raise unreadable(path, error) from None
     loader.update_defaults(variables, overwrite=True)
     return loader
+
+
+def _located(path: str, error: UnicodeDecodeError) -> UnicodeDecodeError:
+    """Find the place in the whole file; the error itself counts from wherever the parser has begun to read."""
+    try:
+        Path(path).read_bytes().decode(error.encoding)
+    except UnicodeDecodeError as whole:
+        return whole
+    return error
 
 
 def from_file(

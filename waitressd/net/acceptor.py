@@ -5,6 +5,7 @@ of the dispatcher role.
 """
 
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -100,6 +101,10 @@ class Acceptor:
             self._resume(now)
         else:
             self.resume_at = now  # what ran out may be there again; once for all that close in this turn
+
+    def forget_limit(self) -> None:
+        """Take whoever is in the backlog, however many are connected: they will be the last."""
+        self._connections = sys.maxsize
 
     def look(self, now: float) -> None:
         """Go on accepting when the rest is over."""

@@ -307,7 +307,8 @@ class Channel(Outlet):
                 self.dispatcher.call_soon(self.inquiry.abandon)
             self.inquiry = None
         if self.body is not None:
-            self.body.close()
+            with contextlib.suppress(OSError, BufferError):  # of what the application does with it
+                self.body.close()
             self.body = None
         if self.sink is not None:
             self.sink.close()
@@ -462,8 +463,13 @@ class Channel(Outlet):
         reset = reset or self.gone or (self.outbuf is not None and not self.outbuf.is_empty)
         self._move(Move.CLOSE)
         self.deadline = NEVER
-        self._drop_request()
-        self._drop_outbuf()
+        try:
+            self._drop_request()
+            self._drop_outbuf()
+        finally:  # whatever fails, the descriptor is given back and the poller forgets it
+            self._let_go(reset=reset)
+
+    def _let_go(self, *, reset: bool) -> None:
         with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says
             if self._mask:
                 self._watch(0)

@@ -95,6 +95,7 @@ class Dispatcher:
         self._bounds = bounds
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
+        self._heard_at = self.now  # when events were looked for last
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
@@ -177,14 +178,19 @@ class Dispatcher:
         self.ready.extend((accepted, READ) for accepted in self._accept(fd))
 
     def _turn(self) -> bool:
-        """Wait for events; False when everything is finished."""
+        """Look at the deadlines, and wait for events; False when everything is finished."""
+        # Those that had passed at the last look for events, which have been served since: nobody is given up for
+        # silence whose bytes were here, however long this process was held up itself.
+        if self._heard_at >= self._next_sweep:
+            self._sweep(self._heard_at)
         events = self.poller.wait(self._timeout())
-        self.now = now = self.clock()
+        self.now = self._heard_at = now = self.clock()
+        if not events and now >= self._next_sweep:
+            # A process that was stopped and goes on hears nothing at first, only that the time is over.
+            events = self.poller.wait(0)
         if events:
             self.ready.extend(events)
             self._next_sweep = min(self._next_sweep, now + self._sweep_seconds)  # an event may start a short deadline
-        if now >= self._next_sweep:
-            self._sweep()
         if self._drain_asked:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:
@@ -198,6 +204,8 @@ class Dispatcher:
             return 0  # the last client has just gone: the stop is over, not one sweep later
         # Any new deadline is at least one sweep away, so it is enough to look again one interval from now.
         until = min(self._next_sweep, self._acceptor.resume_at)
+        if self.draining:  # a callback may be what is waited for, and its end rings no bell
+            until = min(until, self.clock() + self._sweep_seconds)
         return None if until == NEVER else max(0.0, until - self.clock())
 
     def _react(self, channel: Channel, mask: int) -> bool:
@@ -333,9 +341,20 @@ class Dispatcher:
 
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
+        unwatched = []
         with self.role.lock:
             for channel in list(self.fresh):
-                channel.watch()
+                try:
+                    channel.watch()
+                except OSError as error:  # nobody would hear of the client any more
+                    self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
+                    self.fresh.discard(channel)
+                    if channel.state in (State.QUEUED, State.RUNNING):
+                        channel.abort()
+                    else:
+                        unwatched.append(channel)
+        for channel in unwatched:
+            channel.close()
 
     def forget(self, channel: Channel) -> None:
         """A channel closes."""
@@ -345,9 +364,8 @@ class Dispatcher:
 
     # -- time
 
-    def _sweep(self) -> None:
-        """Act on the deadlines that have passed."""
-        now = self.now
+    def _sweep(self, now: float) -> None:
+        """Act on the deadlines that had passed at `now`."""
         # Whatever is ready may begin something with a deadline of its own, and no event will tell.
         earliest = now if self.ready else NEVER
         for channel in list(self.channels.values()):
@@ -426,9 +444,10 @@ class Dispatcher:
 
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)
+        self._acceptor.forget_limit()
         for fd in self._acceptor.listeners():
             # Whoever was in the backlog when the stop came has been told that the connection stands.
-            while self._acceptor.accepting and (accepted := self._accept(fd)):
+            while accepted := self._accept(fd):
                 self.ready.extend((client, READ) for client in accepted)
         self._acceptor.close()
         with self.role.lock:  # no task settles meanwhile, half before the drain and half after

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from waitressd.http.errors import UploadAborted
 
+THREAD_NAME: Final = "waitressd-inquiry"
 SHARE_OF_THREADS: Final = 4  # one task in so many may wait for its body
 
 
@@ -58,25 +59,39 @@ class Inquiry:
     def resume(self, body: BinaryIO | None) -> None:
         """Begin the task, or go on with it; return when it waits for the body, or is done.
 
-        A worker of the pool. Raises RuntimeError if there is no thread to be had.
+        A worker of the pool. Where there is no thread to be had the task begins when its body is here.
         """
         self.is_waiting = False
         if self._has_begun:
             self._body = body
             self._go_on.release()
+        elif body is not None:
+            self._run_here(body)
+            return
         else:
             # What the worker knows of the request, for log lines, the task knows too.
             run = contextvars.copy_context().run
-            threading.Thread(target=run, args=(self._run,), name="waitressd-inquiry", daemon=True).start()
+            try:
+                threading.Thread(target=run, args=(self._run,), name=THREAD_NAME, daemon=True).start()
+            except RuntimeError:
+                self.is_waiting = True
+                return
             self._has_begun = True
         self._stopped.acquire()
+
+    def _run_here(self, body: BinaryIO) -> None:
+        self._has_begun = True
+        try:
+            self._task(body)
+        finally:
+            self._on_end()
 
     def give_up(self) -> bool:
         """No body will come; True if `abandon` must be called. Holder of the role."""
         self._is_abandoned = True
         if not self._has_begun:
             self._on_end()
-        return self.is_waiting
+        return self.is_waiting and self._has_begun
 
     def abandon(self) -> None:
         """Let a task that waits find out that its client is gone, and end. A worker of the pool."""

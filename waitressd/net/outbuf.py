@@ -18,6 +18,8 @@ from typing import BinaryIO, Final
 from waitressd.net.transfer import SEND_PARTS, BrokenFileError, send_file, send_parts, write_at
 
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
+LOCK_SECONDS: Final = 0.002  # that the holder of the role waits for a task that appends
+STEP_BYTES: Final = 1 << 20  # written to the disk while the lock is held
 SPOOL_FILE_BYTES: Final = 32 << 20  # after which a further temporary file is begun, so that the first can be given back
 JOIN_BYTES: Final = 256 * 1024  # up to here, pieces that go to the disk together are written at once
 SMALL_BYTES: Final = 4096  # pieces up to here are copied together; each of them alone takes 250 bytes beside its own
@@ -185,9 +187,18 @@ class OutBuffer:
             size = sum(view.nbytes for view in views)
             if len(views) > 1 and size <= JOIN_BYTES and not self._fits_memory(size):
                 views = [memoryview(b"".join(views))]  # a copy costs less than a system call for each piece
-            for view in views:
-                if view.nbytes:
-                    self._keep(view)
+            if size <= STEP_BYTES:
+                for view in views:
+                    if view.nbytes:
+                        self._keep(view)
+                return
+        # The holder of the role must not wait for the lock while much is written to a disk.
+        for view in views:
+            for start in range(0, view.nbytes, STEP_BYTES):
+                with self.lock:
+                    if self.broken:
+                        return
+                    self._keep(view[start : start + STEP_BYTES])
 
     def attach(self, part: FilePart) -> None:
         """Queue the last thing of a response: a file of the application. Task thread."""
@@ -212,17 +223,24 @@ class OutBuffer:
 
         Raises BrokenFileError, or OSError when the peer is gone.
         """
-        with self.lock, contextlib.suppress(*WOULD_BLOCK):
-            goal = self.flushed_bytes + FLUSH_BYTES
-            while self.flushed_bytes < goal and self._flush_step(sock):
-                pass
+        if not self.lock.acquire(timeout=LOCK_SECONDS):
+            return False  # the task is writing much to the disk; everybody else must not wait for that
+        try:
+            with contextlib.suppress(*WOULD_BLOCK):
+                goal = self.flushed_bytes + FLUSH_BYTES
+                while self.flushed_bytes < goal and self._flush_step(sock):
+                    pass
+        finally:
+            self.lock.release()
         return self.is_empty
 
     def break_off(self) -> None:
         """The connection is dead: wake whoever waits, refuse what comes. Any thread."""
-        with self.lock:
-            self.broken = True
+        self.broken = True
+        # Who waits has let the lock go; where it is held for long, the task is writing and sees that it need not.
+        if self.lock.acquire(timeout=LOCK_SECONDS):
             self._below.notify_all()
+            self.lock.release()
 
     def close(self) -> Callable[[], None] | None:
         """Drop everything; return the pending file's close, which the caller must run. Holder of the role."""

@@ -74,6 +74,8 @@ class Outlet:
 
         Waits while more than the high water is pending, at most until the stall deadline. Raises ClientDisconnected.
         """
+        if self.gone:  # cut off from here: where only a reset shows that, the socket is still open
+            raise self._lost()
         if self.outbuf is None:
             try:
                 sent = self.sock.send(data)
@@ -89,6 +91,8 @@ class Outlet:
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""
+        if self.gone:
+            raise self._lost()
         if self.outbuf is None:
             try:
                 sent = send_parts(self.sock, parts)
@@ -187,6 +191,8 @@ class Outlet:
         # Asked for by the task, that is; what was left of a 100 Continue goes out with the answer.
         if self._mask & WRITE and self.outbuf is not None and self.outbuf.pending_bytes:
             wanted |= WRITE
+            if self.deadline == NEVER:  # what was flushed a moment ago was all, and the task has written more since
+                self._start_flush_clock()
         self._watch(wanted)
 
     def flush_while_busy(self) -> None:

@@ -23,6 +23,7 @@ TICK_GROWTH: Final = 1.1  # of a tick without a takeover
 QUIET_LOOKS: Final = 20  # without a task in sight, before the watcher sleeps without a tick
 SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task or an interrupt is noticed
 JOIN_SECONDS: Final = 2.0  # for threads that have nothing left to do
+FAILED_SECONDS: Final = 0.1  # that the event loop rests after a defect
 ENDING_SECONDS: Final = 0.5  # for all tasks together that were cut off, or that are just ending
 
 
@@ -81,6 +82,11 @@ class TaskPool:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    def give_up(self) -> None:
+        """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
+        logger.critical("the event loop does not end; the process ends without it")
+        self._dispatcher.finished = True
+
     @property
     def is_whole(self) -> bool:
         """Whether every thread is still there. Any thread."""
@@ -114,18 +120,24 @@ class TaskPool:
     def _work(self, worker: Worker) -> None:
         worker.thread_id = threading.get_ident()
         assert worker.sleeper is not None
-        role, dispatcher = self._role, self._dispatcher
+        role = self._role
         assignment = role.enter(worker)
         while assignment is not Assignment.STOP:
             if assignment is Assignment.LEAD:
                 assignment = self._lead(worker)
             elif assignment is Assignment.RUN:
-                assert worker.job is not None
-                dispatcher.run_aside(worker, worker.job)
+                self._run_aside(worker)
                 assignment = role.finish(worker)
             else:
                 worker.sleeper.acquire()
                 assignment = worker.assignment
+
+    def _run_aside(self, worker: Worker) -> None:
+        assert worker.job is not None
+        try:
+            self._dispatcher.run_aside(worker, worker.job)
+        except BaseException:  # border: as for the leader
+            logger.critical("a thread failed and goes on; please report this", exc_info=True)
 
     def _lead(self, worker: Worker) -> Assignment:
         try:
@@ -133,6 +145,7 @@ class TaskPool:
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
             logger.critical("the dispatcher failed and goes on; please report this", exc_info=True)
+            time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()
         self.ring()

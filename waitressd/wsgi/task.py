@@ -120,5 +120,7 @@ def _build_answer(request: Request, transport: Transport, body: BinaryIO | None)
 def _close_body(body: BinaryIO) -> None:
     try:
         body.close()
+    except BufferError:  # the application keeps a view of it, and with that its memory
+        pass
     except OSError:  # a temporary file that cannot write what the application put into it is gone all the same
         log.warning("A request body's temporary file could not be closed", exc_info=True)

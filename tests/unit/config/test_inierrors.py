@@ -15,7 +15,7 @@ from waitressd.config.inilines import IniLines, scan
         (FileNotFoundError(2, "No such file"), "/x/a.ini: there is no such file"),
         (PermissionError(13, "Permission denied"), "/x/a.ini: the file cannot be read: permission denied"),
         (OSError("odd"), "/x/a.ini: the file cannot be read: odd"),
-        (UnicodeDecodeError("utf-8", b"a", 0, 1, "x"), "/x/a.ini: the file is not UTF-8; save the file as UTF-8"),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "x"), "/x/a.ini:1: this line is not UTF-8; save the file as UTF-8"),
         (configparser.Error("odd"), "/x/a.ini: odd"),
     ],
 )

@@ -320,3 +320,27 @@ def test_408_reaches_a_client_that_has_finished_sending(state: State) -> None:
         assert client.receive().status == 408
         loop.settle()
         assert loop.channels == []
+
+
+@pytest.mark.parametrize("draining", [False, True])
+def test_who_has_spoken_in_time_is_not_given_up_because_we_were_held_up(*, draining: bool) -> None:
+    """The process was stopped, or its interpreter held, for longer than the deadline; the bytes are with the kernel."""
+    with build() as loop, loop.connect() as client, loop.connect() as silent:
+        if draining:
+            loop.dispatcher.stop()
+            loop.turn()
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        loop.time += 500
+        loop.settle()
+        assert client.receive().status == 200
+        loop.turn(3)
+        silent.expect_closed()
+
+
+def test_a_head_that_came_in_time_is_not_too_late_because_we_were_held_up() -> None:
+    with build() as loop, loop.connect() as client:
+        loop.request(client, b"GET / HTTP/1.1\r\n")
+        client.send(b"Host: a\r\n\r\n")
+        loop.time += 500
+        loop.settle()
+        assert client.receive().status == 200

@@ -121,3 +121,29 @@ def test_a_body_that_is_lost_says_so(ends: Ends) -> None:
 @pytest.mark.parametrize(("threads", "limit"), [(1, 0), (3, 0), (4, 1), (7, 1), (8, 2), (100, 25)])
 def test_how_many_may_wait_at_once(threads: int, limit: int) -> None:
     assert inquiry_limit(threads) == limit
+
+
+def test_without_a_thread_the_task_begins_when_its_body_is_here(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    seen: list[object] = []
+    inquiry = Inquiry(lambda body: seen.append((threading.current_thread().name, body.read())), ends)
+    inquiry.resume(None)
+    assert inquiry.is_waiting
+    inquiry.resume(io.BytesIO(b"here"))
+    assert (seen, inquiry.is_waiting) == ([(threading.current_thread().name, b"here")], False)
+    assert not inquiry.give_up()
+    assert ends.count == 1
+
+
+def test_without_a_thread_nothing_waits_for_the_end(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    inquiry = Inquiry(lambda body: None, ends)
+    inquiry.resume(None)
+    assert not inquiry.give_up()
+    assert ends.count == 1

@@ -292,3 +292,29 @@ def test_a_producer_waits_no_longer_than_it_may(pair: Pair, disk: str) -> None:
 def test_after(sent: int) -> None:
     parts = [b"ab", b"", b"cde", b"fg"]
     assert b"".join(bytes(part) for part in after(parts, sent)) == b"abcdefg"[sent:]
+
+
+def test_nobody_waits_for_a_task_that_writes_to_the_disk(pair: Pair, disk: str) -> None:
+    """The holder of the role serves everybody else meanwhile."""
+    outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+    outbuf.append(pair[0], [b"x" * 100_000])
+    outbuf.lock.acquire()
+    try:
+        assert outbuf.flush(pair[0]) is False
+        outbuf.break_off()
+    finally:
+        outbuf.lock.release()
+    assert outbuf.broken
+    before = outbuf.pending_bytes
+    outbuf.append(pair[0], [b"y" * (3 << 20)])
+    assert outbuf.pending_bytes == before
+    outbuf.close()
+
+
+def test_a_large_piece_keeps_its_place(pair: Pair, disk: str) -> None:
+    outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+    filled = fill(pair[0])
+    content = os.urandom(2_500_000)
+    outbuf.append(pair[0], [b"<", content, b">"])
+    assert drain(outbuf, pair)[filled:] == b"<" + content + b">"
+    outbuf.close()
