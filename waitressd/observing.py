@@ -3,7 +3,7 @@
 Introduces the request log to the configuration, to sockets and to WSGI; none of them knows another.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
+from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.requestlog.loading import Trouble, load
-from waitressd.requestlog.observer import Observer, RequestLogs
+from waitressd.requestlog.observer import Identify, Observer, RequestLogs
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
@@ -62,14 +63,14 @@ def build_observer(logs: RequestLogs | None, listener: str, environ: EnvironSett
     return Observer(logs, listener, environ.proxies.trusts, _identifier(environ))
 
 
-def _identifier(settings: EnvironSettings) -> Callable[[Request, str], dict[str, Any] | None]:
+def _identifier(settings: EnvironSettings) -> Identify:
     """Return what finds out who the client of a refused request is, as the application would have been told."""
-    builder = EnvironBuilder(settings)
+    builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
 
-    def identify(request: Request, peer: str) -> dict[str, Any] | None:
+    def identify(request: Request, peer: str, proxied: ProxyHeader | None) -> dict[str, Any] | None:
         try:
             # Without `known`: what is built here is of no use to later requests.
-            return builder.build(replace(request, known=None), None, peer, bool)
+            return builder.build(replace(request, known=None), None, peer, bool, proxied)
         except HttpError:
             return None
 

@@ -14,30 +14,25 @@ import weakref
 from collections.abc import Mapping
 from enum import IntEnum
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
-from waitressd.net.dispatcher import Bounds, Dispatcher
-from waitressd.net.inquiry import THREAD_NAME, inquiry_limit
-from waitressd.net.listener import Listener
+from waitressd.net.dispatcher import Dispatcher
+from waitressd.net.inquiry import THREAD_NAME
 from waitressd.net.logs import logger
-from waitressd.net.outbuf import OutputLimits
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
-from waitressd.observing import build_handler, build_observer, build_request_logs
-from waitressd.opening import check_system, connection_bound, open_listeners, raise_descriptor_limit
-from waitressd.requestlog.observer import RequestLogs
+from waitressd.observing import build_request_logs
+from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
 from waitressd.systemd import Notifier, Supervisor, Watchdog
-from waitressd.wsgi.clock import http_date
-from waitressd.wsgi.environ import EnvironSettings
-from waitressd.wsgi.input import BodySpool
-from waitressd.wsgi.proxies import TrustedProxies
-from waitressd.wsgi.task import Application, TaskSettings
+from waitressd.wsgi.task import Application
+
+if TYPE_CHECKING:
+    from waitressd.net.listener import Listener
 
 
 class Life(IntEnum):
@@ -80,6 +75,7 @@ TRANSITIONS: Final[dict[tuple[Life, Turn], Life]] = {
 }
 
 _ABORT_SECONDS: Final = 5.0  # for the event loop to cut off whoever is left
+_REOPEN_SECONDS: Final = 2.0  # for log files that are being opened anew
 _CLOSE_MARGIN_SECONDS: Final = 5.0  # what `close` waits beyond the drain's own deadline
 
 
@@ -112,6 +108,7 @@ class Server:
         self._unsaid_signal = ""  # what told the server to stop, until that is logged
         self._drain_end = float("inf")
         self._reopen_asked = False
+        self._reopener: threading.Thread | None = None
 
     # -- addresses
 
@@ -243,9 +240,9 @@ class Server:
     def _assemble(self) -> None:
         adjustments = self.adjustments
         role = build_role(adjustments.threads)
-        dispatcher = Dispatcher(build_poller(), role, _bounds(adjustments))
+        dispatcher = Dispatcher(build_poller(), role, bounds(adjustments))
         for listener in self._listeners:
-            settings = _channel_settings(adjustments, self.application, listener, self._request_logs)
+            settings = channel_settings(adjustments, self.application, listener, self._request_logs)
             dispatcher.add_listener(listener, settings)
         self._pool = TaskPool(dispatcher, task_log_seconds=adjustments.task_log_timeout)
         self._dispatcher = dispatcher
@@ -277,9 +274,11 @@ class Server:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
             logger.info("%s: stopping; a second signal ends at once", name)
-        if self._reopen_asked:
+        if self._reopen_asked and not (self._reopener is not None and self._reopener.is_alive()):
             self._reopen_asked = False
-            self._supervisor.reopened(self.reopen)
+            # In a thread of its own: a disk that does not answer, or a plugin, must not keep this one from its work.
+            self._reopener = threading.Thread(target=self._reopen, name="waitressd-reopen", daemon=True)
+            self._reopener.start()
         if self._life is Life.DRAINING:
             self._supervisor.stopping("Finishing what has begun", self.adjustments.shutdown_timeout)
         self._supervisor.on_tick(now)
@@ -293,6 +292,12 @@ class Server:
         elif now >= self._drain_end + _ABORT_SECONDS and self._life is Life.ABORTING:
             self._pool.give_up()
 
+    def _reopen(self) -> None:
+        try:
+            self._supervisor.reopened(self.reopen)
+        except Exception:  # border: handlers of logging are anybody's classes
+            logger.exception("log files could not be opened anew")
+
     def _shut(self) -> None:
         assert self._pool is not None
         assert self._dispatcher is not None
@@ -304,6 +309,8 @@ class Server:
         self._dispatcher.close()
         self._pool.run_last(self._dispatcher.take_callbacks())
         self._close_listeners()
+        if self._reopener is not None:
+            self._reopener.join(_REOPEN_SECONDS)
         self._close_request_logs()
         self._move(Turn.END)
         _serving.discard(self)
@@ -386,93 +393,6 @@ def _reopen(handler: logging.FileHandler) -> None:
             handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
     finally:
         handler.release()
-
-
-def _bounds(adjustments: Adjustments) -> Bounds:
-    deadlines = _deadlines(adjustments)
-    finest = min(
-        deadlines.idle_seconds,
-        deadlines.head_seconds,
-        deadlines.body_seconds,
-        deadlines.queue_seconds,
-        deadlines.stall_seconds,
-        max(0.04, deadlines.linger_seconds),
-    )
-    return Bounds(
-        connections=connection_bound(adjustments),
-        per_client=adjustments.per_client_connection_limit,
-        queue=adjustments.queue_limit,
-        inquiries=inquiry_limit(adjustments.threads) if adjustments.early_refusals else 0,
-        idle_seconds=adjustments.channel_timeout,
-        finest_deadline_seconds=finest,
-    )
-
-
-def _deadlines(adjustments: Adjustments) -> Deadlines:
-    return Deadlines(
-        idle_seconds=adjustments.channel_timeout,
-        head_seconds=adjustments.request_header_timeout,
-        body_seconds=adjustments.channel_timeout,
-        body_min_rate=adjustments.request_body_min_rate,
-        queue_seconds=adjustments.queue_timeout,
-        stall_seconds=adjustments.send_timeout,
-        response_min_rate=adjustments.response_min_rate,
-        grace_seconds=adjustments.min_rate_grace,
-        linger_seconds=adjustments.linger_timeout,
-    )
-
-
-def _channel_settings(
-    adjustments: Adjustments, application: Application, listener: Listener, logs: RequestLogs | None
-) -> ChannelSettings:
-    directory = adjustments.spool_directory or None
-    address = listener.socket.getsockname()
-    proxies = _proxies(adjustments)
-    environ = EnvironSettings(
-        server_name=adjustments.server_name,
-        server_port=address[1] if isinstance(address, tuple) else None,
-        url_scheme=adjustments.url_scheme,
-        url_prefix=adjustments.url_prefix,
-        software=adjustments.ident,
-        proxies=proxies,
-        proxy_protocol=listener.proxy_protocol != "off",
-    )
-    tasks = TaskSettings(
-        expose_tracebacks=adjustments.expose_tracebacks,
-        log_disconnects=adjustments.log_socket_errors,
-        signature=adjustments.ident or "waitressd",
-    )
-    observer = build_observer(logs, listener.name, environ)
-    return ChannelSettings(
-        handler=build_handler(application, environ, tasks, observer),
-        new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
-        http_date=http_date,
-        ident=adjustments.ident,
-        recv_bytes=adjustments.recv_bytes,
-        limits=Limits(
-            head_bytes=adjustments.max_request_header_size,
-            start_line_bytes=adjustments.max_request_line_size,
-            field_count=adjustments.max_request_fields,
-            body_bytes=adjustments.max_request_body_size,
-        ),
-        deadlines=_deadlines(adjustments),
-        output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
-        observer=observer,
-        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts_peer) if environ.proxy_protocol else None,
-    )
-
-
-def _proxies(adjustments: Adjustments) -> TrustedProxies:
-    peers = adjustments.trusted_peers
-    return TrustedProxies(
-        networks=peers.networks,
-        unix=peers.unix,
-        everyone=peers.everyone,
-        hop_count=adjustments.trusted_proxy_count,
-        headers=adjustments.believed_proxy_headers,
-        clear_untrusted=adjustments.clear_untrusted_proxy_headers,
-        log_untrusted=adjustments.log_untrusted_proxy_headers,
-    )
 
 
 def create_server(application: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types

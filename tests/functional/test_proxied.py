@@ -16,6 +16,9 @@ from tests.support.proxyheaders import CLIENT, LOCAL, SERVER, UNKNOWN, UNSPEC, b
 from tests.support.servers import RunningServer, running_server
 from tests.support.waiting import wait_until
 
+FORGED: Final = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Request-ID: forged\r\n"
+)
 IDENTITY: Final = ("REMOTE_ADDR", "REMOTE_HOST", "REMOTE_PORT", "SERVER_PORT", "wsgi.url_scheme")
 GET: Final = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 COMPLAINT_SECONDS: Final = 10.0
@@ -321,3 +324,35 @@ def test_a_bound_for_one_client_counts_the_source(start: Start) -> None:
                 client.send(GET[:-2] + b"Connection: close\r\n\r\n")
                 assert told(client)
                 expect_end(client)
+
+
+@pytest.mark.parametrize("header", [UNKNOWN, LOCAL], ids=["unknown", "local"])
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_a_client_says_of_itself_behind_a_header_without_a_source(header: bytes, *, complete: bool) -> None:
+    """Also where the request is refused, and in the names that join lines of logs."""
+    records: list[Any] = []
+    with running_server(
+        application,
+        trusted_proxy="127.0.0.1",
+        trusted_proxy_headers="x-forwarded-for",
+        proxy_protocol="any",
+        request_log=(records.append,),
+    ) as server:
+        with server.connect() as client:
+            client.send(header + FORGED + (b"\r\n" if complete else b"Content-Length: 5\r\n\r\n12"))
+            if complete:
+                assert client.receive().status == 200
+        assert wait_until(lambda: records)
+    assert records[0].client == "127.0.0.1"
+    assert records[0].request_id != "forged"
+
+
+def test_that_everybody_may_be_the_balancer_makes_no_client_trustworthy(start: Start) -> None:
+    header = v1(("203.0.113.5", 5000), ("192.0.2.1", 443))
+    for settings in ({}, {"trusted_proxy_headers": "x-forwarded-for x-forwarded-proto"}):
+        server = start(trusted_proxy="*", **settings)
+        with server.connect() as client:
+            client.send(header + FORGED + b"\r\n")
+            told = json.loads(client.receive().body)
+        assert (told["REMOTE_ADDR"], told["wsgi.url_scheme"]) == ("203.0.113.5", "http")
+        assert "HTTP_X_FORWARDED_FOR" not in told

@@ -22,7 +22,7 @@ CORE: Final = frozenset({"http", "net", "wsgi", "config", "requestlog", "observi
 """Layers that serve requests: the standard library alone."""
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "observing", "opening", "systemd"}) | _MIDDLE
+_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
@@ -34,6 +34,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "systemd": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http"}),
     "opening": frozenset({"net", "config", "systemd"}),
+    "assembly": _ASSEMBLY,
     "server": _ASSEMBLY,
     "deploy": _ASSEMBLY | {"waitressd", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "deploy", "cli"},

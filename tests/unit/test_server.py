@@ -1,10 +1,9 @@
-"""The life of a server, what it says of itself, and that every setting reaches the part that keeps it."""
+"""The life of a server, and what it says of itself."""
 
 import logging
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from tests.support.waiting import wait_until
 from waitressd import create_server, serve
 from waitressd.config.adjustments import Adjustments
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import Deadlines
 from waitressd.net.snapshot import EMPTY
 from waitressd.net.taskpool import TaskPool
-from waitressd.server import TRANSITIONS, Life, Server, Turn, _bounds, _channel_settings, _deadlines, reopen_log_files
+from waitressd.server import TRANSITIONS, Life, Server, Turn, reopen_log_files
 
 LOOPBACK = "127.0.0.1:0"
 
@@ -286,52 +283,3 @@ def test_serve_says_where(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> N
     stopper.join(10)
     assert f"Serving on http://unix:{path}" in caplog.messages
     assert not path.exists()
-
-
-# -- settings and who keeps them
-
-
-@pytest.mark.parametrize(
-    ("setting", "field"),
-    [
-        ("channel_timeout", "idle_seconds"),
-        ("channel_timeout", "body_seconds"),
-        ("request_header_timeout", "head_seconds"),
-        ("request_body_min_rate", "body_min_rate"),
-        ("queue_timeout", "queue_seconds"),
-        ("send_timeout", "stall_seconds"),
-        ("response_min_rate", "response_min_rate"),
-        ("min_rate_grace", "grace_seconds"),
-        ("linger_timeout", "linger_seconds"),
-    ],
-)
-def test_every_deadline_is_a_setting(setting: str, field: str) -> None:
-    deadlines = _deadlines(Adjustments.from_keywords(**{setting: 7}))
-    assert getattr(deadlines, field) == 7
-    assert getattr(_deadlines(Adjustments()), field) != 7
-
-
-def test_the_defaults_of_the_settings_are_those_of_the_deadlines_and_limits() -> None:
-    """Whoever builds the inner layers without settings, as tests do, gets what an operator gets."""
-    assert _deadlines(Adjustments()) == Deadlines()
-    server = create_server(hello, listen=LOOPBACK)
-    try:
-        settings = _channel_settings(server.adjustments, hello, server._listeners[0], None)
-        assert settings.limits == Limits()
-    finally:
-        server.close()
-
-
-def test_the_bounds_and_the_shortest_deadline() -> None:
-    adjustments = replace(
-        Adjustments(),
-        connection_limit=5,
-        per_client_connection_limit=3,
-        queue_limit=4,
-        channel_timeout=60.0,
-        linger_timeout=0.0,
-    )
-    bounds = _bounds(adjustments)
-    assert (bounds.connections, bounds.per_client, bounds.queue, bounds.idle_seconds) == (5, 3, 4, 60.0)
-    assert bounds.finest_deadline_seconds == 0.04
-    assert _bounds(replace(adjustments, linger_timeout=9.0, send_timeout=1.5)).finest_deadline_seconds == 1.5

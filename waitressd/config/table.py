@@ -350,7 +350,9 @@ class SettingsTable:
         Group.PROXIES,
         "Expect the PROXY protocol at the start of every connection from a trusted proxy.\n"
         "A connection that begins otherwise, or whose header is not complete within request_header_timeout, is closed, "
-        "and so is every connection of anybody else. REMOTE_ADDR and REMOTE_PORT are those of the client.",
+        "and so is every connection of anybody else. REMOTE_ADDR and REMOTE_PORT are those of the client. Fields like "
+        "X-Forwarded-For are believed of a client only where trusted_proxy names its address (* is not enough), and "
+        "only those that trusted_proxy_headers names. A CRC32c in a header is not looked at.",
         NEW,
     )
     proxy_protocol_listen: tuple[ListenAddress, ...] = setting(

@@ -80,6 +80,15 @@ class ProxyHeader:
     tls: ClientTls | None = None
     unique_id: bytes = field(default=b"", repr=False)
 
+    @property
+    def knows_source(self) -> bool:
+        """Whether the source has an address by which it can be trusted or not.
+
+        A balancer that does not know its client, or has it behind a Unix socket of its own, still passes on what that
+        one wrote: neither its own address nor our trust in our own Unix sockets vouches for that.
+        """
+        return self.source is not None and self.source.port is not None
+
 
 class ProxyProtocolReader:
     """Reads the one header at the beginning of a connection. One thread at a time."""

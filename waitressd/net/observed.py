@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
+from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
@@ -34,6 +35,7 @@ class Notes(Protocol):
     """What is written down about one request. Moments are monotonic seconds, 0.0 for one that did not come."""
 
     head: ResponseHead | None
+    proxied: ProxyHeader | None  # what a balancer said of the connection
     refusal: HttpError | None
     refused_line: bytes
     ended_by: str
@@ -191,7 +193,8 @@ class ObservedChannel(Channel):
             notes.started_at = monotonic() if waited else notes.complete_at
             observer.enter(notes)
             _run(self)
-            notes.returned_at = notes.ended_at = monotonic()
+            if self._open:  # else a forced stop has handed them over meanwhile
+                notes.returned_at = notes.ended_at = monotonic()
             if self.inquiry is not None and self._is_asking(notes, self.inquiry):
                 observer.enter(None)
                 return
@@ -220,6 +223,8 @@ class ObservedChannel(Channel):
         notes = self._open[-1] if self._open else self._open_notes()
         notes.refusal = error
         notes.ended_by = "deadline" if error.status == 408 or self.state is State.QUEUED else "refused"
+        if self.half_closed and self.state is State.BODY and error.status == 400:
+            notes.ended_by = "client"  # it left in the middle of its request
         super().refuse(error)
 
     # -- it ends

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from waitressd.http.proxyprotocol import ProxyHeader, ProxyProtocolError, ProxyProtocolReader
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings, ProxyProtocol
-from waitressd.net.observed import ObservedChannel
+from waitressd.net.observed import Notes, ObservedChannel
 from waitressd.net.outbuf import WOULD_BLOCK
 from waitressd.net.poller import READ
 
@@ -112,6 +112,11 @@ class ProxiedChannel(Channel):
 
 class ObservedProxiedChannel(ProxiedChannel, ObservedChannel):
     """A channel behind a balancer that is watched."""
+
+    def _open_notes(self) -> Notes:
+        notes = super()._open_notes()
+        notes.proxied = self.proxied
+        return notes
 
 
 def unusual_kind(settings: ChannelSettings) -> type[Channel]:

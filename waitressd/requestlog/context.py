@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Literal
 
+from waitressd.requestlog.escaping import escape
+from waitressd.requestlog.ids import make_ids
+from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
 
 current: Final[ContextVar[RequestRecord | None]] = ContextVar("waitressd_request", default=None)
@@ -65,9 +68,12 @@ def add_request(record: logging.LogRecord) -> None:
         for name in ("request_id", "client", "request"):
             values.setdefault(name, NOTHING)
         return
-    values.setdefault("request_id", request.request_id or NOTHING)
-    values.setdefault("client", request.client)
+    if not request.request_id:  # refused before it was named; its lines are joined all the same
+        request.request_id, request.traceparent = make_ids()
+    values.setdefault("request_id", request.request_id)
+    values.setdefault("client", request.client or split_peer(request.peer)[0])
     target = request.target
     if len(target) > SHOWN_TARGET_CHARACTERS:
         target = target[:SHOWN_TARGET_CHARACTERS] + "..."
-    values.setdefault("request", f"{request.method} {target}".strip() or NOTHING)
+    # What was refused may hold anything.
+    values.setdefault("request", escape(f"{request.method} {target}".strip()) or NOTHING)

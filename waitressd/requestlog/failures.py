@@ -1,5 +1,6 @@
 """What is said when a request log fails: the first time all of it, then at most one line a minute with a count."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -33,13 +34,14 @@ class Failures:
                 return
             self._next_line = now + INTERVAL_SECONDS
             unsaid, self._unsaid = self._unsaid, 0
-        if first and isinstance(error, BaseException):
-            log.error(
-                "The request log %s failed; requests are served all the same, further failures are counted",
-                self._name, exc_info=error,
-            )  # fmt: skip
-        else:
-            log.error("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
+        with contextlib.suppress(Exception):  # a handler of the log may be anybody's, too
+            if first and isinstance(error, BaseException):
+                log.error(
+                    "The request log %s failed; requests are served all the same, further failures are counted",
+                    self._name, exc_info=error,
+                )  # fmt: skip
+            else:
+                log.error("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
 
     def tell_rest(self) -> None:
         """Say how many failed since the last line; nothing if none did."""
@@ -51,4 +53,9 @@ class Failures:
 
 def describe(error: BaseException | str) -> str:
     """Return a failure in one line."""
-    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    if isinstance(error, str):
+        return error
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # border: the text of a plugin's exception is made by the plugin
+        return type(error).__name__

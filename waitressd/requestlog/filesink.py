@@ -5,6 +5,7 @@ what has gathered, at most FLUSH_SECONDS old, and gives it to the kernel in one 
 lines stay whole also where several processes write. It sleeps without a tick while there is nothing to do.
 """
 
+import errno
 import os
 import stat
 import threading
@@ -16,6 +17,7 @@ from waitressd.requestlog.failures import Failures
 
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
 PENDING_LINES: Final = 100_000  # kept while the disk does not answer; what comes then is dropped and counted
+PENDING_CHARACTERS: Final = 64 << 20  # as PENDING_LINES: what clients send may make lines of any length
 BATCH_LINES: Final = 4096  # in one write to a regular file
 PIPE_BYTES: Final = 4096  # in one write to a pipe: what POSIX promises to keep in one piece
 CLOSE_SECONDS: Final = 5.0  # what a stop waits for the disk
@@ -23,6 +25,7 @@ STANDARD_OUTPUT: Final = "-"
 STDOUT_FILENO: Final = 1
 PERMISSIONS: Final = 0o640  # addresses and targets of clients are nobody else's business
 
+_NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0)
 _CLOSED: Final = -1
 
@@ -38,7 +41,9 @@ class FileSink:
         self._fd = _CLOSED
         self._is_regular = True
         self._is_torn = False  # the last line in the file is not whole: the disk was full
-        self._lines: deque[str] = deque()  # any thread appends, the writer takes; both are atomic
+        self._lock = threading.Lock()  # guards the next two
+        self._lines: deque[str] = deque()  # any thread appends, the writer takes
+        self._pending_characters = 0
         self._asleep = False
         self._closing = False
         self._bell = threading.Lock()  # held while the writer may sleep; released to wake it
@@ -47,11 +52,14 @@ class FileSink:
 
     def write(self, line: str) -> None:
         """Append the line soon. Any thread; never waits."""
-        lines = self._lines
-        if len(lines) >= PENDING_LINES:
+        with self._lock:
+            fits = len(self._lines) < PENDING_LINES and self._pending_characters < PENDING_CHARACTERS
+            if fits:
+                self._pending_characters += len(line)
+                self._lines.append(line)
+        if not fits:
             self._failures.add(f"{self._path} takes no lines; they are dropped")
             return
-        lines.append(line)
         if self._asleep:
             self._ring()
 
@@ -99,9 +107,14 @@ class FileSink:
 
     def _open(self) -> int:
         try:
-            return os.open(self._path, _FLAGS, self._mode)
+            # A FIFO that nobody reads is an error, and nothing to wait for.
+            fd = os.open(self._path, _FLAGS | _NONBLOCK, self._mode)
         except OSError as error:
-            raise OSError(error.errno, f"cannot open the request log {self._path}: {error.strerror}") from None
+            why = "nobody reads this named pipe" if error.errno == errno.ENXIO else error.strerror
+            raise OSError(error.errno, f"cannot open the request log {self._path}: {why}") from None
+        if _NONBLOCK:
+            os.set_blocking(fd, True)
+        return fd
 
     def _look(self) -> None:
         self._is_torn = False
@@ -133,6 +146,8 @@ class FileSink:
         found = False
         while batch := self._take():
             found = True
+            with self._lock:
+                self._pending_characters -= sum(map(len, batch))
             try:
                 self._append(("\n".join(batch) + "\n").encode("ascii", "backslashreplace"))
             except OSError as error:

@@ -24,7 +24,7 @@ _DURATIONS: Final = ("receive_time", "queue_time", "application_time", "first_by
 
 def describe(record: RequestRecord) -> dict[str, Any]:
     """Return what a record says, by OpenTelemetry's names; what is not known is left out."""
-    path, question_mark, query = record.target.partition("?")
+    path, question_mark, query = _origin_form(record.target).partition("?")
     values: dict[str, Any] = {
         "timestamp": iso_time(record.time),
         "client.address": record.client,
@@ -52,6 +52,15 @@ def describe(record: RequestRecord) -> dict[str, Any]:
     return values
 
 
+def _origin_form(target: str) -> str:
+    """Leave out what an absolute target says before its path."""
+    scheme, colon, rest = target.partition("://")
+    if not colon or "/" in scheme:
+        return target
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
+
+
 def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
     port = split_peer(record.peer)[1]
     if port is not None:
@@ -65,6 +74,9 @@ def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
         value = record.request_field(name)
         if value is not None:
             values[key] = value
+    host, colon, port_text = values.get("server.address", "").rpartition(":")
+    if colon and port_text.isdecimal():
+        values["server.address"], values["server.port"] = host, int(port_text)
     referer = record.request_field("Referer")
     if referer is not None:
         values["http.request.header.referer"] = [referer]
@@ -84,7 +96,8 @@ def _describe_end(record: RequestRecord, values: dict[str, Any]) -> None:
     if record.refusal is not None:
         values["waitressd.detail"] = record.detail
     if record.exception is not None:
-        values["exception.message"] = str(record.exception)
+        # Some readers refuse what a lone surrogate is escaped to.
+        values["exception.message"] = str(record.exception).encode("utf-8", "backslashreplace").decode()
 
 
 def _error_type(record: RequestRecord) -> str:

@@ -3,6 +3,7 @@
 A hook is somebody else's code: whatever it raises is caught here, told once and counted, and no request is harmed.
 """
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
+from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.requestlog.context import RequestFilter, current
 from waitressd.requestlog.courier import Courier
 from waitressd.requestlog.failures import Failures
@@ -23,6 +25,7 @@ log: Final = logging.getLogger("waitressd.request_log")
 OWN_LOGGERS: Final = ("waitressd", "waitressd.queue", "waitressd.request_log")
 
 Environ = dict[str, Any]
+Identify = Callable[[Request, str, ProxyHeader | None], Environ | None]
 Application = Callable[[Environ, Callable[..., Any]], Any]
 
 
@@ -64,6 +67,8 @@ class Isolated:
         self.name = name
         self.hook = hook
         self.failures = Failures(name)
+        self.courier = Courier(name)
+        """Brings records where nobody may wait for the hook."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Call the hook. Any thread; never raises."""
@@ -72,12 +77,13 @@ class Isolated:
         except BaseException as error:  # border: plugin
             self.failures.add(error)
 
-    def do(self, act: Callable[[], object]) -> None:
-        """Call another method of the hook; never raises."""
+    def do(self, name: str, act: Callable[[], object]) -> None:
+        """Call the method `name` of the hook, which is `act`; never raises."""
         try:
             act()
         except BaseException as error:  # border: plugin
-            log.error("The request log %s failed to %s", self.name, act.__name__, exc_info=error)
+            with contextlib.suppress(Exception):  # a handler of the log may be anybody's, too
+                log.error("The request log %s failed to %s", self.name, name, exc_info=error)
 
 
 class RequestLogs:
@@ -86,7 +92,6 @@ class RequestLogs:
     def __init__(self, hooks: Sequence[tuple[str, Hook]]) -> None:
         self.hooks: Final = tuple(Isolated(name, hook) for name, hook in hooks)
         self.connections: Final = itertools.count(1)
-        self.courier: Final = Courier("late")
         self._filter = RequestFilter()
         self._is_open = False
 
@@ -100,7 +105,8 @@ class RequestLogs:
         except BaseException:  # border: plugin, and the error goes on
             self.close()
             raise
-        self.courier.start()
+        for isolated in self.hooks:
+            isolated.courier.start()
         for name in OWN_LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
 
@@ -108,19 +114,19 @@ class RequestLogs:
         """Let every hook let go of renamed files. Any thread; never raises."""
         for isolated in self.hooks:
             if isinstance(isolated.hook, Reopens):
-                isolated.do(isolated.hook.reopen)
+                isolated.do("reopen", isolated.hook.reopen)
 
     def close(self) -> None:
         """Close every hook, the second time nothing. Never raises."""
         if not self._is_open:
             return
         self._is_open = False
-        self.courier.close()
         for name in OWN_LOGGERS:
             logging.getLogger(name).removeFilter(self._filter)
         for isolated in self.hooks:
+            isolated.courier.close()
             if isinstance(isolated.hook, Closes):
-                isolated.do(isolated.hook.close)
+                isolated.do("close", isolated.hook.close)
             isolated.failures.tell_rest()
 
 
@@ -136,11 +142,10 @@ class Observer:
         logs: RequestLogs,
         listener: str,
         trusts: Callable[[str], bool],
-        identify: Callable[[Request, str], Environ | None],
+        identify: Identify,
     ) -> None:
         self._hooks = logs.hooks
         self._connections = logs.connections
-        self._courier = logs.courier
         self._trusts = trusts
         self._identify = identify
         # Each request calls these two; as they are, no frame of ours is in between.
@@ -157,7 +162,7 @@ class Observer:
 
     def finish(self, record: RequestRecord) -> None:
         """Hand a complete record to the logs. May block; never raises."""
-        if not record.request_id:
+        if not record.client:
             self._complete_refused(record)
         for isolated in self._hooks:
             # As Isolated.__call__, without the call.
@@ -167,12 +172,15 @@ class Observer:
                 isolated.failures.add(error)
 
     def finish_soon(self, record: RequestRecord) -> None:
-        """Have a complete record handed to the logs by a thread that may block. Never waits."""
-        self._courier.send(partial(self._deliver, record))
+        """Have a complete record handed to each log by a thread that may wait for it. Never waits."""
+        if not record.client:
+            self._complete_refused(record)
+        for isolated in self._hooks:
+            isolated.courier.send(partial(self._deliver, isolated, record))
 
-    def _deliver(self, record: RequestRecord) -> None:
+    def _deliver(self, isolated: Isolated, record: RequestRecord) -> None:
         self.enter(record)
-        self.finish(record)
+        isolated(record)
         self.enter(None)
 
     # -- for the task
@@ -217,7 +225,9 @@ class Observer:
             traceparent = environ["HTTP_TRACEPARENT"]
         if "HTTP_X_REQUEST_ID" in environ:
             given = environ["HTTP_X_REQUEST_ID"]
-            if is_request_id(given) and self._trusts(split_peer(record.peer)[0]):
+            proxied = record.proxied
+            vouched = proxied is None or proxied.knows_source
+            if vouched and is_request_id(given) and self._trusts(split_peer(record.peer)[0]):
                 request_id = given
             else:
                 environ["HTTP_X_REQUEST_ID"] = request_id  # whoever reads the field joins the same lines
@@ -225,8 +235,9 @@ class Observer:
 
     def _complete_refused(self, record: RequestRecord) -> None:
         """Name a request that the application never saw."""
-        environ = self._identify(record.request, record.peer) if record.request is not None else None
+        environ = self._identify(record.request, record.peer, record.proxied) if record.request is not None else None
         if environ is None:
             environ = {"REMOTE_ADDR": split_peer(record.peer)[0]}
         record.client = environ["REMOTE_ADDR"]
-        self._adopt(record, environ)
+        if not record.request_id:  # else a line of the log has named it
+            self._adopt(record, environ)

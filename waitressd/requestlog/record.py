@@ -11,6 +11,7 @@ from waitressd.http.events import Request
 
 if TYPE_CHECKING:
     from waitressd.http.errors import HttpError
+    from waitressd.http.proxyprotocol import ProxyHeader
     from waitressd.http.response import ResponseHead
 
 NEVER: Final = 0.0
@@ -42,6 +43,7 @@ class RequestRecord:
         "listener",
         "number",
         "peer",
+        "proxied",
         "refusal",
         "refused_line",
         "request",
@@ -61,6 +63,8 @@ class RequestRecord:
         """The number of the connection, counted from 1 since the process began."""
         self.number = number
         """The number of the request on its connection, counted from 1."""
+        self.proxied: ProxyHeader | None = None
+        """What a balancer said of the connection by the PROXY protocol."""
         self.request: Request | None = request
         self.head: ResponseHead | None = None
         self.refusal: HttpError | None = None
@@ -100,8 +104,8 @@ class RequestRecord:
 
     @property
     def queue_time(self) -> float | None:
-        """Seconds that the complete request waited for a thread."""
-        return _between(self.complete_at, self.started_at)
+        """Seconds that the complete request waited for a thread, also for one that it never got."""
+        return _between(self.complete_at, self.started_at or self.ended_at)
 
     @property
     def application_time(self) -> float | None:

@@ -15,7 +15,7 @@ from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.wsgi.filewrapper import FileWrapper
 from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, TrustedProxies, peer_address
-from waitressd.wsgi.proxyheader import apply_proxy_header, is_source_known
+from waitressd.wsgi.proxyheader import apply_proxy_header
 
 Environ = dict[str, Any]
 
@@ -115,7 +115,7 @@ class EnvironBuilder:
         if self._prefix:
             self._strip_prefix(environ)
         if basis is None and not PROXY_KEYS.isdisjoint(request.fields):
-            if proxied is None or is_source_known(proxied):
+            if proxied is None or proxied.knows_source:
                 self._proxies.rewrite(environ)
             else:
                 self._proxies.distrust(environ)

@@ -44,12 +44,15 @@ OTHER_KEYS: Final = frozenset(
         "HTTP_X_REAL_IP",
     }
 )
+# nginx sets it beside the others, and applications read it where their proxy is known to; it has no effect here.
+_NOT_OURS: Final = frozenset({"HTTP_X_REAL_IP"})
 PROXY_KEYS: Final = frozenset(FIELD_KEYS.values()) | OTHER_KEYS
 
 # A request that a browser would upgrade is plain HTTP to a server that cannot.
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 # 1*( "/" *pchar ) without ',', which separates what several proxies say (RFC 3986, section 3.3)
 _PREFIX: Final = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+;=:@]|%[0-9A-Fa-f]{2})++)++/?+").fullmatch
+_BY: Final = re.compile(r"[A-Za-z0-9._:\[\]%-]++").fullmatch
 _CONTROL_OR_BACKSLASH: Final = re.compile(r"[\x00-\x1f\x7f\\]").search
 _KNOWN_PEERS: Final = 1024
 
@@ -92,6 +95,8 @@ class TrustedProxies:
     headers: frozenset[str] = frozenset()
     clear_untrusted: bool = True
     log_untrusted: bool = False
+    is_silent: bool = False
+    """Nothing is logged: what is judged here was judged, and complained about, before."""
     _judged: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
     _cleared: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
     _refused: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
@@ -126,15 +131,15 @@ class TrustedProxies:
         try:
             said = self._read_forwarded(environ) if "forwarded" in self.headers else self._read_x_forwarded(environ)
         except _Malformed as error:
-            left_out = self._refused.admit()
+            left_out = None if self.is_silent else self._refused.admit()
             if left_out is not None:
                 log.warning(
                     "Refused a request: the trusted proxy %s sent %s that cannot be understood: %s%s",
                     peer, error.name, error.why, _and_more(left_out),
                 )  # fmt: skip
             raise HttpError(400, f"The proxy sent a field that cannot be understood: {error.name}.") from None
-        trusted = {FIELD_KEYS[name] for name in self.headers}
-        self._clear(environ, frozenset(FIELD_KEYS.values()) - trusted, peer)
+        believed = {FIELD_KEYS[name] for name in self.headers}
+        self._clear(environ, PROXY_KEYS - believed - _NOT_OURS, peer)
         _apply(said, environ)
 
     def _holds(self, text: str) -> bool:
@@ -152,7 +157,7 @@ class TrustedProxies:
         found = keys.intersection(environ)
         if not found:
             return
-        if self.log_untrusted and (left_out := self._cleared.admit()) is not None:
+        if self.log_untrusted and not self.is_silent and (left_out := self._cleared.admit()) is not None:
             names = ", ".join(sorted(key.removeprefix("HTTP_").replace("_", "-").title() for key in found))
             log.warning(
                 "%s is not trusted to send %s: %s%s",
@@ -181,8 +186,10 @@ class TrustedProxies:
             except ValueError as error:
                 raise _Malformed("X-Forwarded-Host", str(error)) from None
             environ[FIELD_KEYS["x-forwarded-host"]] = ", ".join(hosts)
-        by = self._list(environ, "x-forwarded-by")[-hops:]
+        by = [entry.strip('"') for entry in self._list(environ, "x-forwarded-by")[-hops:]]
         if by:
+            if not all(map(_BY, by)):
+                raise _Malformed("X-Forwarded-By", "neither a name nor an address")
             environ[FIELD_KEYS["x-forwarded-by"]] = ", ".join(by)
         return _Said(
             client.address,
@@ -301,7 +308,12 @@ def _read_prefix(text: str) -> str:
         raise ValueError("not a path prefix")
     prefix = decode_percent(text.rstrip("/"))
     # What is decoded here becomes the beginning of every link: it must not lead to another host, nor climb.
-    if "//" in prefix or _CONTROL_OR_BACKSLASH(prefix) or not {".", ".."}.isdisjoint(prefix.split("/")):
+    if (
+        "//" in prefix
+        or prefix.endswith("/")
+        or _CONTROL_OR_BACKSLASH(prefix)
+        or not {".", ".."}.isdisjoint(prefix.split("/"))
+    ):
         raise ValueError("a path prefix that leads astray")
     return prefix
 

@@ -36,15 +36,6 @@ def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
         environ["SERVER_PORT"] = DEFAULT_PORTS["https"]
 
 
-def is_source_known(header: ProxyHeader) -> bool:
-    """Whether the source has an address by which it can be trusted or not.
-
-    A balancer that does not know its client, or has it behind a Unix socket of its own, still passes on what that one
-    wrote: neither its own address nor our trust in our own Unix sockets vouches for that.
-    """
-    return header.source is not None and header.source.port is not None
-
-
 def _add_tls(environ: dict[str, Any], tls: ClientTls) -> None:
     if tls.version:
         environ["SSL_PROTOCOL"] = tls.version

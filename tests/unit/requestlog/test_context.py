@@ -58,9 +58,18 @@ def test_a_long_target_is_cut() -> None:
     assert len(str(filtered()["request"])) == 207
 
 
-def test_a_request_without_a_head_has_dashes_too() -> None:
-    current.set(RequestRecord("l", "p", 1, 1, None))
-    assert (filtered()["request_id"], filtered()["request"]) == ("-", "-")
+def test_a_request_without_a_head_is_named_too() -> None:
+    """Its lines can be joined, and say whose it was."""
+    record = RequestRecord("l", "[::2]:5", 1, 1, None)
+    current.set(record)
+    assert filtered()["request"] == "-"
+    assert filtered()["client"] == "::2"
+    assert filtered()["request_id"] == filtered()["request_id"] == record.request_id != ""
+
+
+def test_a_refused_line_forges_no_other() -> None:
+    current.set(refused(b"GET /a\nFORGED\x1b[31m HTTP/1.1"))
+    assert str(filtered()["request"]).isprintable()
     current.set(refused(b"X"))
     assert filtered()["client"] == "::1"
 

@@ -50,3 +50,31 @@ def test_what_was_only_counted_is_said_at_the_end(caplog: pytest.LogCaptureFixtu
         "The request log access failed for 2 records: it is full",
         "The request log access failed for 4 more records before the end",
     ]
+
+
+class WordlessError(Exception):
+    """An exception whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_what_cannot_be_told_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("on purpose")
+
+    clock = Clock()
+    failures = Failures("access", clock)
+    log = logging.getLogger("waitressd.request_log")
+    broken = Broken()
+    log.addHandler(broken)
+    try:
+        failures.add(WordlessError())
+        clock.now = INTERVAL_SECONDS
+        failures.add(WordlessError())
+    finally:
+        log.removeHandler(broken)
+    clock.now = 2 * INTERVAL_SECONDS
+    failures.add(WordlessError())
+    assert caplog.records[-1].getMessage().endswith("failed for 1 records: WordlessError")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_until
 from waitressd.requestlog import filesink
 from waitressd.requestlog.filesink import FileSink
 
@@ -111,16 +112,18 @@ def test_a_pipe_gets_pieces_that_it_keeps_whole(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     got: list[bytes] = []
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reading, True)
 
     def read() -> None:
-        with path.open("rb", buffering=0) as file:
+        with open(reading, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, which has no path
             while data := file.read(1 << 20):
                 got.append(data)
 
     reader = threading.Thread(target=read)
-    reader.start()
     sink = FileSink(str(path))
     sink.start(None)
+    reader.start()
     lines = [f"{number}:" + "x" * 1000 for number in range(50)] + ["y" * 10_000]
     for line in lines:
         sink.write(line)
@@ -187,3 +190,26 @@ def test_a_stop_does_not_wait_for_ever(
     assert writer is not None
     writer.join(10)
     os.close(sink._fd)
+
+
+def test_long_lines_are_dropped_before_they_take_all_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(filesink, "PENDING_CHARACTERS", 1000)
+    sink = FileSink(str(tmp_path / "a.log"))
+    for _ in range(30):
+        sink.write("x" * 100)
+    assert "takes no lines; they are dropped" in caplog.text
+    sink.start(None)
+    assert wait_until(lambda: sink._pending_characters == 0)
+    sink.write("and on")
+    sink.close()
+    assert len((tmp_path / "a.log").read_text("ascii").splitlines()) == 11
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_that_nobody_reads_is_an_error_and_nothing_to_wait_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="nobody reads this named pipe"):
+        FileSink(str(path)).start(None)

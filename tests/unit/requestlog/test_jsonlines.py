@@ -122,3 +122,18 @@ def test_a_line_is_ascii_and_has_no_end_in_it() -> None:
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["b"] == "\U0001f600"
+
+
+def test_an_absolute_target_has_a_path_and_a_host_has_a_port() -> None:
+    found = describe(answered(b"GET http://abs.example:99/p/q?r HTTP/1.1\r\nHost: abs.example:99\r\n\r\n"))
+    assert (found["url.path"], found["url.query"]) == ("/p/q", "r")
+    assert (found["server.address"], found["server.port"]) == ("abs.example", 99)
+    found = describe(answered(b"GET http://abs.example HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"))
+    assert found["url.path"] == "/"
+
+
+def test_the_text_of_an_exception_can_be_read_by_strict_readers() -> None:
+    record = answered()
+    record.exception = ValueError("caf\udce9")
+    record.ended_by = "error"
+    assert describe(record)["exception.message"].encode("utf-8") == b"caf\\udce9"

@@ -1,8 +1,9 @@
 """Between the server and the logs: names of requests, isolation, the life of hooks."""
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+import threading
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.support.samples import HEAD, answered, request_of
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.requestlog import RequestRecord, current_request
 from waitressd.requestlog.context import RequestFilter, current
-from waitressd.requestlog.observer import OWN_LOGGERS, Environ, Hook, Observer, RequestLogs
+from waitressd.requestlog.observer import OWN_LOGGERS, Environ, Hook, Identify, Observer, RequestLogs
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -23,7 +24,7 @@ def no_request() -> Iterator[None]:
 
 
 def observer(
-    *hooks: Hook, trusted: bool = False, identify: Callable[[Any, str], Environ | None] = lambda _request, _peer: None
+    *hooks: Hook, trusted: bool = False, identify: Identify = lambda _request, _peer, _proxied: None
 ) -> Observer:
     logs = RequestLogs([(f"log {number}", hook) for number, hook in enumerate(hooks)])
     return Observer(logs, "127.0.0.1:80", lambda _address: trusted, identify)
@@ -112,7 +113,9 @@ def test_a_record_that_was_handed_over_does_not_change() -> None:
 
 def test_a_refused_request_is_named_and_its_client_found() -> None:
     records = Records()
-    one = observer(records, trusted=True, identify=lambda _, peer: {"REMOTE_ADDR": peer[:3], "HTTP_X_REQUEST_ID": "r"})
+    one = observer(
+        records, trusted=True, identify=lambda _, peer, _proxied: {"REMOTE_ADDR": peer[:3], "HTTP_X_REQUEST_ID": "r"}
+    )
     one.finish(one.open("127.0.0.1:5555", 1, 1, request_of(HEAD)))
     one.finish(one.open("127.0.0.1:5555", 1, 2, None))
     first, second = records.all
@@ -147,7 +150,7 @@ def test_every_hook_gets_the_record_whatever_the_others_do(caplog: pytest.LogCap
 def test_late_records_come_in_a_thread_of_their_own_and_before_the_close() -> None:
     records = Records()
     logs = RequestLogs([("late", records)])
-    one = Observer(logs, "l", lambda _: False, lambda _request, _peer: None)
+    one = Observer(logs, "l", lambda _: False, lambda _request, _peer, _proxied: None)
     logs.start(None)
     one.finish_soon(answered())
     logs.close()
@@ -222,3 +225,37 @@ def test_the_servers_own_loggers_carry_the_request_while_the_logs_are_open() -> 
     assert filters() == [count + 1 for count in before]
     logs.close()
     assert filters() == before
+
+
+def test_a_step_without_a_name_may_fail_too(caplog: pytest.LogCaptureFixture) -> None:
+    """A plugin's method may be any callable."""
+
+    class Odd:
+        def __init__(self) -> None:
+            self.reopen = self.close = partial(int, "no number")
+
+        def __call__(self, record: RequestRecord) -> None:
+            """Do nothing."""
+
+    logs = RequestLogs([("a", Odd())])
+    logs.start(None)
+    logs.reopen()
+    logs.close()
+    assert [line.getMessage() for line in caplog.records] == [
+        "The request log a failed to reopen",
+        "The request log a failed to close",
+    ]
+
+
+def test_a_slow_log_loses_no_lines_of_another(caplog: pytest.LogCaptureFixture) -> None:
+    leave = threading.Event()
+    quick = Records()
+    logs = RequestLogs([("slow", lambda _: leave.wait(10)), ("quick", quick)])
+    one = Observer(logs, "l", lambda _: False, lambda _request, _peer, _proxied: None)
+    logs.start(None)
+    for _ in range(20):
+        one.finish_soon(answered())
+    quick.wait(20)
+    leave.set()
+    logs.close()
+    assert caplog.records == []

@@ -1,6 +1,7 @@
 """waitressd.wsgi.proxies: who the client is, as far as trusted proxies know."""
 
 import logging
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 from wsgiref.util import request_uri
@@ -490,3 +491,26 @@ def test_a_port_of_host_that_is_none_is_a_400() -> None:
 )
 def test_split_host(host: str, expected: tuple[str, str]) -> None:
     assert split_host(host) == expected
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["X-Forwarded-Prefix: /a%2F", "X-Forwarded-Prefix: /a%2f/", 'X-Forwarded-By: <script>"', "X-Forwarded-By: a b"],
+)
+def test_what_leads_astray_is_refused_even_from_a_proxy(field: str) -> None:
+    with pytest.raises(HttpError, match="400"):
+        environ_of(trust("10.0.0.0/8", headers=frozenset(FIELD_KEYS) - {"forwarded"}), field)
+
+
+def test_what_a_proxy_passes_on_unasked_does_not_reach_the_application() -> None:
+    """Except for X-Real-IP, which nginx sets and applications read."""
+    environ = environ_of(PROXY, "X-Forwarded-Ssl: on", "X-Forwarded-Scheme: https", "X-Real-IP: 203.0.113.9")
+    assert proxy_keys(environ) == {"HTTP_X_REAL_IP": "203.0.113.9"}
+
+
+def test_a_silent_one_judges_alike_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    silent = replace(PROXY, is_silent=True, log_untrusted=True)
+    with pytest.raises(HttpError):
+        environ_of(silent, "X-Forwarded-For: what is this")
+    assert proxy_keys(environ_of(silent, "X-Forwarded-For: 1.2.3.4", peer="9.9.9.9:1")) == {}
+    assert caplog.records == []
