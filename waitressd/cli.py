@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, cast
@@ -161,8 +162,8 @@ def plan_text(plan: Plan) -> str:
 
 def serve(command: Command) -> int:
     """Load everything in pserve's order (logging, settings, application), then serve until told to stop."""
-    set_up_logging(command, IniSource(command.config, command.variables) if command.config else None)
-    plan = build_plan(command)
+    plan = examine(command)
+    set_up_logging(command, plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
     try:
         with _patient_signals(), contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner:
@@ -272,22 +273,36 @@ def run_reloaded(arguments: list[str]) -> None:
 # ---- checking ------------------------------------------------------------------------------------------------------
 
 
-def check(command: Command) -> int:
-    """Report every problem and every advice. Binds nothing."""
+def examine(command: Command, *, with_logs: bool = False) -> Plan:
+    """Look at everything that can be looked at without the application. Raises ConfigError with every problem."""
     problems: list[Problem] = []
-    source = None
     plan = None
     try:
-        source = IniSource(command.config, command.variables) if command.config else None
-        problems += source.logging_problems() if source else []
         plan = build_plan(command)
     except ConfigError as error:
         problems += error.problems
+    if command.config:
+        with contextlib.suppress(ConfigError):  # a file that cannot be read; said already
+            problems += IniSource(command.config, command.variables).logging_problems()
+    looks: list[Callable[[], object]] = []
+    if plan is not None:
+        looks.append(partial(check_system, plan.adjustments))
+        if with_logs:  # this opens nothing
+            looks.append(partial(build_request_logs, plan.adjustments, plan.section.global_conf))
+    for look in looks:
+        try:
+            look()
+        except ConfigError as error:
+            problems += error.problems
     if problems or plan is None:
         raise ConfigError(problems)
-    check_system(plan.adjustments)
-    build_request_logs(plan.adjustments, plan.section.global_conf)  # opens nothing; raises what is wrong with them
-    set_up_logging(command, source)
+    return plan
+
+
+def check(command: Command) -> int:
+    """Report every problem and every advice. Binds nothing."""
+    plan = examine(command, with_logs=True)
+    set_up_logging(command, plan.source)
     if _guarded(plan.load_application) is None:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))
@@ -340,9 +355,10 @@ def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - 
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise StartError(
-                f"{reference}: there is no module {error.name} (looked in {Path.cwd()} and sys.path)"
-            ) from None
+            text = f"{reference}: there is no module {error.name} (looked in {Path.cwd()} and sys.path)"
+            if module_name.endswith(".py"):
+                text += f"; did you mean {module_name.removesuffix('.py').replace('/', '.')}:{path}?"
+            raise StartError(text) from None
         raise
     for name in path.removesuffix("()").split("."):
         if not hasattr(found, name):

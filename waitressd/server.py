@@ -256,7 +256,7 @@ class Server:
         )
 
     def _describe(self) -> str:
-        listeners = ", ".join(f"{host}:{port}" for host, port in self.effective_listen)
+        listeners = ", ".join(listener.name for listener in self._listeners)
         return f"Serving on {listeners} with {self.adjustments.threads} threads"
 
     def _stop(self) -> None:
@@ -395,18 +395,18 @@ def _reopen(handler: logging.FileHandler) -> None:
         handler.release()
 
 
-def create_server(application: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types
+def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types
     """Build a server and bind its addresses. Raises ConfigError, or OSError naming the address."""
     adjustments = Adjustments.from_keywords(**settings)
     log_advice(advise(Facts(adjustments), only_at_start=True))
-    server = Server(adjustments, application)
+    server = Server(adjustments, app)
     server.open()
     return server
 
 
-def serve(application: Application, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
+def serve(app: Application, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
     """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address."""
     logging.basicConfig()
-    server = create_server(application, **settings)
+    server = create_server(app, **settings)
     server.print_listen("Serving on http://{}:{}")
     server.run()

@@ -248,3 +248,72 @@ def test_a_factory_that_returns_no_application(capsys: pytest.CaptureFixture[str
     Path("a.ini").write_text(text, encoding="utf-8")
     assert main(["a.ini"]) == 1
     assert capsys.readouterr().err.startswith("waitressd: the application must be callable, and <")
+
+
+@pytest.mark.parametrize(
+    "main_section",
+    [
+        "[app:main]\nuse = config:base.ini#web\n",
+        "[pipeline:main]\npipeline = web\n[app:web]\nuse = config:base.ini#web\n",
+        "[composite:main]\nuse = call:tests.functional.test_config_files:compose\nweb = config:base.ini#web\n",
+    ],
+    ids=["app", "pipeline", "composite"],
+)
+def test_what_an_application_uses_is_looked_for_beside_its_file(
+    main_section: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the file is named without a folder."""
+    Path("base.ini").write_text("[app:web]\nuse = call:tests.support.configapp:factory\n", encoding="utf-8")
+    Path("a.ini").write_text(
+        f"[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:0\n{main_section}", encoding="utf-8"
+    )
+    assert main(["--check-config", "a.ini"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def compose(loader: Any, _global_conf: object, **apps: str) -> Any:
+    """Make a composite of one."""
+    return loader.get_app(apps["web"])
+
+
+@pytest.mark.parametrize("flags", [[], ["--check-config"]], ids=["serve", "check"])
+def test_problems_of_every_kind_are_told_at_once(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.ini").write_text(
+        "[app:main]\nuse = call:tests.support.configapp:factory\n"
+        "[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:0\nspool_directory = /no/such\nthreads = four\n"
+        "request_log = access\n[request_log:access]\nuse = combined\npath = ${NO_SUCH_VARIABLE}\n"
+        "[request_log:unused]\nuse = combined\npath = ${NO_SUCH_VARIABLE}\n"
+        "[loggers]\nkeys = root\n[handlers]\nkeys = console\n[formatters]\nkeys =\n"
+        "[logger_root]\nlevel = LOUD\nhandlers = console\n[handler_console]\nclass = StreamHandler\n"
+        "args = (sys.stderr,)\n",
+        encoding="utf-8",
+    )
+    assert main([*flags, "a.ini"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[2].partition(" ")[0] for line in lines] == ["7", "11", "22"]
+    Path("a.ini").write_text(Path("a.ini").read_text().replace("four", "4").replace("LOUD", "INFO"), encoding="utf-8")
+    assert main([*flags, "a.ini"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "NO_SUCH_VARIABLE" in lines[0]
+
+
+def test_options_of_request_logs_are_told_with_everything_else(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.ini").write_text(
+        "[app:main]\nuse = call:tests.support.configapp:factory\n"
+        "[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:0\nspool_directory = /no/such\n"
+        "request_log = access\n[request_log:access]\nuse = combined\npaht = x\n",
+        encoding="utf-8",
+    )
+    assert main(["--check-config", "a.ini"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[2].partition(" ")[0] for line in lines] == ["6", "10"]
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [("mysite.wsgi.application", "did you mean mysite.wsgi:application?"), ("shop.py:app", "did you mean shop:app?")],
+)
+def test_a_target_of_another_server_is_explained(target: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--listen=127.0.0.1:0", target]) in (1, 2)
+    assert hint in capsys.readouterr().err

@@ -142,15 +142,15 @@ def test_a_request_body_is_counted(framing: str) -> None:
 def test_the_time_of_a_slow_upload_is_its_own() -> None:
     with recorded(echo) as (server, records), server.connect() as client:
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
-        assert client.is_silent(0.2)
+        assert client.is_silent(0.5)
         client.send(b"0123")
         client.receive()
         (record,) = records.wait()
+    # The clock of the server starts when it sees the head, which may be a little later than the client's.
     assert record.receive_time is not None
-    assert record.receive_time >= 0.2
     assert record.application_time is not None
-    assert record.application_time < 0.2
-    assert record.duration >= 0.2
+    assert record.duration >= record.receive_time > 0.25
+    assert record.duration >= record.receive_time + record.application_time
 
 
 @pytest.mark.parametrize(

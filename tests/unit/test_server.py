@@ -114,6 +114,10 @@ def test_a_defect_of_the_watcher_ends_the_threads_too(monkeypatch: pytest.Monkey
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("waitressd-")]
 
 
+def test_the_application_may_be_given_by_its_name() -> None:
+    create_server(app=hello, listen=LOOPBACK).close()
+
+
 def test_what_cannot_be_called_is_refused_before_anything_is_opened() -> None:
     with pytest.raises(TypeError, match="the application must be callable, and 'hello' is not"):
         create_server("hello", listen=LOOPBACK)  # type: ignore[arg-type]  # that is the mistake

@@ -1,5 +1,6 @@
 """The addresses a server listens on, as values. Nothing is resolved, looked up or opened here."""
 
+import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -18,7 +19,7 @@ MAX_UNIX_PATH_BYTES: Final = 107
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _IPV6_LIKE: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%.*)?")
 _PORT: Final = re.compile(r"[0-9]{1,10}")
-_DESCRIPTOR_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,255}")
+_DESCRIPTOR_NAME: Final = re.compile(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,254}")
 _GRAMMAR: Final = "host:port, *:port, [::1]:port, unix:/path or fd:N"
 
 
@@ -210,6 +211,7 @@ def unix_path() -> Kind[str]:
     def parse(value: object) -> str:
         if value is None or (isinstance(value, str) and not value.strip()):
             return ""
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(value, str) or trailing_comment(value):
             raise BadValueError
         return parse_unix_path(value.strip().removeprefix("unix:"))

@@ -28,6 +28,7 @@ from waitressd.config.settings import BadValueError
 
 _LOG_PREFIX: Final = "request_log:"
 ANOTHER_SERVER: Final = "this names another server; waitressd runs sections that say egg:waitressd or egg:waitress"
+_ADDRESSES: Final = ("listen", "unix_socket", "host")  # one of the command line replaces all of the file's
 _SERVER_KEYS: Final[tuple[str, ...]] = ("paste.server_factory", "paste.server_runner")
 
 
@@ -46,11 +47,17 @@ class ServerSection:
     def check(self, overrides: Mapping[str, Given] | None = None) -> Adjustments:
         """Check every value; `overrides` (from the command line) win. Raises ConfigError with every problem."""
         given = dict(self.given)
-        for name in overrides or {}:
-            for replaced in ("listen", "host", "port", "unix_socket") if name in ("listen", "unix_socket") else ():
+        overrides = dict(overrides or {})
+        if "port" in overrides and "listen" in given and not {"host", "listen"} & overrides.keys():
+            text = f"{given['listen'].origin.place} says listen = {shorten(given['listen'].value)}"
+            text += f"; write --listen=HOST:{overrides['port'].value}"
+            overrides["port"] = replace(overrides["port"], refusal=text)
+            del given["listen"]
+        for name in overrides:
+            for replaced in ("listen", "host", "port", "unix_socket") if name in _ADDRESSES else ():
                 given.pop(replaced, None)
             given = {key: item for key, item in given.items() if ALIASES.get(key, key) != name}
-        return Adjustments.from_given({**given, **(overrides or {})}, self.logs)
+        return Adjustments.from_given({**given, **overrides}, self.logs)
 
 
 class Files:
@@ -167,21 +174,19 @@ def _log_sections(
         return {}
     parser = open_ini(path, variables).parser
     found = {}
-    problems = []
     for section in lines.sections:
         if not section.startswith(_LOG_PREFIX):
             continue
         name = section.removeprefix(_LOG_PREFIX).strip()
         values = {}
+        problems = []
         for key in lines.sections[section]:
             item = _interpolated(parser, section, key, lines.origin(section, key), environ)
             values[key] = str(item.value)
             if item.refusal:
                 problems.append(Problem(item.origin.place, f"{key} = {shorten(item.value)}", item.refusal))
         origins = {key: lines.origin(section, key) for key in ("", *values)}
-        found[name] = LogSection(name, values, origins)
-    if problems:
-        raise ConfigError(problems)
+        found[name] = LogSection(name, values, origins, tuple(problems))
     return found
 
 
@@ -198,7 +203,8 @@ def _interpolated(parser: Any, section: str, key: str, origin: Origin, environ: 
 def open_ini(path: str, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - PasteDeploy has no types
     """Parse a file, with variables that win over ``[DEFAULT]``. Raises ConfigError."""
     try:
-        loader = ConfigLoader(path)
+        # PasteDeploy resolves what the file uses beside it, but not beside a file that has no folder in its name.
+        loader = ConfigLoader(str(Path(path).absolute()))
     except UnicodeDecodeError as error:
         raise unreadable(path, _located(path, error)) from None
     except (OSError, configparser.Error) as error:

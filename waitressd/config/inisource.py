@@ -20,6 +20,7 @@ from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
 
 _LOADERS: Final = ("waitressd", "paste", "plaster", "plaster_pastedeploy", "configparser", "importlib")
+_FILES: Final = ("conf", "cfg", "json", "py", "toml", "txt", "yaml", "yml")  # endings of files, not of modules
 _INI_SCHEMES: Final = ("file+ini", "ini", "pastedeploy", "pastedeploy+ini")
 
 
@@ -97,6 +98,8 @@ def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
     scheme = str(plaster.parse_uri(uri).scheme)
     if scheme.startswith("file+") and not plaster.find_loaders(scheme, protocols=["wsgi"]):
         text = f"nothing can read a .{scheme.removeprefix('file+')} file; expected a file that ends in .ini"
+        if uri.replace(".", "").isidentifier() and uri.rpartition(".")[2] not in _FILES:
+            text += f", or did you mean {uri.rpartition('.')[0]}:{uri.rpartition('.')[2]}?"
         raise ConfigError([Problem("command line", uri, text)])
     try:
         return plaster.get_loader(uri, protocols=["wsgi"])

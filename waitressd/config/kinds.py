@@ -1,6 +1,7 @@
 """The kinds of value that a setting can have. Every parser takes text (from a file) and the Python value itself."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -185,7 +186,7 @@ def path(words: str) -> Kind[str]:
     """Take the path of a file or folder; empty or None means none. Whether it exists is not looked at here."""
 
     def parse(value: object) -> str:
-        text = "" if value is None else value
+        text = "" if value is None else os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(text, str) or "\0" in text or "\n" in text.strip() or trailing_comment(text):
             raise BadValueError
         return text.strip()

@@ -70,6 +70,8 @@ class Reading:
         """Look up the section of each request log; a name that stands for nothing becomes a problem."""
         complete = []
         for log in self.values.get("request_log", ()):
+            if log.name in sections:
+                self.problems.extend(sections[log.name].problems)
             try:
                 complete.append(complete_log(log, sections))
             except BadValueError as bad:
@@ -81,6 +83,8 @@ class Reading:
 def _problem(name: str, item: Given, text: str) -> Problem:
     """Write a setting and its value the way the operator wrote them."""
     value = shorten(item.value)
+    if item.origin.variables and not item.refusal:
+        text += f" (written with {', '.join(f'${{{name}}}' for name in item.origin.variables)})"
     if item.origin.source is Source.COMMAND_LINE:
         return Problem(item.origin.place, f"--{name.replace('_', '-')}={value}", text)
     return Problem(item.origin.place, f"{name} = {value}".rstrip(), text)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
+from waitressd.config.errors import Problem
 from waitressd.config.origins import PYTHON, Origin
 from waitressd.config.settings import BadValueError, Kind
 
@@ -73,6 +74,8 @@ class LogSection:
     name: str
     values: Mapping[str, str]
     origins: Mapping[str, Origin]
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with it; of no interest where nobody names it."""
 
 
 def complete_log(log: RequestLog, sections: Mapping[str, LogSection]) -> RequestLog:

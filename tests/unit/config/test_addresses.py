@@ -1,5 +1,7 @@
 """Addresses: what is taken for one, what is refused with which words; nothing is resolved."""
 
+from pathlib import Path
+
 import pytest
 
 from waitressd.config.addresses import (
@@ -116,3 +118,7 @@ def test_a_unix_path_may_be_none() -> None:
     assert unix_path().parse("unix:/a") == "/a"
     with pytest.raises(BadValueError):
         unix_path().parse(5)
+
+
+def test_a_unix_socket_may_be_a_path() -> None:
+    assert unix_path().parse(Path("/run/a.sock")) == "/run/a.sock"
