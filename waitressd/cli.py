@@ -16,7 +16,6 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -30,6 +29,7 @@ from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.helptext import long_help, short_help
+from waitressd.config.hints import did_you_mean
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
@@ -362,8 +362,7 @@ def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - 
         raise
     for name in path.removesuffix("()").split("."):
         if not hasattr(found, name):
-            near = get_close_matches(name, dir(found), 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise StartError(f"{reference}: {getattr(found, '__name__', type(found).__name__)} has no {name}{meant}")
+            owner = getattr(found, "__name__", type(found).__name__)
+            raise StartError(f"{reference}: {owner} has no {name}{did_you_mean(name, dir(found))}")
         found = getattr(found, name)
     return found() if call or path.endswith("()") else found

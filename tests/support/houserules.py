@@ -18,9 +18,6 @@ TEST_FILE_LINES: Final = 1000  # the cases of one module stay together, and tabl
 FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
-CORE: Final = frozenset({"http", "net", "wsgi", "config", "requestlog", "observing", "metrics", "server"})
-"""Layers that serve requests: the standard library alone."""
-
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
 _ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
 

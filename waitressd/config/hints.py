@@ -120,6 +120,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def did_you_mean(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Say what a misspelt word may be: "; did you mean X?", or nothing. `alike` is how near it must come, up to 1."""
+    near = get_close_matches(word, list(known), 1, alike)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def trailing_comment(text: str) -> str:
     """Find what looks like a comment at the end of a value; this format knows comments on lines of their own only."""
     match = _COMMENT.search(text)

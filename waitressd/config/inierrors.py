@@ -4,11 +4,11 @@ import configparser
 import re
 from ast import literal_eval
 from collections.abc import Collection
-from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distributions
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.hints import did_you_mean
 from waitressd.config.inilines import IniLines
 from waitressd.config.origins import Origin, Source, display_path
 
@@ -119,8 +119,7 @@ def _wrong_use(lines: IniLines, name: str, error: Exception) -> Problem:
     text, wanted = shorten(str(error)), ""
     if isinstance(error, PackageNotFoundError):
         text, wanted = f"the distribution {error.name} is not installed", str(error.name)
-        near = get_close_matches(wanted, {str(found.metadata["Name"]) for found in distributions()}, 1, 0.8)
-        text += f"; did you mean {near[0]}?" if near else ""
+        text += did_you_mean(wanted, {str(found.metadata["Name"]) for found in distributions()}, 0.8)
     elif match := _ENTRY_POINT.match(str(error)):
         text, wanted = f"the distribution {match[2]} has no application named {match[1]}", match[2]
     for section, entries in lines.sections.items():

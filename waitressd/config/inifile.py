@@ -9,7 +9,6 @@ import configparser
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from paste.deploy.loadwsgi import SERVER, ConfigLoader
 from waitressd.config.adjustments import ALIASES, SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.expand import expand
+from waitressd.config.hints import did_you_mean
 from waitressd.config.inierrors import interpolation_trouble, missing_section, unreadable
 from waitressd.config.inilines import GLOBAL_SECTION, Chain, IniLines, follow, relative_path, scan
 from waitressd.config.origins import Origin, Source, display_path
@@ -344,8 +344,7 @@ class _Walk:
 def another_server(use: str) -> str:
     """Say that a ``use`` names a server that is none of ours."""
     name = use.rpartition(":")[2].partition("#")[0].strip().lower()
-    near = get_close_matches(name, ("waitressd",), 1, 0.8)
-    return f"{ANOTHER_SERVER}{'; did you mean egg:waitressd?' if near else ''}"
+    return f"{ANOTHER_SERVER}{did_you_mean(f'egg:{name}', ['egg:waitressd'], 0.85)}"
 
 
 def is_ours(use: str) -> bool:

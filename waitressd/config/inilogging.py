@@ -1,13 +1,15 @@
 """What is wrong with the logging sections of an ini file, before the standard library trips over it with a KeyError."""
 
 import logging
+import logging.handlers
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Final
 
 from waitressd.config.errors import Problem, shorten
+from waitressd.config.hints import did_you_mean
 from waitressd.config.inilines import IniLines
 
+_HANDLERS: Final = (("", logging), ("handlers.", logging.handlers))  # where fileConfig looks for a class by its name
 _KINDS: Final = ("logger", "handler", "formatter")
 
 
@@ -65,11 +67,18 @@ def _check_handler(lines: IniLines, section: str, formatters: list[str]) -> Iter
     entry = lines.sections[section].get("class")
     if entry is None:
         yield _problem(lines, section, "class", "the section needs class = StreamHandler, for example")
-    elif entry.value.isidentifier() and not hasattr(logging, entry.value):
-        known = [name for name in dir(logging) if name.endswith("Handler")]
-        near = get_close_matches(entry.value, known, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        yield _problem(lines, section, "class", f"logging has no such class{meant}")
+    elif _is_missing(entry.value):
+        known = [f"{prefix}{name}" for prefix, module in _HANDLERS for name in dir(module) if name.endswith("Handler")]
+        text = f"logging has no such class{did_you_mean(entry.value, known)}"
+        if f"handlers.{entry.value}" in known:
+            text = f"logging has no such class; did you mean handlers.{entry.value}?"
+        yield _problem(lines, section, "class", text)
+
+
+def _is_missing(name: str) -> bool:
+    if name.startswith("handlers."):
+        return not hasattr(logging.handlers, name.removeprefix("handlers."))
+    return name.isidentifier() and not hasattr(logging, name)
 
 
 def _check_level(lines: IniLines, section: str) -> Iterator[Problem]:
@@ -78,12 +87,9 @@ def _check_level(lines: IniLines, section: str) -> Iterator[Problem]:
         return
     known = logging.getLevelNamesMapping()
     if entry.value.strip() not in known:
-        near = get_close_matches(entry.value.strip().upper(), known, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(entry.value.strip().upper(), known)
         yield _problem(lines, section, "level", f"expected {', '.join(known)}{meant}")
 
 
 def _unlisted(name: str, plural: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"{name} is not among the keys of [{plural}]{meant}"
+    return f"{name} is not among the keys of [{plural}]{did_you_mean(name, known)}"

@@ -4,10 +4,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Final, TypeVar
 
-from waitressd.config.hints import trailing_comment
+from waitressd.config.hints import did_you_mean, trailing_comment
 from waitressd.config.settings import BadValueError, Kind
 
 T = TypeVar("T")
@@ -149,8 +148,8 @@ def one_of(*choices: str) -> Kind[str]:
 
 
 def _with_suggestion(words: str, value: object, choices: Sequence[str]) -> str:
-    near = get_close_matches(value.strip().lower(), choices, 1) if isinstance(value, str) else []
-    return f"expected {words}; did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(value.strip().lower(), choices) if isinstance(value, str) else ""
+    return f"expected {words}{meant}" if meant else ""
 
 
 def header_text() -> Kind[str]:

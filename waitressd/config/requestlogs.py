@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
 from waitressd.config.errors import Problem
+from waitressd.config.hints import did_you_mean
 from waitressd.config.origins import PYTHON, Origin
 from waitressd.config.settings import BadValueError, Kind
 
@@ -84,8 +84,7 @@ def complete_log(log: RequestLog, sections: Mapping[str, LogSection]) -> Request
     if section is None:
         if log.use:
             return log
-        near = get_close_matches(log.name, [*sections, *BUILT_IN], 1)
-        meant = f"; did you mean {near[0]}?" if near else f", and it is none of {', '.join(BUILT_IN)}"
+        meant = did_you_mean(log.name, [*sections, *BUILT_IN]) or f", and it is none of {', '.join(BUILT_IN)}"
         raise BadValueError(f"there is no section [request_log:{log.name}]{meant}")
     options = dict(section.values)
     use = options.pop("use", log.use)

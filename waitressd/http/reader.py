@@ -81,11 +81,6 @@ class RequestReader:
         """The current request, or the last one; None before the first and after a head that was refused."""
 
     @property
-    def body_remaining(self) -> int:
-        """Octets of a length-framed body that have not been fed yet, 0 for any other body."""
-        return max(0, self._remaining - self.buffered_bytes)
-
-    @property
     def has_buffered(self) -> bool:
         """Octets were fed that no event has taken up yet."""
         return bool(self._buffer)

@@ -86,10 +86,6 @@ class Role:
             return False
         return True
 
-    def may_run(self) -> bool:
-        """Whether the holder may run one more task itself. Exact for a yes; a no must be confirmed by `offer`."""
-        return self.running < self.task_limit
-
     def offer(self, job: Job) -> bool:
         """Queue the holder's job if all task slots are taken (True); False means that it may run it after all.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from waitressd.config.adjustments import ALIASES, SETTINGS
-from waitressd.config.hints import FOREIGN, suggest, trailing_comment
+from waitressd.config.hints import FOREIGN, did_you_mean, suggest, trailing_comment
 
 KNOWN = [*SETTINGS, *ALIASES]
 
@@ -53,3 +53,9 @@ def test_advice_about_other_servers_names_settings_that_exist() -> None:
 )
 def test_a_comment_after_a_value_is_seen(text: str, comment: str) -> None:
     assert trailing_comment(text) == comment
+
+
+def test_a_misspelt_word_is_recognised() -> None:
+    assert did_you_mean("thraeds", ["threads", "listen"]) == "; did you mean threads?"
+    assert did_you_mean("threads", ["listen"]) == ""
+    assert did_you_mean("thrds", ["threads"], 0.95) == ""

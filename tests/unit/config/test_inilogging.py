@@ -31,3 +31,17 @@ def test_a_handler_needs_a_class() -> None:
     text = "[loggers]\nkeys=root\n[handlers]\nkeys=a\n[formatters]\n[logger_root]\nhandlers=a\n[handler_a]\nargs=()\n"
     (problem,) = logging_problems(scan("a.ini", text.splitlines()))
     assert str(problem) == "a.ini:8 [handler_a]: the section needs class = StreamHandler, for example"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TimedRotatingFileHandler", "handlers.TimedRotatingFileHandler"),
+        ("handlers.RotatingFileHandlr", "handlers.RotatingFileHandler"),
+        ("StreamHandlr", "StreamHandler"),
+    ],
+)
+def test_a_class_that_does_not_exist_is_named(name: str, meant: str) -> None:
+    text = f"[loggers]\nkeys=root\n[handlers]\nkeys=a\n[formatters]\n[logger_root]\nhandlers=a\n[handler_a]\nclass={name}\n"
+    (problem,) = logging_problems(scan("a.ini", text.splitlines()))
+    assert str(problem).endswith(f"class = {name}: logging has no such class; did you mean {meant}?")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.loop import DATE, GET, answer
+from tests.support.waiting import wait_until
 from waitressd.http.events import Request
 from waitressd.net import taskpool
 from waitressd.net.channel import Channel
@@ -108,17 +109,10 @@ def test_with_every_thread_hung_the_server_goes_on() -> None:
         with service.connect() as first, service.connect() as second, service.connect() as third:
             first.send(GET)
             second.send(GET)
-            wait_until(lambda: len(service.dispatcher.role.queue) == 2)
+            assert wait_until(lambda: len(service.dispatcher.role.queue) == 2)
             assert third.request(GET).status == 503
             assert first.receive().status == 503
             assert second.receive().status == 503
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_the_role_leaves_a_task_that_blocks_within_a_few_looks() -> None:
@@ -143,7 +137,7 @@ def test_queued_requests_are_answered_when_threads_are_free_again() -> None:
         with service.all_hung(1):
             for client in clients:
                 client.send(GET)
-            wait_until(lambda: len(service.dispatcher.role.queue) == 5)
+            assert wait_until(lambda: len(service.dispatcher.role.queue) == 5)
         for client in clients:
             assert client.receive().status == 200
             client.close()
@@ -154,7 +148,7 @@ def test_hung_requests_are_named_with_their_stacks_once(
 ) -> None:
     monkeypatch.setattr(taskpool, "SLEEP_SECONDS", 0.05)
     with Service(2, task_log_seconds=0.1).run() as service, service.all_hung(2):
-        wait_until(lambda: sum("has been running" in message for message in caplog.messages) == 2)
+        assert wait_until(lambda: sum("has been running" in message for message in caplog.messages) == 2)
         time.sleep(0.3)
         found = [message for message in caplog.messages if "has been running" in message]
         assert len(found) == 2
@@ -178,7 +172,7 @@ def test_an_idle_watcher_sleeps_without_a_tick(monkeypatch: pytest.MonkeyPatch) 
     """Trap 6, and the promise that idling costs nothing."""
     with Service(2).run() as service, service.connect() as client:
         assert client.request(GET).status == 200
-        wait_until(lambda: service.dispatcher.wake_watcher is not None)
+        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
         before = len(service.ticks)
         time.sleep(1.5)
         assert len(service.ticks) - before <= 3
@@ -193,11 +187,11 @@ def test_an_idle_watcher_sleeps_without_a_tick(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:
     with Service(1).run() as service:
-        wait_until(lambda: service.dispatcher.wake_watcher is not None)
+        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
         before = len(service.ticks)
         service.pool.ring()
         service.pool.ring()
-        wait_until(lambda: len(service.ticks) > before)
+        assert wait_until(lambda: len(service.ticks) > before)
 
 
 def test_a_defect_of_the_loop_does_not_end_the_service(caplog: pytest.LogCaptureFixture) -> None:
@@ -227,12 +221,12 @@ def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(mo
         assert service.hanging.acquire(timeout=10)
         (channel,) = service.dispatcher.channels.values()
         service.dispatcher.abort()
-        wait_until(lambda: service.dispatcher.finished)
+        assert wait_until(lambda: service.dispatcher.finished)
         assert not service.pool.join()
         service.dispatcher.close()
         assert channel.sock.fileno() >= 0
         service.gate.set()
-        wait_until(lambda: channel.sock.fileno() == -1)
+        assert wait_until(lambda: channel.sock.fileno() == -1)
         client.expect_closed()
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 import threading
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,10 @@ import pytest
 from tests.support.waiting import wait_until
 from waitressd.requestlog import filesink
 from waitressd.requestlog.filesink import FileSink
+
+
+def has_bytes(path: Path, count: int) -> bool:
+    return path.stat().st_size >= count
 
 
 def test_lines_arrive_in_order_and_are_complete_after_close(tmp_path: Path) -> None:
@@ -33,15 +37,8 @@ def test_a_line_is_there_soon_without_a_close(tmp_path: Path) -> None:
     sink.start(None)
     for number in range(3):
         sink.write(f"line {number}")
-        wait_for_size(path, 7 * (number + 1))
+        assert wait_until(partial(has_bytes, path, 7 * (number + 1)))
     sink.close()
-
-
-def wait_for_size(path: Path, size: int) -> None:
-    end = time.monotonic() + 10
-    while path.stat().st_size < size:
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_lines_of_many_threads_and_two_sinks_stay_whole(tmp_path: Path) -> None:
@@ -71,7 +68,7 @@ def test_reopen_lets_go_of_a_renamed_file(tmp_path: Path) -> None:
     sink.reopen()  # before the start: nothing to reopen
     sink.start(None)
     sink.write("first")
-    wait_for_size(path, 6)
+    assert wait_until(partial(has_bytes, path, 6))
     path.rename(tmp_path / "a.log.1")
     sink.reopen()
     sink.write("second")
