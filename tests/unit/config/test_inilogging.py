@@ -42,6 +42,7 @@ def test_a_handler_needs_a_class() -> None:
     ],
 )
 def test_a_class_that_does_not_exist_is_named(name: str, meant: str) -> None:
-    text = f"[loggers]\nkeys=root\n[handlers]\nkeys=a\n[formatters]\n[logger_root]\nhandlers=a\n[handler_a]\nclass={name}\n"
+    text = "[loggers]\nkeys=root\n[handlers]\nkeys=a\n[formatters]\n[logger_root]\nhandlers=a\n[handler_a]\n"
+    text += f"class={name}\n"
     (problem,) = logging_problems(scan("a.ini", text.splitlines()))
     assert str(problem).endswith(f"class = {name}: logging has no such class; did you mean {meant}?")
