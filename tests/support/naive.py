@@ -192,7 +192,7 @@ def read_fields(lines: list[bytes], message: Message) -> tuple[bytes, tuple[str,
 def check_expectation(found: dict[bytes, list[bytes]], message: Message) -> None:
     """Refuse what is expected and is not 100-continue."""
     words = [word.strip(b" \t").lower() for word in b",".join(found.get(b"expect", [])).split(b",")]
-    require(message.old or [word for word in words if word] in ([], [b"100-continue"]))
+    require(message.old or {word for word in words if word} <= {b"100-continue"})
 
 
 def choose_framing(found: dict[bytes, list[bytes]], message: Message) -> tuple[str, int]:
