@@ -99,13 +99,15 @@ def slow_readers(report: Report) -> None:
         with probing(server.port) as probe, crowd(server.address, 50, receive_buffer_bytes=4096) as everybody:
             send_all(everybody, b"GET /blocks?320 HTTP/1.1\r\nHost: a\r\n\r\n")
             keep_going(everybody, 45, take, reading=False)
-            left = server.descriptors() - before.descriptors
+            left = server.connections()
+            files = server.descriptors() - before.descriptors - left
             report.at_most("memory more at the worst moment", (server.peak_bytes() - base_bytes) / MIB, 64, "MiB")
             silent = everybody[::2]
             for member in silent:
                 keep_going([member], 2)
             report.equal("clients that read nothing and are cut off", sum(bool(m.ended) for m in silent), len(silent))
             report.at_most("connections still open after 45 s", left, 25)
+            report.at_most("temporary files of theirs", files, left)
         add_probe(report, probe)
         server.wait_until(lambda: server.counts().get("closed") == 50, 5)
         counts = server.counts()

@@ -92,11 +92,18 @@ class Target:
         """All of it at once."""
         return Holdings(self.rss_bytes(), self.descriptors(), self.threads(), self.cpu_seconds())
 
+    def connections(self) -> int:
+        """Sockets of this port that both sides hold."""
+        return self._sockets("01")
+
     def close_wait(self) -> int:
         """Sockets of this port whose client is gone and that the server has not closed."""
+        return self._sockets("08")
+
+    def _sockets(self, state: str) -> int:
         port = f":{self.port:04X}"
         rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return sum(row[1].endswith(port) and row[3] == "08" for row in rows)
+        return sum(row[1].endswith(port) and row[3] == state for row in rows)
 
     def cpu_share(self, seconds: float = 1.0) -> float:
         """CPU use of the coming seconds, as a part of one processor."""
