@@ -271,7 +271,9 @@ class SettingsTable:
 
     # ---- buffers ---------------------------------------------------------------------------------------------------
     recv_bytes: int = setting(
-        64 * _KIB,
+        # Measured with bodies of 1 MiB: 1.9 times as many as with 64K, and more than with 128K. From 128K on, the C
+        # library asks the system for the memory of each read and gives it back.
+        96 * _KIB,
         kinds.size(512, 16 * _MIB),
         Group.BUFFERS,
         "Bytes that one read from a socket asks for.",

@@ -69,7 +69,7 @@ class ChannelSettings:
     new_body: Callable[[], BodySink]
     http_date: Callable[[], str]
     ident: str = "waitressd"
-    recv_bytes: int = 64 * 1024  # one read; also the bound of what is parsed ahead for one client
+    recv_bytes: int = 96 * 1024  # one read; also the bound of what is parsed ahead for one client
     limits: Limits = field(default_factory=Limits)
     deadlines: Deadlines = field(default_factory=Deadlines)
     output: OutputLimits = field(default_factory=OutputLimits)
