@@ -124,7 +124,7 @@ def _answer(text: str) -> None:
 
 def _start(command: Command, arguments: Sequence[str]) -> int:
     if command.has("print_config"):
-        plan = build_plan(command)
+        plan = build_plan(command, open_source(command))
         _answer(listing.as_json(plan.adjustments) if command.text("print_config") == "json" else plan_text(plan))
         return OK
     if not (command.config or command.app):
@@ -138,11 +138,15 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
     return serve(command)
 
 
-def build_plan(command: Command) -> Plan:
-    """Read the ini file and check every setting. Raises ConfigError with every problem."""
+def open_source(command: Command) -> IniSource | None:
+    """Read the ini file, if there is one. Raises ConfigError where it cannot be read."""
+    return IniSource(command.config, command.variables) if command.config else None
+
+
+def build_plan(command: Command, source: IniSource | None) -> Plan:
+    """Check every setting. Raises ConfigError with every problem."""
     if command.app and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; plugins may be in the current folder too
-    source = IniSource(command.config, command.variables) if command.config else None
     if command.variables and source is None:
         name = next(iter(command.variables))
         text = "variables are for an ini file; a setting is given as an option, --NAME=VALUE"
@@ -229,7 +233,7 @@ def _print_requests() -> None:
 def refuse_wrong_options(command: Command) -> None:
     """Raise ConfigError for what no change of a file would make right; a reloader would wait for one for ever."""
     try:
-        build_plan(command)
+        build_plan(command, open_source(command))
     except ConfigError as error:
         if any(problem.place == COMMAND_LINE.place for problem in error.problems):
             raise
@@ -277,13 +281,12 @@ def examine(command: Command, *, with_logs: bool = False) -> Plan:
     """Look at everything that can be looked at without the application. Raises ConfigError with every problem."""
     problems: list[Problem] = []
     plan = None
+    source = open_source(command)
     try:
-        plan = build_plan(command)
+        plan = build_plan(command, source)
     except ConfigError as error:
         problems += error.problems
-    if command.config:
-        with contextlib.suppress(ConfigError):  # a file that cannot be read; said already
-            problems += IniSource(command.config, command.variables).logging_problems()
+    problems += source.logging_problems() if source is not None else []
     looks: list[Callable[[], object]] = []
     if plan is not None:
         looks.append(partial(check_system, plan.adjustments))

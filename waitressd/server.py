@@ -271,9 +271,7 @@ class Server:
 
     def _on_tick(self, now: float) -> None:
         """Look after the stop and the signals. The thread inside `run`."""
-        if self._unsaid_signal:
-            name, self._unsaid_signal = self._unsaid_signal, ""
-            logger.info("%s: stopping; a second signal ends at once", name)
+        self._say_signal()
         if self._reopen_asked and not (self._reopener is not None and self._reopener.is_alive()):
             self._reopen_asked = False
             # In a thread of its own: a disk that does not answer, or a plugin, must not keep this one from its work.
@@ -292,6 +290,11 @@ class Server:
         elif now >= self._drain_end + _ABORT_SECONDS and self._life is Life.ABORTING:
             self._pool.give_up()
 
+    def _say_signal(self) -> None:
+        if self._unsaid_signal:
+            name, self._unsaid_signal = self._unsaid_signal, ""
+            logger.info("%s: stopping; a second signal ends at once", name)
+
     def _reopen(self) -> None:
         try:
             self._supervisor.reopened(self.reopen)
@@ -301,6 +304,7 @@ class Server:
     def _shut(self) -> None:
         assert self._pool is not None
         assert self._dispatcher is not None
+        self._say_signal()  # where the stop was faster than the next tick
         self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
         if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
             self._dispatcher.abort()

@@ -280,7 +280,7 @@ def compose(loader: Any, _global_conf: object, **apps: str) -> Any:
 def test_problems_of_every_kind_are_told_at_once(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.ini").write_text(
         "[app:main]\nuse = call:tests.support.configapp:factory\n"
-        "[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:0\nspool_directory = /no/such\nthreads = four\n"
+        "[server:main]\nuse = egg:waitresd\nlisten = 127.0.0.1:0\nspool_directory = /no/such\nthreads = four\n"
         "request_log = access\n[request_log:access]\nuse = combined\npath = ${NO_SUCH_VARIABLE}\n"
         "[request_log:unused]\nuse = combined\npath = ${NO_SUCH_VARIABLE}\n"
         "[loggers]\nkeys = root\n[handlers]\nkeys = console\n[formatters]\nkeys =\n"
@@ -290,8 +290,11 @@ def test_problems_of_every_kind_are_told_at_once(flags: list[str], capsys: pytes
     )
     assert main([*flags, "a.ini"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[2].partition(" ")[0] for line in lines] == ["7", "11", "22"]
-    Path("a.ini").write_text(Path("a.ini").read_text().replace("four", "4").replace("LOUD", "INFO"), encoding="utf-8")
+    assert [line.partition(":")[2].partition(" ")[0] for line in lines] == ["4", "7", "11", "22"]
+    Path("a.ini").write_text(
+        Path("a.ini").read_text().replace("four", "4").replace("LOUD", "INFO").replace("waitresd", "waitressd"),
+        encoding="utf-8",
+    )
     assert main([*flags, "a.ini"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -317,3 +320,9 @@ def test_options_of_request_logs_are_told_with_everything_else(capsys: pytest.Ca
 def test_a_target_of_another_server_is_explained(target: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--listen=127.0.0.1:0", target]) in (1, 2)
     assert hint in capsys.readouterr().err
+
+
+def test_the_values_of_another_server_are_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.ini").write_text("[server:main]\nuse = egg:gunicorn\nworkers = 4\n", encoding="utf-8")
+    assert main(["a.ini"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import configapp
 from waitressd import __version__
-from waitressd.cli import StartError, build_plan, import_application, main, this_machine
+from waitressd.cli import StartError, build_plan, import_application, main, open_source, this_machine
 from waitressd.config.commandline import parse_command
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -110,7 +110,8 @@ def test_an_application_by_reference_is_checked_too(capsys: pytest.CaptureFixtur
 
 
 def plan(*arguments: str) -> Any:
-    return build_plan(parse_command(arguments))
+    command = parse_command(arguments)
+    return build_plan(command, open_source(command))
 
 
 def test_the_ini_file_gives_the_server_and_the_reference_the_application() -> None:

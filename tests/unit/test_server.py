@@ -118,6 +118,14 @@ def test_the_application_may_be_given_by_its_name() -> None:
     create_server(app=hello, listen=LOOPBACK).close()
 
 
+def test_what_stopped_the_server_is_said_also_where_the_stop_is_over_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "waitressd")
+    server = create_server(hello, listen=LOOPBACK)
+    server.on_signal(signal.SIGTERM, None)  # before it runs
+    server.run()
+    assert "SIGTERM: stopping; a second signal ends at once" in caplog.messages
+
+
 def test_what_cannot_be_called_is_refused_before_anything_is_opened() -> None:
     with pytest.raises(TypeError, match="the application must be callable, and 'hello' is not"):
         create_server("hello", listen=LOOPBACK)  # type: ignore[arg-type]  # that is the mistake

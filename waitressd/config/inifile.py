@@ -43,6 +43,8 @@ class ServerSection:
     """The files that were read."""
     global_conf: Mapping[str, str] = field(default_factory=dict)
     """What factories get besides their own options: ``here``, ``__file__``, ``[DEFAULT]`` and variables."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the section besides its values."""
 
     def check(self, overrides: Mapping[str, Given] | None = None) -> Adjustments:
         """Check every value; `overrides` (from the command line) win. Raises ConfigError with every problem."""
@@ -57,7 +59,13 @@ class ServerSection:
             for replaced in ("listen", "host", "port", "unix_socket") if name in _ADDRESSES else ():
                 given.pop(replaced, None)
             given = {key: item for key, item in given.items() if ALIASES.get(key, key) != name}
-        return Adjustments.from_given({**given, **overrides}, self.logs)
+        try:
+            adjustments = Adjustments.from_given({**given, **overrides}, self.logs)
+        except ConfigError as error:
+            raise ConfigError([*self.problems, *error.problems]) from None
+        if self.problems:
+            raise ConfigError(self.problems)
+        return adjustments
 
 
 class Files:
@@ -227,16 +235,16 @@ def from_file(
 ) -> ServerSection:
     """Read ``[server:NAME]`` of a file, following ``use`` as PasteDeploy does, without loading any distribution.
 
-    Raises ConfigError where the file, a section or its ``use`` is wrong; wrong values are left to `check`.
+    Raises ConfigError where the file cannot be followed, or names another server; the rest is left to `check`.
     """
     files = Files()
     walk = _Walk(files, variables, environ)
     walk.section(open_ini(path, variables), name)
-    walk.check_server()
+    problems = walk.check_server()
     chain = Chain(tuple(walk.links))
     hidden = tuple(_hidden(chain, walk.given, walk.global_conf))
     logs = _all_log_sections(chain.paths, walk.global_conf, files, environ) if "request_log" in walk.given else {}
-    return ServerSection(walk.given, logs, hidden, files.paths, walk.global_conf)
+    return ServerSection(walk.given, logs, hidden, files.paths, walk.global_conf, problems)
 
 
 class _Walk:
@@ -326,25 +334,33 @@ class _Walk:
         base.update_defaults(inherited, overwrite=False)
         self.section(base, name or "main")
 
-    def check_server(self) -> None:
-        """Refuse a section that names another server, or none. Raises ConfigError."""
+    def check_server(self) -> tuple[Problem, ...]:
+        """Judge which server the section names.
+
+        Raises ConfigError where that is plainly another one: its values are not ours to judge.
+        """
         lines, section = self.links[-1]
         named: dict[str, Given] = {key: self.given[key] for key in _SERVER_KEYS if key in self.given}
         if self.use:
             named = {"use": self.use}
         if not named:
             text = "the section names no server; write use = egg:waitressd"
-            raise ConfigError([Problem(lines.origin(section).place, "", text)])
+            return (Problem(lines.origin(section).place, "", text),)
+        problems = []
         for key, item in named.items():
-            if item.refusal or not is_ours(str(item.value)):
-                text = item.refusal or another_server(str(item.value))
-                raise ConfigError([Problem(item.origin.place, f"{key} = {shorten(item.value)}", text)])
+            value = str(item.value)
+            if item.refusal or not is_ours(value):
+                meant = _misspelt(value)
+                text = item.refusal or f"{ANOTHER_SERVER}{meant}"
+                problems.append(Problem(item.origin.place, f"{key} = {shorten(value)}", text))
+                if not (item.refusal or meant):
+                    raise ConfigError(problems)
+        return tuple(problems)
 
 
-def another_server(use: str) -> str:
-    """Say that a ``use`` names a server that is none of ours."""
+def _misspelt(use: str) -> str:
     name = use.rpartition(":")[2].partition("#")[0].strip().lower()
-    return f"{ANOTHER_SERVER}{did_you_mean(f'egg:{name}', ['egg:waitressd'], 0.85)}"
+    return did_you_mean(f"egg:{name}", ["egg:waitressd"], 0.85)
 
 
 def is_ours(use: str) -> bool:

@@ -85,6 +85,10 @@ class HttpError(Exception):
         return REASONS.get(self.status, "Error")
 
 
+class UnfinishedError(HttpError):
+    """The client has left in the middle of a request body."""
+
+
 class ResponseError(Exception):
     """The application's status or fields cannot be sent; the text names what and why. Nothing has left yet."""
 

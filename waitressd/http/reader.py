@@ -7,7 +7,7 @@ Does not know responses; `waitressd.http.connection` adds them by overriding the
 from typing import Final
 
 from waitressd.http.body import ChunkedDecoder, Phase
-from waitressd.http.errors import HttpError, ProtocolMisuse
+from waitressd.http.errors import HttpError, ProtocolMisuse, UnfinishedError
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request
 from waitressd.http.grammar import FIELD_OCTETS
 from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_repeated, parse_start_line
@@ -299,7 +299,7 @@ class RequestReader:
         if not self._eof:
             return NEED_DATA
         self._refuse(Heard.EOF)
-        raise HttpError(400, "The request body ended before it was complete.")
+        raise UnfinishedError(400, "The request body ended before it was complete.")
 
     def _consume(self, position: int) -> None:
         """Everything before `position` has been used."""

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ClientDisconnected, HttpError
+from waitressd.http.errors import ClientDisconnected, HttpError, UnfinishedError
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead
@@ -222,9 +222,10 @@ class ObservedChannel(Channel):
         """Answer by the server itself, then close. Holder of the role."""
         notes = self._open[-1] if self._open else self._open_notes()
         notes.refusal = error
-        notes.ended_by = "deadline" if error.status == 408 or self.state is State.QUEUED else "refused"
-        if self.half_closed and self.state is State.BODY and error.status == 400:
-            notes.ended_by = "client"  # it left in the middle of its request
+        if isinstance(error, UnfinishedError):
+            notes.ended_by = "client"
+        else:
+            notes.ended_by = "deadline" if error.status == 408 or self.state is State.QUEUED else "refused"
         super().refuse(error)
 
     # -- it ends

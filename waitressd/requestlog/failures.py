@@ -34,21 +34,26 @@ class Failures:
                 return
             self._next_line = now + INTERVAL_SECONDS
             unsaid, self._unsaid = self._unsaid, 0
-        with contextlib.suppress(Exception):  # a handler of the log may be anybody's, too
-            if first and isinstance(error, BaseException):
-                log.error(
-                    "The request log %s failed; requests are served all the same, further failures are counted",
-                    self._name, exc_info=error,
-                )  # fmt: skip
-            else:
-                log.error("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
+        if first and isinstance(error, BaseException):
+            say(
+                "The request log %s failed; requests are served all the same, further failures are counted",
+                self._name, error=error,
+            )  # fmt: skip
+        else:
+            say("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
 
     def tell_rest(self) -> None:
         """Say how many failed since the last line; nothing if none did."""
         with self._lock:
             unsaid, self._unsaid = self._unsaid, 0
         if unsaid:
-            log.error("The request log %s failed for %d more records before the end", self._name, unsaid)
+            say("The request log %s failed for %d more records before the end", self._name, unsaid)
+
+
+def say(message: str, *values: object, error: BaseException | None = None) -> None:
+    """Log an error of a request log; never raises, though handlers of the log may be anybody's, too."""
+    with contextlib.suppress(Exception):
+        log.error(message, *values, exc_info=error)
 
 
 def describe(error: BaseException | str) -> str:

@@ -3,7 +3,6 @@
 A hook is somebody else's code: whatever it raises is caught here, told once and counted, and no request is harmed.
 """
 
-import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Sequence
@@ -15,12 +14,10 @@ from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.requestlog.context import RequestFilter, current
 from waitressd.requestlog.courier import Courier
-from waitressd.requestlog.failures import Failures
+from waitressd.requestlog.failures import Failures, say
 from waitressd.requestlog.ids import is_request_id, is_traceparent, make_ids
 from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
-
-log: Final = logging.getLogger("waitressd.request_log")
 
 OWN_LOGGERS: Final = ("waitressd", "waitressd.queue", "waitressd.request_log")
 
@@ -82,8 +79,7 @@ class Isolated:
         try:
             act()
         except BaseException as error:  # border: plugin
-            with contextlib.suppress(Exception):  # a handler of the log may be anybody's, too
-                log.error("The request log %s failed to %s", self.name, name, exc_info=error)
+            say("The request log %s failed to %s", self.name, name, error=error)
 
 
 class RequestLogs:

@@ -219,7 +219,7 @@ def test_a_misspelt_server_is_recognised(tmp_path: Path, use: str, *, hint: bool
     path = tmp_path / "a.ini"
     path.write_text(f"[server:main]\nuse = {use}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="this names another server") as caught:
-        from_file(str(path), "main", {})
+        from_file(str(path), "main", {}).check()
     assert ("did you mean egg:waitressd?" in str(caught.value)) is hint
 
 

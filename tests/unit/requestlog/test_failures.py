@@ -78,3 +78,9 @@ def test_what_cannot_be_told_harms_nobody(caplog: pytest.LogCaptureFixture) -> N
     clock.now = 2 * INTERVAL_SECONDS
     failures.add(WordlessError())
     assert caplog.records[-1].getMessage().endswith("failed for 1 records: WordlessError")
+    failures.add("one more")
+    log.addHandler(broken)
+    try:
+        failures.tell_rest()
+    finally:
+        log.removeHandler(broken)
