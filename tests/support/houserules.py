@@ -23,10 +23,11 @@ _ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "sys
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
-    "net": frozenset({"net", "http"}),
-    "wsgi": frozenset({"wsgi", "http"}),
+    "ratelimit": frozenset(),
+    "net": frozenset({"net", "http", "ratelimit"}),
+    "wsgi": frozenset({"wsgi", "http", "ratelimit"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http"}),
+    "requestlog": frozenset({"requestlog", "http", "ratelimit"}),
     "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
     "systemd": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http"}),

@@ -8,16 +8,20 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import decode_percent, is_host
+from waitressd.ratelimit import RateLimiter
 from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
 from waitressd.wsgi.nodes import UNKNOWN, Node, parse_address, parse_node, parse_port, parse_strict_node
-from waitressd.wsgi.throttle import Throttle
 
 log = logging.getLogger("waitressd")
+
+LOG_SECONDS: Final = 10.0  # between two lines of a kind that a client can cause
+_LIMITER: Final = partial(RateLimiter, LOG_SECONDS)
 
 DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 UNIX_PEER: Final = "localhost"
@@ -98,8 +102,8 @@ class TrustedProxies:
     is_silent: bool = False
     """Nothing is logged: what is judged here was judged, and complained about, before."""
     _judged: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _cleared: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
-    _refused: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
+    _cleared: RateLimiter = field(default_factory=_LIMITER, init=False, compare=False, repr=False)
+    _refused: RateLimiter = field(default_factory=_LIMITER, init=False, compare=False, repr=False)
 
     def trusts(self, address: str) -> bool:
         """Tell whether a peer may speak for others; `address` is a REMOTE_ADDR, UNIX_PEER for a Unix socket."""
