@@ -1,4 +1,4 @@
-"""From the request logs of a configuration to observers that watch listeners.
+"""From the request logs of a configuration to the request loggers of listeners.
 
 Introduces the request log to the configuration, to sockets and to WSGI; none of them knows another.
 """
@@ -15,7 +15,7 @@ from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.requestlog.loading import Trouble, load
-from waitressd.requestlog.observer import Identify, Observer, RequestLogs
+from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
@@ -48,19 +48,19 @@ def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
 
 
 def build_handler(
-    application: Application, environ: EnvironSettings, tasks: TaskSettings, observer: Observer | None
+    application: Application, environ: EnvironSettings, tasks: TaskSettings, logger: RequestLogger | None
 ) -> WsgiHandler:
     """Make what runs the requests of one listener: plain, or watched."""
-    if observer is None:
+    if logger is None:
         return WsgiHandler(application, EnvironBuilder(environ), tasks)
-    return ObservedHandler(application, EnvironBuilder(environ), tasks, observer)
+    return ObservedHandler(application, EnvironBuilder(environ), tasks, logger)
 
 
-def build_observer(logs: RequestLogs | None, listener: str, environ: EnvironSettings) -> Observer | None:
-    """Make the observer of one listener; None without request logs."""
+def build_logger(logs: RequestLogs | None, listener: str, environ: EnvironSettings) -> RequestLogger | None:
+    """Make the request logger of one listener; None without request logs."""
     if logs is None:
         return None
-    return Observer(logs, listener, environ.proxies.trusts, _identifier(environ))
+    return RequestLogger(logs, listener, environ.proxies.trusts, _identifier(environ))
 
 
 def _identifier(settings: EnvironSettings) -> Identify:

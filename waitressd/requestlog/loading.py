@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError
 from typing import Any, Final, Protocol
 
-from waitressd.requestlog.observer import Hook
+from waitressd.requestlog.hook import Hook, IsolatedHook
 from waitressd.requestlog.options import OptionError, suggest
-from waitressd.requestlog.queued import LONGEST_QUEUE, QUEUE_OPTION, QueuedHook
 
 GROUP: Final = "waitressd.request_log_factory"
 OWN_DISTRIBUTION: Final = "waitressd"
 DEFAULT_ENTRY: Final = "main"
+QUEUE_OPTION: Final = "queue"
+LONGEST_QUEUE: Final = 1_000_000
 
 BUILT_IN: Final[Mapping[str, str]] = {
     "common": "waitressd.requestlog.formats:common",
@@ -55,13 +56,13 @@ class Trouble:
     text: str
 
 
-def load(choices: Sequence[Choice], global_conf: Mapping[str, str]) -> tuple[list[tuple[str, Hook]], list[Trouble]]:
-    """Build every log; return the hooks by name, and everything that is wrong."""
-    hooks: list[tuple[str, Hook]] = []
+def load(choices: Sequence[Choice], global_conf: Mapping[str, str]) -> tuple[list[IsolatedHook], list[Trouble]]:
+    """Build every log; return the hooks, and everything that is wrong."""
+    hooks: list[IsolatedHook] = []
     troubles: list[Trouble] = []
     for choice in choices:
         try:
-            hooks.append((choice.name, _build(choice, global_conf)))
+            hooks.append(_build(choice, global_conf))
         except OptionError as error:
             troubles.extend(Trouble(choice, option, text) for option, text in error.problems)
         except _Missing as error:
@@ -75,17 +76,16 @@ class _Missing(Exception):  # noqa: N818 - a sentence about what is not there, w
     """The reference leads nowhere."""
 
 
-def _build(choice: Choice, global_conf: Mapping[str, str]) -> Hook:
+def _build(choice: Choice, global_conf: Mapping[str, str]) -> IsolatedHook:
     if not isinstance(choice.use, str):
-        return choice.use
+        return IsolatedHook(choice.name, choice.use)
     options = dict(choice.options)
     factory = find_factory(choice.use)
-    limit = _take_queue(options) if QUEUE_OPTION in options else 0
-    hook = factory(dict(global_conf), **options)
+    queue = _take_queue(options) if QUEUE_OPTION in options else 0
+    hook: Hook = factory(dict(global_conf), **options)
     if not callable(hook):
         raise _Missing(f"{choice.use} made {hook!r:.80}, which cannot be called with a record")
-    checked: Hook = hook
-    return QueuedHook(choice.name, checked, limit) if limit else checked
+    return IsolatedHook(choice.name, hook, queue)
 
 
 def find_factory(use: str) -> Factory:
