@@ -5,7 +5,7 @@ Introduces the request log to the configuration, to sockets and to WSGI; none of
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -14,11 +14,25 @@ from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
-from waitressd.requestlog.loading import Trouble, load
+from waitressd.metrics import request_log
+from waitressd.requestlog.dev import dev
+from waitressd.requestlog.formats import combined, common, template
+from waitressd.requestlog.jsonlines import json_lines
+from waitressd.requestlog.loading import Factory, Trouble, load
 from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+BUILT_IN: Final[Mapping[str, Factory]] = {
+    "common": common,
+    "combined": combined,
+    "template": template,
+    "json": json_lines,
+    "dev": dev,
+    "metrics": request_log,
+}
+"""The factories of the request logs that come with the server, by the names that an operator gives them."""
 
 
 def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
@@ -28,7 +42,7 @@ def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str])
     """
     if not adjustments.request_log:
         return None
-    hooks, troubles = load(adjustments.request_log, global_conf)
+    hooks, troubles = load(adjustments.request_log, global_conf, BUILT_IN)
     if troubles:
         raise ConfigError(_problem(adjustments, trouble) for trouble in troubles)
     return RequestLogs(hooks)

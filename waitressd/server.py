@@ -222,6 +222,13 @@ class Server:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
 
+    def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
+        """Build another server in this process and bind its addresses, for a request log that has a page of its own.
+
+        Any thread. Raises ConfigError, or OSError naming the address.
+        """
+        return create_server(app, **settings)
+
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""
         if number in (signal.SIGTERM, signal.SIGINT):

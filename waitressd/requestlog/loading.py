@@ -18,16 +18,6 @@ DEFAULT_ENTRY: Final = "main"
 QUEUE_OPTION: Final = "queue"
 LONGEST_QUEUE: Final = 1_000_000
 
-BUILT_IN: Final[Mapping[str, str]] = {
-    "common": "waitressd.requestlog.formats:common",
-    "combined": "waitressd.requestlog.formats:combined",
-    "template": "waitressd.requestlog.formats:template",
-    "json": "waitressd.requestlog.jsonlines:json_lines",
-    "dev": "waitressd.requestlog.dev:dev",
-    "metrics": "waitressd.metrics:request_log",
-}
-"""The factories that come with the server; found also where it is imported without being installed."""
-
 Factory = Callable[..., Any]
 
 
@@ -56,13 +46,18 @@ class Trouble:
     text: str
 
 
-def load(choices: Sequence[Choice], global_conf: Mapping[str, str]) -> tuple[list[IsolatedHook], list[Trouble]]:
-    """Build every log; return the hooks, and everything that is wrong."""
+def load(
+    choices: Sequence[Choice], global_conf: Mapping[str, str], built_in: Mapping[str, Factory]
+) -> tuple[list[IsolatedHook], list[Trouble]]:
+    """Build every log; return the hooks, and everything that is wrong.
+
+    `built_in` are the factories that come with the server, by name; so they are found even if it is not installed.
+    """
     hooks: list[IsolatedHook] = []
     troubles: list[Trouble] = []
     for choice in choices:
         try:
-            hooks.append(_build(choice, global_conf))
+            hooks.append(_build(choice, global_conf, built_in))
         except OptionError as error:
             troubles.extend(Trouble(choice, option, text) for option, text in error.problems)
         except _Missing as error:
@@ -76,11 +71,11 @@ class _Missing(Exception):  # noqa: N818 - a sentence about what is not there, w
     """The reference leads nowhere."""
 
 
-def _build(choice: Choice, global_conf: Mapping[str, str]) -> IsolatedHook:
+def _build(choice: Choice, global_conf: Mapping[str, str], built_in: Mapping[str, Factory]) -> IsolatedHook:
     if not isinstance(choice.use, str):
         return IsolatedHook(choice.name, choice.use)
     options = dict(choice.options)
-    factory = find_factory(choice.use)
+    factory = _find_factory(choice.use, built_in)
     queue = _take_queue(options) if QUEUE_OPTION in options else 0
     hook: Hook = factory(dict(global_conf), **options)
     if not callable(hook):
@@ -88,23 +83,22 @@ def _build(choice: Choice, global_conf: Mapping[str, str]) -> IsolatedHook:
     return IsolatedHook(choice.name, hook, queue)
 
 
-def find_factory(use: str) -> Factory:
+def _find_factory(use: str, built_in: Mapping[str, Factory]) -> Factory:
     """Return the factory that a reference names. Raises _Missing."""
-    if ":" not in use:
-        if use not in BUILT_IN:
-            raise _Missing(f"{use} is no built-in request log{suggest(use, BUILT_IN)}")
-        return _attribute(BUILT_IN[use])
-    kind, _, rest = use.partition(":")
-    if kind == "egg":
-        return _entry_point(rest)
-    return _attribute(rest if kind == "call" else use)
+    kind, colon, rest = use.partition(":")
+    if not colon:
+        if use not in built_in:
+            raise _Missing(f"{use} is no built-in request log{suggest(use, built_in)}")
+        return built_in[use]
+    if kind != "egg":
+        return _attribute(rest if kind == "call" else use)
+    distribution, _, entry = rest.partition("#")
+    if distribution.lower() == OWN_DISTRIBUTION and entry in built_in:
+        return built_in[entry]
+    return _entry_point(distribution, entry or DEFAULT_ENTRY)
 
 
-def _entry_point(reference: str) -> Factory:
-    name, _, entry = reference.partition("#")
-    entry = entry or DEFAULT_ENTRY
-    if name.lower() == OWN_DISTRIBUTION and entry in BUILT_IN:
-        return _attribute(BUILT_IN[entry])
+def _entry_point(name: str, entry: str) -> Factory:
     try:
         entries = Distribution.from_name(name).entry_points.select(group=GROUP)
     except (PackageNotFoundError, ValueError):

@@ -12,10 +12,11 @@ import pytest
 from tests.support.records import Records
 from tests.support.samples import answered
 from waitressd.metrics.collector import Metrics
+from waitressd.observing import BUILT_IN
 from waitressd.requestlog import OptionError, RequestRecord
 from waitressd.requestlog.dev import DevLog
 from waitressd.requestlog.formats import LineLog
-from waitressd.requestlog.loading import BUILT_IN, load
+from waitressd.requestlog.loading import load
 
 
 @dataclass
@@ -73,7 +74,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def build(use: str, **options: str) -> Any:
-    hooks, troubles = load([Wanted(use, options)], {"here": "/etc"})
+    hooks, troubles = load([Wanted(use, options)], {"here": "/etc"}, BUILT_IN)
     assert troubles == []
     (found,) = hooks
     assert found.name == "access"
@@ -81,7 +82,7 @@ def build(use: str, **options: str) -> Any:
 
 
 def complaints(use: str, **options: str) -> list[tuple[str, str]]:
-    hooks, troubles = load([Wanted(use, options)], {})
+    hooks, troubles = load([Wanted(use, options)], {}, BUILT_IN)
     assert hooks == []
     return [(trouble.option, trouble.text) for trouble in troubles]
 
@@ -100,13 +101,13 @@ def test_a_reference_to_a_factory(use: str) -> None:
 
 
 def test_a_hook_itself() -> None:
-    hooks, troubles = load([Wanted(hook)], {})
+    hooks, troubles = load([Wanted(hook)], {}, {})
     assert [(found.name, found.hook) for found in hooks] == [("access", hook)]
     assert troubles == []
 
 
 def test_a_queue_in_front_of_any_hook() -> None:
-    (found,), _ = load([Wanted("planted_logs:Factories.keep", {"queue": "10"})], {})
+    (found,), _ = load([Wanted("planted_logs:Factories.keep", {"queue": "10"})], {}, {})
     found.start(None)
     found.take(answered())
     found.close()
@@ -150,7 +151,7 @@ def test_what_a_factory_raises() -> None:
 
 def test_every_trouble_of_every_log_at_once() -> None:
     wanted = [Wanted("xyzzy", name="a"), Wanted("planted_logs:Factories.refuse", name="b"), Wanted(hook, name="c")]
-    hooks, troubles = load(wanted, {})
+    hooks, troubles = load(wanted, {}, BUILT_IN)
     assert [found.name for found in hooks] == ["c"]
     assert [(trouble.choice.name, trouble.option) for trouble in troubles] == [("a", "use"), ("b", "a"), ("b", "b")]
 
