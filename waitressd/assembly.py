@@ -68,18 +68,18 @@ def channel_settings(
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
         proxies=_proxies_of_clients(adjustments, proxies) if is_proxied else proxies,
-        proxy_protocol=is_proxied,
     )
     tasks = TaskSettings(
         expose_tracebacks=adjustments.expose_tracebacks,
         log_disconnects=adjustments.log_socket_errors,
         signature=adjustments.ident or "waitressd",
     )
-    observer = build_observer(logs, listener.name, environ)
+    observer = build_observer(logs, environ)
     return ChannelSettings(
         handler=build_handler(application, environ, tasks, observer),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
+        listener=listener.name,
         ident=adjustments.ident,
         recv_bytes=adjustments.recv_bytes,
         limits=Limits(
@@ -91,7 +91,7 @@ def channel_settings(
         deadlines=deadlines(adjustments),
         output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
         observer=observer,
-        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts_peer) if is_proxied else None,
+        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts) if is_proxied else None,
     )
 
 

@@ -23,13 +23,14 @@ _ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "sys
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
-    "net": frozenset({"net", "http"}),
-    "wsgi": frozenset({"wsgi", "http"}),
+    "peer": frozenset({"http"}),
+    "net": frozenset({"net", "http", "peer"}),
+    "wsgi": frozenset({"wsgi", "http", "peer"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http"}),
+    "requestlog": frozenset({"requestlog", "http", "peer"}),
     "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
     "systemd": frozenset(),
-    "observing": frozenset({"wsgi", "config", "requestlog", "http"}),
+    "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer"}),
     "opening": frozenset({"net", "config", "systemd"}),
     "assembly": _ASSEMBLY,
     "server": _ASSEMBLY,

@@ -24,6 +24,7 @@ from waitressd.net.poller import READ, WRITE
 from waitressd.net.sendqueue import unacknowledged_bytes
 from waitressd.net.states import NEXT, Move, State
 from waitressd.net.transfer import BrokenFileError
+from waitressd.peer import Peer
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -55,10 +56,8 @@ class Channel(Outlet):
         "waiting_since",
     )
 
-    def __init__(
-        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
-    ) -> None:
-        super().__init__(sock, address, dispatcher, settings)
+    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
+        super().__init__(sock, peer, dispatcher, settings)
         self.connection = Connection(settings.limits, settings.ident)
         self.state = State.IDLE
         self.request: Request | None = None  # complete, waiting for its task or in it
@@ -70,9 +69,9 @@ class Channel(Outlet):
         self._may_receive_more = True  # bytes may be on their way that will get no answer
 
     @property
-    def counted_as(self) -> str:
+    def counted_as(self) -> Peer:
         """The client under whose name the connection counts, where a client may have only so many."""
-        return self.peer
+        return self.origin.peer
 
     # -- reading: the owner, which is the holder of the role
 

@@ -23,6 +23,7 @@ from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.proxied import unusual_kind
 from waitressd.net.role import Job, Role, Worker
 from waitressd.net.states import State
+from waitressd.peer import Peer
 
 if TYPE_CHECKING:
     from waitressd.net.channelsettings import ChannelSettings
@@ -321,10 +322,10 @@ class Dispatcher:
     def _accept(self, fd: int) -> list[int]:
         """Take new clients; return the descriptors of those to read from at once."""
         accepted: list[int] = []
-        for sock, address, settings in self._acceptor.accept(fd, len(self.channels), self.now):
+        for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
             plain = settings.observer is None and settings.proxy_protocol is None
             kind = Channel if plain else unusual_kind(settings)
-            channel = kind(sock, address, self, settings)
+            channel = kind(sock, peer, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
             # the poller ever knowing of it, which spares two system calls of its nine.
@@ -332,7 +333,7 @@ class Dispatcher:
             accepted.append(channel.fd)
         return accepted
 
-    def admit(self, peer: str) -> bool:
+    def admit(self, peer: Peer) -> bool:
         """Whether the client that a balancer connects for may have one more connection."""
         return self._acceptor.admit(peer)
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected, HttpError, UnfinishedError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.states import State
+from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -33,7 +33,6 @@ class Notes(Protocol):
     """What is written down about one request. Moments are monotonic seconds, 0.0 for one that did not come."""
 
     head: ResponseHead | None
-    proxied: ProxyHeader | None  # what a balancer said of the connection
     refusal: HttpError | None
     refused_line: bytes
     ended_by: str
@@ -54,7 +53,7 @@ class RequestObserver(Protocol):
     def connect(self) -> int:
         """Return the number of a new connection."""
 
-    def open(self, peer: str, connection: int, number: int, request: Request | None, /) -> Notes:
+    def open(self, origin: Origin, connection: int, number: int, request: Request | None, /) -> Notes:
         """Make the notes of one request; `number` counts the requests of its connection from 1."""
 
     def enter(self, notes: Any, /) -> object:  # noqa: ANN401 - what `open` made, which may be more than notes
@@ -125,10 +124,8 @@ class ObservedChannel(Channel):
 
     connection: ObservedConnection
 
-    def __init__(
-        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
-    ) -> None:
-        super().__init__(sock, address, dispatcher, settings)
+    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
+        super().__init__(sock, peer, dispatcher, settings)
         assert settings.observer is not None
         self._observer = settings.observer
         self.connection = ObservedConnection(settings)
@@ -151,7 +148,7 @@ class ObservedChannel(Channel):
 
     def _open_notes(self) -> Notes:
         request = self.request
-        notes = self._observer.open(self.peer, self._id, self.answered_count + 1, request)
+        notes = self._observer.open(self.origin, self._id, self.answered_count + 1, request)
         self._open.append(notes)
         if self._began_at or self.waiting_since or request is None or not request.complete:
             self._date_back(notes)

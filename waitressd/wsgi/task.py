@@ -8,16 +8,16 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
-from waitressd.wsgi.answer import Answer, AnswerState, ProxiedTransport, Transport
+from waitressd.wsgi.answer import Answer, AnswerState, Transport
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import Environ, EnvironBuilder
 
-__all__ = ["Application", "ProxiedTransport", "TaskSettings", "Transport", "WsgiHandler"]
+__all__ = ["Application", "TaskSettings", "Transport", "WsgiHandler"]
 
 log = logging.getLogger("waitressd")
 
@@ -43,12 +43,11 @@ class TaskSettings:
 class WsgiHandler:
     """Runs requests through the application. Built once per listener; any number of threads may call it at once."""
 
-    __slots__ = ("_application", "_environs", "_reads_proxied", "_settings")
+    __slots__ = ("_application", "_environs", "_settings")
 
     def __init__(self, application: Application, environs: EnvironBuilder, settings: TaskSettings) -> None:
         self._application = application
         self._environs = environs
-        self._reads_proxied = environs.proxy_protocol
         self._settings = settings
 
     def __call__(self, request: Request, body: BinaryIO | None, transport: Transport) -> None:
@@ -60,8 +59,7 @@ class WsgiHandler:
         answer = Answer(request, transport)
         environ: Environ | None = None
         try:
-            proxied = cast("ProxiedTransport", transport).proxied if self._reads_proxied else None
-            environ = self._environs.build(request, body, transport.peer, transport.is_gone, proxied)
+            environ = self._environs.build(request, body, transport.origin, transport.is_gone)
             environ["wsgi.early_hints"] = answer.early_hints
             answer.respond(self._application(environ, answer.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on
@@ -74,8 +72,7 @@ class WsgiHandler:
 
     def _on_failure(self, answer: Answer, environ: Environ | None, transport: Transport, error: BaseException) -> None:
         """Say what happened once, and answer 500 if nothing has left; otherwise the answer stays broken off."""
-        # That of a Unix socket has no address: then the name of the socket is all there is.
-        client = (environ and environ.get("REMOTE_ADDR")) or transport.peer
+        client = (environ and environ.get("REMOTE_ADDR")) or transport.origin.peer
         try:
             if isinstance(error, HttpError) and environ is None:
                 # The environ was refused: proxies.py has logged whose field it was.
