@@ -13,8 +13,8 @@ from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.metrics import request_log
+from waitressd.peer import Origin
 from waitressd.requestlog.dev import dev
 from waitressd.requestlog.formats import combined, common, template
 from waitressd.requestlog.jsonlines import json_lines
@@ -70,21 +70,19 @@ def build_handler(
     return ObservedHandler(application, EnvironBuilder(environ), tasks, logger)
 
 
-def build_logger(logs: RequestLogs | None, listener: str, environ: EnvironSettings) -> RequestLogger | None:
+def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestLogger | None:
     """Make the request logger of one listener; None without request logs."""
-    if logs is None:
-        return None
-    return RequestLogger(logs, listener, environ.proxies.trusts, _identifier(environ))
+    return None if logs is None else RequestLogger(logs, environ.proxies.trusts, _identifier(environ))
 
 
 def _identifier(settings: EnvironSettings) -> Identify:
     """Return what finds out who the client of a refused request is, as the application would have been told."""
     builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
 
-    def identify(request: Request, peer: str, proxied: ProxyHeader | None) -> dict[str, Any] | None:
+    def identify(request: Request, origin: Origin) -> dict[str, Any] | None:
         try:
             # Without `known`: what is built here is of no use to later requests.
-            return builder.build(replace(request, known=None), None, peer, bool, proxied)
+            return builder.build(replace(request, known=None), None, origin, bool)
         except HttpError:
             return None
 

@@ -7,17 +7,16 @@ from typing import Any, Final
 
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
+from waitressd.peer import Origin
 from waitressd.requestlog.context import RequestFilter, current
 from waitressd.requestlog.hook import IsolatedHook
 from waitressd.requestlog.ids import is_request_id, is_traceparent, make_ids
-from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
 
 OWN_LOGGERS: Final = ("waitressd", "waitressd.queue", "waitressd.request_log")
 
 Environ = dict[str, Any]
-Identify = Callable[[Request, str, ProxyHeader | None], Environ | None]
+Identify = Callable[[Request, Origin], Environ | None]
 Application = Callable[[Environ, Callable[..., Any]], Any]
 
 
@@ -65,10 +64,9 @@ class RequestLogger:
     request is, by the environ that the application would have got.
     """
 
-    def __init__(self, logs: RequestLogs, listener: str, trusts: Callable[[str], bool], identify: Identify) -> None:
+    def __init__(self, logs: RequestLogs, trusts: Callable[[str], bool], identify: Identify) -> None:
         self._hooks = logs.hooks
         self._connections = logs.connections
-        self._listener = listener
         self._trusts = trusts
         self._identify = identify
 
@@ -78,9 +76,8 @@ class RequestLogger:
         """Return the number of a new connection."""
         return next(self._connections)
 
-    def open(self, peer: str, connection: int, number: int, request: Request | None) -> RequestRecord:
-        """Make the record of a request, which is the `number`-th of its connection."""
-        return RequestRecord(self._listener, peer, connection, number, request)
+    open = RequestRecord
+    """Make the record of a request: origin, number of the connection, number on the connection, head."""
 
     enter = staticmethod(current.set)
     """The code of the request with this record runs in this thread from here on; None when it has ended."""
@@ -141,9 +138,8 @@ class RequestLogger:
             traceparent = environ["HTTP_TRACEPARENT"]
         if "HTTP_X_REQUEST_ID" in environ:
             given = environ["HTTP_X_REQUEST_ID"]
-            proxied = record.proxied
-            vouched = proxied is None or proxied.knows_source
-            if vouched and is_request_id(given) and self._trusts(split_peer(record.peer)[0]):
+            origin = record.origin
+            if origin.is_peer_known and is_request_id(given) and self._trusts(origin.peer.address):
                 request_id = given
             else:
                 environ["HTTP_X_REQUEST_ID"] = request_id  # so the field joins the same lines as the log
@@ -151,9 +147,9 @@ class RequestLogger:
 
     def _complete_refused(self, record: RequestRecord) -> None:
         """Name a request that the application never saw."""
-        environ = self._identify(record.request, record.peer, record.proxied) if record.request is not None else None
+        environ = self._identify(record.request, record.origin) if record.request is not None else None
         if environ is None:
-            environ = {"REMOTE_ADDR": split_peer(record.peer)[0]}
+            environ = {"REMOTE_ADDR": record.origin.peer.address}
         record.client = environ["REMOTE_ADDR"]
         if not record.request_id:  # else a line of the log has named it
             self._adopt(record, environ)
