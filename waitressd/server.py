@@ -21,7 +21,6 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.inquiry import THREAD_NAME
 from waitressd.net.logs import logger
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
@@ -222,6 +221,13 @@ class Server:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
 
+    def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
+        """Build another server in this process and bind its addresses, for a request log that has a page of its own.
+
+        Any thread. Raises ConfigError, or OSError naming the address.
+        """
+        return create_server(app, **settings)
+
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -337,8 +343,7 @@ class Server:
             self._request_logs.close()
 
     def _is_own_thread(self) -> bool:
-        thread = threading.current_thread()
-        return thread.name == THREAD_NAME or (self._pool is not None and self._pool.owns(thread))
+        return self._pool is not None and self._pool.owns(threading.current_thread())
 
     def _move(self, turn: Turn) -> None:
         with self._life_lock:
