@@ -329,8 +329,9 @@ class SettingsTable:
         True,
         kinds.boolean(),
         Group.PROXIES,
-        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.",
-        same(_TYPO),
+        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.\n"
+        "They are Forwarded, X-Real-IP and every header that begins with X-Forwarded-.",
+        same(f"{_TYPO} waitress removes six names, and keeps X-Forwarded-User and others."),
     )
     log_untrusted_proxy_headers: bool = setting(
         False, kinds.boolean(), Group.PROXIES, "Log which proxy headers were removed.", same("Rate-limited.")
