@@ -28,6 +28,9 @@ from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH
         ("GET", "/a%2Fb%2fc", "/a/b/c", ""),
         ("GET", "/%00%0d%0a%3F", "/\x00\r\n?", ""),
         ("GET", "/a?%C3", "/a", "%C3"),
+        ("GET", "/a%20b?q=100%", "/a b", "q=100%"),
+        ("GET", "/?%&b=%u0041%zz%4", "/", "%&b=%u0041%zz%4"),
+        ("PROPFIND", "/?50%off", "/", "50%off"),
         ("OPTIONS", "/", "/", ""),
         ("OPTIONS", "*", "*", ""),
         ("TRACE", "/", "/", ""),
@@ -54,6 +57,7 @@ def test_a_request_line(method: str, target: str, path: str, query: str) -> None
         ("http://[::1]:81/c%20d", "[::1]:81", "/c d", ""),
         ("http://b.test:/c", "b.test:", "/c", ""),
         ("http://b.test//c", "b.test", "//c", ""),
+        ("http://b.test/c%20d?100%", "b.test", "/c d", "100%"),
     ],
 )
 def test_the_authority_of_an_absolute_target_replaces_host(target: str, authority: str, path: str, query: str) -> None:
@@ -87,8 +91,8 @@ def test_a_host_is_needed_beside_an_absolute_target() -> None:
         "GET a HTTP/1.1", "GET ?a HTTP/1.1", "GET * HTTP/1.1", "OPTIONS ** HTTP/1.1", "OPTIONS *?a HTTP/1.1",
         "GET a.test:80 HTTP/1.1", "GET /a#b HTTP/1.1", "GET /a?b#c HTTP/1.1", "GET /\xe9 HTTP/1.1",
         "GET /?\xe9 HTTP/1.1",
-        "GET /a\tb HTTP/1.1", "GET /a%zz HTTP/1.1", "GET /a%4 HTTP/1.1", "GET /a% HTTP/1.1", "GET /a?b=% HTTP/1.1",
-        "GET /a?b=%u0041 HTTP/1.1", "GET http:///a HTTP/1.1", "GET http:/a HTTP/1.1", "GET http://:80/a HTTP/1.1",
+        "GET /a\tb HTTP/1.1", "GET /a%zz HTTP/1.1", "GET /a%4 HTTP/1.1", "GET /a% HTTP/1.1", "GET /a%?b HTTP/1.1",
+        "GET /a%4?1 HTTP/1.1", "GET http://b.test/a%?b HTTP/1.1", "GET http:///a HTTP/1.1", "GET http:/a HTTP/1.1", "GET http://:80/a HTTP/1.1",
         "GET http://b.test:x/ HTTP/1.1", "GET http://[::1/ HTTP/1.1", "GET http://u@b.test/ HTTP/1.1",
         "GET http://u:p@b.test/ HTTP/1.1", "GET ftp://b.test/ HTTP/1.1", "GET http://b%zz.test/ HTTP/1.1",
         "GET javascript:alert(1) HTTP/1.1", "GET http://b\\test/ HTTP/1.1", "GET http:// HTTP/1.1",
