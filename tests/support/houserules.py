@@ -19,7 +19,7 @@ FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
+_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "standardstreams", "systemd"}) | _MIDDLE
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
@@ -29,6 +29,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "requestlog": frozenset({"requestlog", "http"}),
     "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
     "systemd": frozenset(),
+    "standardstreams": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http"}),
     "opening": frozenset({"net", "config", "systemd"}),
     "assembly": _ASSEMBLY,
