@@ -27,6 +27,7 @@ from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
+from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
 from waitressd.wsgi.task import Application
 
@@ -151,6 +152,7 @@ class Server:
         Raises OSError naming the address, or the file of a request log.
         """
         self._move(Turn.OPEN)
+        fill_descriptors()
         self._listeners = open_listeners(self.adjustments)
         if self._request_logs is not None:
             try:

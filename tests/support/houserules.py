@@ -19,7 +19,7 @@ FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
+_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "standardstreams", "systemd"}) | _MIDDLE
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
@@ -31,6 +31,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit"}),
     "metrics": frozenset({"metrics", "requestlog", "config"}),
     "systemd": frozenset(),
+    "standardstreams": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics"}),
     "opening": frozenset({"net", "config", "systemd"}),
     "assembly": _ASSEMBLY,

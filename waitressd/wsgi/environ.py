@@ -36,6 +36,21 @@ _PER_REQUEST: Final = (
 )
 
 
+class DiscardingStream(io.TextIOBase):
+    """The `wsgi.errors` of a process without standard error, as under pythonw: takes every text. Any thread."""
+
+    def writable(self) -> bool:
+        """Return True: it is there to be written to."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Drop the text."""
+        return len(text)
+
+
+_NOWHERE: Final = DiscardingStream()
+
+
 @dataclass(frozen=True, slots=True)
 class EnvironSettings:
     """What one listener and the operator say about every request that comes through it.
@@ -73,7 +88,7 @@ class EnvironBuilder:
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
-            "wsgi.errors": sys.stderr,
+            "wsgi.errors": None,
         }
 
     def build(self, request: Request, body: BinaryIO | None, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
@@ -92,7 +107,8 @@ class EnvironBuilder:
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
         environ["QUERY_STRING"] = request.query
-        environ["wsgi.errors"] = sys.stderr  # looked up each time: applications and tests replace it
+        errors = sys.stderr  # looked up each time: applications and tests replace it
+        environ["wsgi.errors"] = errors if errors is not None else _NOWHERE
         if body is None:
             environ["wsgi.input"] = io.BytesIO()
         else:

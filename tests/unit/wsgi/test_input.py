@@ -100,7 +100,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("needs a device that is always full")
 
     def temporary_file(**_options: Any) -> Any:
-        return Path("/dev/full").open("w+b", buffering=8)
+        return Path("/dev/full").open("w+b", buffering=0)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
 
@@ -109,7 +109,7 @@ def test_a_full_disk_is_an_error_while_the_body_arrives(monkeypatch: pytest.Monk
     full_disk(monkeypatch)
     spool = BodySpool(0)
     with pytest.raises(OSError, match="No space left"):
-        spool.append(b"x" * 100)
+        spool.append(b"x" * (2 * io.DEFAULT_BUFFER_SIZE))
     spool.close()
 
 
