@@ -56,7 +56,7 @@ NOT_FOR: Final[dict[str, frozenset[str]]] = {
 """Standard modules that would break a layer's promise: `wsgi` knows no socket, `config` opens nothing."""
 
 INI_READERS: Final = frozenset({
-    "waitressd/config/inifile.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
+    "waitressd/config/iniloader.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
 

@@ -50,8 +50,8 @@ class SettingsTable:
         Group.ADDRESSES,
         "Host name or IP address to listen on; * is every interface.\n"
         "Together with port it names the single listener of a server that has no listen. A name that stands for "
-        "several addresses, such as localhost, gives a listener for each.",
-        same("The name is checked at once and resolved when the server binds."),
+        "several addresses, such as localhost, gives a listener for each that this machine has.",
+        same("A name that cannot be resolved is an error before the application is loaded."),
     )
     port: int = setting(
         DEFAULT_PORT,
