@@ -18,15 +18,17 @@ TEST_FILE_LINES: Final = 1000  # the cases of one module stay together, and tabl
 FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
-_MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
+_MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http", "forks"})
+_ASSEMBLY: Final = frozenset({"server", "signals", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
-    "net": frozenset({"net", "http"}),
-    "wsgi": frozenset({"wsgi", "http"}),
+    "forks": frozenset(),
+    "signals": frozenset({"forks"}),
+    "net": frozenset({"net", "http", "forks"}),
+    "wsgi": frozenset({"wsgi", "http", "forks"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http"}),
+    "requestlog": frozenset({"requestlog", "http", "forks"}),
     "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
     "systemd": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http"}),

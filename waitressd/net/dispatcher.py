@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from waitressd import forks
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
@@ -64,8 +65,10 @@ class Callback:
         """Call it; what it raises is logged."""
         try:
             self._call()
-        except BaseException:  # border: the application's code
+        except BaseException as error:  # border: the application's code
+            forks.end_stray(error)
             self._log("a callback failed")
+        forks.end_stray()
 
     def settle(self) -> None:
         """Nothing to bring back."""
@@ -295,6 +298,7 @@ class Dispatcher:
         self._settle_aside(job)
 
     def _settle_aside(self, job: Job) -> None:
+        forks.end_stray()  # in a child, no task finds its claim again: each comes here
         with self.role.lock:
             settled = job.settle_aside()
         if not settled:
@@ -404,6 +408,15 @@ class Dispatcher:
                 channel.leave_behind()
             else:
                 channel.close()
+        self.poller.close()
+
+    def let_go(self) -> None:
+        """Forget every client in a child that was only forked. The child's only thread."""
+        self.finished = self._closed = True
+        for channel in self.channels.values():
+            channel.let_go()
+            if channel.inquiry is not None:
+                channel.inquiry.let_go()
         self.poller.close()
 
     def _settle_last(self) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, cast
 
+from waitressd import forks
 from waitressd.http.errors import UploadAborted
 
 THREAD_NAME: Final = "waitressd-inquiry"
@@ -83,6 +84,7 @@ class Inquiry:
         self._has_begun = True
         try:
             self._task(body)
+            forks.end_stray()
         finally:
             self._on_end()
 
@@ -92,6 +94,10 @@ class Inquiry:
         if not self._has_begun:
             self._on_end()
         return self.is_waiting and self._has_begun
+
+    def let_go(self) -> None:
+        """No body will come in a child that was only forked, and nobody is told. The child's only thread."""
+        self._is_abandoned = True
 
     def abandon(self) -> None:
         """Let a task that waits find out that its client is gone, and end. A worker of the pool."""
@@ -116,6 +122,7 @@ class Inquiry:
         self.thread_id = threading.get_ident()
         try:
             self._task(cast("BinaryIO", AwaitedBody(self)))
+            forks.end_stray()
         finally:
             self._on_end()
             self._stopped.release()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from waitressd import forks
 from waitressd.requestlog.failures import Failures
 
 PENDING: Final = 10_000  # jobs that may wait; what comes then is dropped and counted
@@ -50,3 +51,4 @@ class Courier:
         while (job := self._jobs.get()) is not None:
             with contextlib.suppress(Exception):  # border: plugin, whose failures were told where they were caught
                 job()
+            forks.end_stray()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
+from waitressd import forks
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
@@ -72,6 +73,7 @@ class Isolated:
         try:
             self.hook(record)
         except BaseException as error:  # border: plugin
+            forks.end_stray(error)
             self.failures.add(error)
 
     def do(self, name: str, act: Callable[[], object]) -> None:
@@ -165,6 +167,7 @@ class Observer:
             try:
                 isolated.hook(record)
             except BaseException as error:  # border: plugin
+                forks.end_stray(error)
                 isolated.failures.add(error)
 
     def finish_soon(self, record: RequestRecord) -> None:

@@ -10,6 +10,7 @@ from enum import IntEnum
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Protocol
 
+from waitressd import forks
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected, ProtocolMisuse
 from waitressd.http.events import Request
@@ -228,8 +229,10 @@ class Answer:
         try:
             close()
         except ClientDisconnected:
+            forks.end_stray()
             log.info("close() of the answer to %s wanted a body that was not sent", self.describe())
-        except BaseException:  # border: close() is the application's, and the answer has left
+        except BaseException as error:  # border: close() is the application's, and the answer has left
+            forks.end_stray(error)
             log.exception("close() of the answer to %s failed", self.describe())
 
     def fail(self) -> None:
