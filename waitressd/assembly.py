@@ -6,7 +6,6 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
 from waitressd.net.dispatcher import Bounds
-from waitressd.net.inquiry import inquiry_limit
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.observing import build_handler, build_observer
@@ -34,7 +33,6 @@ def bounds(adjustments: Adjustments) -> Bounds:
         connections=connection_bound(adjustments),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,
-        inquiries=inquiry_limit(adjustments.threads) if adjustments.early_refusals else 0,
         idle_seconds=adjustments.channel_timeout,
         finest_deadline_seconds=finest,
     )

@@ -6,7 +6,6 @@ thread does to settle its channel.
 """
 
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -42,7 +41,6 @@ class Bounds:
     connections: int = 1000
     per_client: int = 0
     queue: int = 1000
-    inquiries: int = 0
     queue_seconds: float = 30.0
     idle_seconds: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
@@ -99,7 +97,6 @@ class Dispatcher:
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
-        self.inquiries = threading.Semaphore(bounds.inquiries)  # tasks that may wait for their bodies
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more

@@ -16,13 +16,11 @@ from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.inquiry import Inquiry
 from waitressd.net.states import State
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
 
-NEVER_CAME: Final = 0.0  # a moment
 REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head that cannot be parsed
 
 # What every request would call through super(), which costs as much as the rest of the call.
@@ -195,9 +193,6 @@ class ObservedChannel(Channel):
             _run(self)
             if self._open:  # else a forced stop has handed them over meanwhile
                 notes.returned_at = notes.ended_at = monotonic()
-            if self.inquiry is not None and self._is_asking(notes, self.inquiry):
-                observer.enter(None)
-                return
         if self._ended_by or not connection.response_done:
             self._conclude_here(notes)
         elif self.outbuf is None and self._take_notes() is not None:
@@ -207,16 +202,6 @@ class ObservedChannel(Channel):
             connection.answer_head = None
             observer.finish(notes)
         observer.enter(None)
-
-    def _is_asking(self, notes: Notes, inquiry: Inquiry) -> bool:
-        """Whether the task waits for its body; what the notes say of the body is only then true."""
-        assert self.request is not None
-        notes.ended_at = NEVER_CAME
-        if self.body is None:
-            notes.body_bytes_received = 0
-        else:
-            notes.body_bytes_received = self.request.content_length or 0
-        return inquiry.is_waiting
 
     def refuse(self, error: HttpError) -> None:
         """Answer by the server itself, then close. Holder of the role."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ClientDisconnected, ProtocolMisuse
+from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead, build_head
@@ -227,8 +227,6 @@ class Answer:
             return
         try:
             close()
-        except ClientDisconnected:
-            log.info("close() of the answer to %s wanted a body that was not sent", self.describe())
         except BaseException:  # border: close() is the application's, and the answer has left
             log.exception("close() of the answer to %s failed", self.describe())
 
