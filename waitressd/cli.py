@@ -170,9 +170,14 @@ def serve(command: Command) -> int:
     set_up_logging(command, plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
     try:
-        with _patient_signals(), contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner:
+        with (
+            _patient_signals(),
+            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner,
+            runner.end.bounded(),
+        ):
             application = _guarded(plan.load_application)
             if application is None:
+                runner.end.status = FAILED
                 return FAILED
             runner.open()
             in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
@@ -200,8 +205,9 @@ def _patient_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, act in ours.items():
+            if signal.getsignal(number) is act:  # else the end of the process listens by now
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _say(line: str) -> None:

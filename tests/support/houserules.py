@@ -19,15 +19,19 @@ FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
+_ASSEMBLY: Final = (
+    frozenset({"server", "assembly", "observing", "opening", "operatorlog", "processend", "systemd"}) | _MIDDLE
+)
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
-    "net": frozenset({"net", "http", "ratelimit"}),
+    "operatorlog": frozenset(),
+    "processend": frozenset({"operatorlog"}),
+    "net": frozenset({"net", "http", "ratelimit", "operatorlog"}),
     "wsgi": frozenset({"wsgi", "http", "ratelimit"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http", "ratelimit"}),
+    "requestlog": frozenset({"requestlog", "http", "ratelimit", "operatorlog"}),
     "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
     "systemd": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http"}),

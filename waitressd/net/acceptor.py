@@ -14,6 +14,7 @@ from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.listener import Listener
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, Poller
+from waitressd.operatorlog import counted
 
 ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
@@ -81,7 +82,7 @@ class Acceptor:
     def _count(self, host: str) -> bool:
         count = self._counts.get(host, 0)
         if count >= self._per_client:
-            self._logs.greedy("%s has %d connections already; another one was closed", host, count)
+            self._logs.greedy("%s has %s already; another one was closed", host, counted(count, "connection"))
             return False
         self._counts[host] = count + 1
         return True
