@@ -6,6 +6,7 @@ thread that calls `watch`, usually the main thread, which has nothing else to do
 
 import contextlib
 import errno
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Final
 from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
-from waitressd.net.logs import logger
+from waitressd.net.logs import report_defect, say
 from waitressd.net.role import Assignment, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
@@ -91,7 +92,7 @@ class TaskPool:
 
     def give_up(self) -> None:
         """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
-        logger.critical("the event loop does not end; the process ends without it")
+        say(logging.CRITICAL, "the event loop does not end; the process ends without it")
         self._dispatcher.finished = True
 
     @property
@@ -133,14 +134,14 @@ class TaskPool:
         try:
             self._dispatcher.run_aside(worker, worker.job)
         except BaseException:  # border: as for the leader
-            logger.critical("a thread failed and goes on; please report this", exc_info=True)
+            report_defect("a thread failed and goes on")
 
     def _lead(self, worker: Worker) -> Assignment:
         try:
             if self._dispatcher.lead(worker):
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
-            logger.critical("the dispatcher failed and goes on; please report this", exc_info=True)
+            report_defect("the dispatcher failed and goes on")
             time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()
