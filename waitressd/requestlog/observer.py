@@ -6,6 +6,7 @@ A hook is somebody else's code: whatever it raises is caught here, told once and
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -161,9 +162,9 @@ class Observer:
         if not record.client:
             self._complete_refused(record)
         for isolated in self._hooks:
-            # As Isolated.__call__, without the call.
+            # As Isolated.__call__, without the call, and what the hook sets in its context is not left in the thread.
             try:
-                isolated.hook(record)
+                copy_context().run(isolated.hook, record)
             except BaseException as error:  # border: plugin
                 isolated.failures.add(error)
 
