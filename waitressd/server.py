@@ -317,7 +317,6 @@ class Server:
         if not self._pool.join():
             logger.warning("stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()
-        self._pool.run_last(self._dispatcher.take_callbacks())
         self._close_listeners()
         if self._reopener is not None:
             self._reopener.join(_REOPEN_SECONDS)

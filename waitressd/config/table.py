@@ -127,7 +127,8 @@ class SettingsTable:
         4,
         kinds.integer(1, 1024),
         Group.TASKS,
-        "Requests that the application handles at the same time.",
+        "Requests that the application handles at the same time, and the number of threads that ever call it. With 1, "
+        "everything of the application happens in one thread. The server has one thread more, which never calls it.",
         same("0 is an error; waitress accepts it and never answers."),
     )
     queue_limit: int = setting(

@@ -129,8 +129,7 @@ class Dispatcher:
         self.poller.wake()
         if self._closed:  # nobody else will
             self._settle_last()
-            for callback in self.take_callbacks():
-                callback.run()
+            self.run_last()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have somebody else's code called by the pool like a task. Holder of the role."""
@@ -142,7 +141,8 @@ class Dispatcher:
         """Serve until the role is lost (True) or everything is finished (False)."""
         if self.fresh:
             self._watch_fresh()
-        while self._serve_ready(worker) and self._catch_up(worker):
+        going_on = self._catch_up(worker)  # first what the former holder has left: the reserve leaves a job
+        while going_on and self._serve_ready(worker) and self._catch_up(worker):
             if not self._turn():
                 return False
         return True
@@ -239,10 +239,10 @@ class Dispatcher:
             channel.abort()
 
     def _start(self, worker: Worker, job: Job) -> bool:
-        """Run a job or queue it; False when the role is lost."""
+        """Run a job, or have it run by another worker; False when the role is lost."""
+        if worker.is_reserve:
+            return self._pass_on(job)
         role = self.role
-        if role.running >= role.task_limit and self._enqueue(job):
-            return True
         job.begin()
         if self.blocking.share > HAND_OVER_SHARE:
             role.hand_over(worker)
@@ -269,18 +269,28 @@ class Dispatcher:
         job.settle()
         return True
 
-    def _enqueue(self, job: Job) -> bool:
-        """All threads are busy: queue the job, or refuse it; False when a thread is free after all."""
+    def _pass_on(self, job: Job) -> bool:
+        """The reserve runs no job: a worker that waits gets it, else it is queued; False when the role is lost.
+
+        Where jobs are quick the role goes with it, so that the next one wakes nobody.
+        """
+        role = self.role
+        if role.waiting and self.blocking.share <= HAND_OVER_SHARE:
+            self._jobs.appendleft(job)
+            if role.pass_back():
+                return False
+            self._jobs.popleft()
         channel = job if isinstance(job, Channel) else None
-        if channel is not None and len(self.role.queue) >= self._bounds.queue:
-            self.logs.refused(self.role)
-            channel.refuse(HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),)))
-            return True
         if channel is not None:
+            # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
+            if not role.waiting and len(role.queue) >= self._bounds.queue:
+                self.logs.refused(role)
+                error = HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),))
+                channel.refuse(error)
+                return True
             channel.queue()
-        if not self.role.offer(job):
-            return False
-        self.logs.queued(self.role, self.now)
+        if role.offer(job):
+            self.logs.queued(role, self.now)
         return True
 
     def run_aside(self, worker: Worker, job: Job) -> None:
@@ -347,7 +357,7 @@ class Dispatcher:
                 except OSError as error:  # nobody would hear of the client any more
                     self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
                     self.fresh.discard(channel)
-                    if channel.state in (State.QUEUED, State.RUNNING):
+                    if channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs:
                         channel.abort()
                     else:
                         unwatched.append(channel)
@@ -393,25 +403,42 @@ class Dispatcher:
 
     # -- the end
 
-    def close(self) -> None:
-        """Give everything back once no thread leads any more. The thread that owns the server."""
+    def _continue_drain(self) -> bool:
+        """One turn of a stop; False when nothing is left."""
+        if not self.draining:
+            self._begin_drain()
+        if self._abort_asked:
+            self.logs.cut_off(len(self.channels))
+        elif self.channels or self.ready or self._jobs or self._returned or self.role.running:
+            return True
+        self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        """Cut off whoever is left. From here on nobody leads, and a task that still runs gives back for itself."""
+        for channel in list(self.channels.values()):
+            if channel.state in (State.QUEUED, State.RUNNING):
+                channel.abort()
+            if channel.state is not State.RUNNING:
+                channel.close()
         self._closed = True
         self._settle_last()
-        for channel in list(self.channels.values()):
-            if channel.state is State.RUNNING:
-                channel.leave_behind()
-            else:
-                channel.close()
-        self.poller.close()
+        # The last step: whatever has to be called yet is there before the task workers are sent home.
+        self.finished = True
 
     def _settle_last(self) -> None:
-        """Settle what came back when no thread leads any more; of the closing thread and a late task one gets each."""
+        """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""
         with contextlib.suppress(IndexError):
             while True:
                 self._settle(self._returned.popleft())
 
+    def run_last(self) -> None:
+        """Call what nobody will call any more. A task worker that ends; what several of them share is called once."""
+        for callback in self.take_callbacks():
+            callback.run()
+
     def take_callbacks(self) -> list[Job]:
-        """Take the callbacks that nobody will run any more. After `close`; any thread, each callback is taken once."""
+        """Take the callbacks that are left. Any thread, once no thread leads any more; each is taken once."""
         callbacks: list[Job] = []
         with contextlib.suppress(IndexError):
             while True:
@@ -422,23 +449,13 @@ class Dispatcher:
             self.role.queue = deque(job for job in queue if isinstance(job, Channel))
         return callbacks
 
-    def _continue_drain(self) -> bool:
-        """One turn of a stop; False when nothing is left."""
-        if not self.draining:
-            self._begin_drain()
-        if self._abort_asked:
-            self.logs.cut_off(len(self.channels))
-            for channel in list(self.channels.values()):
-                if channel.state in (State.QUEUED, State.RUNNING):
-                    channel.abort()
-                else:
-                    channel.close()
-            self.finished = True
-            return False
-        if self.channels or self.ready or self._jobs or self._returned or self.role.running:
-            return True
-        self.finished = True
-        return False
+    def close(self) -> None:
+        """Give everything back once the threads have ended, or will not. The thread that owns the server."""
+        if not self._closed:  # the event loop never ran, or is ill
+            self._let_go()
+        for channel in list(self.channels.values()):
+            channel.leave_behind()
+        self.poller.close()
 
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)

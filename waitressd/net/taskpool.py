@@ -1,10 +1,11 @@
-"""The threads: one more than tasks may run at once, and a watcher that moves the dispatcher role.
+"""The threads: those that run tasks, one in reserve that never does, and a watcher that moves the dispatcher role.
 
 A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. The watcher is the
 thread that calls `watch`, usually the main thread, which has nothing else to do and is where signals arrive.
 """
 
 import contextlib
+import contextvars
 import errno
 import threading
 import time
@@ -15,7 +16,7 @@ from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
 from waitressd.net.logs import logger
-from waitressd.net.role import Assignment, Job, Role, Worker
+from waitressd.net.role import Assignment, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -54,12 +55,16 @@ class TaskPool:
 
     def start(self) -> None:
         """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
-        for number in range(self._role.task_limit + 1):
-            worker = Worker(f"{self._name}-{number}")
+        workers = [Worker(f"{self._name}-{number}") for number in range(self._role.task_limit)]
+        # What the context holds at the start of serving is what every request finds in its own.
+        context = contextvars.copy_context()
+        # Last, so that a task worker leads first.
+        for worker in (*workers, Worker(f"{self._name}-reserve", is_reserve=True)):
             worker.sleeper = threading.Lock()
             worker.sleeper.acquire()
             self._workers.append(worker)
-            thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+            run = context.copy().run
+            thread = threading.Thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
             self._threads.append(thread)
         self._dispatcher.logs.workers = self._workers
         for number, thread in enumerate(self._threads, 1):
@@ -92,19 +97,6 @@ class TaskPool:
         """Whether every thread is still there. Any thread."""
         return all(thread.is_alive() for thread in self._threads)
 
-    def run_last(self, jobs: list[Job]) -> None:
-        """Run what is left after the stop, as patiently as threads are waited for. The thread that owns the server."""
-        if not jobs:
-            return
-
-        def run() -> None:
-            for job in jobs:
-                job.run()
-
-        thread = threading.Thread(target=run, name=f"{self._name}-last", daemon=True)
-        thread.start()
-        thread.join(JOIN_SECONDS)
-
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task. Any thread; a snapshot."""
         return [worker for worker in self._workers if is_busy(worker)]
@@ -131,6 +123,8 @@ class TaskPool:
             else:
                 worker.sleeper.acquire()
                 assignment = worker.assignment
+        if not worker.is_reserve:
+            self._dispatcher.run_last()
 
     def _run_aside(self, worker: Worker) -> None:
         assert worker.job is not None

@@ -63,7 +63,6 @@ class Service:
             self._watcher.join(10)
             assert self.pool.join(), "a thread is left"
             self.dispatcher.close()
-            self.pool.run_last(self.dispatcher.take_callbacks())
             self.listener.close()
 
     def connect(self) -> Client:
@@ -84,6 +83,12 @@ class Service:
             for client in clients:
                 assert client.receive().status == 200
                 client.close()
+
+
+def leader(service: Service) -> str:
+    """Name the worker that holds the role."""
+    holder = service.dispatcher.role.holder
+    return "" if holder is None else holder.name
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -230,20 +235,74 @@ def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(mo
         client.expect_closed()
 
 
-def test_what_is_left_at_the_end_is_run_patiently_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("holder", ["test-0", "test-reserve"])
+def test_what_is_left_at_the_end_is_called_by_a_task_worker_and_not_waited_for_too_long(
+    monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
     monkeypatch.setattr(taskpool, "JOIN_SECONDS", 0.1)
     gate = threading.Event()
-    called: list[int] = []
-    with Service(1).run() as service:
-        service.pool.run_last([])
-        service.dispatcher.call_soon(lambda: called.append(1))
-        service.pool.run_last(service.dispatcher.take_callbacks())
-        assert called == [1]
-        service.dispatcher.call_soon(gate.wait)
-        begun = time.monotonic()
-        service.pool.run_last(service.dispatcher.take_callbacks())
-        assert time.monotonic() - begun < 5
+    callers: list[str] = []
+
+    def call() -> None:
+        callers.append(threading.current_thread().name)
+        gate.wait(30)
+
+    service = Service(1)
+    with service.run():
+        if holder == "test-reserve":
+            with service.all_hung(1):
+                assert wait_until(lambda: leader(service) == holder)
+        assert wait_until(lambda: leader(service) == holder)
+        service.dispatcher.call_soon(call)
+        service.dispatcher.abort()
+        assert wait_until(lambda: callers == ["test-0"])
+        assert not service.pool.join()
         gate.set()
+
+
+def test_the_application_sees_one_thread_where_one_is_asked_for() -> None:
+    """Whatever blocked before, and whatever has waited; callbacks are the application's, too."""
+    with Service(1).run() as service:
+        clients = [service.connect() for _ in range(6)]
+        for _ in range(3):
+            with service.all_hung(1):
+                for client in clients:
+                    client.send(GET)
+                assert wait_until(lambda: len(service.dispatcher.role.queue) == 6)
+                service.dispatcher.call_soon(lambda: service.run_by.add(threading.current_thread().name))
+                service.dispatcher.poller.wake()
+                service.gate.set()
+            for client in clients:
+                assert client.receive().status == 200
+            service.gate.clear()
+            for client in clients:
+                client.send(b"GET /sleep/0.03 HTTP/1.1\r\nHost: x\r\n\r\n")
+            for client in clients:
+                assert client.receive().status == 200
+        for client in clients:
+            client.close()
+    assert service.run_by == {"test-0"}
+
+
+def test_the_application_sees_as_many_threads_as_may_run_tasks() -> None:
+    with Service(3).run() as service:
+        for _ in range(3):
+            with service.all_hung(3), service.connect() as client:
+                client.send(GET)
+                assert wait_until(lambda: len(service.dispatcher.role.queue) == 1)
+                service.gate.set()
+                assert client.receive().status == 200
+            service.gate.clear()
+    assert service.run_by == {"test-0", "test-1", "test-2"}
+
+
+def test_a_free_worker_leads_again_with_the_next_request() -> None:
+    """After that a quick request wakes nobody."""
+    with Service(1).run() as service, service.connect() as client:
+        with service.all_hung(1):
+            assert wait_until(lambda: leader(service) == "test-reserve")
+        # The watcher may take it away again, where the machine is slow.
+        assert wait_until(lambda: client.request(GET).status == 200 and leader(service) == "test-0")
 
 
 def test_a_steady_load_uses_few_threads_and_a_blocking_one_all() -> None:
