@@ -1,4 +1,4 @@
-"""What is said when a request log fails: the first time all of it, then at most one line a minute with a count."""
+"""What is logged when a request log fails: first a traceback, then at most one line a minute with a count."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ class Failures:
 
 
 def say(message: str, *values: object, error: BaseException | None = None) -> None:
-    """Log an error of a request log; never raises, though handlers of the log may be anybody's, too."""
+    """Log an error of a request log; never raises, though a handler of the log may be a plugin, too."""
     with contextlib.suppress(Exception):
         log.error(message, *values, exc_info=error)
 

@@ -1,4 +1,4 @@
-"""One request log: a callable that anybody can write, and the wall between it and the server."""
+"""One request log: a hook, which may be a plugin, and the wall between it and the server."""
 
 from collections.abc import Callable
 from contextvars import copy_context
