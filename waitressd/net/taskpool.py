@@ -83,6 +83,12 @@ class TaskPool:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    def let_go(self) -> None:
+        """Take every claim away in a child that was only forked: a task that goes on there meets `end_stray`."""
+        for worker in self._workers:
+            worker.claim.clear()
+        self._dispatcher.let_go()
+
     def give_up(self) -> None:
         """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
         logger.critical("the event loop does not end; the process ends without it")

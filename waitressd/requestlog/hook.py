@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
+from waitressd import forks
 from waitressd.requestlog.background import BackgroundQueue
 from waitressd.requestlog.context import current
 from waitressd.requestlog.failures import Failures, say
@@ -64,6 +65,7 @@ class IsolatedHook:
         try:
             self.hook(record)
         except BaseException as error:  # border: plugin
+            forks.end_stray(error)
             self._failures.add(error)
 
     def take_soon(self, record: RequestRecord) -> None:
@@ -94,6 +96,7 @@ class IsolatedHook:
             try:
                 self.hook(record)
             except BaseException as error:  # border: plugin
+                forks.end_stray(error)
                 self._failures.add(error)
         current.set(None)
 
