@@ -4,18 +4,17 @@ This is the only module that knows all the others: it turns settings into the sm
 and introduces sockets to WSGI.
 """
 
-import contextlib
 import logging
-import os
 import signal
+import sys
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from enum import IntEnum
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from waitressd import forks
 from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
@@ -27,6 +26,8 @@ from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
+from waitressd.signals import ServerSignals
+from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
 from waitressd.wsgi.task import Application
 
@@ -151,6 +152,7 @@ class Server:
         Raises OSError naming the address, or the file of a request log.
         """
         self._move(Turn.OPEN)
+        fill_descriptors()
         self._listeners = open_listeners(self.adjustments)
         if self._request_logs is not None:
             try:
@@ -162,7 +164,8 @@ class Server:
     def run(self) -> None:
         """Serve until the server is stopped. Raises OSError when an address cannot be bound or a thread not started.
 
-        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files.
+        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files. What
+        the application does with signals is in `waitressd.signals`.
         """
         if self._life is Life.BUILT:
             self.open()
@@ -171,8 +174,14 @@ class Server:
             return
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
-        with _signals(self):
+        signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
+        try:
+            if known := signals.describe():
+                logger.info(known)
             self._run(Notifier())
+            signals.pass_on(self._drain_end - time.monotonic(), logger.info)
+        finally:
+            signals.put_back()
 
     def _run(self, notifier: Notifier) -> None:
         with self._life_lock:
@@ -181,7 +190,7 @@ class Server:
             self._move(Turn.RUN)
             self._assemble()
             self._runner = threading.get_ident()
-            _serving.add(self)
+            forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop()
         assert self._pool is not None
@@ -308,13 +317,17 @@ class Server:
             logger.exception("log files could not be opened anew")
 
     def _shut(self) -> None:
+        if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
+            forks.leave(sys.exception())
         assert self._pool is not None
         assert self._dispatcher is not None
         self._say_signal()  # where the stop was faster than the next tick
         self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
         if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
             self._dispatcher.abort()
-        if not self._pool.join():
+        if self._pool.join():
+            forks.drop(self)
+        else:
             logger.warning("stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()
         self._close_listeners()
@@ -322,16 +335,26 @@ class Server:
             self._reopener.join(_REOPEN_SECONDS)
         self._close_request_logs()
         self._move(Turn.END)
-        _serving.discard(self)
         self._stopped.set()
 
-    def let_go_in_child(self) -> None:
-        """Close what a child of this process has inherited by `os.fork` alone. The child's only thread."""
+    def let_go(self) -> None:
+        """Be stopped in a child that was only forked: nothing is served there, and nobody waits for it.
+
+        A child that lives on would keep addresses in use, and clients waiting for the end of their answers.
+        """
+        self._life = Life.STOPPED
+        # Whoever held the lock, or would set the event, does not exist here.
+        self._life_lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self.let_go_of_listeners()
+        assert self._pool is not None
+        self._pool.let_go()
+
+    def let_go_of_listeners(self) -> None:
+        """Close what a child has inherited and will not serve; the addresses stay the parent's."""
         for listener in self._listeners:
             listener.socket.close()
-        if self._dispatcher is not None:
-            for channel in self._dispatcher.channels.values():
-                channel.sock.close()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -352,42 +375,19 @@ class Server:
             self._life = following
 
 
-def _let_go_in_child() -> None:
-    """A child that lives on would keep the addresses in use, and clients waiting for the end of their answers."""
-    for server in _serving:
-        server.let_go_in_child()
-
-
-_serving: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-@contextlib.contextmanager
-def _signals(server: Server) -> Any:  # noqa: ANN401 - a generator of nothing
-    """Install the handlers, and put the former ones back. A signal that is ignored stays ignored (nohup, hupper)."""
-    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    former = {number: signal.getsignal(number) for number in numbers}
-    ours = [number for number in numbers if former[number] is not signal.SIG_IGN]
-    for number in ours:
-        signal.signal(number, server.on_signal)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, former[number] if former[number] is not None else signal.SIG_DFL)
-
-
 def reopen_log_files() -> None:
     """Open the files of all logging handlers anew, so that a rotated file is let go. Any thread."""
+    for handler in log_files():
+        try:
+            _reopen(handler)
+        except OSError:
+            logger.exception("cannot reopen the log file %s", handler.baseFilename)
+
+
+def log_files() -> set[logging.FileHandler]:
+    """Return the handlers of `logging` that write to files. Any thread."""
     loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    for handler in {handler for each in loggers for handler in each.handlers}:
-        if isinstance(handler, logging.FileHandler):
-            try:
-                _reopen(handler)
-            except OSError:
-                logger.exception("cannot reopen the log file %s", handler.baseFilename)
+    return {handler for each in loggers for handler in each.handlers if isinstance(handler, logging.FileHandler)}
 
 
 def _reopen(handler: logging.FileHandler) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
-from waitressd.config.inilines import GLOBAL_SECTION
+from waitressd.config.inidocument import GLOBAL_SECTION
 from waitressd.config.kinds import show_seconds, show_size
 from waitressd.config.reading import Hidden
 

@@ -52,8 +52,10 @@ class Acceptor:
         if found is None:
             return
         listener, settings = found
-        for _ in range(ACCEPT_BURST):
+        for taken in range(ACCEPT_BURST):
             if open_count >= self._connections:
+                if taken:  # whether anybody else waits, the poller tells in the next turn
+                    return
                 self._logs.full(open_count)
                 self._rest(NEVER)
                 return

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from waitressd import forks
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
@@ -63,8 +64,10 @@ class Callback:
         """Call it; what it raises is logged."""
         try:
             self._call()
-        except BaseException:  # border: the application's code
+        except BaseException as error:  # border: the application's code
+            forks.end_stray(error)
             self._log("a callback failed")
+        forks.end_stray()
 
     def settle(self) -> None:
         """Nothing to bring back."""
@@ -303,6 +306,7 @@ class Dispatcher:
         self._settle_aside(job)
 
     def _settle_aside(self, job: Job) -> None:
+        forks.end_stray()  # in a child, no task finds its claim again: each comes here
         with self.role.lock:
             settled = job.settle_aside()
         if not settled:
@@ -425,6 +429,13 @@ class Dispatcher:
         self._settle_last()
         # The last step: whatever has to be called yet is there before the task workers are sent home.
         self.finished = True
+
+    def let_go(self) -> None:
+        """Forget every client in a child that was only forked. The child's only thread."""
+        self.finished = self._closed = True
+        for channel in self.channels.values():
+            channel.let_go()
+        self.poller.close()
 
     def _settle_last(self) -> None:
         """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""

@@ -35,7 +35,7 @@ class DispatcherLogs:
         logger.exception(message)
 
     def full(self, count: int) -> None:
-        """The connection limit is reached."""
+        """A client waits in the backlog, because the connection limit is reached."""
         self._full("%d connections are open, the limit; new ones wait in the backlog until some close", count)
 
     def cut_off(self, count: int) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from waitressd import forks
 from waitressd.requestlog.failures import Failures
 
 BATCH_ITEMS: Final = 4096
@@ -91,6 +92,7 @@ class BackgroundQueue(Generic[Item]):
         while batch := self._take():
             try:
                 self._consume(batch)
+                forks.end_stray()
             except Exception as error:  # border: one batch that fails must not end the thread
                 self._lost.add(error, len(batch))
             batch.clear()  # or the last of it would stay in memory until the next one comes

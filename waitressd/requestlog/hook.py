@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Final, Protocol, runtime_checkable
 
+from waitressd import forks
 from waitressd.requestlog.background import BackgroundQueue
 from waitressd.requestlog.context import current
 from waitressd.requestlog.failures import Failures, say
@@ -65,6 +66,7 @@ class IsolatedHook:
         try:
             copy_context().run(self.hook, record)  # what the hook sets in its context does not stay in the thread
         except BaseException as error:  # border: plugin
+            forks.end_stray(error)
             self._failures.add(error)
 
     def take_soon(self, record: RequestRecord) -> None:
@@ -95,6 +97,7 @@ class IsolatedHook:
             try:
                 copy_context().run(self.hook, record)
             except BaseException as error:  # border: plugin
+                forks.end_stray(error)
                 self._failures.add(error)
         current.set(None)
 

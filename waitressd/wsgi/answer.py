@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
+from waitressd import forks
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.events import Request
@@ -224,7 +225,8 @@ class Answer:
             return
         try:
             close()
-        except BaseException:  # border: close() is the application's, and the answer has left
+        except BaseException as error:  # border: close() is the application's, and the answer has left
+            forks.end_stray(error)
             log.exception("close() of the answer to %s failed", self.describe())
 
     def fail(self) -> None:

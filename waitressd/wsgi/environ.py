@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 from waitressd.http.events import Request
 from waitressd.peer import Origin, Peer
 from waitressd.wsgi.filewrapper import FileWrapper
-from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, TrustedProxies
+from waitressd.wsgi.proxies import DEFAULT_PORTS, TrustedProxies, has_proxy_keys
 from waitressd.wsgi.proxyheader import apply_proxy_header
 
 Environ = dict[str, Any]
@@ -34,6 +34,21 @@ _PER_REQUEST: Final = (
     "waitressd.client_disconnected",
     "waitress.client_disconnected",
 )
+
+
+class DiscardingStream(io.TextIOBase):
+    """The `wsgi.errors` of a process without standard error, as under pythonw: takes every text. Any thread."""
+
+    def writable(self) -> bool:
+        """Return True: it is there to be written to."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Drop the text."""
+        return len(text)
+
+
+_NOWHERE: Final = DiscardingStream()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class EnvironBuilder:
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
-            "wsgi.errors": sys.stderr,
+            "wsgi.errors": None,
         }
 
     def build(self, request: Request, body: BinaryIO | None, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
@@ -92,7 +107,8 @@ class EnvironBuilder:
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
         environ["QUERY_STRING"] = request.query
-        environ["wsgi.errors"] = sys.stderr  # looked up each time: applications and tests replace it
+        errors = sys.stderr  # looked up each time: applications and tests replace it
+        environ["wsgi.errors"] = errors if errors is not None else _NOWHERE
         if body is None:
             environ["wsgi.input"] = io.BytesIO()
         else:
@@ -103,7 +119,7 @@ class EnvironBuilder:
             apply_proxy_header(environ, origin.proxied)
         if self._prefix:
             self._strip_prefix(environ)
-        if basis is None and not PROXY_KEYS.isdisjoint(request.fields):
+        if basis is None and has_proxy_keys(request.fields):
             if origin.is_peer_known:
                 self._proxies.rewrite(environ)
             else:
@@ -123,7 +139,7 @@ class EnvironBuilder:
             environ["REMOTE_PORT"] = str(peer.port)
         environ["SERVER_PROTOCOL"] = request.version
         environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = is_gone
-        if request.known is not None and PROXY_KEYS.isdisjoint(request.fields):
+        if request.known is not None and not has_proxy_keys(request.fields):
             request.known.basis = environ.copy()
         return environ
 

@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+from waitressd import forks
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
@@ -70,6 +71,8 @@ class WsgiHandler:
             environ["wsgi.early_hints"] = answer.early_hints
             answer.respond(self._application(environ, answer.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on
+            # A child that has returned finds its client gone, which is no failure of its own.
+            forks.end_stray(None if isinstance(error, ClientDisconnected) else error)
             answer.close_result()
             self._on_failure(answer, environ, transport, error)
         else:

@@ -18,6 +18,7 @@ from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import open_tcp
 from waitressd.net.poller import build_poller
+from waitressd.net.role import Assignment, Worker
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.wsgi.input import BodySpool
 
@@ -188,6 +189,34 @@ def test_an_idle_watcher_sleeps_without_a_tick(monkeypatch: pytest.MonkeyPatch) 
             assert other.request(GET).status == 200
             assert time.monotonic() - begun < 0.35
         assert client.receive().status == 200
+
+
+def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that began at that moment may have seen no bell, and the watcher no task.
+
+    Not every processor shows the writes of one thread to all others in one order.
+    """
+    monkeypatch.setattr(taskpool, "SLEEP_SECONDS", 1000.0)
+    poller = build_poller()
+    dispatcher = Dispatcher(poller, build_role(1), Bounds())
+    pool = TaskPool(dispatcher)
+    worker = Worker("one")
+
+    def wants_a_ring() -> bool:
+        return dispatcher.wake_watcher is not None
+
+    assert dispatcher.role.enter(worker) is Assignment.LEAD
+    assert not pool._sleep_until_a_task_runs()
+    assert wants_a_ring(), "who begins meanwhile has to ring"
+    worker.claim.append(lambda: None)  # without a ring
+    assert pool._sleep_until_a_task_runs()
+    assert not wants_a_ring()
+    worker.claim.pop()
+    assert not pool._sleep_until_a_task_runs()
+    pool.ring()
+    assert not wants_a_ring()
+    assert pool._sleep_until_a_task_runs()
+    poller.close()
 
 
 def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:

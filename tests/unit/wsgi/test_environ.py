@@ -277,3 +277,13 @@ def test_a_field_cannot_reach_another_key() -> None:
     assert environ["wsgi.url_scheme"] == "http"
     assert environ["HTTP_REMOTE_ADDR"] == "6.6.6.6"
     assert not {"HTTP_PROXY", "HTTP_X_FORWARDED_FOR"} & environ.keys()
+
+
+def test_errors_is_a_stream_where_the_process_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    errors = build(get("/"))["wsgi.errors"]
+    assert errors.write("text") == 4
+    errors.writelines(["more\n", "text\n"])
+    print("printed", file=errors, flush=True)
+    assert (errors.writable(), errors.isatty(), errors.closed) == (True, False, False)
+    errors.flush()
