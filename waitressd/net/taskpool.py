@@ -5,6 +5,7 @@ thread that calls `watch`, usually the main thread, which has nothing else to do
 """
 
 import contextlib
+import contextvars
 import errno
 import logging
 import threading
@@ -56,12 +57,15 @@ class TaskPool:
     def start(self) -> None:
         """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
         workers = [Worker(f"{self._name}-{number}") for number in range(self._role.task_limit)]
+        # What the context holds at the start of serving is what every request finds in its own.
+        context = contextvars.copy_context()
         # Last, so that a task worker leads first.
         for worker in (*workers, Worker(f"{self._name}-reserve", is_reserve=True)):
             worker.sleeper = threading.Lock()
             worker.sleeper.acquire()
             self._workers.append(worker)
-            thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+            run = context.copy().run
+            thread = threading.Thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
             self._threads.append(thread)
         self._dispatcher.logs.workers = self._workers
         for number, thread in enumerate(self._threads, 1):

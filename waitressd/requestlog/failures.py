@@ -1,4 +1,4 @@
-"""What is said when a request log fails: the first time all of it, then at most one line a minute with a count."""
+"""What is logged when a request log fails: first a traceback, then at most one line a minute with a count."""
 
 import logging
 import time
