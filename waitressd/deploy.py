@@ -13,6 +13,7 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.config.inifile import from_factory
 from waitressd.server import Server
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 StartResponse = Callable[..., Any]
@@ -46,9 +47,9 @@ class Runner:
 
         `say` gets the addresses as well as the log, for a command whose user may not read the log.
         """
-        if not callable(application):
+        if trouble := trouble_with(application):
             self.close()
-            raise TypeError(f"the application must be callable, and {application!r} is not")
+            raise TypeError(trouble)
         self._server.application = cast("Application", application)
         self.open()
         self._server.print_listen(SERVING)

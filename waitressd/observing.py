@@ -9,6 +9,7 @@ from typing import Any
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.hints import assignment_hint
 from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
@@ -44,7 +45,8 @@ def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
         subject = f"request_log = {shorten(log.name)}" + (f" ({trouble.option})" if trouble.option != "use" else "")
         return Problem(setting.place, subject, trouble.text)
     value = str(log.use) if trouble.option == "use" else log.options.get(trouble.option, "")
-    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), trouble.text)
+    text = trouble.text + assignment_hint(value)
+    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), text)
 
 
 def build_handler(

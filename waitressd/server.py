@@ -29,6 +29,7 @@ from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
 from waitressd.systemd import Notifier, Supervisor, Watchdog
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class Server:
     def __init__(
         self, adjustments: Adjustments, application: Application, global_conf: Mapping[str, str] | None = None
     ) -> None:
-        if not callable(application):
-            raise TypeError(f"the application must be callable, and {application!r} is not")
+        if trouble := trouble_with(application):
+            raise TypeError(trouble)
         self.adjustments = adjustments
         self.application = application
         check_system(adjustments)

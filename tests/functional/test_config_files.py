@@ -121,7 +121,18 @@ def test_a_wrong_command_line_ends_with_status_2(
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("os:sep", "the application must be callable, and '/' is not"),
+        ("os:sep", "os:sep: the application must be callable, and '/' is not"),
+        ("xml:sax", "xml:sax: the application must be callable, and xml.sax is a module"),
+        (
+            "asyncio:sleep",
+            "asyncio:sleep: the application is asynchronous (ASGI), and this server calls WSGI applications, with environ, "
+            "start_response",
+        ),
+        (
+            "tests.support.configapp:no_arguments",
+            "tests.support.configapp:no_arguments: the application is called with environ and start_response, and "
+            "no_arguments takes nothing; if it makes the application, it must be called first (option --call)",
+        ),
         ("os:pat", "os:pat: os has no pat; did you mean path?"),
         ("json.decoder:JSONDecoder.xyzzy", "json.decoder:JSONDecoder.xyzzy: JSONDecoder has no xyzzy"),
     ],
@@ -247,7 +258,7 @@ def test_a_factory_that_returns_no_application(capsys: pytest.CaptureFixture[str
     text = f"{SECTIONS}listen = 127.0.0.1:0\n".replace(":factory", ":not_an_application")
     Path("a.ini").write_text(text, encoding="utf-8")
     assert main(["a.ini"]) == 1
-    assert capsys.readouterr().err.startswith("waitressd: the application must be callable, and <")
+    assert capsys.readouterr().err.startswith("waitressd: a.ini: the application must be callable, and <")
 
 
 @pytest.mark.parametrize(
@@ -315,10 +326,28 @@ def test_options_of_request_logs_are_told_with_everything_else(capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("target", "hint"),
-    [("mysite.wsgi.application", "did you mean mysite.wsgi:application?"), ("shop.py:app", "did you mean shop:app?")],
+    [
+        ("mysite.wsgi.application", "did you mean mysite.wsgi:application?"),
+        ("mysite.wsgi", "did you mean mysite.wsgi:application?"),
+        ("mysite/wsgi.py", "did you mean mysite.wsgi:application?"),
+        ("./mysite/wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("../mysite/wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("mysite/wsgi:app", "did you mean mysite.wsgi:app?"),
+        ("{cwd}/mysite/wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("mysite\\wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("shop.py:app", "did you mean shop:app?"),
+        ("--app=shop.py", "did you mean shop:application?"),
+        ("shop", "did you mean shop:application?"),
+        ("shop.main", "did you mean shop.main:application?"),
+        ("shop.app", "did you mean shop:app?"),
+        ("nothing.app", "did you mean nothing:app?"),
+    ],
 )
 def test_a_target_of_another_server_is_explained(target: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--listen=127.0.0.1:0", target]) in (1, 2)
+    Path("shop").mkdir()
+    for name in ("shop/__init__.py", "shop/main.py", "shop/helpers.py"):
+        Path(name).touch()
+    assert main(["--listen=127.0.0.1:0", target.format(cwd=Path.cwd())]) in (1, 2)
     assert hint in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from waitressd.config.adjustments import ALIASES, SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.expand import expand
-from waitressd.config.hints import did_you_mean
+from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.inidocument import GLOBAL_SECTION, IniDocument
 from waitressd.config.inierrors import interpolation_trouble, missing_section
 from waitressd.config.iniloader import Documents, IniLoader, config_target, scheme_of
@@ -162,7 +162,7 @@ def _log_sections(loader: IniLoader, environ: Mapping[str, str]) -> dict[str, Lo
         if not section.startswith(_LOG_PREFIX):
             continue
         name = section.removeprefix(_LOG_PREFIX).strip()
-        items = {key: _expanded(_value(loader, section, key), environ) for key in entries}
+        items = {key: _expanded(loader.value(section, key), environ) for key in entries}
         problems = [
             Problem(item.origin.place, f"{key} = {shorten(item.value)}", item.refusal)
             for key, item in items.items()
@@ -172,14 +172,6 @@ def _log_sections(loader: IniLoader, environ: Mapping[str, str]) -> dict[str, Lo
         values = {key: str(item.value) for key, item in items.items()}
         found[name] = LogSection(name, values, origins, tuple(problems))
     return found
-
-
-def _value(loader: IniLoader, section: str, key: str) -> Given:
-    origin = loader.document.origin(section, key)
-    try:
-        return Given(loader.parser.get(section, key), origin)
-    except configparser.InterpolationError as error:
-        return Given(loader.parser.get(section, key, raw=True), origin, interpolation_trouble(error))
 
 
 # ---- one section and what it uses ----------------------------------------------------------------------------------
@@ -231,7 +223,7 @@ class _Walk:
         self._use = None
         fetched = []
         for option in document.sections[section]:
-            item = _value(loader, section, option)
+            item = loader.value(section, option)
             if option.startswith("set "):
                 self.global_conf[option[4:].strip()] = str(item.value)
             elif option.startswith("get "):
@@ -262,7 +254,7 @@ class _Walk:
         elif scheme == "config":
             path, name = config_target(use, str(Path(loader.document.path).parent))
             if not Path(path).is_file():
-                text = f"there is no file {display_path(path)}"
+                text = f"there is no file {display_path(path)}{assignment_hint(self._use.value)}"
                 raise ConfigError([Problem(self._use.origin.place, f"use = {self._use.value}", text)])
             self._follow(loader.used(path, self.global_conf), name)
         else:
@@ -300,9 +292,10 @@ class _Walk:
             value = str(item.value)
             if item.refusal or not is_ours(value):
                 meant = _misspelt(value)
-                text = item.refusal or f"{ANOTHER_SERVER}{meant}"
+                indented = assignment_hint(value)
+                text = (item.refusal or f"{ANOTHER_SERVER}{meant}") + indented
                 problems.append(Problem(item.origin.place, f"{key} = {shorten(value)}", text))
-                if not (item.refusal or meant):
+                if not (item.refusal or meant or indented):
                     raise ConfigError(problems)
         return tuple(problems)
 
