@@ -34,7 +34,7 @@ from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
-from waitressd.observing import build_request_logs
+from waitressd.observing import build_request_logs, silent_loggers
 from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.wsgi.application import trouble_with
@@ -78,8 +78,8 @@ class Plan:
         return cast("Application", application)
 
     def advice(self) -> Facts:
-        """Gather what advice looks at."""
-        return Facts(self.adjustments, self.section.hidden, this_machine())
+        """Gather what advice looks at. Logging must be set up."""
+        return Facts(self.adjustments, self.section.hidden, this_machine(), silent_loggers(self.adjustments))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,9 +3,10 @@
 Introduces the request log to the configuration, to sockets and to WSGI; none of them knows another.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -17,9 +18,12 @@ from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.requestlog.loading import Trouble, load
 from waitressd.requestlog.observer import Identify, Observer, RequestLogs
+from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+_LINE_FORMATS: Final = ("common", "combined", "json", "template")
 
 
 def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
@@ -33,6 +37,17 @@ def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str])
     if troubles:
         raise ConfigError(_problem(adjustments, trouble) for trouble in troubles)
     return RequestLogs(hooks)
+
+
+def silent_loggers(adjustments: Adjustments) -> tuple[str, ...]:
+    """Return the loggers that built-in request logs write to and that drop the lines. Logging must be set up."""
+    names = dict.fromkeys(
+        log.options.get("logger", DEFAULT_LOGGER)
+        for log in adjustments.request_log
+        if str(log.use).removeprefix("egg:waitressd#") in _LINE_FORMATS and "path" not in log.options
+    )
+    loggers = map(logging.getLogger, names)
+    return tuple(each.name for each in loggers if not (each.isEnabledFor(logging.INFO) and each.hasHandlers()))
 
 
 def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:

@@ -19,6 +19,7 @@ from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.inidocument import GLOBAL_SECTION, IniDocument
 from waitressd.config.inierrors import interpolation_trouble, missing_section
 from waitressd.config.iniloader import Documents, IniLoader, config_target, scheme_of
+from waitressd.config.kinds import boolean
 from waitressd.config.origins import Origin, Source, display_path
 from waitressd.config.reading import NOT_SETTINGS, Given, Hidden
 from waitressd.config.requestlogs import LogSection
@@ -26,6 +27,7 @@ from waitressd.config.settings import BadValueError
 
 _LOG_PREFIX: Final = "request_log:"
 ANOTHER_SERVER: Final = "this names another server; waitressd runs sections that say egg:waitressd or egg:waitress"
+_PLONE_FAST_LISTEN: Final = "fast-listen"
 _ADDRESSES: Final = ("listen", "unix_socket", "host")  # one of the command line replaces all of the file's
 
 
@@ -142,7 +144,20 @@ def _section(
         for loader, _ in walk.links:  # those of the nearer file win
             logs = {**_log_sections(loader, environ), **logs}
     expanded = {name: _expanded(item, environ) for name, item in given.items()}
-    return ServerSection(expanded, logs, hidden, documents.paths, global_conf)
+    return ServerSection(_spelled_out(expanded), logs, hidden, documents.paths, global_conf)
+
+
+def _spelled_out(given: Mapping[str, Given]) -> Mapping[str, Given]:
+    """Write the ``fast-listen`` of Plone's recipe, which holds an address, as the two settings that it means."""
+    item = given.get(_PLONE_FAST_LISTEN)
+    if item is None or "fast_listen" in given:
+        return given
+    rest = {name: other for name, other in given.items() if name != _PLONE_FAST_LISTEN}
+    try:
+        boolean().parse(item.value)
+    except BadValueError:
+        return given if "listen" in given else {**rest, "listen": item, "fast_listen": replace(item, value="true")}
+    return {**rest, "fast_listen": item}
 
 
 def _expanded(item: Given, environ: Mapping[str, str]) -> Given:
