@@ -10,15 +10,13 @@ import importlib
 import logging
 import os
 import platform
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Final, cast
 
 from waitressd import __version__
@@ -37,6 +35,9 @@ from waitressd.deploy import Runner
 from waitressd.observing import build_request_logs, silent_loggers
 from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.server import log_files
+from waitressd.signals import patient_signals
+from waitressd.standardstreams import fill_streams
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
@@ -84,6 +85,7 @@ class Plan:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    fill_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         command = parse_command(arguments)
@@ -172,8 +174,12 @@ def serve(command: Command) -> int:
     plan = examine(command)
     set_up_logging(command, plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
+    reopens = bool(plan.adjustments.request_log or log_files())
     try:
-        with _patient_signals(), contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner:
+        with (
+            patient_signals(reopens=reopens),
+            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner,
+        ):
             application = _guarded(plan.load_application)
             if application is None:
                 return FAILED
@@ -182,29 +188,6 @@ def serve(command: Command) -> int:
             return runner(application, None if in_log or command.has("quiet") else _say)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
-
-
-@contextlib.contextmanager
-def _patient_signals() -> Iterator[None]:
-    """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP (of logrotate) change nothing."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(OK)
-
-    def stay(_number: int, _frame: FrameType | None) -> None:
-        """No log file is open that would have to be opened anew."""
-
-    wanted = {"SIGTERM": leave, "SIGHUP": stay, "SIGUSR1": stay}
-    numbers = {getattr(signal, name): handler for name, handler in wanted.items() if hasattr(signal, name)}
-    is_main = threading.current_thread() is threading.main_thread()  # no other may say what signals do
-    ours = {number: act for number, act in numbers.items() if is_main and signal.getsignal(number) == signal.SIG_DFL}
-    for number, act in ours.items():
-        signal.signal(number, act)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _say(line: str) -> None:

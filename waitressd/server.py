@@ -4,30 +4,30 @@ This is the only module that knows all the others: it turns settings into the sm
 and introduces sockets to WSGI.
 """
 
-import contextlib
 import logging
-import os
 import signal
+import sys
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from enum import IntEnum
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from waitressd import forks
 from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.inquiry import THREAD_NAME
 from waitressd.net.logs import logger
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
+from waitressd.signals import ServerSignals
+from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
@@ -153,6 +153,7 @@ class Server:
         Raises OSError naming the address, or the file of a request log.
         """
         self._move(Turn.OPEN)
+        fill_descriptors()
         self._listeners = open_listeners(self.adjustments)
         if self._request_logs is not None:
             try:
@@ -164,7 +165,8 @@ class Server:
     def run(self) -> None:
         """Serve until the server is stopped. Raises OSError when an address cannot be bound or a thread not started.
 
-        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files.
+        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files. What
+        the application does with signals is in `waitressd.signals`.
         """
         if self._life is Life.BUILT:
             self.open()
@@ -173,8 +175,14 @@ class Server:
             return
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
-        with _signals(self):
+        signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
+        try:
+            if known := signals.describe():
+                logger.info(known)
             self._run(Notifier())
+            signals.pass_on(self._drain_end - time.monotonic(), logger.info)
+        finally:
+            signals.put_back()
 
     def _run(self, notifier: Notifier) -> None:
         with self._life_lock:
@@ -183,7 +191,7 @@ class Server:
             self._move(Turn.RUN)
             self._assemble()
             self._runner = threading.get_ident()
-            _serving.add(self)
+            forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop()
         assert self._pool is not None
@@ -222,6 +230,13 @@ class Server:
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
+
+    def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
+        """Build another server in this process and bind its addresses, for a request log that has a page of its own.
+
+        Any thread. Raises ConfigError, or OSError naming the address.
+        """
+        return create_server(app, **settings)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""
@@ -303,31 +318,44 @@ class Server:
             logger.exception("log files could not be opened anew")
 
     def _shut(self) -> None:
+        if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
+            forks.leave(sys.exception())
         assert self._pool is not None
         assert self._dispatcher is not None
         self._say_signal()  # where the stop was faster than the next tick
         self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
         if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
             self._dispatcher.abort()
-        if not self._pool.join():
+        if self._pool.join():
+            forks.drop(self)
+        else:
             logger.warning("stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()
-        self._pool.run_last(self._dispatcher.take_callbacks())
         self._close_listeners()
         if self._reopener is not None:
             self._reopener.join(_REOPEN_SECONDS)
         self._close_request_logs()
         self._move(Turn.END)
-        _serving.discard(self)
         self._stopped.set()
 
-    def let_go_in_child(self) -> None:
-        """Close what a child of this process has inherited by `os.fork` alone. The child's only thread."""
+    def let_go(self) -> None:
+        """Be stopped in a child that was only forked: nothing is served there, and nobody waits for it.
+
+        A child that lives on would keep addresses in use, and clients waiting for the end of their answers.
+        """
+        self._life = Life.STOPPED
+        # Whoever held the lock, or would set the event, does not exist here.
+        self._life_lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self.let_go_of_listeners()
+        assert self._pool is not None
+        self._pool.let_go()
+
+    def let_go_of_listeners(self) -> None:
+        """Close what a child has inherited and will not serve; the addresses stay the parent's."""
         for listener in self._listeners:
             listener.socket.close()
-        if self._dispatcher is not None:
-            for channel in self._dispatcher.channels.values():
-                channel.sock.close()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -338,8 +366,7 @@ class Server:
             self._request_logs.close()
 
     def _is_own_thread(self) -> bool:
-        thread = threading.current_thread()
-        return thread.name == THREAD_NAME or (self._pool is not None and self._pool.owns(thread))
+        return self._pool is not None and self._pool.owns(threading.current_thread())
 
     def _move(self, turn: Turn) -> None:
         with self._life_lock:
@@ -349,42 +376,19 @@ class Server:
             self._life = following
 
 
-def _let_go_in_child() -> None:
-    """A child that lives on would keep the addresses in use, and clients waiting for the end of their answers."""
-    for server in _serving:
-        server.let_go_in_child()
-
-
-_serving: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-@contextlib.contextmanager
-def _signals(server: Server) -> Any:  # noqa: ANN401 - a generator of nothing
-    """Install the handlers, and put the former ones back. A signal that is ignored stays ignored (nohup, hupper)."""
-    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    former = {number: signal.getsignal(number) for number in numbers}
-    ours = [number for number in numbers if former[number] is not signal.SIG_IGN]
-    for number in ours:
-        signal.signal(number, server.on_signal)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, former[number] if former[number] is not None else signal.SIG_DFL)
-
-
 def reopen_log_files() -> None:
     """Open the files of all logging handlers anew, so that a rotated file is let go. Any thread."""
+    for handler in log_files():
+        try:
+            _reopen(handler)
+        except OSError:
+            logger.exception("cannot reopen the log file %s", handler.baseFilename)
+
+
+def log_files() -> set[logging.FileHandler]:
+    """Return the handlers of `logging` that write to files. Any thread."""
     loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    for handler in {handler for each in loggers for handler in each.handlers}:
-        if isinstance(handler, logging.FileHandler):
-            try:
-                _reopen(handler)
-            except OSError:
-                logger.exception("cannot reopen the log file %s", handler.baseFilename)
+    return {handler for each in loggers for handler in each.handlers if isinstance(handler, logging.FileHandler)}
 
 
 def _reopen(handler: logging.FileHandler) -> None:
@@ -409,9 +413,14 @@ def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 
     return server
 
 
-def serve(app: Application, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
-    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address."""
-    logging.basicConfig()
+def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
+    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address.
+
+    With `_quiet`, as in waitress, the addresses are not logged and `logging` is left as it is.
+    """
+    if not _quiet:
+        logging.basicConfig()
     server = create_server(app, **settings)
-    server.print_listen("Serving on http://{}:{}")
+    if not _quiet:
+        server.print_listen("Serving on http://{}:{}")
     server.run()

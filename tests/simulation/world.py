@@ -15,7 +15,7 @@ from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
 from waitressd.http.limits import Limits
-from waitressd.net import blocking, channel, inquiry, joblog, outbuf, outlet, role, taskpool, transfer
+from waitressd.net import blocking, channel, joblog, outbuf, outlet, role, taskpool, transfer
 from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import Listener
@@ -82,7 +82,12 @@ class CountingRole(Role):
 
     def offer(self, job: Job) -> bool:
         taken = super().offer(job)
-        self.sometimes["a request is queued" if taken else "a thread was free after all"] += 1
+        self.sometimes["a request is queued" if taken else "the reserve gives a job away"] += 1
+        return taken
+
+    def pass_back(self) -> bool:
+        taken = super().pass_back()
+        self.sometimes["the reserve gives the role back"] += taken
         return taken
 
     def withdraw(self, job: Job) -> bool:
@@ -119,7 +124,6 @@ class World:
             connections=rng.choice((2, 5, 1000)),
             per_client=rng.choice((0, 0, 0, 2)),
             queue=rng.choice((1, 3, 1000)),
-            inquiries=rng.choice((0, 1, 2)),
             idle_seconds=DEADLINES.idle_seconds,
             finest_deadline_seconds=DEADLINES.linger_seconds,
         )
@@ -226,7 +230,6 @@ class World:
         self.pool.watch(self._on_tick)
         self.pool.join()
         self.dispatcher.close()
-        self.pool.run_last(self.dispatcher.take_callbacks())
 
     def _stop(self) -> None:
         self.scheduler.note("stop")
@@ -250,7 +253,6 @@ class World:
             (taskpool, "time", simulated),
             (taskpool, "Worker", self._build_worker),
             (role, "threading", simulated),
-            (inquiry, "threading", simulated),
             (blocking, "time", simulated),
             (joblog, "time", simulated),
             (answer, "http_date", lambda: DATE),
@@ -281,8 +283,8 @@ class World:
             for file in [*self.files, *self.spools]:
                 file.close()
 
-    def _build_worker(self, name: str) -> Worker:
-        worker = Worker(name)
+    def _build_worker(self, name: str, *, is_reserve: bool = False) -> Worker:
+        worker = Worker(name, is_reserve=is_reserve)
         worker.claim = SimClaim(self.scheduler)
         return worker
 

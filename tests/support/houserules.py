@@ -18,18 +18,25 @@ TEST_FILE_LINES: Final = 1000  # the cases of one module stay together, and tabl
 FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
-_MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
+_MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http", "forks"})
+_ASSEMBLY: Final = (
+    frozenset({"server", "signals", "assembly", "observing", "opening", "standardstreams", "systemd"}) | _MIDDLE
+)
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
-    "net": frozenset({"net", "http"}),
-    "wsgi": frozenset({"wsgi", "http"}),
+    "ratelimit": frozenset(),
+    "forks": frozenset(),
+    "signals": frozenset({"forks"}),
+    "peer": frozenset({"http"}),
+    "net": frozenset({"net", "http", "peer", "ratelimit", "forks"}),
+    "wsgi": frozenset({"wsgi", "http", "peer", "ratelimit", "forks"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http"}),
-    "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
+    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks"}),
+    "metrics": frozenset({"metrics", "requestlog", "config"}),
     "systemd": frozenset(),
-    "observing": frozenset({"wsgi", "config", "requestlog", "http"}),
+    "standardstreams": frozenset(),
+    "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics"}),
     "opening": frozenset({"net", "config", "systemd"}),
     "assembly": _ASSEMBLY,
     "server": _ASSEMBLY,

@@ -19,7 +19,6 @@ _COMMON_LINE: Final = re.compile(
 ).fullmatch
 # VCHAR without "#": a fragment is never sent (RFC 9112, 3.2).
 _TARGET_OCTETS: Final = re.compile(r"[!-\"$-~]++").fullmatch
-_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _VERSION: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 _ABSOLUTE_FORM: Final = re.compile(r"(?i:https?)://([^/?]*+)([^?]*+)(?:\?(.*+))?").fullmatch
 
@@ -58,8 +57,10 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
         raise octet_refusal(block)
     authority = None
     common = _COMMON_LINE(line)
-    if common is not None and len(line) <= limits.start_line_bytes and "%" not in line:
+    if common is not None and len(line) <= limits.start_line_bytes:
         method, target, path, query = common.groups("")
+        if "%" in path:
+            path = _decode_path(path)
         version = "HTTP/1.1"
     else:
         method, target, path, query, version, authority = parse_start_line(line, limits)
@@ -90,9 +91,11 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
         return None
     line = head[: -len(lines)].decode("latin-1")
     common = _COMMON_LINE(line)
-    if common is None or "%" in line:
+    if common is None:
         return None
     method, target, path, query = common.groups("")
+    if "%" in path:
+        path = _decode_path(path)
     return Request(
         method,
         target,
@@ -138,8 +141,6 @@ def parse_start_line(line: str, limits: Limits) -> StartLine:
     version = "HTTP/1.0" if digits[2] == "0" else "HTTP/1.1"
     if not _TARGET_OCTETS(target):
         raise HttpError(400, "The request target has an octet that must be percent-encoded.")
-    if _BAD_ESCAPE(target):
-        raise HttpError(400, "A percent sign in the request target is not followed by two hexadecimal digits.")
     path, query, authority = _parse_target(method, target)
     return StartLine(method, target, path, query, version, authority)
 
@@ -166,7 +167,20 @@ def _parse_target(method: str, target: str) -> tuple[str, str, str | None]:
         path, query = "*", ""
     else:
         path, query, authority = _parse_absolute_form(method, target)
-    return decode_percent(path) if "%" in path else path, query, authority
+    return _decode_path(path) if "%" in path else path, query, authority
+
+
+def _decode_path(path: str) -> str:
+    """The path as the application gets it.
+
+    A query is never decoded here, so a lone percent sign in one is left to the application: browsers and curl send it.
+    """
+    try:
+        return decode_percent(path)
+    except KeyError:
+        raise HttpError(
+            400, "A percent sign in the path of the request target is not followed by two hexadecimal digits."
+        ) from None
 
 
 def _parse_absolute_form(method: str, target: str) -> tuple[str, str, str]:

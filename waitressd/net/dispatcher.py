@@ -6,13 +6,13 @@ thread does to settle its channel.
 """
 
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from waitressd import forks
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
@@ -24,6 +24,7 @@ from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.proxied import unusual_kind
 from waitressd.net.role import Job, Role, Worker
 from waitressd.net.states import State
+from waitressd.peer import Peer
 
 if TYPE_CHECKING:
     from waitressd.net.channelsettings import ChannelSettings
@@ -42,7 +43,6 @@ class Bounds:
     connections: int = 1000
     per_client: int = 0
     queue: int = 1000
-    inquiries: int = 0
     queue_seconds: float = 30.0
     idle_seconds: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
@@ -64,8 +64,10 @@ class Callback:
         """Call it; what it raises is logged."""
         try:
             self._call()
-        except BaseException:  # border: the application's code
+        except BaseException as error:  # border: the application's code
+            forks.end_stray(error)
             self._log("a callback failed")
+        forks.end_stray()
 
     def settle(self) -> None:
         """Nothing to bring back."""
@@ -99,7 +101,6 @@ class Dispatcher:
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
-        self.inquiries = threading.Semaphore(bounds.inquiries)  # tasks that may wait for their bodies
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more
@@ -131,8 +132,7 @@ class Dispatcher:
         self.poller.wake()
         if self._closed:  # nobody else will
             self._settle_last()
-            for callback in self.take_callbacks():
-                callback.run()
+            self.run_last()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have somebody else's code called by the pool like a task. Holder of the role."""
@@ -144,7 +144,8 @@ class Dispatcher:
         """Serve until the role is lost (True) or everything is finished (False)."""
         if self.fresh:
             self._watch_fresh()
-        while self._serve_ready(worker) and self._catch_up(worker):
+        going_on = self._catch_up(worker)  # first what the former holder has left: the reserve leaves a job
+        while going_on and self._serve_ready(worker) and self._catch_up(worker):
             if not self._turn():
                 return False
         return True
@@ -241,10 +242,10 @@ class Dispatcher:
             channel.abort()
 
     def _start(self, worker: Worker, job: Job) -> bool:
-        """Run a job or queue it; False when the role is lost."""
+        """Run a job, or have it run by another worker; False when the role is lost."""
+        if worker.is_reserve:
+            return self._pass_on(job)
         role = self.role
-        if role.running >= role.task_limit and self._enqueue(job):
-            return True
         job.begin()
         if self.blocking.share > HAND_OVER_SHARE:
             role.hand_over(worker)
@@ -271,18 +272,28 @@ class Dispatcher:
         job.settle()
         return True
 
-    def _enqueue(self, job: Job) -> bool:
-        """All threads are busy: queue the job, or refuse it; False when a thread is free after all."""
+    def _pass_on(self, job: Job) -> bool:
+        """The reserve runs no job: a worker that waits gets it, else it is queued; False when the role is lost.
+
+        Where jobs are quick the role goes with it, so that the next one wakes nobody.
+        """
+        role = self.role
+        if role.waiting and self.blocking.share <= HAND_OVER_SHARE:
+            self._jobs.appendleft(job)
+            if role.pass_back():
+                return False
+            self._jobs.popleft()
         channel = job if isinstance(job, Channel) else None
-        if channel is not None and len(self.role.queue) >= self._bounds.queue:
-            self.logs.refused(self.role)
-            channel.refuse(HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),)))
-            return True
         if channel is not None:
+            # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
+            if not role.waiting and len(role.queue) >= self._bounds.queue:
+                self.logs.refused(role)
+                error = HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),))
+                channel.refuse(error)
+                return True
             channel.queue()
-        if not self.role.offer(job):
-            return False
-        self.logs.queued(self.role, self.now)
+        if role.offer(job):
+            self.logs.queued(role, self.now)
         return True
 
     def run_aside(self, worker: Worker, job: Job) -> None:
@@ -295,6 +306,7 @@ class Dispatcher:
         self._settle_aside(job)
 
     def _settle_aside(self, job: Job) -> None:
+        forks.end_stray()  # in a child, no task finds its claim again: each comes here
         with self.role.lock:
             settled = job.settle_aside()
         if not settled:
@@ -324,10 +336,10 @@ class Dispatcher:
     def _accept(self, fd: int) -> list[int]:
         """Take new clients; return the descriptors of those to read from at once."""
         accepted: list[int] = []
-        for sock, address, settings in self._acceptor.accept(fd, len(self.channels), self.now):
+        for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
             plain = settings.observer is None and settings.proxy_protocol is None
             kind = Channel if plain else unusual_kind(settings)
-            channel = kind(sock, address, self, settings)
+            channel = kind(sock, peer, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
             # the poller ever knowing of it, which spares two system calls of its nine.
@@ -335,7 +347,7 @@ class Dispatcher:
             accepted.append(channel.fd)
         return accepted
 
-    def admit(self, peer: str) -> bool:
+    def admit(self, peer: Peer) -> bool:
         """Whether the client that a balancer connects for may have one more connection."""
         return self._acceptor.admit(peer)
 
@@ -349,7 +361,7 @@ class Dispatcher:
                 except OSError as error:  # nobody would hear of the client any more
                     self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
                     self.fresh.discard(channel)
-                    if channel.state in (State.QUEUED, State.RUNNING):
+                    if channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs:
                         channel.abort()
                     else:
                         unwatched.append(channel)
@@ -395,25 +407,49 @@ class Dispatcher:
 
     # -- the end
 
-    def close(self) -> None:
-        """Give everything back once no thread leads any more. The thread that owns the server."""
+    def _continue_drain(self) -> bool:
+        """One turn of a stop; False when nothing is left."""
+        if not self.draining:
+            self._begin_drain()
+        if self._abort_asked:
+            self.logs.cut_off(len(self.channels))
+        elif self.channels or self.ready or self._jobs or self._returned or self.role.running:
+            return True
+        self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        """Cut off whoever is left. From here on nobody leads, and a task that still runs gives back for itself."""
+        for channel in list(self.channels.values()):
+            if channel.state in (State.QUEUED, State.RUNNING):
+                channel.abort()
+            if channel.state is not State.RUNNING:
+                channel.close()
         self._closed = True
         self._settle_last()
-        for channel in list(self.channels.values()):
-            if channel.state is State.RUNNING:
-                channel.leave_behind()
-            else:
-                channel.close()
+        # The last step: whatever has to be called yet is there before the task workers are sent home.
+        self.finished = True
+
+    def let_go(self) -> None:
+        """Forget every client in a child that was only forked. The child's only thread."""
+        self.finished = self._closed = True
+        for channel in self.channels.values():
+            channel.let_go()
         self.poller.close()
 
     def _settle_last(self) -> None:
-        """Settle what came back when no thread leads any more; of the closing thread and a late task one gets each."""
+        """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""
         with contextlib.suppress(IndexError):
             while True:
                 self._settle(self._returned.popleft())
 
+    def run_last(self) -> None:
+        """Call what nobody will call any more. A task worker that ends; what several of them share is called once."""
+        for callback in self.take_callbacks():
+            callback.run()
+
     def take_callbacks(self) -> list[Job]:
-        """Take the callbacks that nobody will run any more. After `close`; any thread, each callback is taken once."""
+        """Take the callbacks that are left. Any thread, once no thread leads any more; each is taken once."""
         callbacks: list[Job] = []
         with contextlib.suppress(IndexError):
             while True:
@@ -424,23 +460,13 @@ class Dispatcher:
             self.role.queue = deque(job for job in queue if isinstance(job, Channel))
         return callbacks
 
-    def _continue_drain(self) -> bool:
-        """One turn of a stop; False when nothing is left."""
-        if not self.draining:
-            self._begin_drain()
-        if self._abort_asked:
-            self.logs.cut_off(len(self.channels))
-            for channel in list(self.channels.values()):
-                if channel.state in (State.QUEUED, State.RUNNING):
-                    channel.abort()
-                else:
-                    channel.close()
-            self.finished = True
-            return False
-        if self.channels or self.ready or self._jobs or self._returned or self.role.running:
-            return True
-        self.finished = True
-        return False
+    def close(self) -> None:
+        """Give everything back once the threads have ended, or will not. The thread that owns the server."""
+        if not self._closed:  # the event loop never ran, or is ill
+            self._let_go()
+        for channel in list(self.channels.values()):
+            channel.leave_behind()
+        self.poller.close()
 
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)

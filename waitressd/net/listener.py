@@ -41,6 +41,7 @@ class Listener:
         self.unix_path = unix_path  # the socket file to remove at the end; None if it is not ours
         self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
         self._identity = _identity(unix_path) if unix_path else None
+        self._bound_by = os.getpid()  # a process that was forked since then leaves the file alone
         sock.setblocking(False)
 
     @property
@@ -80,9 +81,12 @@ class Listener:
         """Stop listening and remove a socket file that is still ours. Harmless when closed already."""
         if self.socket.fileno() >= 0:
             self.socket.close()
-            if self.unix_path is not None and self._identity == _identity(self.unix_path):
+            if self.unix_path is not None and self._is_ours(self.unix_path):
                 with contextlib.suppress(OSError):
                     Path(self.unix_path).unlink()
+
+    def _is_ours(self, path: str) -> bool:
+        return self._bound_by == os.getpid() and self._identity == _identity(path)
 
 
 def resolve(host: str | None, port: int, family: int) -> list[tuple[int, tuple[Any, ...]]]:

@@ -1,4 +1,4 @@
-"""The threads: one more than tasks may run at once, and a watcher that moves the dispatcher role.
+"""The threads: those that run tasks, one in reserve that never does, and a watcher that moves the dispatcher role.
 
 A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. The watcher is the
 thread that calls `watch`, usually the main thread, which has nothing else to do and is where signals arrive.
@@ -15,7 +15,7 @@ from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
 from waitressd.net.logs import logger
-from waitressd.net.role import Assignment, Job, Role, Worker
+from waitressd.net.role import Assignment, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -54,8 +54,9 @@ class TaskPool:
 
     def start(self) -> None:
         """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
-        for number in range(self._role.task_limit + 1):
-            worker = Worker(f"{self._name}-{number}")
+        workers = [Worker(f"{self._name}-{number}") for number in range(self._role.task_limit)]
+        # Last, so that a task worker leads first.
+        for worker in (*workers, Worker(f"{self._name}-reserve", is_reserve=True)):
             worker.sleeper = threading.Lock()
             worker.sleeper.acquire()
             self._workers.append(worker)
@@ -82,6 +83,12 @@ class TaskPool:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    def let_go(self) -> None:
+        """Take every claim away in a child that was only forked: a task that goes on there meets `end_stray`."""
+        for worker in self._workers:
+            worker.claim.clear()
+        self._dispatcher.let_go()
+
     def give_up(self) -> None:
         """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
         logger.critical("the event loop does not end; the process ends without it")
@@ -91,19 +98,6 @@ class TaskPool:
     def is_whole(self) -> bool:
         """Whether every thread is still there. Any thread."""
         return all(thread.is_alive() for thread in self._threads)
-
-    def run_last(self, jobs: list[Job]) -> None:
-        """Run what is left after the stop, as patiently as threads are waited for. The thread that owns the server."""
-        if not jobs:
-            return
-
-        def run() -> None:
-            for job in jobs:
-                job.run()
-
-        thread = threading.Thread(target=run, name=f"{self._name}-last", daemon=True)
-        thread.start()
-        thread.join(JOIN_SECONDS)
 
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task. Any thread; a snapshot."""
@@ -131,6 +125,8 @@ class TaskPool:
             else:
                 worker.sleeper.acquire()
                 assignment = worker.assignment
+        if not worker.is_reserve:
+            self._dispatcher.run_last()
 
     def _run_aside(self, worker: Worker) -> None:
         assert worker.job is not None
@@ -179,15 +175,20 @@ class TaskPool:
             on_tick(now)
 
     def _sleep_until_a_task_runs(self) -> bool:
-        """Sleep without a tick; False when the time was over and nothing had happened."""
+        """Sleep without a tick; False when the time was over and nobody rang."""
         # First say that a ring is wanted, then look: a task that began before this line is seen by the look, one that
-        # begins after it rings. Either way the wake-up cannot be lost.
-        self._dispatcher.wake_watcher = self.ring
-        rung = True
-        if not self._role.has_claim() and not self._dispatcher.finished:
-            rung = self._bell.acquire(timeout=SLEEP_SECONDS)
-        self._dispatcher.wake_watcher = None
-        return rung
+        # begins after it rings. Both sides write first and read then, which proves something only where all threads see
+        # writes in one order. The GIL gives that; without it, a processor may let each side read before the write of
+        # the other has arrived. So the first sleep is a tick long, and `watch` looks again: by then, whatever either
+        # side had written has arrived, and the wish stays as long as nobody rings.
+        dispatcher = self._dispatcher
+        wish_is_old = dispatcher.wake_watcher is not None
+        dispatcher.wake_watcher = self.ring
+        awake = self._role.has_claim() or dispatcher.finished
+        awake = awake or self._bell.acquire(timeout=SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS)
+        if awake:
+            dispatcher.wake_watcher = None
+        return awake
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the pool's."""
@@ -212,4 +213,4 @@ class TaskPool:
 
 
 def _peer(worker: Worker) -> str:
-    return worker.job.peer if isinstance(worker.job, Channel) else "-"
+    return str(worker.job.peer) if isinstance(worker.job, Channel) else "-"

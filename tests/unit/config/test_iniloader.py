@@ -18,8 +18,8 @@ SCHEMES = ("config:", "Config:", "CONFIG:")
 TARGETS = (
     "base.ini", "./base.ini", "sub/base.ini", "sub\\base.ini", ".\\sub\\base.ini", "sub/../base.ini", "sub//base.ini",
     "/base.ini", "\\base.ini", "two words.ini", "two%%20words.ini", "two%%20words.ini ", "sub%%2fbase.ini",
-    "sub/a%%25b.ini", "sub/a%%b.ini", "sub/%%C3%%BC.ini", "%(here)s/base.ini", "%(here)s\\sub\\base.ini",
-    "nothing.ini", "", " base.ini", "base.ini?a=b",
+    "sub/a%%25b.ini", "sub/a%%b.ini", "sub/%%C3%%BC.ini", "%(here)s/base.ini", "%(here)s\\sub\\base.ini", "nothing.ini",
+    "", " base.ini", "base.ini?a=b",
 )  # fmt: skip
 NAMES = ("", "#main", "#web", "#", "#nothing", "#egg:waitressd", "#config:sub/base.ini", "#web#main")
 OTHERS = (
