@@ -27,17 +27,18 @@ from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.helptext import long_help, short_help
-from waitressd.config.hints import did_you_mean
+from waitressd.config.hints import did_you_mean, reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
-from waitressd.observing import build_request_logs
+from waitressd.observing import build_request_logs, silent_loggers
 from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.server import log_files
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 OK: Final = 0
@@ -66,18 +67,20 @@ class Plan:
     def load_application(self) -> Application:
         """Import or build the application. Raises StartError, ConfigError, or whatever the application raises."""
         application: Any
-        if self.command.app:
-            application = import_application(self.command.app, call=self.command.has("call"))
+        where = self.command.app
+        if where:
+            application = import_application(where, call=self.command.has("call"))
         else:
             assert self.source is not None
             application = self.source.load_application(self.command.text("app_name"))
-        if not callable(application):
-            raise StartError(f"the application must be callable, and {application!r} is not")
+            where = self.command.config
+        if trouble := trouble_with(application):
+            raise StartError(f"{where}: {trouble}")
         return cast("Application", application)
 
     def advice(self) -> Facts:
-        """Gather what advice looks at."""
-        return Facts(self.adjustments, self.section.hidden, this_machine())
+        """Gather what advice looks at. Logging must be set up."""
+        return Facts(self.adjustments, self.section.hidden, this_machine(), silent_loggers(self.adjustments))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -338,15 +341,15 @@ def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - 
     """Import ``MODULE:OBJECT``. Raises StartError."""
     module_name, _, path = reference.partition(":")
     if not module_name or not path:
-        raise ConfigError([Problem(COMMAND_LINE.place, reference, "expected MODULE:OBJECT")])
+        raise ConfigError(
+            [Problem(COMMAND_LINE.place, reference, f"expected MODULE:OBJECT{reference_hint(reference)}")]
+        )
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             text = f"{reference}: there is no module {error.name} (looked in {Path.cwd()} and sys.path)"
-            if module_name.endswith(".py"):
-                text += f"; did you mean {module_name.removesuffix('.py').replace('/', '.')}:{path}?"
-            raise StartError(text) from None
+            raise StartError(f"{text}{reference_hint(reference)}") from None
         raise
     for name in path.removesuffix("()").split("."):
         if not hasattr(found, name):

@@ -15,6 +15,7 @@ from waitressd.config.inifile import from_factory
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 StartResponse = Callable[..., Any]
@@ -50,9 +51,9 @@ class Runner:
 
         `say` gets the addresses as well as the log, for a command whose user may not read the log.
         """
-        if not callable(application):
+        if trouble := trouble_with(application):
             self.close()
-            raise TypeError(f"the application must be callable, and {application!r} is not")
+            raise TypeError(trouble)
         self._server.application = cast("Application", application)
         self.open()
         with operator_log.running(), self.end.bounded():

@@ -3,12 +3,14 @@
 Introduces the request log to the configuration, to sockets and to WSGI; none of them knows another.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.hints import assignment_hint
 from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
@@ -20,6 +22,7 @@ from waitressd.requestlog.formats import combined, common, template
 from waitressd.requestlog.jsonlines import json_lines
 from waitressd.requestlog.loading import Factory, Trouble, load
 from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
+from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
@@ -33,6 +36,8 @@ BUILT_IN: Final[Mapping[str, Factory]] = {
     "metrics": request_log,
 }
 """The factories of the request logs that come with the server, by the names that an operator gives them."""
+
+_LINE_FORMATS: Final = ("common", "combined", "json", "template")
 
 
 def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
@@ -48,6 +53,17 @@ def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str])
     return RequestLogs(hooks)
 
 
+def silent_loggers(adjustments: Adjustments) -> tuple[str, ...]:
+    """Return the loggers that built-in request logs write to and that drop the lines. Logging must be set up."""
+    names = dict.fromkeys(
+        log.options.get("logger", DEFAULT_LOGGER)
+        for log in adjustments.request_log
+        if str(log.use).removeprefix("egg:waitressd#") in _LINE_FORMATS and "path" not in log.options
+    )
+    loggers = map(logging.getLogger, names)
+    return tuple(each.name for each in loggers if not (each.isEnabledFor(logging.INFO) and each.hasHandlers()))
+
+
 def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
     log = trouble.choice
     assert isinstance(log, RequestLog)
@@ -58,7 +74,8 @@ def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
         subject = f"request_log = {shorten(log.name)}" + (f" ({trouble.option})" if trouble.option != "use" else "")
         return Problem(setting.place, subject, trouble.text)
     value = str(log.use) if trouble.option == "use" else log.options.get(trouble.option, "")
-    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), trouble.text)
+    text = trouble.text + assignment_hint(value)
+    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), text)
 
 
 def build_handler(

@@ -32,6 +32,7 @@ from waitressd.processend import handlers_of_logging, say_what_lives
 from waitressd.signals import ServerSignals
 from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class Server:
     def __init__(
         self, adjustments: Adjustments, application: Application, global_conf: Mapping[str, str] | None = None
     ) -> None:
-        if not callable(application):
-            raise TypeError(f"the application must be callable, and {application!r} is not")
+        if trouble := trouble_with(application):
+            raise TypeError(trouble)
         self.adjustments = adjustments
         self.application = application
         check_system(adjustments)
@@ -433,10 +434,15 @@ def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 
     return server
 
 
-def serve(app: Application, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
-    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address."""
-    logging.basicConfig()
+def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
+    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address.
+
+    With `_quiet`, as in waitress, the addresses are not logged and `logging` is left as it is.
+    """
+    if not _quiet:
+        logging.basicConfig()
     server = create_server(app, **settings)
     with operator_log.running():
-        server.print_listen("Serving on http://{}:{}")
+        if not _quiet:
+            server.print_listen("Serving on http://{}:{}")
         server.run()

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, distributions
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
-from waitressd.config.hints import did_you_mean
+from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.inidocument import IniDocument
 from waitressd.config.origins import Origin, Source, display_path
 
@@ -125,6 +125,7 @@ def _wrong_use(document: IniDocument, name: str, error: Exception) -> Problem:
     for section, entries in document.sections.items():
         is_app = section.partition(":")[0].strip() in APPLICATIONS
         if is_app and "use" in entries and (wanted or section == f"app:{name}") and wanted in entries["use"].value:
-            return Problem(document.origin(section, "use").place, f"use = {shorten(entries['use'].value)}", text)
+            use = entries["use"].value
+            return Problem(document.origin(section, "use").place, f"use = {shorten(use)}", text + assignment_hint(use))
     place = display_path(document.path)
     return Problem(f"{place} [app:{name}]" if document.sections else place, "", text)

@@ -15,10 +15,11 @@ from typing import Final
 from waitressd.config.adjustments import ALIASES, SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.expand import expand
-from waitressd.config.hints import did_you_mean
+from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.inidocument import GLOBAL_SECTION, IniDocument
 from waitressd.config.inierrors import interpolation_trouble, missing_section
 from waitressd.config.iniloader import Documents, IniLoader, config_target, scheme_of
+from waitressd.config.kinds import boolean
 from waitressd.config.origins import Origin, Source, display_path
 from waitressd.config.reading import NOT_SETTINGS, Given, Hidden
 from waitressd.config.requestlogs import LogSection
@@ -26,6 +27,7 @@ from waitressd.config.settings import BadValueError
 
 _LOG_PREFIX: Final = "request_log:"
 ANOTHER_SERVER: Final = "this names another server; waitressd runs sections that say egg:waitressd or egg:waitress"
+_PLONE_FAST_LISTEN: Final = "fast-listen"
 _ADDRESSES: Final = ("listen", "unix_socket", "host")  # one of the command line replaces all of the file's
 
 
@@ -142,7 +144,20 @@ def _section(
         for loader, _ in walk.links:  # those of the nearer file win
             logs = {**_log_sections(loader, environ), **logs}
     expanded = {name: _expanded(item, environ) for name, item in given.items()}
-    return ServerSection(expanded, logs, hidden, documents.paths, global_conf)
+    return ServerSection(_spelled_out(expanded), logs, hidden, documents.paths, global_conf)
+
+
+def _spelled_out(given: Mapping[str, Given]) -> Mapping[str, Given]:
+    """Write the ``fast-listen`` of Plone's recipe, which holds an address, as the two settings that it means."""
+    item = given.get(_PLONE_FAST_LISTEN)
+    if item is None or "fast_listen" in given:
+        return given
+    rest = {name: other for name, other in given.items() if name != _PLONE_FAST_LISTEN}
+    try:
+        boolean().parse(item.value)
+    except BadValueError:
+        return given if "listen" in given else {**rest, "listen": item, "fast_listen": replace(item, value="true")}
+    return {**rest, "fast_listen": item}
 
 
 def _expanded(item: Given, environ: Mapping[str, str]) -> Given:
@@ -162,7 +177,7 @@ def _log_sections(loader: IniLoader, environ: Mapping[str, str]) -> dict[str, Lo
         if not section.startswith(_LOG_PREFIX):
             continue
         name = section.removeprefix(_LOG_PREFIX).strip()
-        items = {key: _expanded(_value(loader, section, key), environ) for key in entries}
+        items = {key: _expanded(loader.value(section, key), environ) for key in entries}
         problems = [
             Problem(item.origin.place, f"{key} = {shorten(item.value)}", item.refusal)
             for key, item in items.items()
@@ -172,14 +187,6 @@ def _log_sections(loader: IniLoader, environ: Mapping[str, str]) -> dict[str, Lo
         values = {key: str(item.value) for key, item in items.items()}
         found[name] = LogSection(name, values, origins, tuple(problems))
     return found
-
-
-def _value(loader: IniLoader, section: str, key: str) -> Given:
-    origin = loader.document.origin(section, key)
-    try:
-        return Given(loader.parser.get(section, key), origin)
-    except configparser.InterpolationError as error:
-        return Given(loader.parser.get(section, key, raw=True), origin, interpolation_trouble(error))
 
 
 # ---- one section and what it uses ----------------------------------------------------------------------------------
@@ -231,7 +238,7 @@ class _Walk:
         self._use = None
         fetched = []
         for option in document.sections[section]:
-            item = _value(loader, section, option)
+            item = loader.value(section, option)
             if option.startswith("set "):
                 self.global_conf[option[4:].strip()] = str(item.value)
             elif option.startswith("get "):
@@ -262,7 +269,7 @@ class _Walk:
         elif scheme == "config":
             path, name = config_target(use, str(Path(loader.document.path).parent))
             if not Path(path).is_file():
-                text = f"there is no file {display_path(path)}"
+                text = f"there is no file {display_path(path)}{assignment_hint(self._use.value)}"
                 raise ConfigError([Problem(self._use.origin.place, f"use = {self._use.value}", text)])
             self._follow(loader.used(path, self.global_conf), name)
         else:
@@ -300,9 +307,10 @@ class _Walk:
             value = str(item.value)
             if item.refusal or not is_ours(value):
                 meant = _misspelt(value)
-                text = item.refusal or f"{ANOTHER_SERVER}{meant}"
+                indented = assignment_hint(value)
+                text = (item.refusal or f"{ANOTHER_SERVER}{meant}") + indented
                 problems.append(Problem(item.origin.place, f"{key} = {shorten(value)}", text))
-                if not (item.refusal or meant):
+                if not (item.refusal or meant or indented):
                     raise ConfigError(problems)
         return tuple(problems)
 

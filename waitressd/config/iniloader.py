@@ -17,7 +17,8 @@ from urllib.parse import unquote
 from paste.deploy.loadwsgi import SERVER, ConfigLoader, NicerConfigParser
 
 from waitressd.config.inidocument import IniDocument, scan
-from waitressd.config.inierrors import unreadable
+from waitressd.config.inierrors import interpolation_trouble, unreadable
+from waitressd.config.reading import Given
 
 _ABSOLUTE: Final = re.compile(r"(?P<scheme>[A-Za-z]+):(?P<target>[^#]*)(?:#(?P<name>.*))?", re.DOTALL)
 _PERCENT: Final = re.compile(r"%%|%\([^)]*\)s|(?P<lone>%)")
@@ -41,10 +42,19 @@ def config_target(use: str, folder: str) -> tuple[str, str]:
     return str(Path(path)), match["name"] or "main"
 
 
+class _Parser(NicerConfigParser):  # type: ignore[misc]  # PasteDeploy has no types
+    """PasteDeploy's parser; it remembers what was read last, to say where somebody who was given it has failed."""
+
+    last_read: tuple[str, str] = ("", "")
+
+    def get(self, section: str, option: str, **options: Any) -> Any:  # noqa: ANN401 - as inherited
+        if self.has_option(section, option):
+            self.last_read = (section, option)
+        return super().get(section, option, **options)
+
+
 class IniLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
     """PasteDeploy's loader for one document."""
-
-    parser: Any
 
     def __init__(self, documents: "Documents", document: IniDocument, variables: Mapping[str, str]) -> None:
         # Not the inherited constructor, which would read the file again, in the encoding of the locale.
@@ -52,7 +62,7 @@ class IniLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
         self.document = document
         self._documents = documents
         self._variables = variables
-        self.parser = NicerConfigParser(document.path)
+        self.parser = _Parser(document.path)
         self.parser.optionxform = str
         self.parser.read_string(document.text, document.path)
         here = {"here": str(Path(document.path).parent), "__file__": document.path}
@@ -64,6 +74,14 @@ class IniLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
     def server(self, name: str) -> str:
         """Return the whole name of a server's section. Raises LookupError."""
         return str(self.find_config_section(SERVER, name=name))
+
+    def value(self, section: str, key: str) -> Given:
+        """Return a value as PasteDeploy hands it over, or why there is none."""
+        origin = self.document.origin(section, key)
+        try:
+            return Given(self.parser.get(section, key), origin)
+        except configparser.InterpolationError as error:
+            return Given(self.parser.get(section, key, raw=True), origin, interpolation_trouble(error))
 
     def used(self, path: str, global_conf: Mapping[str, str]) -> "IniLoader":
         """Return the loader for a file that this one uses. Raises ConfigError."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 import plaster
 
 from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.hints import reference_hint
 from waitressd.config.inidocument import IniDocument
 from waitressd.config.inierrors import application_trouble
 from waitressd.config.inifile import ANOTHER_SERVER, ServerSection, from_file, is_ours
@@ -22,7 +23,6 @@ from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
 
 _LOADERS: Final = ("waitressd", "paste", "plaster", "plaster_pastedeploy", "configparser", "importlib")
-_FILES: Final = ("conf", "cfg", "json", "py", "toml", "txt", "yaml", "yml")  # endings of files, not of modules
 _INI_SCHEMES: Final = ("file+ini", "ini", "pastedeploy", "pastedeploy+ini")
 
 
@@ -36,7 +36,7 @@ class IniSource:
         try:
             self._uri = plaster.parse_uri(uri)
         except plaster.InvalidURI:
-            text = "expected an ini file (production.ini), a plaster URI or MODULE:OBJECT"
+            text = f"expected an ini file (production.ini), a plaster URI or MODULE:OBJECT{reference_hint(uri)}"
             raise ConfigError([Problem("command line", uri, text)]) from None
         self._variables = {**self._uri.options, **variables, "__script__": "waitressd"}
         self._loader: Any = None
@@ -63,7 +63,7 @@ class IniSource:
 
     def logging_problems(self) -> list[Problem]:
         """Find what keeps logging from being set up."""
-        return list(logging_problems(self._documents.read(self.path))) if self.path else []
+        return list(logging_problems(self._documents.loader(self.path, self._variables))) if self.path else []
 
     def setup_logging(self) -> None:
         """Configure logging from the file, with variables that win over ``[DEFAULT]``. Raises ConfigError."""
@@ -80,9 +80,12 @@ class IniSource:
         try:
             fileConfig(parser, disable_existing_loggers=False)
         except Exception as error:  # border: handlers and formatters are anybody's classes
-            origin = Origin(Source.FILE, self.path, 0, "loggers")
+            section, key = parser.last_read
+            place = self._documents.read(self.path).origin(section, key).place
             text = f"logging cannot be set up: {type(error).__name__}: {shorten(str(error.__cause__ or error))}"
-            raise ConfigError([Problem(origin.place, "", text)]) from None
+            raise ConfigError(
+                [Problem(place, f"{key} = {shorten(parser.get(section, key, raw=True))}", text)]
+            ) from None
 
     def load_application(self, name: str) -> Any:  # noqa: ANN401 - what a factory returns is checked by the caller
         """Build the application. Raises ConfigError for what the loader finds, else what the application raises."""
@@ -102,8 +105,8 @@ def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types
     scheme = str(plaster.parse_uri(uri).scheme)
     if scheme.startswith("file+") and not plaster.find_loaders(scheme, protocols=["wsgi"]):
         text = f"nothing can read a .{scheme.removeprefix('file+')} file; expected a file that ends in .ini"
-        if uri.replace(".", "").isidentifier() and uri.rpartition(".")[2] not in _FILES:
-            text += f", or did you mean {uri.rpartition('.')[0]}:{uri.rpartition('.')[2]}?"
+        if hint := reference_hint(uri):
+            text = f"expected an ini file or MODULE:OBJECT{hint}"
         raise ConfigError([Problem("command line", uri, text)])
     try:
         return plaster.get_loader(uri, protocols=["wsgi"])

@@ -118,7 +118,8 @@ class SettingsTable:
         Group.ADDRESSES,
         "Bind before the application is loaded, so that early clients wait instead of failing.\n"
         "The listeners are opened while the ini file is read (by pserve, loadserver and waitressd alike); this is the "
-        "one setting that makes loading a server more than reading a file.",
+        "one setting that makes loading a server more than reading a file. In an ini file the fast-listen of "
+        "plone.recipe.zope2instance is understood, too: fast-listen = HOST:PORT is listen and fast_listen.",
         NEW,
     )
 
