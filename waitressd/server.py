@@ -171,15 +171,12 @@ class Server:
         if self._life is Life.BUILT:
             self.open()
         if threading.current_thread() is not threading.main_thread():
-            with operator_log.running():
-                self._run(Notifier({}))
+            self._run(Notifier({}))
             return
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
-        with _signals(self), operator_log.running():
+        with _signals(self):
             self._run(Notifier())
-            if self.on_stop is None:
-                say_what_lives()
 
     def _run(self, notifier: Notifier) -> None:
         with self._life_lock:
@@ -191,6 +188,13 @@ class Server:
             _serving.add(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop()
+        try:
+            with operator_log.running():
+                self._serve(notifier)
+        finally:
+            self._stopped.set()
+
+    def _serve(self, notifier: Notifier) -> None:
         assert self._pool is not None
         self._supervisor = self._build_supervisor(notifier)
         serving = self._describe()  # now: a stop closes the listeners, and may come with the first thread
@@ -200,6 +204,8 @@ class Server:
             self._pool.watch(self._on_tick)
         finally:
             self._shut()
+        if self.on_stop is None and threading.current_thread() is threading.main_thread():
+            say_what_lives()
 
     def close(self) -> None:
         """Stop: accept no more, finish what has begun within `shutdown_timeout`, give everything back.
@@ -336,8 +342,6 @@ class Server:
         self._close_request_logs()
         self._move(Turn.END)
         _serving.discard(self)
-        operator_log.flush()
-        self._stopped.set()
 
     def let_go_in_child(self) -> None:
         """Close what a child of this process has inherited by `os.fork` alone. The child's only thread."""
