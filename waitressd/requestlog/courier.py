@@ -23,15 +23,34 @@ class Courier:
         self._limit = limit
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._is_let_go = False  # in a child, and its thread was not started again
+        self._starting = threading.Lock()  # guards that
         self._dropped = Failures(name)
 
     def start(self) -> None:
         """Start the thread."""
+        self._start()
+        forks.hold(self)
+
+    def let_go(self) -> None:
+        """Leave what waits to the parent, in a child that was only forked; the first job starts a thread."""
+        self._jobs = queue.SimpleQueue()
+        self._thread = None
+        self._starting = threading.Lock()
+        self._is_let_go = True
+        forks.hold(self)
+
+    def _start(self) -> None:
         self._thread = threading.Thread(target=self._work, name=f"request-log-{self._name}", daemon=True)
         self._thread.start()
 
     def send(self, job: Job) -> None:
         """Have a job done soon. Any thread; never waits."""
+        if self._is_let_go:
+            with self._starting:
+                if self._is_let_go:
+                    self._start()
+                    self._is_let_go = False
         if self._jobs.qsize() >= self._limit:
             self._dropped.add("it is too slow, so that they were dropped")
         else:
@@ -39,6 +58,7 @@ class Courier:
 
     def close(self) -> None:
         """Let what waits be done, for a while; twice is harmless."""
+        forks.drop(self)
         thread, self._thread = self._thread, None
         if thread is not None:
             self._jobs.put(None)

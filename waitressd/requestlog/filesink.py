@@ -5,6 +5,7 @@ what has gathered, at most FLUSH_SECONDS old, and gives it to the kernel in one 
 lines stay whole also where several processes write. It sleeps without a tick while there is nothing to do.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from typing import Final
 
+from waitressd import forks
 from waitressd.requestlog.failures import Failures
 
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
@@ -69,8 +71,19 @@ class FileSink:
         self._look()
         self._closing = False
         self._bell.acquire(blocking=False)
-        self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
-        self._thread.start()
+        self._start_writer()
+        forks.hold(self)
+
+    def let_go(self) -> None:
+        """Leave what has gathered to the parent, in a child that was only forked; the first line starts a writer."""
+        self._lock = threading.Lock()
+        self._lines = deque()
+        self._pending_characters = 0
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._thread = None
+        self._asleep = True
+        forks.hold(self)
 
     def reopen(self) -> None:
         """Open the file anew, behind the same descriptor. Any thread. Raises OSError naming the file.
@@ -89,13 +102,15 @@ class FileSink:
 
     def close(self) -> None:
         """Write what has gathered, and close the file; twice is harmless."""
-        thread, self._thread = self._thread, None
-        if thread is None:
+        forks.drop(self)
+        if self._fd == _CLOSED:
             return
         self._closing = True
-        self._ring()
-        thread.join(CLOSE_SECONDS)
-        if thread.is_alive():
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._release()
+            thread.join(CLOSE_SECONDS)
+        if thread is not None and thread.is_alive():
             self._failures.add(f"{self._path} took no lines until the end", len(self._lines))
             self._failures.tell_rest()
             return  # the descriptor stays open: the writer is still inside a system call with it
@@ -136,10 +151,22 @@ class FileSink:
 
     def _ring(self) -> None:
         self._asleep = False
-        try:
+        if self._thread is None:
+            self._resume()
+        self._release()
+
+    def _resume(self) -> None:
+        with self._lock:  # of several lines that come first, one starts it
+            if self._thread is None and not self._closing:
+                self._start_writer()
+
+    def _release(self) -> None:
+        with contextlib.suppress(RuntimeError):  # rung already
             self._bell.release()
-        except RuntimeError:
-            return  # rung already
+
+    def _start_writer(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
+        self._thread.start()
 
     def _flush(self) -> bool:
         """Write everything that has gathered; False when there was nothing."""
