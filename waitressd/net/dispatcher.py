@@ -359,7 +359,7 @@ class Dispatcher:
 
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched: list[tuple[Channel, OSError, bool]] = []
+        unwatched = []
         with self.role.lock:
             for channel in list(self.fresh):
                 try:
