@@ -353,7 +353,7 @@ def is_listener(link: Path) -> bool:
 
 def test_the_service_goes_on_beside_children_that_return(serving: Callable[..., ServerProcess]) -> None:
     """A child that stayed on the poller of its parent would take wake-ups of it, that of a stop among them."""
-    for _ in range(10):
+    for _ in range(4):
         server = serving("forking", "--threads=2")
         for how in ("return", "raise", "exit"):
             get(server, f"/call?{how}")

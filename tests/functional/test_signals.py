@@ -52,7 +52,7 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
             arguments = ["--listen=127.0.0.1:0", "--shutdown-timeout=3", *options, "signalled:application"]
             environment = {"HANDLED": handled, "MODE": mode}
             server = stack.enter_context(server_process(arguments, cwd=tmp_path, environment=environment))
-            server.wait_for_output("Serving on")
+            check_serving(server)  # the handlers are installed before the first request
             return server
 
         yield start
@@ -80,7 +80,6 @@ def test_a_handler_of_the_application_is_called_once_when_the_stop_is_over(
 ) -> None:
     server = serving("SIGTERM SIGINT", mode)
     server.wait_for_output("SIGTERM, SIGINT: the application's handler is called when the stop is over\n")
-    check_serving(server)
     server.signal(signal.Signals[name])
     assert server.wait(10) == status
     assert server.output.count("application: ") == server.output.count(f"application: {name}\n") == 1
@@ -104,8 +103,8 @@ def test_the_order_is_the_same_from_python(tmp_path: Path) -> None:
     environment = {"HANDLED": "SIGTERM", "PYTHONFAULTHANDLER": ""}
     server = start_process(["-u", "signalled.py"], command=(sys.executable,), cwd=tmp_path, environment=environment)
     try:
-        server.wait_for_output("Serving on")
         server.wait_for_output("called when the stop is over")
+        check_serving(server)
         assert server.terminate(10) == 0
         assert server.output.index("application: SIGTERM") < server.output.index("serve has returned")
     finally:
@@ -114,7 +113,6 @@ def test_the_order_is_the_same_from_python(tmp_path: Path) -> None:
 
 def test_without_handlers_nothing_is_said_of_them(serving: Callable[..., ServerProcess]) -> None:
     server = serving()
-    check_serving(server)
     assert "application" not in server.output
 
 
