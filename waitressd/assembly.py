@@ -6,7 +6,6 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
 from waitressd.net.dispatcher import Bounds
-from waitressd.net.inquiry import inquiry_limit
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.observing import build_handler, build_observer
@@ -34,7 +33,6 @@ def bounds(adjustments: Adjustments) -> Bounds:
         connections=connection_bound(adjustments),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,
-        inquiries=inquiry_limit(adjustments.threads) if adjustments.early_refusals else 0,
         idle_seconds=adjustments.channel_timeout,
         finest_deadline_seconds=finest,
     )
@@ -70,18 +68,18 @@ def channel_settings(
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
         proxies=_proxies_of_clients(adjustments, proxies) if is_proxied else proxies,
-        proxy_protocol=is_proxied,
     )
     tasks = TaskSettings(
         expose_tracebacks=adjustments.expose_tracebacks,
         log_disconnects=adjustments.log_socket_errors,
         signature=adjustments.ident or "waitressd",
     )
-    observer = build_observer(logs, listener.name, environ)
+    observer = build_observer(logs, environ)
     return ChannelSettings(
         handler=build_handler(application, environ, tasks, observer),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
+        listener=listener.name,
         ident=adjustments.ident,
         recv_bytes=adjustments.recv_bytes,
         limits=Limits(
@@ -93,7 +91,7 @@ def channel_settings(
         deadlines=deadlines(adjustments),
         output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
         observer=observer,
-        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts_peer) if is_proxied else None,
+        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts) if is_proxied else None,
     )
 
 

@@ -13,7 +13,7 @@ from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
+from waitressd.peer import Origin
 from waitressd.requestlog.loading import Trouble, load
 from waitressd.requestlog.observer import Identify, Observer, RequestLogs
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
@@ -56,21 +56,21 @@ def build_handler(
     return ObservedHandler(application, EnvironBuilder(environ), tasks, observer)
 
 
-def build_observer(logs: RequestLogs | None, listener: str, environ: EnvironSettings) -> Observer | None:
+def build_observer(logs: RequestLogs | None, environ: EnvironSettings) -> Observer | None:
     """Make the observer of one listener; None without request logs."""
     if logs is None:
         return None
-    return Observer(logs, listener, environ.proxies.trusts, _identifier(environ))
+    return Observer(logs, environ.proxies.trusts, _identifier(environ))
 
 
 def _identifier(settings: EnvironSettings) -> Identify:
     """Return what finds out who the client of a refused request is, as the application would have been told."""
     builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
 
-    def identify(request: Request, peer: str, proxied: ProxyHeader | None) -> dict[str, Any] | None:
+    def identify(request: Request, origin: Origin) -> dict[str, Any] | None:
         try:
             # Without `known`: what is built here is of no use to later requests.
-            return builder.build(replace(request, known=None), None, peer, bool, proxied)
+            return builder.build(replace(request, known=None), None, origin, bool)
         except HttpError:
             return None
 

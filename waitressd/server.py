@@ -21,7 +21,6 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.inquiry import THREAD_NAME
 from waitressd.net.logs import logger
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
@@ -339,8 +338,7 @@ class Server:
             self._request_logs.close()
 
     def _is_own_thread(self) -> bool:
-        thread = threading.current_thread()
-        return thread.name == THREAD_NAME or (self._pool is not None and self._pool.owns(thread))
+        return self._pool is not None and self._pool.owns(threading.current_thread())
 
     def _move(self, turn: Turn) -> None:
         with self._life_lock:

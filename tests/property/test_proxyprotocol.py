@@ -8,6 +8,7 @@ from wsgiref.util import request_uri
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.origins import origin_of
 from tests.support.proxyheaders import LOCAL, SIGNATURE, UNKNOWN, UNSPEC, binary, tls, tlv, v1, v2, v2_unix
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import (
@@ -124,9 +125,8 @@ def test_both_versions_say_who_connects(ends: tuple[tuple[str, int], tuple[str, 
 
 def environ_of(header: ProxyHeader, fields: dict[str, str], proxies: TrustedProxies) -> dict[str, Any]:
     request = Request("GET", "/path", "/path", "", "HTTP/1.1", {"HTTP_HOST": "example.com", **fields})
-    settings = EnvironSettings(server_port=8080, proxies=proxies, proxy_protocol=True)
-    peer = "10.0.0.1:5555" if header.source is None else str(header.source)
-    return EnvironBuilder(settings).build(request, None, peer, bool, header)
+    settings = EnvironSettings(server_port=8080, proxies=proxies)
+    return EnvironBuilder(settings).build(request, None, origin_of("10.0.0.1:5555", header), bool)
 
 
 @given(data=octets)

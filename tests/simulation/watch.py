@@ -29,7 +29,7 @@ class Watch:
                 self._check_channel(channel)
 
     def check_tasks(self) -> None:
-        """A request begins to run, or goes on with its body."""
+        """A request begins to run."""
         world = self._world
         threads = list(world.active.values())
         if len(threads) > world.task_limit:

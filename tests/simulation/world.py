@@ -15,7 +15,7 @@ from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
 from waitressd.http.limits import Limits
-from waitressd.net import blocking, channel, inquiry, joblog, outbuf, outlet, role, taskpool, transfer
+from waitressd.net import blocking, channel, joblog, outbuf, outlet, role, taskpool, transfer
 from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import Listener
@@ -119,7 +119,6 @@ class World:
             connections=rng.choice((2, 5, 1000)),
             per_client=rng.choice((0, 0, 0, 2)),
             queue=rng.choice((1, 3, 1000)),
-            inquiries=rng.choice((0, 1, 2)),
             idle_seconds=DEADLINES.idle_seconds,
             finest_deadline_seconds=DEADLINES.linger_seconds,
         )
@@ -250,7 +249,6 @@ class World:
             (taskpool, "time", simulated),
             (taskpool, "Worker", self._build_worker),
             (role, "threading", simulated),
-            (inquiry, "threading", simulated),
             (blocking, "time", simulated),
             (joblog, "time", simulated),
             (answer, "http_date", lambda: DATE),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.samples import HEAD, request_of
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
@@ -37,7 +38,7 @@ def complaint(adjustments: Adjustments) -> str:
 
 def test_without_logs_there_is_nothing() -> None:
     assert build_request_logs(Adjustments.from_keywords(), {}) is None
-    assert build_observer(None, "l", EnvironSettings()) is None
+    assert build_observer(None, EnvironSettings()) is None
 
 
 def test_logs_have_the_names_of_their_sections() -> None:
@@ -75,7 +76,7 @@ def test_a_handler_is_watched_only_with_an_observer() -> None:
     settings = EnvironSettings()
     logs = build_request_logs(Adjustments.from_keywords(request_log="common"), {})
     plain = build_handler(lambda _environ, _start: [], settings, TaskSettings(), None)
-    watched = build_handler(lambda _environ, _start: [], settings, TaskSettings(), build_observer(logs, "l", settings))
+    watched = build_handler(lambda _environ, _start: [], settings, TaskSettings(), build_observer(logs, settings))
     assert type(plain) is WsgiHandler
     assert type(watched) is ObservedHandler
 
@@ -87,9 +88,9 @@ def test_the_client_of_a_refused_request_is_found_as_for_the_application(sent: s
     proxies = TrustedProxies(everyone=True, headers=frozenset({"x-forwarded-for"}))
     records: list[RequestRecord] = []
     logs = build_request_logs(Adjustments.from_keywords(request_log=records.append), {})
-    observer = build_observer(logs, "l", EnvironSettings(proxies=proxies))
+    observer = build_observer(logs, EnvironSettings(proxies=proxies))
     assert observer is not None
     field = f"X-Forwarded-For: {sent}\r\n" if sent else ""
     request = request_of(HEAD.replace(b"\r\n\r\n", f"\r\n{field}\r\n".encode()))
-    observer.finish(observer.open("10.0.0.1:5555", 1, 1, request))
+    observer.finish(observer.open(origin_of("10.0.0.1:5555"), 1, 1, request))
     assert records[0].client == client

@@ -297,8 +297,9 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "W113",
-        "A setting of waitress that has no effect here",
-        "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval or send_bytes is set",
+        "A setting that has no effect",
+        "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval, early_refusals or "
+        "send_bytes is set",
         "nothing changes",
         "remove it",
         _without_effect,

@@ -8,7 +8,7 @@ from waitressd.config import kinds
 from waitressd.config.addresses import DEFAULT_PORT, ListenAddress, host_name, listen_addresses, server_host, unix_path
 from waitressd.config.networks import hop_count, peers
 from waitressd.config.requestlogs import RequestLog, request_logs
-from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, same, setting
+from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, retired, same, setting
 
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
@@ -136,17 +136,6 @@ class SettingsTable:
         Group.TASKS,
         "Requests that may wait for a thread; one more is answered 503 with Retry-After.\n"
         "0 lets none wait: a request that finds every thread busy is refused at once.",
-        NEW,
-    )
-
-    early_refusals: bool = setting(
-        True,
-        kinds.boolean(),
-        Group.TASKS,
-        "Let the application refuse an upload before it is sent, where a client asks with Expect: 100-continue.\n"
-        "The application is called with the head of the request, and a read of the body waits for the client: outside "
-        "of the pool, and for one request per four threads. Turn it off where the application holds a lock or a "
-        "transaction while it reads; then it is called when the body is complete, as for all other requests.",
         NEW,
     )
 
@@ -455,4 +444,11 @@ class SettingsTable:
         Group.ACCEPTED,
         "How often waitress looks for idle connections.",
         inert("Every connection has a deadline of its own."),
+    )
+    early_refusals: bool = setting(
+        True,
+        kinds.boolean(),
+        Group.ACCEPTED,
+        "Without effect; it had the application called before the body of a request with Expect: 100-continue.",
+        retired("The application is called when the body is complete, as for every other request."),
     )

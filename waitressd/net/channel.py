@@ -17,7 +17,6 @@ from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Request
 from waitressd.http.states import Sending
 from waitressd.net.channelsettings import BodySink, ChannelSettings
-from waitressd.net.inquiry import Inquiry
 from waitressd.net.logs import logger
 from waitressd.net.outbuf import WOULD_BLOCK
 from waitressd.net.outlet import NEVER, Outlet
@@ -25,6 +24,7 @@ from waitressd.net.poller import READ, WRITE
 from waitressd.net.sendqueue import unacknowledged_bytes
 from waitressd.net.states import NEXT, Move, State
 from waitressd.net.transfer import BrokenFileError
+from waitressd.peer import Peer
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -50,32 +50,28 @@ class Channel(Outlet):
         "answered_count",
         "body",
         "connection",
-        "inquiry",
         "request",
         "sink",
         "state",
         "waiting_since",
     )
 
-    def __init__(
-        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
-    ) -> None:
-        super().__init__(sock, address, dispatcher, settings)
+    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
+        super().__init__(sock, peer, dispatcher, settings)
         self.connection = Connection(settings.limits, settings.ident)
         self.state = State.IDLE
         self.request: Request | None = None  # complete, waiting for its task or in it
         self.body: BinaryIO | None = None
         self.sink: BodySink | None = None  # while the body arrives
-        self.inquiry: Inquiry | None = None  # the task of a request whose body waits for the application's word
         self._fruitless_events = 0
         self.answered_count = 0  # requests answered on this connection so far
         self.waiting_since = 0.0  # when the request was queued
         self._may_receive_more = True  # bytes may be on their way that will get no answer
 
     @property
-    def counted_as(self) -> str:
+    def counted_as(self) -> Peer:
         """The client under whose name the connection counts, where a client may have only so many."""
-        return self.peer
+        return self.origin.peer
 
     # -- reading: the owner, which is the holder of the role
 
@@ -134,7 +130,7 @@ class Channel(Outlet):
                 self._moved_bytes += len(event.data)
             elif isinstance(event, Request):
                 self.request = event
-                if event.complete or self._has_whole_body() or self._asks_first():
+                if event.complete or self._has_whole_body():
                     return True
                 self._expect_body()
                 if self.state is State.CLOSED:  # the client was gone when it was to be told to go on
@@ -162,17 +158,6 @@ class Channel(Outlet):
         self.body = io.BytesIO(data)
         return True
 
-    def _asks_first(self) -> bool:
-        """Whether the application is called before the body comes: the client waits for its word, or for ours."""
-        request = self.request
-        if request is None or not request.expects_continue or request.content_length is None or self.half_closed:
-            return False
-        if not self.dispatcher.inquiries.acquire(blocking=False):
-            return False
-        handler = self._settings.handler
-        self.inquiry = Inquiry(lambda body: handler(request, body, self), self.dispatcher.inquiries.release)
-        return True
-
     def _expect_body(self) -> None:
         assert self.request is not None
         self._move(Move.BODY)
@@ -181,8 +166,7 @@ class Channel(Outlet):
         self._moved_bytes = 0
         # A body that came together with its head needs no 100 (RFC 9110, 10.1.1). On a kept connection it may only have
         # caught up while an earlier answer was on its way; its client still counts on the 100.
-        told = self.answered_count or self.inquiry is not None
-        if self.connection.awaiting_continue or (told and self.request.expects_continue):
+        if self.connection.awaiting_continue or (self.answered_count and self.request.expects_continue):
             self._push(self.connection.encode_continue())
 
     def _complete_body(self) -> None:
@@ -224,10 +208,7 @@ class Channel(Outlet):
         if self.request is None or self.gone:
             return
         try:
-            if self.inquiry is None:
-                self._settings.handler(self.request, self.body, self)
-            else:
-                self.inquiry.resume(self.body)
+            self._settings.handler(self.request, self.body, self)
         except BaseException:  # border: the handler has one of its own; this keeps the thread if that fails
             logger.critical("the handler of %s failed; please report this", self.peer, exc_info=True)
             self.gone = True
@@ -276,9 +257,6 @@ class Channel(Outlet):
         if self.gone or (self.outbuf is not None and self.outbuf.broken):
             self.close()
             return
-        if self.inquiry is not None and self.inquiry.is_waiting and self.connection.sending is Sending.READY:
-            self._ask_for_body()
-            return
         if not self.connection.response_done:
             self._cut = True
         request = self.request
@@ -289,23 +267,8 @@ class Channel(Outlet):
         self._move(Move.FLUSH)
         self._continue_flush()
 
-    def _ask_for_body(self) -> None:
-        """The application wants what the client has kept back."""
-        if self.outbuf is not None and self.outbuf.is_empty:
-            self._drop_outbuf()
-        self._expect_body()
-        if self.state is not State.CLOSED:
-            self._watch(READ)
-            self._wait_for_more()
-            if self.connection.has_buffered:
-                self.dispatcher.ready.append((self.fd, 0))
-
     def _drop_request(self) -> None:
         self.request = None
-        if self.inquiry is not None:
-            if self.inquiry.give_up():
-                self.dispatcher.call_soon(self.inquiry.abandon)
-            self.inquiry = None
         if self.body is not None:
             with contextlib.suppress(OSError, BufferError):  # of what the application does with it
                 self.body.close()

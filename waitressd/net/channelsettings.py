@@ -57,7 +57,7 @@ class ProxyProtocol:
     versions: str
     """As ProxyProtocolReader takes it."""
     trusts: Callable[[str], bool]
-    """Whether the other end of the socket, written as channels write it, may speak for others."""
+    """Whether the peer with this address may speak for others."""
     log: RateLimitedLog = field(default_factory=lambda: RateLimitedLog(logger, logging.WARNING))
 
 
@@ -68,6 +68,7 @@ class ChannelSettings:
     handler: RequestHandler
     new_body: Callable[[], BodySink]
     http_date: Callable[[], str]
+    listener: str = ""  # the address that accepts, as people write it
     ident: str = "waitressd"
     recv_bytes: int = 96 * 1024  # one read; also the bound of what is parsed ahead for one client
     limits: Limits = field(default_factory=Limits)

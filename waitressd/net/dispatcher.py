@@ -6,7 +6,6 @@ thread does to settle its channel.
 """
 
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.proxied import unusual_kind
 from waitressd.net.role import Job, Role, Worker
 from waitressd.net.states import State
+from waitressd.peer import Peer
 
 if TYPE_CHECKING:
     from waitressd.net.channelsettings import ChannelSettings
@@ -42,7 +42,6 @@ class Bounds:
     connections: int = 1000
     per_client: int = 0
     queue: int = 1000
-    inquiries: int = 0
     queue_seconds: float = 30.0
     idle_seconds: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
@@ -99,7 +98,6 @@ class Dispatcher:
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
-        self.inquiries = threading.Semaphore(bounds.inquiries)  # tasks that may wait for their bodies
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more
@@ -324,10 +322,10 @@ class Dispatcher:
     def _accept(self, fd: int) -> list[int]:
         """Take new clients; return the descriptors of those to read from at once."""
         accepted: list[int] = []
-        for sock, address, settings in self._acceptor.accept(fd, len(self.channels), self.now):
+        for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
             plain = settings.observer is None and settings.proxy_protocol is None
             kind = Channel if plain else unusual_kind(settings)
-            channel = kind(sock, address, self, settings)
+            channel = kind(sock, peer, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
             # the poller ever knowing of it, which spares two system calls of its nine.
@@ -335,7 +333,7 @@ class Dispatcher:
             accepted.append(channel.fd)
         return accepted
 
-    def admit(self, peer: str) -> bool:
+    def admit(self, peer: Peer) -> bool:
         """Whether the client that a balancer connects for may have one more connection."""
         return self._acceptor.admit(peer)
 

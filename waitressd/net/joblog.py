@@ -95,9 +95,6 @@ def describe(worker: Worker) -> str:
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:
     """Log where a worker is at this moment."""
-    job = worker.job
-    inquiry = job.inquiry if isinstance(job, Channel) else None
-    thread_id = worker.thread_id if inquiry is None else inquiry.thread_id
-    frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - the documented way to see another thread's stack
+    frame = sys._current_frames().get(worker.thread_id)  # noqa: SLF001 - the documented way to see another thread's stack
     stack = "".join(traceback.format_stack(frame)) if frame is not None else "(the thread has ended)\n"
     logger.warning(message + "\n%s", *values, stack.rstrip())

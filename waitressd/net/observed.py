@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected, HttpError, UnfinishedError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.inquiry import Inquiry
 from waitressd.net.states import State
+from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
 
-NEVER_CAME: Final = 0.0  # a moment
 REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head that cannot be parsed
 
 # What every request would call through super(), which costs as much as the rest of the call.
@@ -35,7 +33,6 @@ class Notes(Protocol):
     """What is written down about one request. Moments are monotonic seconds, 0.0 for one that did not come."""
 
     head: ResponseHead | None
-    proxied: ProxyHeader | None  # what a balancer said of the connection
     refusal: HttpError | None
     refused_line: bytes
     ended_by: str
@@ -56,7 +53,7 @@ class RequestObserver(Protocol):
     def connect(self) -> int:
         """Return the number of a new connection."""
 
-    def open(self, peer: str, connection: int, number: int, request: Request | None, /) -> Notes:
+    def open(self, origin: Origin, connection: int, number: int, request: Request | None, /) -> Notes:
         """Make the notes of one request; `number` counts the requests of its connection from 1."""
 
     def enter(self, notes: Any, /) -> object:  # noqa: ANN401 - what `open` made, which may be more than notes
@@ -127,10 +124,8 @@ class ObservedChannel(Channel):
 
     connection: ObservedConnection
 
-    def __init__(
-        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
-    ) -> None:
-        super().__init__(sock, address, dispatcher, settings)
+    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
+        super().__init__(sock, peer, dispatcher, settings)
         assert settings.observer is not None
         self._observer = settings.observer
         self.connection = ObservedConnection(settings)
@@ -153,7 +148,7 @@ class ObservedChannel(Channel):
 
     def _open_notes(self) -> Notes:
         request = self.request
-        notes = self._observer.open(self.peer, self._id, self.answered_count + 1, request)
+        notes = self._observer.open(self.origin, self._id, self.answered_count + 1, request)
         self._open.append(notes)
         if self._began_at or self.waiting_since or request is None or not request.complete:
             self._date_back(notes)
@@ -195,9 +190,6 @@ class ObservedChannel(Channel):
             _run(self)
             if self._open:  # else a forced stop has handed them over meanwhile
                 notes.returned_at = notes.ended_at = monotonic()
-            if self.inquiry is not None and self._is_asking(notes, self.inquiry):
-                observer.enter(None)
-                return
         if self._ended_by or not connection.response_done:
             self._conclude_here(notes)
         elif self.outbuf is None and self._take_notes() is not None:
@@ -207,16 +199,6 @@ class ObservedChannel(Channel):
             connection.answer_head = None
             observer.finish(notes)
         observer.enter(None)
-
-    def _is_asking(self, notes: Notes, inquiry: Inquiry) -> bool:
-        """Whether the task waits for its body; what the notes say of the body is only then true."""
-        assert self.request is not None
-        notes.ended_at = NEVER_CAME
-        if self.body is None:
-            notes.body_bytes_received = 0
-        else:
-            notes.body_bytes_received = self.request.content_length or 0
-        return inquiry.is_waiting
 
     def refuse(self, error: HttpError) -> None:
         """Answer by the server itself, then close. Holder of the role."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from waitressd.http.errors import ClientDisconnected
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.listener import format_address
 from waitressd.net.outbuf import WOULD_BLOCK, FilePart, OutBuffer, after
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, WRITE
 from waitressd.net.sendqueue import unacknowledged_bytes
 from waitressd.net.transfer import BrokenFileError, send_parts
+from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
@@ -41,18 +41,15 @@ class Outlet:
         "fd",
         "gone",
         "half_closed",
+        "origin",
         "outbuf",
-        "peer",
         "sock",
     )
 
-    def __init__(
-        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
-    ) -> None:
+    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        # For log lines and the environ. A client of a Unix socket may have bound any path, so that is not repeated.
-        self.peer = format_address(sock.family, address) if isinstance(address, tuple) else "unix:"
+        self.origin = Origin(peer, settings.listener)
         self.dispatcher = dispatcher
         self.deadline = dispatcher.now + dispatcher.idle_seconds
         self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
@@ -66,6 +63,11 @@ class Outlet:
         self._progress_at = 0.0  # when the client was last seen to take something
         self._delivered_first = 0  # of the output buffer's bytes, confirmed by the client when the flush began,
         self._delivered_bytes = 0  # and at the last look
+
+    @property
+    def peer(self) -> Peer:
+        """The client, for log lines and for the counts of connections."""
+        return self.origin.peer
 
     # -- the task that owns the channel
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from waitressd.http.proxyprotocol import ProxyHeader, ProxyProtocolError, ProxyProtocolReader
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings, ProxyProtocol
-from waitressd.net.observed import Notes, ObservedChannel
+from waitressd.net.observed import ObservedChannel
 from waitressd.net.outbuf import WOULD_BLOCK
 from waitressd.net.poller import READ
+from waitressd.peer import UNIX, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
-
-UNCOUNTED = "unix:"  # the peer of connections that no bound for one client counts
 
 
 class ProxiedChannel(Channel):
@@ -27,11 +26,8 @@ class ProxiedChannel(Channel):
     counted from the moment the connection was accepted. There are no slots, so that an observed one can inherit both.
     """
 
-    def __init__(
-        self, sock: socket.socket, address: object, dispatcher: "Dispatcher", settings: ChannelSettings
-    ) -> None:
-        super().__init__(sock, address, dispatcher, settings)
-        self.proxied: ProxyHeader | None = None  # what the balancer said, once it has
+    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
+        super().__init__(sock, peer, dispatcher, settings)
         self._reader: ProxyProtocolReader | None = ProxyProtocolReader(self._protocol.versions)  # until it has
         self.deadline = dispatcher.now + settings.deadlines.head_seconds
 
@@ -42,16 +38,17 @@ class ProxiedChannel(Channel):
         return protocol
 
     @property
-    def counted_as(self) -> str:
+    def counted_as(self) -> Peer:
         """The client under whose name the connection counts: nobody's before the balancer has told it."""
-        return UNCOUNTED if self.proxied is None or self.proxied.source is None else self.peer
+        proxied = self.origin.proxied
+        return UNIX if proxied is None or proxied.source is None else self.origin.peer
 
     def on_readable(self) -> bool:
         """Read once; True when a request is complete and may run."""
         return super().on_readable() if self._reader is None else self._read_header(self._reader)
 
     def _read_header(self, reader: ProxyProtocolReader) -> bool:
-        if not self._protocol.trusts(self.peer):
+        if not self._protocol.trusts(self.origin.peer.address):
             self._give_up("it is not in trusted_proxy, and this listener expects the PROXY protocol")
             return False
         try:
@@ -85,12 +82,11 @@ class ProxiedChannel(Channel):
     def _take(self, header: ProxyHeader, rest: bytes) -> bool:
         """The header is complete: from here on the client is the peer. True when a request is complete, too."""
         self._reader = None
-        if header.source is not None:
-            if not self.dispatcher.admit(str(header.source)):
-                self.close()
-                return False
-            self.peer = str(header.source)
-        self.proxied = header
+        origin = self.origin.behind(header)
+        if header.source is not None and not self.dispatcher.admit(origin.peer):
+            self.close()
+            return False
+        self.origin = origin
         self.deadline = self.dispatcher.now + self.dispatcher.idle_seconds
         if rest:
             self.connection.feed(rest)
@@ -112,11 +108,6 @@ class ProxiedChannel(Channel):
 
 class ObservedProxiedChannel(ProxiedChannel, ObservedChannel):
     """A channel behind a balancer that is watched."""
-
-    def _open_notes(self) -> Notes:
-        notes = super()._open_notes()
-        notes.proxied = self.proxied
-        return notes
 
 
 def unusual_kind(settings: ChannelSettings) -> type[Channel]:

@@ -44,7 +44,6 @@ TRANSITIONS: Final[dict[tuple[State, Move], State]] = {
     **{(state, Move.QUEUE): State.QUEUED for state in _READING},
     **{(state, Move.RUN): State.RUNNING for state in (*_READING, State.QUEUED)},
     **{(state, Move.REFUSE): State.FLUSHING for state in (*_READING, State.QUEUED)},
-    (State.RUNNING, Move.BODY): State.BODY,  # the application was asked first, and wants it
     (State.RUNNING, Move.FLUSH): State.FLUSHING,
     (State.RUNNING, Move.KEEP): State.IDLE,
     (State.FLUSHING, Move.KEEP): State.IDLE,

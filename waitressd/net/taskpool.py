@@ -212,4 +212,4 @@ class TaskPool:
 
 
 def _peer(worker: Worker) -> str:
-    return worker.job.peer if isinstance(worker.job, Channel) else "-"
+    return str(worker.job.peer) if isinstance(worker.job, Channel) else "-"

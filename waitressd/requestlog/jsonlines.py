@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from waitressd.requestlog.formats import LineLog, Value, field_getter
 from waitressd.requestlog.options import Options
-from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
 from waitressd.requestlog.sinks import build_sink
 from waitressd.requestlog.times import iso_time
@@ -28,7 +27,7 @@ def describe(record: RequestRecord) -> dict[str, Any]:
     values: dict[str, Any] = {
         "timestamp": iso_time(record.time),
         "client.address": record.client,
-        "network.peer.address": split_peer(record.peer)[0],
+        "network.peer.address": record.origin.peer.address,
         "network.protocol.name": "http",
         "waitressd.listener": record.listener,
         "waitressd.connection": record.connection,
@@ -62,7 +61,7 @@ def _origin_form(target: str) -> str:
 
 
 def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
-    port = split_peer(record.peer)[1]
+    port = record.origin.peer.port
     if port is not None:
         values["network.peer.port"] = port
     if record.method:

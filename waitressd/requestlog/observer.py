@@ -11,18 +11,17 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
+from waitressd.peer import Origin
 from waitressd.requestlog.context import RequestFilter, current
 from waitressd.requestlog.courier import Courier
 from waitressd.requestlog.failures import Failures, say
 from waitressd.requestlog.ids import is_request_id, is_traceparent, make_ids
-from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
 
 OWN_LOGGERS: Final = ("waitressd", "waitressd.queue", "waitressd.request_log")
 
 Environ = dict[str, Any]
-Identify = Callable[[Request, str, ProxyHeader | None], Environ | None]
+Identify = Callable[[Request, Origin], Environ | None]
 Application = Callable[[Environ, Callable[..., Any]], Any]
 
 
@@ -136,7 +135,6 @@ class Observer:
     def __init__(
         self,
         logs: RequestLogs,
-        listener: str,
         trusts: Callable[[str], bool],
         identify: Identify,
     ) -> None:
@@ -145,8 +143,8 @@ class Observer:
         self._trusts = trusts
         self._identify = identify
         # Each request calls these two; as they are, no frame of ours is in between.
-        self.open: Callable[[str, int, int, Request | None], RequestRecord] = partial(RequestRecord, listener)
-        """Make the record of a request: peer, number of the connection, number on it, head."""
+        self.open: Callable[[Origin, int, int, Request | None], RequestRecord] = RequestRecord
+        """Make the record of a request: origin, number of the connection, number on it, head."""
         self.enter: Callable[[RequestRecord | None], object] = current.set
         """The request's code runs in this thread from here on; None when it has ended."""
 
@@ -221,9 +219,8 @@ class Observer:
             traceparent = environ["HTTP_TRACEPARENT"]
         if "HTTP_X_REQUEST_ID" in environ:
             given = environ["HTTP_X_REQUEST_ID"]
-            proxied = record.proxied
-            vouched = proxied is None or proxied.knows_source
-            if vouched and is_request_id(given) and self._trusts(split_peer(record.peer)[0]):
+            origin = record.origin
+            if origin.is_peer_known and is_request_id(given) and self._trusts(origin.peer.address):
                 request_id = given
             else:
                 environ["HTTP_X_REQUEST_ID"] = request_id  # whoever reads the field joins the same lines
@@ -231,9 +228,9 @@ class Observer:
 
     def _complete_refused(self, record: RequestRecord) -> None:
         """Name a request that the application never saw."""
-        environ = self._identify(record.request, record.peer, record.proxied) if record.request is not None else None
+        environ = self._identify(record.request, record.origin) if record.request is not None else None
         if environ is None:
-            environ = {"REMOTE_ADDR": split_peer(record.peer)[0]}
+            environ = {"REMOTE_ADDR": record.origin.peer.address}
         record.client = environ["REMOTE_ADDR"]
         if not record.request_id:  # else a line of the log has named it
             self._adopt(record, environ)

@@ -13,15 +13,14 @@ from typing import Any, Final
 
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import decode_percent, is_host
+from waitressd.peer import UNIX
 from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
-from waitressd.wsgi.nodes import UNKNOWN, Node, parse_address, parse_node, parse_port, parse_strict_node
+from waitressd.wsgi.nodes import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
 from waitressd.wsgi.throttle import Throttle
 
 log = logging.getLogger("waitressd")
 
 DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-UNIX_PEER: Final = "localhost"
-"""REMOTE_ADDR of whoever connects through a Unix socket, as waitress has it."""
 
 # Fields that we understand, by the name a setting gives them.
 FIELD_KEYS: Final = {
@@ -102,7 +101,7 @@ class TrustedProxies:
     _refused: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
 
     def trusts(self, address: str) -> bool:
-        """Tell whether a peer may speak for others; `address` is a REMOTE_ADDR, UNIX_PEER for a Unix socket."""
+        """Tell whether a peer may speak for others; `address` is a peer's, or a REMOTE_ADDR."""
         known = self._judged.get(address)
         if known is None:
             known = self.everyone or self._holds(address)
@@ -110,10 +109,6 @@ class TrustedProxies:
                 self._judged.clear()
             self._judged[address] = known
         return known
-
-    def trusts_peer(self, peer: str) -> bool:
-        """`trusts` of the other end of a socket: "127.0.0.1:5555", "[::1]:5555", or "unix:"."""
-        return self.trusts(peer_address(peer))
 
     def distrust(self, environ: dict[str, Any]) -> None:
         """Remove what the fields of a request say of its client, who is nobody that may."""
@@ -143,7 +138,7 @@ class TrustedProxies:
         _apply(said, environ)
 
     def _holds(self, text: str) -> bool:
-        if text == UNIX_PEER:
+        if text == UNIX.address:
             return self.unix
         try:
             address = ip_address(text.partition("%")[0])
@@ -251,15 +246,6 @@ class TrustedProxies:
             raise _Malformed(name.title(), "values that contradict each other")
         environ[FIELD_KEYS[name]] = members[0]
         return values.pop()
-
-
-def peer_address(peer: str) -> str:
-    """Return the REMOTE_ADDR of a peer as a channel writes it."""
-    host, _, port = peer.rpartition(":")
-    if not port or peer.startswith("unix:"):
-        return UNIX_PEER
-    host = host.strip("[]")
-    return parse_address(host) if "." in host else host  # an IPv4 client of a socket that serves both families
 
 
 def _and_more(left_out: int) -> str:

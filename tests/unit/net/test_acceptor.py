@@ -10,6 +10,7 @@ from tests.support.loop import GET, Loop
 from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS
 from waitressd.net.dispatcher import Bounds
 from waitressd.net.outlet import NEVER
+from waitressd.peer import UNIX, Peer, peer_of
 
 
 def exhausted(number: int = errno.EMFILE) -> OSError:
@@ -119,14 +120,15 @@ def test_one_client_may_have_its_share_and_no_more(caplog: pytest.LogCaptureFixt
 def test_hosts_are_counted_whatever_their_address_looks_like() -> None:
     with Loop(bounds=Bounds(per_client=1)) as loop:
         acceptor = loop.dispatcher._acceptor
-        for address, peer in [(("::1", 5, 0, 0), "[::1]:5"), (("10.0.0.1", 5), "10.0.0.1:5")]:
-            assert acceptor._admit(address)
-            assert not acceptor._admit(address)
+        for address in [("::1", 5, 0, 0), ("10.0.0.1", 5)]:
+            peer = peer_of(address)
+            assert acceptor.admit(peer)
+            assert not acceptor.admit(Peer(peer.address, 6))
             acceptor.release(peer, 0.0)
-            assert acceptor._admit(address)
+            assert acceptor.admit(peer)
             assert not acceptor.admit(peer)
-        assert acceptor._admit("")
-        assert acceptor.admit("unix:")
+        assert acceptor.admit(UNIX)
+        assert acceptor.admit(UNIX)
 
 
 def test_closing_is_final_and_harmless_twice() -> None:

@@ -17,6 +17,7 @@ from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds
 from waitressd.net.observed import ObservedChannel, ObservedConnection
+from waitressd.peer import Origin
 from waitressd.requestlog.record import RequestRecord
 
 BIG = 20_000_000
@@ -35,9 +36,9 @@ class Watching:
         self.connections += 1
         return self.connections
 
-    def open(self, peer: str, connection: int, number: int, request: Request | None, /) -> RequestRecord:
+    def open(self, origin: Origin, connection: int, number: int, request: Request | None, /) -> RequestRecord:
         self.heard.append("open")
-        return RequestRecord("listener", peer, connection, number, request)
+        return RequestRecord(origin, connection, number, request)
 
     def enter(self, notes: Any, /) -> None:
         self.heard.append("enter" if notes is not None else "leave")

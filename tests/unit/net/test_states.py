@@ -9,6 +9,7 @@ from tests.support.loop import Loop
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.net.channel import Channel
 from waitressd.net.states import NEXT, TRANSITIONS, Move, State
+from waitressd.peer import Peer
 
 MISSING = [pair for pair in itertools.product(State, Move) if pair not in TRANSITIONS]
 
@@ -39,7 +40,7 @@ def test_every_state_ends_in_the_end() -> None:
 
 def test_a_move_that_is_not_in_the_table_is_refused() -> None:
     with Loop() as loop, socket.socket() as sock:
-        channel = Channel(sock, ("127.0.0.1", 1), loop.dispatcher, loop.settings)
+        channel = Channel(sock, Peer("127.0.0.1", 1), loop.dispatcher, loop.settings)
         for state, move in MISSING:
             channel.state = state
             with pytest.raises(ProtocolMisuse, match=f"cannot {move.name} in state {state.name}"):

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.records import Records
 from tests.support.samples import HEAD, answered, request_of
 from waitressd.http.errors import ClientDisconnected, HttpError
@@ -23,11 +24,9 @@ def no_request() -> Iterator[None]:
     current.set(None)
 
 
-def observer(
-    *hooks: Hook, trusted: bool = False, identify: Identify = lambda _request, _peer, _proxied: None
-) -> Observer:
+def observer(*hooks: Hook, trusted: bool = False, identify: Identify = lambda _request, _origin: None) -> Observer:
     logs = RequestLogs([(f"log {number}", hook) for number, hook in enumerate(hooks)])
-    return Observer(logs, "127.0.0.1:80", lambda _address: trusted, identify)
+    return Observer(logs, lambda _address: trusted, identify)
 
 
 def seen(one: Observer, **environ: str) -> tuple[Environ, RequestRecord]:
@@ -38,7 +37,7 @@ def seen(one: Observer, **environ: str) -> tuple[Environ, RequestRecord]:
         found.append(environ)
         return [b"x"]
 
-    record = one.open("127.0.0.1:5555", one.connect(), 1, request_of(HEAD))
+    record = one.open(origin_of(), one.connect(), 1, request_of(HEAD))
     one.enter(record)
     assert one.watch(application)({"REMOTE_ADDR": "203.0.113.9", **environ}, print) == [b"x"]
     return found[0], record
@@ -114,10 +113,12 @@ def test_a_record_that_was_handed_over_does_not_change() -> None:
 def test_a_refused_request_is_named_and_its_client_found() -> None:
     records = Records()
     one = observer(
-        records, trusted=True, identify=lambda _, peer, _proxied: {"REMOTE_ADDR": peer[:3], "HTTP_X_REQUEST_ID": "r"}
+        records,
+        trusted=True,
+        identify=lambda _, origin: {"REMOTE_ADDR": origin.peer.address[:3], "HTTP_X_REQUEST_ID": "r"},
     )
-    one.finish(one.open("127.0.0.1:5555", 1, 1, request_of(HEAD)))
-    one.finish(one.open("127.0.0.1:5555", 1, 2, None))
+    one.finish(one.open(origin_of(), 1, 1, request_of(HEAD)))
+    one.finish(one.open(origin_of(), 1, 2, None))
     first, second = records.all
     assert (first.client, first.request_id, first.environ) == ("127", "r", None)
     assert second.client == "127.0.0.1"
@@ -127,7 +128,7 @@ def test_a_refused_request_is_named_and_its_client_found() -> None:
 def test_a_client_that_cannot_be_found_is_the_peer() -> None:
     records = Records()
     one = observer(records)
-    one.finish(one.open("[::1]:5555", 1, 1, request_of(HEAD)))
+    one.finish(one.open(origin_of("[::1]:5555"), 1, 1, request_of(HEAD)))
     assert records.all[0].client == "::1"
 
 
@@ -150,7 +151,7 @@ def test_every_hook_gets_the_record_whatever_the_others_do(caplog: pytest.LogCap
 def test_late_records_come_in_a_thread_of_their_own_and_before_the_close() -> None:
     records = Records()
     logs = RequestLogs([("late", records)])
-    one = Observer(logs, "l", lambda _: False, lambda _request, _peer, _proxied: None)
+    one = Observer(logs, lambda _: False, lambda _request, _origin: None)
     logs.start(None)
     one.finish_soon(answered())
     logs.close()
@@ -251,7 +252,7 @@ def test_a_slow_log_loses_no_lines_of_another(caplog: pytest.LogCaptureFixture) 
     leave = threading.Event()
     quick = Records()
     logs = RequestLogs([("slow", lambda _: leave.wait(10)), ("quick", quick)])
-    one = Observer(logs, "l", lambda _: False, lambda _request, _peer, _proxied: None)
+    one = Observer(logs, lambda _: False, lambda _request, _origin: None)
     logs.start(None)
     for _ in range(20):
         one.finish_soon(answered())

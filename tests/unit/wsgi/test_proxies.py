@@ -8,10 +8,11 @@ from wsgiref.util import request_uri
 
 import pytest
 
+from tests.support.origins import read_peer
 from tests.support.recording import RecordingTransport
 from waitressd.http.errors import HttpError
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.proxies import FIELD_KEYS, PROXY_KEYS, TrustedProxies, peer_address, split_host
+from waitressd.wsgi.proxies import FIELD_KEYS, PROXY_KEYS, TrustedProxies, split_host
 
 X_HEADERS = frozenset(FIELD_KEYS) - {"forwarded"}
 FORWARDED = frozenset({"forwarded"})
@@ -41,7 +42,7 @@ def environ_of(
     transport = RecordingTransport(peer)
     request, body = transport.receive(data)
     values: dict[str, Any] = {"server_name": "server", "server_port": 8080, "proxies": proxies, **(settings or {})}
-    return EnvironBuilder(EnvironSettings(**values)).build(request, body, peer, transport.is_gone)
+    return EnvironBuilder(EnvironSettings(**values)).build(request, body, transport.origin, transport.is_gone)
 
 
 def client(environ: dict[str, Any]) -> tuple[str, str | None]:
@@ -104,9 +105,10 @@ def test_who_is_trusted(proxies: TrustedProxies, trusted: list[str], untrusted: 
     ],
 )
 def test_the_other_end_of_a_socket(peer: str, address: str) -> None:
-    assert peer_address(peer) == address
-    assert trust("10.0.0.0/8").trusts_peer(peer) == (address == "10.0.0.1")
-    assert TrustedProxies(unix=True).trusts_peer(peer) == (address == "localhost")
+    found = read_peer(peer).address
+    assert found == address
+    assert trust("10.0.0.0/8").trusts(found) == (address == "10.0.0.1")
+    assert TrustedProxies(unix=True).trusts(found) == (address == "localhost")
 
 
 def test_memory_of_peers_is_bounded() -> None:
@@ -294,7 +296,7 @@ def test_without_a_host_the_servers_name_is_used() -> None:
     transport = RecordingTransport("10.0.0.1:1")
     request, _ = transport.receive(b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n\r\n")
     settings = EnvironSettings(server_name="server", server_port=8080, proxies=PROXY)
-    environ = EnvironBuilder(settings).build(request, None, "10.0.0.1:1", bool)
+    environ = EnvironBuilder(settings).build(request, None, transport.origin, bool)
     assert request_uri(environ) == "https://server:8443/"
     assert "HTTP_HOST" not in environ
 
