@@ -34,7 +34,7 @@ class Phase(IntEnum):
     END = 4  # not part of this body any more
 
 
-class Met(IntEnum):
+class ChunkEvent(IntEnum):
     """What was read of a chunked body."""
 
     CHUNK = 0  # the size line of a chunk that has data
@@ -45,16 +45,16 @@ class Met(IntEnum):
     BLANK_LINE = 5  # the line that ends the body
 
 
-PHASE_TRANSITIONS: Final[dict[tuple[Phase, Met], Phase]] = {
-    (Phase.SIZE, Met.CHUNK): Phase.DATA,
-    (Phase.SIZE, Met.LAST_CHUNK): Phase.TRAILER,
-    (Phase.DATA, Met.ALL_DATA): Phase.DATA_END,
-    (Phase.DATA_END, Met.LINE_END): Phase.SIZE,
-    (Phase.TRAILER, Met.FIELD): Phase.TRAILER,
-    (Phase.TRAILER, Met.BLANK_LINE): Phase.END,
+PHASE_TRANSITIONS: Final[dict[tuple[Phase, ChunkEvent], Phase]] = {
+    (Phase.SIZE, ChunkEvent.CHUNK): Phase.DATA,
+    (Phase.SIZE, ChunkEvent.LAST_CHUNK): Phase.TRAILER,
+    (Phase.DATA, ChunkEvent.ALL_DATA): Phase.DATA_END,
+    (Phase.DATA_END, ChunkEvent.LINE_END): Phase.SIZE,
+    (Phase.TRAILER, ChunkEvent.FIELD): Phase.TRAILER,
+    (Phase.TRAILER, ChunkEvent.BLANK_LINE): Phase.END,
 }
 
-_CHUNK, _ALL_DATA, _LINE_END = Met.CHUNK, Met.ALL_DATA, Met.LINE_END
+_CHUNK, _ALL_DATA, _LINE_END = ChunkEvent.CHUNK, ChunkEvent.ALL_DATA, ChunkEvent.LINE_END
 _END: Final = Phase.END
 
 
@@ -126,7 +126,7 @@ class ChunkedDecoder:
         self._extension_room -= extension
         self._body_room -= size
         self._remaining = size
-        self._move(_CHUNK if size else Met.LAST_CHUNK)
+        self._move(_CHUNK if size else ChunkEvent.LAST_CHUNK)
         return end + 2
 
     def _read_data(self, buffer: Buffer, position: int) -> int:
@@ -158,7 +158,7 @@ class ChunkedDecoder:
             return self._await_line(buffer, position)
         self._check_trailer_room(end - position)
         if end == position:
-            self._move(Met.BLANK_LINE)
+            self._move(ChunkEvent.BLANK_LINE)
             return end + 2
         line = buffer[position:end]
         if line.translate(None, FIELD_OCTETS):
@@ -166,7 +166,7 @@ class ChunkedDecoder:
         if not self._trailer_lines:
             raise HttpError(431, "The request has too many trailer fields.")
         parse_fields(["", line.decode("latin-1")])
-        self._move(Met.FIELD)
+        self._move(ChunkEvent.FIELD)
         self._scanned = 0
         self._trailer_lines -= 1
         self._trailer_room -= end + 2 - position
@@ -201,7 +201,7 @@ class ChunkedDecoder:
         self._scanned = len(buffer) - position - awaiting_lf
         return _MORE
 
-    def _move(self, met: Met) -> None:
+    def _move(self, met: ChunkEvent) -> None:
         try:
             self.phase = PHASE_TRANSITIONS[self.phase, met]
         except KeyError:

@@ -454,6 +454,6 @@ class Dispatcher:
                 if channel.state is State.IDLE:
                     channel.deadline = min(channel.deadline, self.now + self.idle_seconds)
                 else:
-                    channel.connection.forbid_keep_alive()
+                    channel.connection.encoder.forbid_keep_alive()
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + self._sweep_seconds

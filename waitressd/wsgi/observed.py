@@ -5,8 +5,8 @@ Used only where somebody listens; without a request log the plain one serves.
 
 from typing import Protocol
 
-from waitressd.wsgi.answer import Answer, Transport
 from waitressd.wsgi.environ import Environ, EnvironBuilder
+from waitressd.wsgi.response import Response, Transport
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
 
@@ -31,6 +31,8 @@ class ObservedHandler(WsgiHandler):
         super().__init__(observer.watch(application), environs, tasks)
         self._observer = observer
 
-    def _on_failure(self, answer: Answer, environ: Environ | None, transport: Transport, error: BaseException) -> None:
+    def _on_failure(
+        self, response: Response, environ: Environ | None, transport: Transport, error: BaseException
+    ) -> None:
         self._observer.fail(error)
-        super()._on_failure(answer, environ, transport, error)
+        super()._on_failure(response, environ, transport, error)
