@@ -8,9 +8,9 @@ from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProto
 from waitressd.net.dispatcher import Bounds
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
-from waitressd.observing import build_handler, build_observer
+from waitressd.observing import build_handler, build_logger
 from waitressd.opening import connection_bound
-from waitressd.requestlog.observer import RequestLogs
+from waitressd.requestlog.requestlogger import RequestLogs
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -74,7 +74,7 @@ def channel_settings(
         log_disconnects=adjustments.log_socket_errors,
         signature=adjustments.ident or "waitressd",
     )
-    observer = build_observer(logs, environ)
+    observer = build_logger(logs, environ)
     return ChannelSettings(
         handler=build_handler(application, environ, tasks, observer),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),

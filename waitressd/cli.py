@@ -10,15 +10,13 @@ import importlib
 import logging
 import os
 import platform
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Final, cast
 
 from waitressd import __version__
@@ -29,15 +27,18 @@ from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.helptext import long_help, short_help
-from waitressd.config.hints import did_you_mean
+from waitressd.config.hints import did_you_mean, reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
-from waitressd.observing import build_request_logs
+from waitressd.observing import build_request_logs, silent_loggers
 from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.server import log_files
+from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 OK: Final = 0
@@ -66,18 +67,20 @@ class Plan:
     def load_application(self) -> Application:
         """Import or build the application. Raises StartError, ConfigError, or whatever the application raises."""
         application: Any
-        if self.command.app:
-            application = import_application(self.command.app, call=self.command.has("call"))
+        where = self.command.app
+        if where:
+            application = import_application(where, call=self.command.has("call"))
         else:
             assert self.source is not None
             application = self.source.load_application(self.command.text("app_name"))
-        if not callable(application):
-            raise StartError(f"the application must be callable, and {application!r} is not")
+            where = self.command.config
+        if trouble := trouble_with(application):
+            raise StartError(f"{where}: {trouble}")
         return cast("Application", application)
 
     def advice(self) -> Facts:
-        """Gather what advice looks at."""
-        return Facts(self.adjustments, self.section.hidden, this_machine())
+        """Gather what advice looks at. Logging must be set up."""
+        return Facts(self.adjustments, self.section.hidden, this_machine(), silent_loggers(self.adjustments))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -171,39 +174,22 @@ def serve(command: Command) -> int:
     plan = examine(command)
     set_up_logging(command, plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
+    reopens = bool(plan.adjustments.request_log or log_files())
     try:
-        with _patient_signals(), contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner:
+        with (
+            patient_signals(reopens=reopens),
+            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner,
+            runner.end.bounded(),
+        ):
             application = _guarded(plan.load_application)
             if application is None:
+                runner.end.status = FAILED
                 return FAILED
             runner.open()
             in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
             return runner(application, None if in_log or command.has("quiet") else _say)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
-
-
-@contextlib.contextmanager
-def _patient_signals() -> Iterator[None]:
-    """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP (of logrotate) change nothing."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(OK)
-
-    def stay(_number: int, _frame: FrameType | None) -> None:
-        """No log file is open that would have to be opened anew."""
-
-    wanted = {"SIGTERM": leave, "SIGHUP": stay, "SIGUSR1": stay}
-    numbers = {getattr(signal, name): handler for name, handler in wanted.items() if hasattr(signal, name)}
-    is_main = threading.current_thread() is threading.main_thread()  # no other may say what signals do
-    ours = {number: act for number, act in numbers.items() if is_main and signal.getsignal(number) == signal.SIG_DFL}
-    for number, act in ours.items():
-        signal.signal(number, act)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _say(line: str) -> None:
@@ -355,15 +341,15 @@ def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - 
     """Import ``MODULE:OBJECT``. Raises StartError."""
     module_name, _, path = reference.partition(":")
     if not module_name or not path:
-        raise ConfigError([Problem(COMMAND_LINE.place, reference, "expected MODULE:OBJECT")])
+        raise ConfigError(
+            [Problem(COMMAND_LINE.place, reference, f"expected MODULE:OBJECT{reference_hint(reference)}")]
+        )
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             text = f"{reference}: there is no module {error.name} (looked in {Path.cwd()} and sys.path)"
-            if module_name.endswith(".py"):
-                text += f"; did you mean {module_name.removesuffix('.py').replace('/', '.')}:{path}?"
-            raise StartError(text) from None
+            raise StartError(f"{text}{reference_hint(reference)}") from None
         raise
     for name in path.removesuffix("()").split("."):
         if not hasattr(found, name):

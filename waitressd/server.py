@@ -4,31 +4,35 @@ This is the only module that knows all the others: it turns settings into the sm
 and introduces sockets to WSGI.
 """
 
-import contextlib
 import logging
-import os
 import signal
+import sys
 import threading
 import time
-import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from waitressd import forks
 from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.logs import logger
+from waitressd.net.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
+from waitressd.net.logs import logger, say
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
+from waitressd.operatorlog import operator_log
+from waitressd.processend import handlers_of_logging, say_what_lives
+from waitressd.signals import ServerSignals
 from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
+from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 if TYPE_CHECKING:
@@ -89,8 +93,8 @@ class Server:
     def __init__(
         self, adjustments: Adjustments, application: Application, global_conf: Mapping[str, str] | None = None
     ) -> None:
-        if not callable(application):
-            raise TypeError(f"the application must be callable, and {application!r} is not")
+        if trouble := trouble_with(application):
+            raise TypeError(trouble)
         self.adjustments = adjustments
         self.application = application
         check_system(adjustments)
@@ -107,6 +111,8 @@ class Server:
         self._stop_signals = 0
         self._unsaid_signal = ""  # what told the server to stop, until that is logged
         self._drain_end = float("inf")
+        self.on_stop: Callable[[], object] | None = None
+        """Called by the thread inside `run` when a stop has begun; set by who bounds the end of the process itself."""
         self._reopen_asked = False
         self._reopener: threading.Thread | None = None
 
@@ -142,7 +148,7 @@ class Server:
     def print_listen(self, template: str) -> None:
         """Log a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
         for host, port in self.effective_listen:
-            logger.info(template.format(f"[{host}]" if ":" in host else host, port))
+            say(logging.INFO, template.format(f"[{host}]" if ":" in host else host, port))
 
     # -- life
 
@@ -164,17 +170,28 @@ class Server:
     def run(self) -> None:
         """Serve until the server is stopped. Raises OSError when an address cannot be bound or a thread not started.
 
-        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files.
+        In the main thread SIGTERM and SIGINT stop it, a second one at once; SIGHUP and SIGUSR1 reopen log files. What
+        the application does with signals is in `waitressd.signals`.
         """
         if self._life is Life.BUILT:
             self.open()
         if threading.current_thread() is not threading.main_thread():
-            self._run(Notifier({}))
+            with operator_log.running():
+                self._run(Notifier({}))
             return
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
-        with _signals(self):
-            self._run(Notifier())
+        signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
+        try:
+            with operator_log.running():
+                if known := signals.describe():
+                    say(logging.INFO, known)
+                self._run(Notifier())
+                signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
+                if self.on_stop is None:
+                    say_what_lives()
+        finally:
+            signals.put_back()
 
     def _run(self, notifier: Notifier) -> None:
         with self._life_lock:
@@ -183,7 +200,7 @@ class Server:
             self._move(Turn.RUN)
             self._assemble()
             self._runner = threading.get_ident()
-            _serving.add(self)
+            forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop()
         assert self._pool is not None
@@ -203,15 +220,22 @@ class Server:
         that the stop would wait for.
         """
         with self._life_lock:
-            if self._dispatcher is None:
-                self._close_listeners()
-                self._close_request_logs()
+            has_run = self._dispatcher is not None
+            if not has_run:
                 self._move(Turn.END)
-                self._stopped.set()
-                return
-        self._stop()
+        if not has_run:
+            self._close_listeners()
+            self._close_request_logs()
+            self._stopped.set()
+            return
+        self._stop(CLOSE_IDLE_SECONDS)
         if self._runner != threading.get_ident() and not self._is_own_thread():
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
+
+    @property
+    def drain_end(self) -> float:
+        """By when a stop should be over (monotonic seconds), infinite while there is none. Any thread."""
+        return self._drain_end
 
     def reopen(self) -> None:
         """Let go of log files that were renamed: those of `logging`, and those of request logs. Any thread."""
@@ -222,6 +246,13 @@ class Server:
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
+
+    def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
+        """Build another server in this process and bind its addresses, for a request log that has a page of its own.
+
+        Any thread. Raises ConfigError, or OSError naming the address.
+        """
+        return create_server(app, **settings)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""
@@ -260,7 +291,7 @@ class Server:
         listeners = ", ".join(listener.name for listener in self._listeners)
         return f"Serving on {listeners} with {self.adjustments.threads} threads"
 
-    def _stop(self) -> None:
+    def _stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
         assert self._dispatcher is not None
         with self._life_lock:
             begins = self._life is Life.SERVING
@@ -268,7 +299,7 @@ class Server:
         if begins:
             # A second signal may have come while the first one was handled; it must not be forgotten.
             self._drain_end = min(self._drain_end, time.monotonic() + self.adjustments.shutdown_timeout)
-        self._dispatcher.stop()
+        self._dispatcher.stop(idle_seconds)
 
     def _on_tick(self, now: float) -> None:
         """Look after the stop and the signals. The thread inside `run`."""
@@ -279,7 +310,7 @@ class Server:
             self._reopener = threading.Thread(target=self._reopen, name="waitressd-reopen", daemon=True)
             self._reopener.start()
         if self._life is Life.DRAINING:
-            self._supervisor.stopping("Finishing what has begun", self.adjustments.shutdown_timeout)
+            self._tell_stop("Finishing what has begun", self.adjustments.shutdown_timeout)
         self._supervisor.on_tick(now)
         assert self._pool is not None
         assert self._dispatcher is not None
@@ -294,40 +325,59 @@ class Server:
     def _say_signal(self) -> None:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
-            logger.info("%s: stopping; a second signal ends at once", name)
+            say(logging.INFO, "%s: stopping; a second signal ends at once", name)
+
+    def _tell_stop(self, status: str, seconds: float) -> None:
+        self._supervisor.stopping(status, seconds)
+        if self.on_stop is not None:
+            self.on_stop()
 
     def _reopen(self) -> None:
         try:
             self._supervisor.reopened(self.reopen)
         except Exception:  # border: handlers of logging are anybody's classes
-            logger.exception("log files could not be opened anew")
+            operator_log.say(logger, logging.ERROR, "log files could not be opened anew", error=True)
 
     def _shut(self) -> None:
+        if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
+            forks.leave(sys.exception())
         assert self._pool is not None
         assert self._dispatcher is not None
         self._say_signal()  # where the stop was faster than the next tick
-        self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
+        self._tell_stop("Stopping", _CLOSE_MARGIN_SECONDS)
         if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
             self._dispatcher.abort()
-        if not self._pool.join():
-            logger.warning("stopped while the application was still running; its threads end with the process")
+        if self._pool.join():
+            forks.drop(self)
+        else:
+            say(logging.WARNING, "stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()
-        self._pool.run_last(self._dispatcher.take_callbacks())
         self._close_listeners()
         if self._reopener is not None:
             self._reopener.join(_REOPEN_SECONDS)
         self._close_request_logs()
         self._move(Turn.END)
-        _serving.discard(self)
+        operator_log.flush()
         self._stopped.set()
 
-    def let_go_in_child(self) -> None:
-        """Close what a child of this process has inherited by `os.fork` alone. The child's only thread."""
+    def let_go(self) -> None:
+        """Be stopped in a child that was only forked: nothing is served there, and nobody waits for it.
+
+        A child that lives on would keep addresses in use, and clients waiting for the end of their answers.
+        """
+        self._life = Life.STOPPED
+        # Whoever held the lock, or would set the event, does not exist here.
+        self._life_lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self.let_go_of_listeners()
+        assert self._pool is not None
+        self._pool.let_go()
+
+    def let_go_of_listeners(self) -> None:
+        """Close what a child has inherited and will not serve; the addresses stay the parent's."""
         for listener in self._listeners:
             listener.socket.close()
-        if self._dispatcher is not None:
-            for channel in self._dispatcher.channels.values():
-                channel.sock.close()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -348,42 +398,18 @@ class Server:
             self._life = following
 
 
-def _let_go_in_child() -> None:
-    """A child that lives on would keep the addresses in use, and clients waiting for the end of their answers."""
-    for server in _serving:
-        server.let_go_in_child()
-
-
-_serving: Final[weakref.WeakSet[Server]] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-@contextlib.contextmanager
-def _signals(server: Server) -> Any:  # noqa: ANN401 - a generator of nothing
-    """Install the handlers, and put the former ones back. A signal that is ignored stays ignored (nohup, hupper)."""
-    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    former = {number: signal.getsignal(number) for number in numbers}
-    ours = [number for number in numbers if former[number] is not signal.SIG_IGN]
-    for number in ours:
-        signal.signal(number, server.on_signal)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, former[number] if former[number] is not None else signal.SIG_DFL)
-
-
 def reopen_log_files() -> None:
     """Open the files of all logging handlers anew, so that a rotated file is let go. Any thread."""
-    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    for handler in {handler for each in loggers for handler in each.handlers}:
-        if isinstance(handler, logging.FileHandler):
-            try:
-                _reopen(handler)
-            except OSError:
-                logger.exception("cannot reopen the log file %s", handler.baseFilename)
+    for handler in log_files():
+        try:
+            _reopen(handler)
+        except OSError:
+            operator_log.say(logger, logging.ERROR, "cannot reopen the log file %s", handler.baseFilename, error=True)
+
+
+def log_files() -> set[logging.FileHandler]:
+    """Return the handlers of `logging` that write to files. Any thread."""
+    return {handler for handler in handlers_of_logging() if isinstance(handler, logging.FileHandler)}
 
 
 def _reopen(handler: logging.FileHandler) -> None:
@@ -408,9 +434,15 @@ def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 
     return server
 
 
-def serve(app: Application, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
-    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address."""
-    logging.basicConfig()
+def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
+    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address.
+
+    With `_quiet`, as in waitress, the addresses are not logged and `logging` is left as it is.
+    """
+    if not _quiet:
+        logging.basicConfig()
     server = create_server(app, **settings)
-    server.print_listen("Serving on http://{}:{}")
-    server.run()
+    with operator_log.running():
+        if not _quiet:
+            server.print_listen("Serving on http://{}:{}")
+        server.run()

@@ -22,6 +22,7 @@ class Notifier:
         path = environ.get("NOTIFY_SOCKET", "")
         # "@" stands for the zero byte of an abstract address.
         self._address = "\0" + path[1:] if path.startswith("@") else path
+        self._process = os.getpid()  # one that is forked from it has nothing to say
         self.watchdog_seconds = _watchdog_seconds(environ) if self._address else 0.0
         """How often at least `alive` must be said; 0 when nobody waits for it."""
 
@@ -55,7 +56,7 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
-        if not self._address:
+        if not self._address or self._process != os.getpid():
             return
         # A manager that is gone or busy must not stop a server that works.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

@@ -121,7 +121,18 @@ def test_a_wrong_command_line_ends_with_status_2(
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("os:sep", "the application must be callable, and '/' is not"),
+        ("os:sep", "os:sep: the application must be callable, and '/' is not"),
+        ("os:path", "os:path: the application must be callable, and posixpath is a module"),
+        (
+            "asyncio:sleep",
+            "asyncio:sleep: the application is asynchronous (ASGI), and this server calls WSGI applications, "
+            "with environ, start_response",
+        ),
+        (
+            "tests.support.configapp:no_arguments",
+            "tests.support.configapp:no_arguments: the application is called with environ and start_response, and "
+            "no_arguments takes nothing; if it makes the application, it must be called first (option --call)",
+        ),
         ("os:pat", "os:pat: os has no pat; did you mean path?"),
         ("json.decoder:JSONDecoder.xyzzy", "json.decoder:JSONDecoder.xyzzy: JSONDecoder has no xyzzy"),
     ],
@@ -247,7 +258,7 @@ def test_a_factory_that_returns_no_application(capsys: pytest.CaptureFixture[str
     text = f"{SECTIONS}listen = 127.0.0.1:0\n".replace(":factory", ":not_an_application")
     Path("a.ini").write_text(text, encoding="utf-8")
     assert main(["a.ini"]) == 1
-    assert capsys.readouterr().err.startswith("waitressd: the application must be callable, and <")
+    assert capsys.readouterr().err.startswith("waitressd: a.ini: the application must be callable, and <")
 
 
 @pytest.mark.parametrize(
@@ -301,6 +312,33 @@ def test_problems_of_every_kind_are_told_at_once(flags: list[str], capsys: pytes
     assert "NO_SUCH_VARIABLE" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("use", "logging_level", "silent"),
+    [("combined", "", True), ("egg:waitressd#json", "", True), ("common", "INFO", False), ("dev", "", False)],
+)
+def test_a_request_log_that_goes_nowhere_is_advised_against(use: str, logging_level: str, *, silent: bool) -> None:
+    """Without [loggers], the standard library shows warnings alone."""
+    text = (
+        "[app:main]\nuse = call:tests.support.configapp:factory\n[server:main]\nuse = egg:waitressd\n"
+        f"listen = 127.0.0.1:0\nrequest_log = access\n[request_log:access]\nuse = {use}\n"
+    )
+    if logging_level:
+        text += (
+            "[loggers]\nkeys = root\n[handlers]\nkeys = c\n[formatters]\nkeys =\n[logger_root]\n"
+            f"level = {logging_level}\nhandlers = c\n[handler_c]\nclass = StreamHandler\n"
+        )
+    Path("a.ini").write_text(text, encoding="utf-8")
+    done = subprocess.run(  # a process of its own: logging is set up once in each
+        [sys.executable, "-m", "waitressd", "--check-config", "a.ini"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)},
+    )
+    assert ("W117 a.ini:6 [server:main]: a request log writes to the logger waitressd.access" in done.stdout) is silent
+
+
 def test_options_of_request_logs_are_told_with_everything_else(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.ini").write_text(
         "[app:main]\nuse = call:tests.support.configapp:factory\n"
@@ -315,10 +353,28 @@ def test_options_of_request_logs_are_told_with_everything_else(capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("target", "hint"),
-    [("mysite.wsgi.application", "did you mean mysite.wsgi:application?"), ("shop.py:app", "did you mean shop:app?")],
+    [
+        ("mysite.wsgi.application", "did you mean mysite.wsgi:application?"),
+        ("mysite.wsgi", "did you mean mysite.wsgi:application?"),
+        ("mysite/wsgi.py", "did you mean mysite.wsgi:application?"),
+        ("./mysite/wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("../mysite/wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("mysite/wsgi:app", "did you mean mysite.wsgi:app?"),
+        ("{cwd}/mysite/wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("mysite\\wsgi.py:app", "did you mean mysite.wsgi:app?"),
+        ("bazaar.py:app", "did you mean bazaar:app?"),
+        ("--app=bazaar.py", "did you mean bazaar:application?"),
+        ("bazaar", "did you mean bazaar:application?"),
+        ("bazaar.main", "did you mean bazaar.main:application?"),
+        ("bazaar.app", "did you mean bazaar:app?"),
+        ("nothing.app", "did you mean nothing:app?"),
+    ],
 )
 def test_a_target_of_another_server_is_explained(target: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--listen=127.0.0.1:0", target]) in (1, 2)
+    Path("bazaar").mkdir()
+    for name in ("bazaar/__init__.py", "bazaar/main.py", "bazaar/helpers.py"):
+        Path(name).touch()
+    assert main(["--listen=127.0.0.1:0", target.format(cwd=Path.cwd())]) in (1, 2)
     assert hint in capsys.readouterr().err
 
 

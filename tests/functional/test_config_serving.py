@@ -205,6 +205,18 @@ def factory(global_conf):
 
 
 @pytest.mark.parametrize("way", ["pserve", "waitressd"])
+def test_a_host_that_cannot_be_resolved_is_named_in_one_line(way: str, write: Callable[[str], str]) -> None:
+    path = write(
+        "[app:main]\nuse = call:waitressd.deploy:demo\n[server:main]\nuse = egg:waitressd\nhost = no.invalid\n"
+    )
+    server = start_process([path], command=WAYS[way])
+    assert server.wait() == {"pserve": 1, "waitressd": 2}[way]
+    server.kill()
+    (line,) = server.output.splitlines()
+    assert line.startswith(f"{path}:5 [server:main]: host = no.invalid:8080: the host cannot be resolved: ")
+
+
+@pytest.mark.parametrize("way", ["pserve", "waitressd"])
 def test_fast_listen_lets_early_clients_wait(way: str, write: Callable[..., str], tmp_path: Path) -> None:
     port = free_port()
     write(SLOW_APP, "slow_app.py")
@@ -241,10 +253,10 @@ def test_a_change_of_the_file_restarts_the_worker(way: str, write: Callable[[str
 
     def write_until(content: str, pattern: str) -> None:
         """Write again and again: hupper misses a change that comes before its first look at a file."""
-        for _ in range(10):
+        for seconds in (4, 4, 8, 8, 16, 16):  # longer and longer, for a change restarts a worker that only begins
             write(content)
             try:
-                server.wait_for_output(pattern, 4)
+                server.wait_for_output(pattern, seconds)
             except AssertionError:
                 continue
             return

@@ -163,6 +163,7 @@ def test_close_from_another_thread_lets_a_running_request_end() -> None:
         client.close()
         for closer in closers:
             closer.join(10)
+        running.thread.join(10)
         assert not running.thread.is_alive()
         running.server.close()  # again, afterwards
 

@@ -81,8 +81,8 @@ class SteppedLock:
 class ModelWorker(Worker):
     """A worker with what the model wants to know of it."""
 
-    def __init__(self, name: str, claim: WatchedClaim) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, claim: WatchedClaim, *, is_reserve: bool) -> None:
+        super().__init__(name, is_reserve=is_reserve)
         self.claim = claim
         self.place = OUTSIDE
         self.woken = False
@@ -115,7 +115,12 @@ class RoleModel:
         self.sometimes: Counter[str] = Counter()
         self.trace: list[str] | None = [] if trace else None
         self.connections = [ModelConnection(number, self._plan()) for number in range(rng.randint(1, 4))]
-        self.workers = [self.new_worker(f"worker {number}") for number in range(self.task_limit + 1)]
+        self.workers = [
+            self.new_worker(f"worker {number}", is_reserve=number == self.task_limit)
+            for number in range(self.task_limit + 1)
+        ]
+        self.front: deque[ModelConnection] = deque()  # what the reserve leaves to the next holder
+        self.given: set[ModelConnection] = set()  # jobs that the reserve gave to a worker
         self.ready: deque[tuple[ModelConnection, int]] = deque()
         self.returned: deque[ModelConnection] = deque()
         self.queued: deque[ModelConnection] = deque()  # the order in which the queue must be served
@@ -141,9 +146,9 @@ class RoleModel:
         choices = (0, 0, 1, 2, 5, HANGS) if self.random.random() < 0.5 else (0, 1, 1, 3)
         return [self.random.choice(choices) for _ in range(self.random.randint(1, 3))]
 
-    def new_worker(self, name: str) -> ModelWorker:
+    def new_worker(self, name: str, *, is_reserve: bool) -> ModelWorker:
         """Build a worker; each has a claim list of its own."""
-        return ModelWorker(name, WatchedClaim(self))
+        return ModelWorker(name, WatchedClaim(self), is_reserve=is_reserve)
 
     # -- the schedule
 
@@ -259,6 +264,8 @@ class RoleModel:
                     leaders += 1
             elif place == ASIDE:
                 tasks += 1
+            if worker.is_reserve and place in (INLINE, ASIDE):
+                raise ViolationError("the reserve runs a job")
         if leaders > 1:
             raise ViolationError("two workers believe to hold the role")
         if tasks > self.task_limit:
@@ -269,8 +276,8 @@ class RoleModel:
         role = self.role
         if not self.is_ended and role.holder is None and role.waiting:
             raise ViolationError("nobody holds the role and a worker sleeps")
-        if role.queue and role.running < self.task_limit and not self.is_ended:
-            raise ViolationError("a job waits although a task slot is free")
+        if role.queue and not all(worker.is_reserve for worker in role.waiting) and not self.is_ended:
+            raise ViolationError("a job waits although a worker for it waits")
         if not 0 <= role.running <= self.task_limit:
             raise ViolationError(f"{role.running} tasks are counted as running")
 
@@ -319,9 +326,12 @@ class RoleModel:
                 worker.place = ASIDE
                 job = worker.job
                 assert isinstance(job, ModelConnection)
-                if not self.queued or self.queued.popleft() is not job:
+                if job in self.given:
+                    self.given.remove(job)
+                elif not self.queued or self.queued.popleft() is not job:
                     raise ViolationError("a job was taken out of its turn")
-                self.sometimes["queued job taken"] += 1
+                else:
+                    self.sometimes["queued job taken"] += 1
                 yield from self.run_aside(worker, job)
                 yield LOCKED
                 assignment = self.role.finish(worker)
@@ -333,6 +343,10 @@ class RoleModel:
 
     def lead(self, worker: ModelWorker) -> Leading:
         """Serve until the role is lost, as `Dispatcher.lead`."""
+        while self.front:
+            if not (yield from self.start(worker, self.front.popleft())):
+                yield LOCKED
+                return self.role.finish(worker)
         while True:
             progress = not self.ready
             for _ in range(len(self.ready)):
@@ -407,15 +421,9 @@ class RoleModel:
             connection.park()
 
     def start(self, worker: ModelWorker, job: ModelConnection) -> Generator[int, None, bool]:
-        """Run a job or queue it, as `Dispatcher._start`; False when the role is lost."""
-        yield FREE
-        if self.role.running >= self.task_limit:
-            job.state = QUEUED
-            yield LOCKED
-            if self.role.offer(job):
-                self.queued.append(job)
-                return True
-            self.sometimes["slot was free after all"] += 1
+        """Run a job or pass it on, as `Dispatcher._start`; False when the role is lost."""
+        if worker.is_reserve:
+            return (yield from self.pass_on(worker, job))
         job.begin()
         if self.random.random() < self.hand_over_chance:
             yield LOCKED
@@ -443,6 +451,26 @@ class RoleModel:
         self.finish(job)
         job.settle()
         self.is_dirty = True
+        return True
+
+    def pass_on(self, worker: ModelWorker, job: ModelConnection) -> Generator[int, None, bool]:
+        """The reserve has a job, as `Dispatcher._pass_on`; False when the role is lost."""
+        yield FREE
+        if self.role.waiting and self.random.random() >= self.hand_over_chance:
+            self.front.appendleft(job)
+            yield LOCKED
+            if self.role.pass_back():
+                worker.place = OUTSIDE
+                self.sometimes["passed back"] += 1
+                return False
+            self.front.popleft()
+        job.state = QUEUED
+        yield LOCKED
+        if self.role.offer(job):
+            self.queued.append(job)
+        else:
+            self.given.add(job)
+            self.sometimes["job given away"] += 1
         return True
 
     def run_aside(self, worker: ModelWorker, job: ModelConnection) -> Steps:
@@ -522,6 +550,8 @@ class RoleModel:
         assert isinstance(worker, ModelWorker)
         if worker.woken:
             raise ViolationError("a worker was woken twice")
+        if worker.is_reserve and worker.assignment is Assignment.LEAD and self.role.waiting:
+            raise ViolationError("the reserve leads although a task worker waits")
         if not self._rouse(id(worker)):
             worker.woken = True
 

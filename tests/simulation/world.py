@@ -82,7 +82,12 @@ class CountingRole(Role):
 
     def offer(self, job: Job) -> bool:
         taken = super().offer(job)
-        self.sometimes["a request is queued" if taken else "a thread was free after all"] += 1
+        self.sometimes["a request is queued" if taken else "the reserve gives a job away"] += 1
+        return taken
+
+    def pass_back(self) -> bool:
+        taken = super().pass_back()
+        self.sometimes["the reserve gives the role back"] += taken
         return taken
 
     def withdraw(self, job: Job) -> bool:
@@ -225,7 +230,6 @@ class World:
         self.pool.watch(self._on_tick)
         self.pool.join()
         self.dispatcher.close()
-        self.pool.run_last(self.dispatcher.take_callbacks())
 
     def _stop(self) -> None:
         self.scheduler.note("stop")
@@ -279,8 +283,8 @@ class World:
             for file in [*self.files, *self.spools]:
                 file.close()
 
-    def _build_worker(self, name: str) -> Worker:
-        worker = Worker(name)
+    def _build_worker(self, name: str, *, is_reserve: bool = False) -> Worker:
+        worker = Worker(name, is_reserve=is_reserve)
         worker.claim = SimClaim(self.scheduler)
         return worker
 

@@ -33,3 +33,8 @@ def failing(global_conf: dict[str, str], **settings: str) -> Any:
     del global_conf, settings
     settings_of_the_application: dict[str, Any] = {}
     return settings_of_the_application["the key that this application misses"]
+
+
+def no_arguments() -> Any:
+    """Be a factory of another kind than PasteDeploy's."""
+    return not_an_application

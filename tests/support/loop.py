@@ -157,13 +157,15 @@ class Loop:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[Worker]:
-        """Have all threads but the leader at work for a while."""
+        """Have all task workers at work for a while: the leader is the reserve."""
         worker = Worker("busy")
         self.role.running = self.role.task_limit
+        self.worker.is_reserve = True
         try:
             yield worker
         finally:
             self.role.running = 0
+            self.worker.is_reserve = False
 
 
 GET: Final = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

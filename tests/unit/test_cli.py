@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import demo_app
 
 import pytest
 
@@ -105,8 +106,8 @@ def test_the_files_that_we_ship_need_no_advice(path: Path, capsys: pytest.Captur
 
 
 def test_an_application_by_reference_is_checked_too(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = run(capsys, "-t", "--listen=127.0.0.1:0", "json:dumps")
-    assert (status, out) == (0, "json:dumps: the configuration is good\n")
+    status, out, _ = run(capsys, "-t", "--listen=127.0.0.1:0", "wsgiref.simple_server:demo_app")
+    assert (status, out) == (0, "wsgiref.simple_server:demo_app: the configuration is good\n")
 
 
 def plan(*arguments: str) -> Any:
@@ -115,9 +116,9 @@ def plan(*arguments: str) -> Any:
 
 
 def test_the_ini_file_gives_the_server_and_the_reference_the_application() -> None:
-    built = plan("-c", "a.ini", "json:dumps", "port_number=1")
+    built = plan("-c", "a.ini", "wsgiref.simple_server:demo_app", "port_number=1")
     assert built.adjustments.threads == 6
-    assert built.load_application() is json.dumps
+    assert built.load_application() is demo_app
     assert not configapp.loaded
 
 

@@ -147,6 +147,15 @@ def test_addresses_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         server.close()
 
 
+def test_another_server_can_be_opened_beside_one() -> None:
+    server = create_server(hello, listen="127.0.0.1:0")
+    beside = server.open_beside(hello, listen="127.0.0.1:0", threads=1)
+    assert beside.effective_port not in (0, server.effective_port)
+    assert beside.adjustments.threads == 1
+    server.close()
+    beside.close()
+
+
 def test_a_snapshot_before_the_start_is_empty() -> None:
     server = create_server(hello, listen=LOOPBACK)
     try:
@@ -295,3 +304,20 @@ def test_serve_says_where(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> N
     stopper.join(10)
     assert f"Serving on http://unix:{path}" in caplog.messages
     assert not path.exists()
+
+
+def test_serve_may_be_quiet_as_in_waitress(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level(logging.INFO, "waitressd")
+
+    def stopped(environ: dict[str, Any], start_response: Any) -> Any:
+        raise AssertionError
+
+    def interrupt() -> None:
+        wait_until(lambda: callable(signal.getsignal(signal.SIGTERM)))
+        signal.raise_signal(signal.SIGTERM)
+
+    stopper = threading.Thread(target=interrupt)
+    stopper.start()
+    serve(stopped, unix_socket=str(tmp_path / "web.sock"), _quiet=True)
+    stopper.join(10)
+    assert not any("http://" in message for message in caplog.messages)

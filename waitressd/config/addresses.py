@@ -36,6 +36,11 @@ class TcpAddress:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
+    def is_name(self) -> bool:
+        """Whether the host is a name, which has to be resolved, and not an IP address or every interface."""
+        return not (":" in self.host or self.host.replace(".", "").isdigit() or not self.host)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address."""
         try:
@@ -111,14 +116,20 @@ def parse_port(text: str) -> int:
 
 
 def parse_unix_path(text: str) -> str:
-    """Check the path of a Unix socket. Raises BadValueError."""
+    """Check the path of a Unix socket. Raises BadValueError.
+
+    A relative path belongs to the folder of the start: the application may change the current one.
+    """
     if not text or "\0" in text:
         raise BadValueError("a Unix socket needs a path, as in unix:/run/app.sock")
-    if len(text.encode("utf-8", "surrogateescape")) > MAX_UNIX_PATH_BYTES:
-        raise BadValueError(
-            f"the path is longer than {MAX_UNIX_PATH_BYTES} bytes, which is the most a Unix socket can have"
-        )
-    return text
+    # In a deep folder only the relative path is short enough; then it is right as long as the folder is not changed.
+    absolute = os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
+    for path in (absolute, text):
+        if len(path.encode("utf-8", "surrogateescape")) <= MAX_UNIX_PATH_BYTES:
+            return path
+    raise BadValueError(
+        f"the path is longer than {MAX_UNIX_PATH_BYTES} bytes, which is the most a Unix socket can have"
+    )
 
 
 def parse_listen(text: str) -> ListenAddress:

@@ -7,7 +7,7 @@ from typing import Final
 
 from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
-from waitressd.config.inilines import GLOBAL_SECTION
+from waitressd.config.inidocument import GLOBAL_SECTION
 from waitressd.config.kinds import show_seconds, show_size
 from waitressd.config.reading import Hidden
 
@@ -35,6 +35,8 @@ class Facts:
     adjustments: Adjustments
     hidden: tuple[Hidden, ...] = ()
     machine: Machine = Machine()
+    silent_loggers: tuple[str, ...] = ()
+    """Loggers that request logs write to and that drop the lines; known once logging is set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,11 @@ def _hidden(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _silent_logs(facts: Facts) -> Iterator[Finding]:
+    for name in facts.silent_loggers:
+        yield "request_log", f"a request log writes to the logger {name}, which shows no INFO"
+
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "W101",
@@ -330,6 +337,14 @@ RULES: Final[tuple[Rule, ...]] = (
         "give the global value another name, or write get NAME = NAME in the section to use it",
         _hidden,
         at_start=True,
+    ),
+    Rule(
+        "W117",
+        "The lines of a request log go nowhere",
+        "a request log writes to a logger that has no handler, or whose level is above INFO",
+        "no line is ever seen",
+        "give the logger level = INFO and a handler in the [loggers] sections, or the request log a path = FILE",
+        _silent_logs,
     ),
 )
 

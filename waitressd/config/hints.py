@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Final
 
 _TLS: Final = "waitressd does not speak TLS itself; let the proxy in front do it, and set url_scheme = https"
@@ -94,6 +95,8 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "wsgi_file": ("uWSGI", "the application is named in [app:main] or on the command line"),
 }
 _COMMENT: Final = re.compile(r"\s[#;].*", re.DOTALL)
+_FILES: Final = ("conf", "cfg", "ini", "json", "py", "toml", "txt", "yaml", "yml")  # endings of files, not of modules
+_ASSIGNMENT: Final = re.compile(r"\n\s*(?P<line>[A-Za-z_][\w.-]*(?:\s*=|:\s).*)")
 _NOT_FOR_SERVERS: Final = {
     "filter_with": "filters belong to an application: put filter-with into [app:main]",
     "pipeline": "a pipeline belongs to applications: write a [pipeline:main] section",
@@ -130,3 +133,32 @@ def trailing_comment(text: str) -> str:
     """Find what looks like a comment at the end of a value; this format knows comments on lines of their own only."""
     match = _COMMENT.search(text)
     return match[0].lstrip() if match else ""
+
+
+def assignment_hint(value: object) -> str:
+    """Say that a further line of a value looks like a key of its own, which was indented by mistake; or nothing."""
+    match = _ASSIGNMENT.search(value) if isinstance(value, str) else None
+    return (
+        f" (the line '{match['line']}' begins with blanks, so it is a part of this value: remove them)" if match else ""
+    )
+
+
+def reference_hint(word: str) -> str:
+    """Say which MODULE:OBJECT a path or a dotted name may mean: "; did you mean mysite.wsgi:application?", or nothing.
+
+    Looks whether there are such files, and imports nothing.
+    """
+    path, _, name = word.partition(":")
+    head, _, last = path.rpartition(".")
+    if last == "py" or (name and "/" in path and "//" not in word):
+        file = Path(path.removesuffix(".py").replace("\\", "/"))
+        if file.is_relative_to(Path.cwd()):
+            file = file.relative_to(Path.cwd())
+        module = ".".join(part for part in file.parts if part.strip("./"))
+        return f"; did you mean {module}:{name or 'application'}?"
+    if name or last in _FILES or not path.replace(".", "").isidentifier():
+        return ""
+    file = Path(path.replace(".", "/"))
+    if last == "wsgi" or file.with_suffix(".py").is_file() or (file / "__init__.py").is_file():
+        return f"; did you mean {path}:application?"
+    return f"; did you mean {head}:{last}?" if head else ""

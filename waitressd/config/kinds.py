@@ -182,13 +182,16 @@ def url_path() -> Kind[str]:
 
 
 def path(words: str) -> Kind[str]:
-    """Take the path of a file or folder; empty or None means none. Whether it exists is not looked at here."""
+    """Take the path of a file or folder; empty or None means none. Whether it exists is not looked at here.
+
+    A relative path belongs to the folder of the start: the application may change the current one.
+    """
 
     def parse(value: object) -> str:
         text = "" if value is None else os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(text, str) or "\0" in text or "\n" in text.strip() or trailing_comment(text):
             raise BadValueError
-        return text.strip()
+        return os.path.abspath(text.strip()) if text.strip() else ""  # noqa: PTH100 - pathlib keeps ".."
 
     return Kind(words, parse, str, "PATH")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waitressd.config.errors import Problem, shorten
-from waitressd.config.hints import suggest, trailing_comment
+from waitressd.config.hints import assignment_hint, suggest, trailing_comment
 from waitressd.config.origins import DEFAULT, Origin, Source
 from waitressd.config.requestlogs import LogSection, complete_log
 from waitressd.config.settings import BadValueError, Setting
@@ -118,7 +118,9 @@ def _read_one(row: Setting, key: str, item: Given, reading: Reading) -> None:
         reading.problems.append(_problem(key, item, text))
         return
     if item.refusal:
-        reading.problems.append(_problem(key, item, item.refusal + _comment_hint(item.value)))
+        reading.problems.append(
+            _problem(key, item, item.refusal + _comment_hint(item.value) + assignment_hint(item.value))
+        )
         return
     try:
         reading.values[row.name] = row.kind.parse(item.value)
@@ -130,7 +132,7 @@ def _refusal(row: Setting, value: object, complaint: str) -> str:
     """Say why a value was refused; of one that ends in a comment, what is wrong with the part before it."""
     comment = trailing_comment(value) if isinstance(value, str) else ""
     if not comment:
-        return complaint or f"expected {row.kind.words}{_quotes_hint(value)}"
+        return (complaint or f"expected {row.kind.words}{_quotes_hint(value)}") + assignment_hint(value)
     try:
         row.kind.parse(str(value)[: -len(comment)].strip())
     except BadValueError as bad:

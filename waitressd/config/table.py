@@ -50,8 +50,8 @@ class SettingsTable:
         Group.ADDRESSES,
         "Host name or IP address to listen on; * is every interface.\n"
         "Together with port it names the single listener of a server that has no listen. A name that stands for "
-        "several addresses, such as localhost, gives a listener for each.",
-        same("The name is checked at once and resolved when the server binds."),
+        "several addresses, such as localhost, gives a listener for each that this machine has.",
+        same("A name that cannot be resolved is an error before the application is loaded."),
     )
     port: int = setting(
         DEFAULT_PORT,
@@ -118,7 +118,8 @@ class SettingsTable:
         Group.ADDRESSES,
         "Bind before the application is loaded, so that early clients wait instead of failing.\n"
         "The listeners are opened while the ini file is read (by pserve, loadserver and waitressd alike); this is the "
-        "one setting that makes loading a server more than reading a file.",
+        "one setting that makes loading a server more than reading a file. In an ini file the fast-listen of "
+        "plone.recipe.zope2instance is understood, too: fast-listen = HOST:PORT is listen and fast_listen.",
         NEW,
     )
 
@@ -127,7 +128,8 @@ class SettingsTable:
         4,
         kinds.integer(1, 1024),
         Group.TASKS,
-        "Requests that the application handles at the same time.",
+        "Requests that the application handles at the same time: so many threads ever call it.\n"
+        "With 1, everything of the application happens in one thread. One more thread serves and never calls it.",
         same("0 is an error; waitress accepts it and never answers."),
     )
     queue_limit: int = setting(
@@ -329,8 +331,9 @@ class SettingsTable:
         True,
         kinds.boolean(),
         Group.PROXIES,
-        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.",
-        same(_TYPO),
+        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.\n"
+        "They are Forwarded, X-Real-IP and every header that begins with X-Forwarded-.",
+        same(f"{_TYPO} waitress removes six names, and keeps X-Forwarded-User and others."),
     )
     log_untrusted_proxy_headers: bool = setting(
         False, kinds.boolean(), Group.PROXIES, "Log which proxy headers were removed.", same("Rate-limited.")

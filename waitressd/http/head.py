@@ -54,7 +54,7 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     # What is left over after deleting all octets that a line may hold are the line ends themselves, or something
     # that has no place in a head: a bare CR or LF, NUL, another control (RFC 9112, 2.2; RFC 9110, 5.5).
     if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines) - 2:
-        raise octet_refusal()
+        raise octet_refusal(block)
     authority = None
     common = _COMMON_LINE(line)
     if common is not None and len(line) <= limits.start_line_bytes:
@@ -112,8 +112,11 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
     )
 
 
-def octet_refusal() -> HttpError:
-    """The error for an octet that has no place in a head."""
+def octet_refusal(start: bytes | bytearray) -> HttpError:
+    """The error for an octet that has no place in a head, which begins with `start`."""
+    if start.startswith(b"\0"):  # one octet is enough: however the header arrives, the text is the same
+        text = "The request head begins with NUL, as a PROXY header of version 2 does, and proxy_protocol is off here."
+        return HttpError(400, text)
     return HttpError(400, "The request head has a control character, or a line that does not end with CR LF.")
 
 
@@ -125,6 +128,8 @@ def parse_start_line(line: str, limits: Limits) -> StartLine:
     check_start_line(line, len(line), limits)
     words = line.split(" ")
     if len(words) != 3:
+        if words[0] == "PROXY":
+            raise HttpError(400, "The connection begins with a PROXY header, and proxy_protocol is off here.")
         raise HttpError(400, "A request line must be: method, one space, target, one space, version.")
     method, target, version = words
     digits = _VERSION(version)

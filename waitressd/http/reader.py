@@ -225,7 +225,7 @@ class RequestReader:
         part = buffer[position + self._scanned : end]
         awaiting_lf = part.endswith(b"\r")
         if len(part.translate(None, FIELD_OCTETS)) != 2 * part.count(b"\r\n") + awaiting_lf:
-            raise octet_refusal()
+            raise octet_refusal(buffer[position:end])
         if not self._line_bytes:
             self._check_unfinished_line(end)
         if end - position > self._limits.head_bytes:

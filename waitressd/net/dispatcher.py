@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from waitressd import forks
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
-from waitressd.net.logs import logger
+from waitressd.net.logs import report_defect
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.proxied import unusual_kind
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
+CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop: a request that is on its way is here
 
 _BODY: Final = State.BODY  # the last state in which bytes are read for a request
 
@@ -63,8 +65,10 @@ class Callback:
         """Call it; what it raises is logged."""
         try:
             self._call()
-        except BaseException:  # border: the application's code
+        except BaseException as error:  # border: the application's code
+            forks.end_stray(error)
             self._log("a callback failed")
+        forks.end_stray()
 
     def settle(self) -> None:
         """Nothing to bring back."""
@@ -99,6 +103,7 @@ class Dispatcher:
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
         self._drain_asked = False
+        self._drain_idle_seconds = DRAIN_IDLE_SECONDS
         self._abort_asked = False
         self._closed = False  # no thread leads any more
 
@@ -108,8 +113,12 @@ class Dispatcher:
         """Accept from a listener. Before the first turn only."""
         self._acceptor.add(listener, settings)
 
-    def stop(self) -> None:
-        """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler."""
+    def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
+        """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler.
+
+        A kept connection is closed when it has brought no request for `idle_seconds`.
+        """
+        self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
         self._drain_asked = True
         self.poller.wake()
 
@@ -129,8 +138,7 @@ class Dispatcher:
         self.poller.wake()
         if self._closed:  # nobody else will
             self._settle_last()
-            for callback in self.take_callbacks():
-                callback.run()
+            self.run_last()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have somebody else's code called by the pool like a task. Holder of the role."""
@@ -142,7 +150,8 @@ class Dispatcher:
         """Serve until the role is lost (True) or everything is finished (False)."""
         if self.fresh:
             self._watch_fresh()
-        while self._serve_ready(worker) and self._catch_up(worker):
+        going_on = self._catch_up(worker)  # first what the former holder has left: the reserve leaves a job
+        while going_on and self._serve_ready(worker) and self._catch_up(worker):
             if not self._turn():
                 return False
         return True
@@ -165,7 +174,7 @@ class Dispatcher:
                 elif self._react(channel, mask) and not self._start(worker, channel):
                     return False
         except Exception:  # border: a defect of ours costs one client, not all of them
-            logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
+            report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:
                 channel.close()
             return self.role.still_leads(worker)
@@ -239,10 +248,10 @@ class Dispatcher:
             channel.abort()
 
     def _start(self, worker: Worker, job: Job) -> bool:
-        """Run a job or queue it; False when the role is lost."""
+        """Run a job, or have it run by another worker; False when the role is lost."""
+        if worker.is_reserve:
+            return self._pass_on(job)
         role = self.role
-        if role.running >= role.task_limit and self._enqueue(job):
-            return True
         job.begin()
         if self.blocking.share > HAND_OVER_SHARE:
             role.hand_over(worker)
@@ -269,18 +278,28 @@ class Dispatcher:
         job.settle()
         return True
 
-    def _enqueue(self, job: Job) -> bool:
-        """All threads are busy: queue the job, or refuse it; False when a thread is free after all."""
+    def _pass_on(self, job: Job) -> bool:
+        """The reserve runs no job: a worker that waits gets it, else it is queued; False when the role is lost.
+
+        Where jobs are quick the role goes with it, so that the next one wakes nobody.
+        """
+        role = self.role
+        if role.waiting and self.blocking.share <= HAND_OVER_SHARE:
+            self._jobs.appendleft(job)
+            if role.pass_back():
+                return False
+            self._jobs.popleft()
         channel = job if isinstance(job, Channel) else None
-        if channel is not None and len(self.role.queue) >= self._bounds.queue:
-            self.logs.refused(self.role)
-            channel.refuse(HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),)))
-            return True
         if channel is not None:
+            # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
+            if not role.waiting and len(role.queue) >= self._bounds.queue:
+                self.logs.refused(role)
+                error = HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),))
+                channel.refuse(error)
+                return True
             channel.queue()
-        if not self.role.offer(job):
-            return False
-        self.logs.queued(self.role, self.now)
+        if role.offer(job):
+            self.logs.queued(role, self.now)
         return True
 
     def run_aside(self, worker: Worker, job: Job) -> None:
@@ -293,6 +312,7 @@ class Dispatcher:
         self._settle_aside(job)
 
     def _settle_aside(self, job: Job) -> None:
+        forks.end_stray()  # in a child, no task finds its claim again: each comes here
         with self.role.lock:
             settled = job.settle_aside()
         if not settled:
@@ -313,7 +333,7 @@ class Dispatcher:
         try:
             job.settle()
         except Exception:  # border: as for the events
-            logger.critical("settling a request failed; please report this", exc_info=True)
+            report_defect("settling a request failed")
             if isinstance(job, Channel):
                 job.close()
 
@@ -339,20 +359,21 @@ class Dispatcher:
 
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched = []
+        unwatched: list[tuple[Channel, OSError, bool]] = []
         with self.role.lock:
             for channel in list(self.fresh):
                 try:
                     channel.watch()
-                except OSError as error:  # nobody would hear of the client any more
-                    self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
+                except OSError as failure:  # nobody would hear of the client any more
                     self.fresh.discard(channel)
-                    if channel.state in (State.QUEUED, State.RUNNING):
+                    busy = channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs
+                    unwatched.append((channel, failure, busy))
+                    if busy:
                         channel.abort()
-                    else:
-                        unwatched.append(channel)
-        for channel in unwatched:
-            channel.close()
+        for channel, error, busy in unwatched:
+            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
+            if not busy:
+                channel.close()
 
     def forget(self, channel: Channel) -> None:
         """A channel closes."""
@@ -382,7 +403,7 @@ class Dispatcher:
         try:
             channel.on_deadline()
         except Exception:  # border: as for the events; the deadline would come again and again
-            logger.critical("ending %s failed; please report this", channel.peer, exc_info=True)
+            report_defect("ending %s failed", channel.peer)
             channel.close()
 
     def expire(self, channel: Channel) -> None:
@@ -393,25 +414,49 @@ class Dispatcher:
 
     # -- the end
 
-    def close(self) -> None:
-        """Give everything back once no thread leads any more. The thread that owns the server."""
+    def _continue_drain(self) -> bool:
+        """One turn of a stop; False when nothing is left."""
+        if not self.draining:
+            self._begin_drain()
+        if self._abort_asked:
+            self.logs.cut_off(sum(map(_has_begun, self.channels.values())))
+        elif self.channels or self.ready or self._jobs or self._returned or self.role.running:
+            return True
+        self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        """Cut off whoever is left. From here on nobody leads, and a task that still runs gives back for itself."""
+        for channel in list(self.channels.values()):
+            if channel.state in (State.QUEUED, State.RUNNING):
+                channel.abort()
+            if channel.state is not State.RUNNING:
+                channel.close()
         self._closed = True
         self._settle_last()
-        for channel in list(self.channels.values()):
-            if channel.state is State.RUNNING:
-                channel.leave_behind()
-            else:
-                channel.close()
+        # The last step: whatever has to be called yet is there before the task workers are sent home.
+        self.finished = True
+
+    def let_go(self) -> None:
+        """Forget every client in a child that was only forked. The child's only thread."""
+        self.finished = self._closed = True
+        for channel in self.channels.values():
+            channel.let_go()
         self.poller.close()
 
     def _settle_last(self) -> None:
-        """Settle what came back when no thread leads any more; of the closing thread and a late task one gets each."""
+        """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""
         with contextlib.suppress(IndexError):
             while True:
                 self._settle(self._returned.popleft())
 
+    def run_last(self) -> None:
+        """Call what nobody will call any more. A task worker that ends; what several of them share is called once."""
+        for callback in self.take_callbacks():
+            callback.run()
+
     def take_callbacks(self) -> list[Job]:
-        """Take the callbacks that nobody will run any more. After `close`; any thread, each callback is taken once."""
+        """Take the callbacks that are left. Any thread, once no thread leads any more; each is taken once."""
         callbacks: list[Job] = []
         with contextlib.suppress(IndexError):
             while True:
@@ -422,26 +467,16 @@ class Dispatcher:
             self.role.queue = deque(job for job in queue if isinstance(job, Channel))
         return callbacks
 
-    def _continue_drain(self) -> bool:
-        """One turn of a stop; False when nothing is left."""
-        if not self.draining:
-            self._begin_drain()
-        if self._abort_asked:
-            self.logs.cut_off(len(self.channels))
-            for channel in list(self.channels.values()):
-                if channel.state in (State.QUEUED, State.RUNNING):
-                    channel.abort()
-                else:
-                    channel.close()
-            self.finished = True
-            return False
-        if self.channels or self.ready or self._jobs or self._returned or self.role.running:
-            return True
-        self.finished = True
-        return False
+    def close(self) -> None:
+        """Give everything back once the threads have ended, or will not. The thread that owns the server."""
+        if not self._closed:  # the event loop never ran, or is ill
+            self._let_go()
+        for channel in list(self.channels.values()):
+            channel.leave_behind()
+        self.poller.close()
 
     def _begin_drain(self) -> None:
-        self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)
+        self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         self._acceptor.forget_limit()
         for fd in self._acceptor.listeners():
             # Whoever was in the backlog when the stop came has been told that the connection stands.
@@ -456,4 +491,11 @@ class Dispatcher:
                 else:
                     channel.connection.encoder.forbid_keep_alive()
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
-        self._next_sweep = self.now + self._sweep_seconds
+        self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
+
+
+def _has_begun(channel: Channel) -> bool:
+    """Whether a request of the client would be lost with its connection, or a part of the answer."""
+    if channel.state is State.IDLE:
+        return channel.connection.reader.has_buffered
+    return channel.state not in (State.LINGERING, State.CLOSED)

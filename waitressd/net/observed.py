@@ -213,6 +213,11 @@ class ObservedChannel(Channel):
         self._ended_by = self._ended_by or "client"
         return super()._lost()
 
+    def let_go(self) -> None:
+        """Lose the client in a child that was only forked; its parent says what became of the request."""
+        self._open.clear()
+        super().let_go()
+
     def leave_behind(self) -> None:
         """The server ends while the task still runs."""
         self._conclude("stop")

@@ -114,6 +114,9 @@ class Outlet:
         `close` is called once, by a task thread, when the bytes are out or the connection ends, also when this raises
         ClientDisconnected.
         """
+        if self.gone:
+            close()
+            raise self._lost()
         part = FilePart(file, offset, count, close)
         try:
             while part.count and self.outbuf is None:
@@ -132,6 +135,13 @@ class Outlet:
     def is_gone(self) -> bool:
         """Whether the client has left, or will at least send no more. Any thread."""
         return self.gone or self.half_closed
+
+    def let_go(self) -> None:
+        """Lose the client in a child that was only forked; the parent goes on with it. The child's only thread."""
+        self.gone = True
+        if self.outbuf is not None:
+            self.outbuf.broken = True
+        self.sock.close()
 
     def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
         outbuf = self.outbuf or self._new_outbuf()

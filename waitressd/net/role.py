@@ -1,9 +1,14 @@
 """Who holds the dispatcher role, who runs tasks, who waits: the protocol alone, without threads.
 
-There are `task_limit` + 1 workers. Exactly one of them holds the role (poll, accept, read, flush, deadlines); at most
-`task_limit` run the application. The holder runs a task *inline*: it puts down a claim, runs, takes the claim back. If
-the claim is still there it is still the holder, and nothing was spent on threading. A watcher that finds the same task
-running at two looks takes the claim away instead, and the role goes to a waiting worker.
+There are `task_limit` task workers and one *reserve*. Exactly one of them holds the role (poll, accept, read, flush,
+deadlines). Only task workers run the application, so it sees exactly as many threads as tasks may run at once. A task
+worker that holds the role runs a task *inline*: it puts down a claim, runs, takes the claim back. If the claim is still
+there it is still the holder, and nothing was spent on threading. A watcher that finds the same task running at two
+looks takes the claim away instead, and the role goes to a waiting worker.
+
+The reserve gets the role only when no task worker waits. It keeps it until there is a task to run and a task worker
+that waits again: then that worker gets the task, and where tasks are quick the role with it. Until then nobody is woken
+for the sake of the role alone.
 
 This module decides; it blocks nobody. A worker that must sleep is told so by `Assignment.WAIT`, a worker that must wake
 up is handed to the `wake` callable. That is why every interleaving can be driven in one thread by a test.
@@ -50,10 +55,11 @@ class Assignment(IntEnum):
 class Worker:
     """One thread of the pool, as the protocol sees it."""
 
-    __slots__ = ("assignment", "claim", "job", "name", "sleeper", "started", "thread_id")
+    __slots__ = ("assignment", "claim", "is_reserve", "job", "name", "sleeper", "started", "thread_id")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_reserve: bool = False) -> None:
         self.name = name
+        self.is_reserve = is_reserve  # it leads when all others are busy, and never runs a job
         self.claim: list[Callable[[], None]] = []  # the running inline job's `run`, while the claim is down
         self.job: Job | None = None  # what it runs now, for the watcher's eyes
         self.started = 0.0  # when that began, monotonic seconds
@@ -69,7 +75,9 @@ class Role:
         self.lock = threading.Lock()
         self.task_limit = task_limit
         self.holder: Worker | None = None
-        self.waiting: list[Worker] = []  # last in, first out: the worker that slept shortest has the warmest caches
+        # Last in, first out: the worker that slept shortest has the warmest caches. The reserve is always the last out,
+        # so while it leads this is a list of task workers.
+        self.waiting: list[Worker] = []
         self.queue: deque[Job] = deque()
         self.running = 0  # tasks that run without the role
         self.stopping = False
@@ -87,15 +95,30 @@ class Role:
         return True
 
     def offer(self, job: Job) -> bool:
-        """Queue the holder's job if all task slots are taken (True); False means that it may run it after all.
+        """Give the reserve's job to a task worker that waits (False), or queue it when there is none (True).
 
-        One step under the lock: between a look at `running` and the queueing the last task could end, find the queue
-        empty and go to sleep, and nobody would ever take the job.
+        One step under the lock: between a look at the waiting workers and the queueing the last task could end, find
+        the queue empty and go to sleep, and nobody would ever take the job.
         """
         with self.lock:
-            if self.running < self.task_limit:
+            if self.waiting:
+                worker = self.waiting.pop()
+                self._take(worker, job)
+                self._give(worker, Assignment.RUN)
                 return False
             self.queue.append(job)
+            return True
+
+    def pass_back(self) -> bool:
+        """Have a task worker that waits lead in place of the reserve; False when none does.
+
+        What the reserve leaves must lie where the next holder finds it, who may begin at once.
+        """
+        with self.lock:
+            if not self.waiting:
+                return False
+            self.holder = self.waiting.pop()
+            self._give(self.holder, Assignment.LEAD)
             return True
 
     def withdraw(self, job: Job) -> bool:
@@ -143,9 +166,10 @@ class Role:
     # -- any worker
 
     def finish(self, worker: Worker) -> Assignment:
-        """A worker without the role has ended its task and asks what to do next."""
+        """A worker that has lost the role, or has ended its task without it, asks what to do next."""
         with self.lock:
-            self.running -= 1
+            if not worker.is_reserve:  # which lost the role without a task
+                self.running -= 1
             return self._assign(worker)
 
     def enter(self, worker: Worker) -> Assignment:
@@ -181,18 +205,29 @@ class Role:
         worker.job = None
         if self.stopping:
             worker.assignment = Assignment.STOP
-        elif self.queue and self.running < self.task_limit:
-            worker.job = self.queue.popleft()
-            worker.job.begin()
-            self.running += 1
+        elif self.queue and not worker.is_reserve:
+            self._take(worker, self.queue.popleft())
             worker.assignment = Assignment.RUN
-        elif self.holder is None:
-            self.holder = worker
-            worker.assignment = Assignment.LEAD
         else:
-            self.waiting.append(worker)
-            worker.assignment = Assignment.WAIT
+            self._rest(worker)
         return worker.assignment
+
+    def _take(self, worker: Worker, job: Job) -> None:
+        worker.job = job
+        job.begin()
+        self.running += 1
+
+    def _rest(self, worker: Worker) -> None:
+        """The worker waits; where nobody leads, the best of those that wait does."""
+        self.waiting.insert(0 if worker.is_reserve else len(self.waiting), worker)
+        worker.assignment = Assignment.WAIT
+        if self.holder is not None:
+            return
+        self.holder = leader = self.waiting.pop()
+        if leader is worker:
+            leader.assignment = Assignment.LEAD
+        else:
+            self._give(leader, Assignment.LEAD)
 
     def _give(self, worker: Worker, assignment: Assignment) -> None:
         worker.assignment = assignment

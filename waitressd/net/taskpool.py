@@ -1,11 +1,13 @@
-"""The threads: one more than tasks may run at once, and a watcher that moves the dispatcher role.
+"""The threads: those that run tasks, one in reserve that never does, and a watcher that moves the dispatcher role.
 
 A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. The watcher is the
 thread that calls `watch`, usually the main thread, which has nothing else to do and is where signals arrive.
 """
 
 import contextlib
+import contextvars
 import errno
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +16,8 @@ from typing import Final
 from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
-from waitressd.net.logs import logger
-from waitressd.net.role import Assignment, Job, Role, Worker
+from waitressd.net.logs import report_defect, say
+from waitressd.net.role import Assignment, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -54,12 +56,16 @@ class TaskPool:
 
     def start(self) -> None:
         """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
-        for number in range(self._role.task_limit + 1):
-            worker = Worker(f"{self._name}-{number}")
+        workers = [Worker(f"{self._name}-{number}") for number in range(self._role.task_limit)]
+        # What the context holds at the start of serving is what every request finds in its own.
+        context = contextvars.copy_context()
+        # Last, so that a task worker leads first.
+        for worker in (*workers, Worker(f"{self._name}-reserve", is_reserve=True)):
             worker.sleeper = threading.Lock()
             worker.sleeper.acquire()
             self._workers.append(worker)
-            thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+            run = context.copy().run
+            thread = threading.Thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
             self._threads.append(thread)
         self._dispatcher.logs.workers = self._workers
         for number, thread in enumerate(self._threads, 1):
@@ -82,28 +88,21 @@ class TaskPool:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    def let_go(self) -> None:
+        """Take every claim away in a child that was only forked: a task that goes on there meets `end_stray`."""
+        for worker in self._workers:
+            worker.claim.clear()
+        self._dispatcher.let_go()
+
     def give_up(self) -> None:
         """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
-        logger.critical("the event loop does not end; the process ends without it")
+        say(logging.CRITICAL, "the event loop does not end; the process ends without it")
         self._dispatcher.finished = True
 
     @property
     def is_whole(self) -> bool:
         """Whether every thread is still there. Any thread."""
         return all(thread.is_alive() for thread in self._threads)
-
-    def run_last(self, jobs: list[Job]) -> None:
-        """Run what is left after the stop, as patiently as threads are waited for. The thread that owns the server."""
-        if not jobs:
-            return
-
-        def run() -> None:
-            for job in jobs:
-                job.run()
-
-        thread = threading.Thread(target=run, name=f"{self._name}-last", daemon=True)
-        thread.start()
-        thread.join(JOIN_SECONDS)
 
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task. Any thread; a snapshot."""
@@ -131,20 +130,22 @@ class TaskPool:
             else:
                 worker.sleeper.acquire()
                 assignment = worker.assignment
+        if not worker.is_reserve:
+            self._dispatcher.run_last()
 
     def _run_aside(self, worker: Worker) -> None:
         assert worker.job is not None
         try:
             self._dispatcher.run_aside(worker, worker.job)
         except BaseException:  # border: as for the leader
-            logger.critical("a thread failed and goes on; please report this", exc_info=True)
+            report_defect("a thread failed and goes on")
 
     def _lead(self, worker: Worker) -> Assignment:
         try:
             if self._dispatcher.lead(worker):
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
-            logger.critical("the dispatcher failed and goes on; please report this", exc_info=True)
+            report_defect("the dispatcher failed and goes on")
             time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()
@@ -179,15 +180,20 @@ class TaskPool:
             on_tick(now)
 
     def _sleep_until_a_task_runs(self) -> bool:
-        """Sleep without a tick; False when the time was over and nothing had happened."""
+        """Sleep without a tick; False when the time was over and nobody rang."""
         # First say that a ring is wanted, then look: a task that began before this line is seen by the look, one that
-        # begins after it rings. Either way the wake-up cannot be lost.
-        self._dispatcher.wake_watcher = self.ring
-        rung = True
-        if not self._role.has_claim() and not self._dispatcher.finished:
-            rung = self._bell.acquire(timeout=SLEEP_SECONDS)
-        self._dispatcher.wake_watcher = None
-        return rung
+        # begins after it rings. Both sides write first and read then, which proves something only where all threads see
+        # writes in one order. The GIL gives that; without it, a processor may let each side read before the write of
+        # the other has arrived. So the first sleep is a tick long, and `watch` looks again: by then, whatever either
+        # side had written has arrived, and the wish stays as long as nobody rings.
+        dispatcher = self._dispatcher
+        wish_is_old = dispatcher.wake_watcher is not None
+        dispatcher.wake_watcher = self.ring
+        awake = self._role.has_claim() or dispatcher.finished
+        awake = awake or self._bell.acquire(timeout=SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS)
+        if awake:
+            dispatcher.wake_watcher = None
+        return awake
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the pool's."""

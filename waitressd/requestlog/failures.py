@@ -1,11 +1,12 @@
-"""What is said when a request log fails: the first time all of it, then at most one line a minute with a count."""
+"""What is logged when a request log fails: first a traceback, then at most one line a minute with a count."""
 
-import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
+
+from waitressd.operatorlog import operator_log
+from waitressd.ratelimit import RateLimiter
 
 log: Final = logging.getLogger("waitressd.request_log")
 
@@ -16,44 +17,33 @@ class Failures:
     """The failures of one request log. Any thread; the clock is an argument."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.count = 0  # since the start; under the lock
         self._name = name
-        self._clock = clock
-        self._lock = threading.Lock()  # guards the counts and the time
-        self._next_line = float("-inf")
-        self._unsaid = 0
+        self._limiter = RateLimiter(INTERVAL_SECONDS, clock)
+        self._lines = 0  # said so far; only the thread that the limiter lets through counts
 
     def add(self, error: BaseException | str, count: int = 1) -> None:
         """Note that `count` records did not get through."""
-        with self._lock:
-            first = not self.count
-            self.count += count
-            self._unsaid += count
-            now = self._clock()
-            if now < self._next_line:
-                return
-            self._next_line = now + INTERVAL_SECONDS
-            unsaid, self._unsaid = self._unsaid, 0
-        if first and isinstance(error, BaseException):
+        left_out = self._limiter.admit(count)
+        if left_out is None:
+            return
+        self._lines += 1
+        if self._lines == 1 and isinstance(error, BaseException):
             say(
                 "The request log %s failed; requests are served all the same, further failures are counted",
                 self._name, error=error,
             )  # fmt: skip
         else:
-            say("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
+            say("The request log %s failed for %d records: %s", self._name, left_out + count, describe(error))
 
     def tell_rest(self) -> None:
         """Say how many failed since the last line; nothing if none did."""
-        with self._lock:
-            unsaid, self._unsaid = self._unsaid, 0
-        if unsaid:
+        if unsaid := self._limiter.take_left_out():
             say("The request log %s failed for %d more records before the end", self._name, unsaid)
 
 
 def say(message: str, *values: object, error: BaseException | None = None) -> None:
-    """Log an error of a request log; never raises, though handlers of the log may be anybody's, too."""
-    with contextlib.suppress(Exception):
-        log.error(message, *values, exc_info=error)
+    """Leave an error of a request log for the operator. Any thread; never raises, and never waits for a log."""
+    operator_log.say(log, logging.ERROR, message, *values, error=error or False)
 
 
 def describe(error: BaseException | str) -> str:

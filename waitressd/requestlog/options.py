@@ -1,10 +1,12 @@
 """The options of a request log: text as an ini section has it, checked, with every problem at once."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
+STANDARD_OUTPUT: Final = "-"
 _COMMENT: Final = re.compile(r"\s([#;].*)", re.DOTALL)
 _YES: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
 _NO: Final = frozenset({"0", "off", "f", "false", "n", "no"})
@@ -40,11 +42,14 @@ class Options:
         return value
 
     def path(self, name: str) -> str:
-        """Take the path of a file, empty without one. A comment behind it would become part of the file's name."""
+        """Take the path of a file, empty without one. A comment behind it would become part of the file's name.
+
+        A relative path belongs to the folder of the start: the application may change the current one.
+        """
         text = self.text(name)
         if comment := _COMMENT.search(text):
             self.complain(name, f"'{comment[1]}' is no comment: comments stand on lines of their own")
-        return text
+        return text if text in ("", STANDARD_OUTPUT) else os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
 
     def words(self, name: str) -> list[str]:
         """Take words, separated by white space or commas."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 from waitressd.http.events import Request
 from waitressd.peer import Origin, Peer
 from waitressd.wsgi.filewrapper import FileWrapper
-from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, TrustedProxies
+from waitressd.wsgi.proxies import DEFAULT_PORTS, TrustedProxies, has_proxy_keys
 from waitressd.wsgi.proxyheader import apply_proxy_header
 
 Environ = dict[str, Any]
@@ -119,7 +119,7 @@ class EnvironBuilder:
             apply_proxy_header(environ, origin.proxied)
         if self._prefix:
             self._strip_prefix(environ)
-        if basis is None and not PROXY_KEYS.isdisjoint(request.fields):
+        if basis is None and has_proxy_keys(request.fields):
             if origin.is_peer_known:
                 self._proxies.rewrite(environ)
             else:
@@ -139,7 +139,7 @@ class EnvironBuilder:
             environ["REMOTE_PORT"] = str(peer.port)
         environ["SERVER_PROTOCOL"] = request.version
         environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = is_gone
-        if request.known is not None and PROXY_KEYS.isdisjoint(request.fields):
+        if request.known is not None and not has_proxy_keys(request.fields):
             request.known.basis = environ.copy()
         return environ
 

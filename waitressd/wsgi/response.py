@@ -7,15 +7,20 @@ whether there is any content; what an application raises is caught in `task.py`.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
+from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
-from waitressd.http.errors import ClientDisconnected, HttpError, ProtocolMisuse
+from waitressd import forks
+from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import Request
 from waitressd.http.response import ResponseHead, build_head
 from waitressd.peer import Origin
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
+
+if TYPE_CHECKING:
+    from contextvars import Context
 
 log = logging.getLogger("waitressd")
 
@@ -183,7 +188,7 @@ class Response:
     Lives in one thread: an application that starts threads must not call `start_response` or `write` from two at once.
     """
 
-    __slots__ = ("_close", "_encoder", "_head", "_request", "_transport", "state")
+    __slots__ = ("_close", "_encoder", "_head", "_request", "_transport", "context", "state")
 
     def __init__(self, request: Request, transport: Transport) -> None:
         self.state = _NEW
@@ -192,6 +197,8 @@ class Response:
         self._encoder = transport.encoder
         self._head: ResponseHead | None = None
         self._close: Callable[[], object] | None = None
+        self.context: Context | None = None
+        """In which the request runs, if it has one of its own."""
 
     # What the application calls.
 
@@ -257,9 +264,8 @@ class Response:
             return
         try:
             close()
-        except ClientDisconnected:
-            log.info("close() of the response to %s found that the client has left", self.describe())
-        except BaseException:  # border: close() is the application's, and the response has left
+        except BaseException as error:  # border: close() is the application's, and the response has left
+            forks.end_stray(error)
             log.exception("close() of the response to %s failed", self.describe())
 
     def fail(self) -> None:
@@ -365,13 +371,20 @@ class Response:
                 data = self._encode_head(head, count)
                 allowed = self._encoder.account_file(count)
                 self._transport.write(data)
-                close, self._close = wrapper.close, None  # the transport closes it from here on
-                self._transport.write_file(real.file, real.offset, allowed, close)
+                self._close = None  # the transport closes it from here on
+                self._transport.write_file(real.file, real.offset, allowed, partial(self._close_file, wrapper))
                 self._finish()
                 return
         if length is None:
             length = wrapper.remaining_bytes()
         self._send_all(_first_bytes(wrapper, length), length)
+
+    def _close_file(self, wrapper: FileWrapper) -> None:
+        """Close the file in the request's context. Any task thread: this task's own, or one after its end."""
+        if self.state is _SENT or self.context is None:  # the task is still inside its context
+            wrapper.close()
+        else:
+            self.context.run(wrapper.close)
 
     # How they go out.
 

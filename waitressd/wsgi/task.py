@@ -1,15 +1,18 @@
 """One request through the application: the border where everything the application raises is caught.
 
 Knows PEP 3333 and what an operator wants to read about a failure. Each request runs in one thread from the call to
-`close`; that thread always lives on.
+`close`; that thread always lives on. Each request also has a context of its own (`contextvars`), a copy of the one that
+the thread has: what the application sets in it is seen by this request alone, to its last `close`.
 """
 
 import logging
 import traceback
 from collections.abc import Callable, Iterable
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+from waitressd import forks
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
@@ -56,13 +59,20 @@ class WsgiHandler:
         If the encoder's response is not done on return, it broke off, and the connection must be aborted so that the
         client sees it.
         """
+        context = copy_context()
+        context.run(self._respond, context, request, body, transport)
+
+    def _respond(self, context: Context, request: Request, body: BinaryIO | None, transport: Transport) -> None:
         response = Response(request, transport)
+        response.context = context
         environ: Environ | None = None
         try:
             environ = self._environs.build(request, body, transport.origin, transport.is_gone)
             environ["wsgi.early_hints"] = response.early_hints
             response.respond(self._application(environ, response.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on
+            # A child that has returned finds its client gone, which is no failure of its own.
+            forks.end_stray(None if isinstance(error, ClientDisconnected) else error)
             response.close_result()
             self._on_failure(response, environ, transport, error)
         else:

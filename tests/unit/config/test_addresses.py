@@ -11,6 +11,7 @@ from waitressd.config.addresses import (
     UnixAddress,
     host_name,
     parse_listen,
+    parse_unix_path,
     unix_path,
 )
 from waitressd.config.settings import BadValueError
@@ -32,7 +33,8 @@ LONG = "a" * 63
         ("my_host.example.:65535", TcpAddress("my_host.example.", 65535), "my_host.example.:65535"),
         ("unix:/run/app.sock", UnixAddress("/run/app.sock"), "unix:/run/app.sock"),
         ("unix:///run/app.sock", UnixAddress("/run/app.sock"), "unix:/run/app.sock"),
-        ("unix:app.sock", UnixAddress("app.sock"), "unix:app.sock"),
+        ("unix:app.sock", UnixAddress(f"{Path.cwd()}/app.sock"), f"unix:{Path.cwd()}/app.sock"),
+        ("unix:../app.sock", UnixAddress(f"{Path.cwd().parent}/app.sock"), f"unix:{Path.cwd().parent}/app.sock"),
         ("fd:3", FdAddress(3), "fd:3"),
         ("fd:web", FdAddress("web"), "fd:web"),
     ],
@@ -41,6 +43,16 @@ def test_an_address_is_a_value(text: str, address: ListenAddress, shown: str) ->
     assert parse_listen(text) == address
     assert str(address) == shown
     assert parse_listen(shown) == address
+
+
+def test_a_relative_path_belongs_to_the_folder_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the whole path would be too long for a socket, the relative one has to do."""
+    monkeypatch.chdir(tmp_path)
+    assert parse_unix_path("a.sock") == str(tmp_path / "a.sock")
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    assert parse_unix_path("a.sock") == "a.sock"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,13 @@ def codes(settings: dict[str, str], machine: Machine = Machine(), *, at_start: b
     return [advice.code for advice in advise(facts, only_at_start=at_start)]
 
 
+def test_a_request_log_that_nobody_would_see() -> None:
+    facts = Facts(Adjustments.from_strings({"listen": "127.0.0.1:80"}), silent_loggers=("shop.access",))
+    (advice,) = advise(facts)
+    assert advice.code == "W117"
+    assert "the logger shop.access, which shows no INFO" in advice.text
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

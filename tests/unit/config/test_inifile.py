@@ -165,6 +165,34 @@ def test_environment_variables_are_replaced_and_remembered(tmp_path: Path) -> No
         section.check()
 
 
+@pytest.mark.parametrize(
+    ("keys", "listeners", "fast"),
+    [
+        ("fast-listen = localhost:6543", ["localhost:6543"], True),
+        ("fast-listen = *:1 *:2", ["*:1", "*:2"], True),
+        ("fast-listen = on\nlisten = *:1", ["*:1"], True),
+        ("fast-listen = false\nlisten = *:1", ["*:1"], False),
+    ],
+)
+def test_plone_s_word_for_listening_at_once(tmp_path: Path, keys: str, listeners: list[str], *, fast: bool) -> None:
+    path = tmp_path / "a.ini"
+    path.write_text(f"[server:main]\nuse = egg:waitressd\n{keys}\n", encoding="utf-8")
+    section = from_file(str(path), "main", {})
+    adjustments = section.check()
+    assert [str(item) for item in adjustments.listeners] == listeners
+    assert adjustments.fast_listen is fast
+    assert adjustments.origin_of("fast_listen").line == 3
+    assert str(section.check({"listen": Given("*:9", COMMAND_LINE)}).listeners[0]) == "*:9"
+
+
+@pytest.mark.parametrize("keys", ["fast-listen = *:1\nlisten = *:1", "fast-listen = on\nfast_listen = on"])
+def test_what_is_said_twice_is_an_error(tmp_path: Path, keys: str) -> None:
+    path = tmp_path / "a.ini"
+    path.write_text(f"[server:main]\nuse = egg:waitressd\n{keys}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="unknown setting fast-listen"):
+        from_file(str(path), "main", {}).check()
+
+
 LOGS = """\
 [DEFAULT]
 folder = /var/log

@@ -1,6 +1,7 @@
 """Kinds of values: what each takes, as text and as a Python value, and how it is shown."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,7 @@ TAKEN: list[tuple[Kind[Any], object, object]] = [
     (kinds.path("a folder"), "", ""),
     (kinds.path("a folder"), None, ""),
     (kinds.path("a folder"), "/var/spool", "/var/spool"),
+    (kinds.path("a folder"), "spool/../x", f"{Path.cwd()}/x"),
     (kinds.account(), "www-data:adm", "www-data:adm"),
     (kinds.account(), "1000", "1000"),
     (kinds.account(), "", ""),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.exchange import LIMITS, accepted, head, refused
+from tests.support.exchange import LIMITS, accepted, cut, exchange, head, refused
 from waitressd.http import head as head_module
 from waitressd.http.errors import HttpError
 from waitressd.http.head import parse_fields, parse_head, parse_start_line
@@ -133,6 +133,22 @@ def test_a_version(sent: str, version: str, keep_alive: bool) -> None:  # noqa: 
 )  # fmt: skip
 def test_connect_is_never_served(target: str, status: int) -> None:
     assert refused(head(start=f"CONNECT {target} HTTP/1.1")) == status
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\xdd\xdd\0\x50",
+    ],
+)
+def test_a_proxy_header_that_nobody_expects_is_called_by_its_name(header: bytes) -> None:
+    assert refused(header + head()) == 400
+    for pieces in ([header], cut(header, 1)):
+        refusal = exchange(pieces).refusal
+        assert refusal is not None
+        assert "proxy_protocol" in refusal.detail
 
 
 def test_a_long_request_line() -> None:

@@ -27,6 +27,8 @@ def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
 
 def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureFixture) -> None:
     with Loop(bounds=Bounds(connections=2)) as loop, loop.connect() as first, loop.connect() as second:
+        loop.settle()
+        assert caplog.messages == []  # nobody waits yet
         third = Client(loop.listener.socket.getsockname(), timeout=5)
         third.send(GET)
         loop.settle()

@@ -3,7 +3,6 @@
 import os
 import socket
 import threading
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -194,6 +193,7 @@ def test_a_file_that_its_owner_closed_is_noticed(pair: Pair, tmp_path: Path) -> 
 
 
 def test_many_small_pieces_take_little_more_than_their_bytes(pair: Pair, disk: str) -> None:
+    tracemalloc = pytest.importorskip("tracemalloc")  # PyPy has none
     outbuf = OutBuffer(OutputLimits(memory_bytes=1 << 20, directory=disk))
     filled = fill(pair[0])
     pieces = [b"%05d" % number for number in range(50_000)]

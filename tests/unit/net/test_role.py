@@ -32,7 +32,8 @@ class Crew:
     def __init__(self, task_limit: int = 1) -> None:
         self.woken: list[tuple[str, Assignment]] = []
         self.role = Role(task_limit, lambda worker: self.woken.append((worker.name, worker.assignment)))
-        self.workers = [Worker(str(number)) for number in range(task_limit + 1)]
+        self.workers = [Worker(str(number)) for number in range(task_limit)]
+        self.workers.append(Worker("reserve", is_reserve=True))
 
     def enter(self) -> list[Assignment]:
         return [self.role.enter(worker) for worker in self.workers]
@@ -67,7 +68,7 @@ def test_the_same_task_at_two_looks_loses_the_role() -> None:
     assert not crew.role.look()
     assert crew.role.look()
     assert (crew.role.holder, crew.role.running) == (second, 1)
-    assert crew.woken == [("1", Assignment.LEAD)]
+    assert crew.woken == [("reserve", Assignment.LEAD)]
     assert not crew.role.keep(first)
     assert crew.role.finish(first) is Assignment.WAIT
 
@@ -112,16 +113,71 @@ def test_a_role_that_nobody_waits_for_goes_to_the_next_that_asks() -> None:
     assert crew.role.enter(crew.workers[1]) is Assignment.LEAD
 
 
-def test_jobs_wait_while_all_slots_are_taken_and_start_in_order() -> None:
+def test_the_reserve_leads_last() -> None:
+    crew = Crew(2)
+    crew.enter()
+    first, second, reserve = crew.workers
+    crew.role.hand_over(first)
+    assert crew.role.holder is second
+    crew.role.hand_over(second)
+    assert crew.role.holder is reserve
+    assert crew.role.finish(first) is Assignment.WAIT  # nobody is woken for the sake of the role
+    assert crew.role.resign(reserve) is Assignment.WAIT
+    assert crew.role.holder is first
+    assert crew.woken == [("1", Assignment.LEAD), ("reserve", Assignment.LEAD), ("0", Assignment.LEAD)]
+
+
+def test_the_reserve_gives_the_role_to_a_task_worker_that_waits() -> None:
     crew = Crew()
     crew.enter()
+    first, reserve = crew.workers
+    crew.role.hand_over(first)
+    assert not crew.role.pass_back()
+    assert crew.role.finish(first) is Assignment.WAIT
+    crew.woken.clear()
+    assert crew.role.pass_back()
+    assert (crew.role.holder, crew.role.running, crew.woken) == (first, 0, [("0", Assignment.LEAD)])
+    assert crew.role.finish(reserve) is Assignment.WAIT
+    assert crew.role.running == 0
+
+
+def test_a_role_that_was_passed_on_again_meanwhile_goes_to_the_reserve_that_asks() -> None:
+    crew = Crew()
+    crew.enter()
+    first, reserve = crew.workers
+    crew.role.hand_over(first)
+    crew.role.finish(first)
+    assert crew.role.pass_back()
+    crew.role.hand_over(first)
+    assert crew.role.holder is None
+    assert crew.role.finish(reserve) is Assignment.LEAD
+
+
+def test_the_reserve_gives_a_job_to_a_task_worker_that_waits() -> None:
+    crew = Crew()
+    crew.enter()
+    first, reserve = crew.workers
+    crew.role.hand_over(first)
+    crew.role.finish(first)
+    crew.woken.clear()
+    job = Work()
+    assert not crew.role.offer(job)
+    assert (first.job, job.begun, crew.role.running) == (job, 1, 1)
+    assert crew.woken == [("0", Assignment.RUN)]
+    assert crew.role.holder is reserve
+
+
+def test_jobs_wait_while_no_task_worker_does_and_start_in_order() -> None:
+    crew = Crew()
+    crew.enter()
+    first, reserve = crew.workers
     jobs = [Work() for _ in range(3)]
-    assert not crew.role.offer(jobs[0])  # a slot is free
-    crew.role.hand_over(crew.workers[0])
+    crew.role.hand_over(first)
     assert all(crew.role.offer(job) for job in jobs)
+    assert crew.role.resign(reserve) is Assignment.LEAD  # whatever happens to it, it runs none
     taken = []
-    while crew.role.finish(crew.workers[0]) is Assignment.RUN:
-        taken.append(crew.workers[0].job)
+    while crew.role.finish(first) is Assignment.RUN:
+        taken.append(first.job)
     assert taken == jobs
     assert [job.begun for job in jobs] == [1, 1, 1]
 
@@ -146,7 +202,7 @@ def test_the_end_wakes_who_sleeps_and_stops_who_comes() -> None:
     crew.role.hand_over(crew.workers[0])
     crew.woken.clear()
     crew.role.stop()
-    assert crew.woken == [("1", Assignment.STOP)]
+    assert crew.woken == [("reserve", Assignment.STOP)]
     assert crew.role.finish(crew.workers[0]) is Assignment.STOP
     assert crew.role.resign(crew.workers[2]) is Assignment.STOP
     assert crew.role.holder is None

@@ -12,6 +12,7 @@ from tests.model.rolemodel import (
     BELL,
     FREE,
     LOCKED,
+    Leading,
     ModelWorker,
     RoleModel,
     Steps,
@@ -28,9 +29,9 @@ CHUNKS = 10
 MUTANT_RUNS = 4_000
 
 RARE_THINGS = {
-    "taken over", "handed over", "queued job taken", "slot was free after all", "watcher overtaken", "watcher slept",
-    "watcher rung", "client died", "withdrawn", "left to the holder", "one is hung", "all is hung", "aborted",
-    "resigned",
+    "taken over", "handed over", "queued job taken", "passed back", "job given away", "watcher overtaken",
+    "watcher slept", "watcher rung", "client died", "withdrawn", "left to the holder", "one is hung", "all is hung",
+    "aborted", "resigned",
 }  # fmt: skip
 
 
@@ -71,10 +72,10 @@ class QueuesBackwards(Role):
 
     def offer(self, job: Job) -> bool:
         with self.lock:
-            if self.running < self.task_limit:
-                return False
-            self.queue.appendleft(job)
-            return True
+            if not self.waiting:
+                self.queue.appendleft(job)
+                return True
+        return super().offer(job)
 
 
 class ForgetsTheQueue(Role):
@@ -88,6 +89,25 @@ class ForgetsTheQueue(Role):
                 return self._assign(worker)
             finally:
                 self.queue = queue
+
+
+class CallsTheReserveFirst(Role):
+    """The reserve gets the role although a task worker could have it."""
+
+    def _rest(self, worker: Worker) -> None:
+        super()._rest(worker)
+        self.waiting.sort(key=lambda each: each.is_reserve)
+
+
+class PassesBackAlone(Role):
+    """The reserve gives the role back, and the worker that gets it is not woken."""
+
+    def pass_back(self) -> bool:
+        with self.lock:
+            if self.waiting:
+                self.holder = self.waiting.pop()
+                self.holder.assignment = Assignment.LEAD
+            return self.holder is not None and not self.holder.is_reserve
 
 
 class LosesTheWakeUp(Role):
@@ -118,10 +138,28 @@ class CountsTooLate(Role):
 class SharedClaim(RoleModel):
     """Trap 1: one claim slot for all, so that the old leader can take the new leader's claim."""
 
-    def new_worker(self, name: str) -> ModelWorker:
+    def new_worker(self, name: str, *, is_reserve: bool) -> ModelWorker:
         if not hasattr(self, "claim"):
             self.claim = WatchedClaim(self)
-        return ModelWorker(name, self.claim)
+        return ModelWorker(name, self.claim, is_reserve=is_reserve)
+
+
+class EverybodyRuns(RoleModel):
+    """The reserve runs a job like any other worker."""
+
+    def pass_on(self, worker: ModelWorker, job: ModelConnection) -> Generator[int, None, bool]:
+        worker.is_reserve = False
+        goes_on = yield from self.start(worker, job)
+        worker.is_reserve = True
+        return goes_on
+
+
+class LeavesTheFront(RoleModel):
+    """Who gets the role back does not look at what was left for it."""
+
+    def lead(self, worker: ModelWorker) -> Leading:
+        self.front.clear()
+        return (yield from super().lead(worker))
 
 
 class ParksWithoutLook(RoleModel):
@@ -187,6 +225,10 @@ MUTANTS = [
     (SleepsWithoutLook, "nobody listens|waits for ever|never taken"),
     (NeverRung, "nobody listens|waits for ever|never taken"),
     (ForgetsToGiveBack, "nobody listens|never given back|never served|waits for ever"),
+    (EverybodyRuns, "the reserve runs a job|more tasks"),
+    (LeavesTheFront, "never given back|never served|waits for ever"),
+    (with_role(CallsTheReserveFirst), "the reserve leads although"),
+    (with_role(PassesBackAlone), "nobody listens|waits for ever"),
     (with_role(OffersBlindly), "a job waits although"),
     (with_role(QueuesBackwards), "out of its turn"),
     (with_role(ForgetsTheQueue), "a job waits although"),

@@ -18,6 +18,7 @@ from waitressd.net.channelsettings import ChannelSettings, Deadlines
 from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.listener import open_tcp
 from waitressd.net.poller import build_poller
+from waitressd.net.role import Assignment, Worker
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.wsgi.input import BodySpool
 
@@ -63,7 +64,6 @@ class Service:
             self._watcher.join(10)
             assert self.pool.join(), "a thread is left"
             self.dispatcher.close()
-            self.pool.run_last(self.dispatcher.take_callbacks())
             self.listener.close()
 
     def connect(self) -> Client:
@@ -84,6 +84,12 @@ class Service:
             for client in clients:
                 assert client.receive().status == 200
                 client.close()
+
+
+def leader(service: Service) -> str:
+    """Name the worker that holds the role."""
+    holder = service.dispatcher.role.holder
+    return "" if holder is None else holder.name
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -185,6 +191,34 @@ def test_an_idle_watcher_sleeps_without_a_tick(monkeypatch: pytest.MonkeyPatch) 
         assert client.receive().status == 200
 
 
+def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that began at that moment may have seen no bell, and the watcher no task.
+
+    Not every processor shows the writes of one thread to all others in one order.
+    """
+    monkeypatch.setattr(taskpool, "SLEEP_SECONDS", 1000.0)
+    poller = build_poller()
+    dispatcher = Dispatcher(poller, build_role(1), Bounds())
+    pool = TaskPool(dispatcher)
+    worker = Worker("one")
+
+    def wants_a_ring() -> bool:
+        return dispatcher.wake_watcher is not None
+
+    assert dispatcher.role.enter(worker) is Assignment.LEAD
+    assert not pool._sleep_until_a_task_runs()
+    assert wants_a_ring(), "who begins meanwhile has to ring"
+    worker.claim.append(lambda: None)  # without a ring
+    assert pool._sleep_until_a_task_runs()
+    assert not wants_a_ring()
+    worker.claim.pop()
+    assert not pool._sleep_until_a_task_runs()
+    pool.ring()
+    assert not wants_a_ring()
+    assert pool._sleep_until_a_task_runs()
+    poller.close()
+
+
 def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:
     with Service(1).run() as service:
         assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
@@ -230,20 +264,74 @@ def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(mo
         client.expect_closed()
 
 
-def test_what_is_left_at_the_end_is_run_patiently_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("holder", ["test-0", "test-reserve"])
+def test_what_is_left_at_the_end_is_called_by_a_task_worker_and_not_waited_for_too_long(
+    monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
     monkeypatch.setattr(taskpool, "JOIN_SECONDS", 0.1)
     gate = threading.Event()
-    called: list[int] = []
-    with Service(1).run() as service:
-        service.pool.run_last([])
-        service.dispatcher.call_soon(lambda: called.append(1))
-        service.pool.run_last(service.dispatcher.take_callbacks())
-        assert called == [1]
-        service.dispatcher.call_soon(gate.wait)
-        begun = time.monotonic()
-        service.pool.run_last(service.dispatcher.take_callbacks())
-        assert time.monotonic() - begun < 5
+    callers: list[str] = []
+
+    def call() -> None:
+        callers.append(threading.current_thread().name)
+        gate.wait(30)
+
+    service = Service(1)
+    with service.run():
+        if holder == "test-reserve":
+            with service.all_hung(1):
+                assert wait_until(lambda: leader(service) == holder)
+        assert wait_until(lambda: leader(service) == holder)
+        service.dispatcher.call_soon(call)
+        service.dispatcher.abort()
+        assert wait_until(lambda: callers == ["test-0"])
+        assert not service.pool.join()
         gate.set()
+
+
+def test_the_application_sees_one_thread_where_one_is_asked_for() -> None:
+    """Whatever blocked before, and whatever has waited; callbacks are the application's, too."""
+    with Service(1).run() as service:
+        clients = [service.connect() for _ in range(6)]
+        for _ in range(3):
+            with service.all_hung(1):
+                for client in clients:
+                    client.send(GET)
+                assert wait_until(lambda: len(service.dispatcher.role.queue) == 6)
+                service.dispatcher.call_soon(lambda: service.run_by.add(threading.current_thread().name))
+                service.dispatcher.poller.wake()
+                service.gate.set()
+            for client in clients:
+                assert client.receive().status == 200
+            service.gate.clear()
+            for client in clients:
+                client.send(b"GET /sleep/0.03 HTTP/1.1\r\nHost: x\r\n\r\n")
+            for client in clients:
+                assert client.receive().status == 200
+        for client in clients:
+            client.close()
+    assert service.run_by == {"test-0"}
+
+
+def test_the_application_sees_as_many_threads_as_may_run_tasks() -> None:
+    with Service(3).run() as service:
+        for _ in range(3):
+            with service.all_hung(3), service.connect() as client:
+                client.send(GET)
+                assert wait_until(lambda: len(service.dispatcher.role.queue) == 1)
+                service.gate.set()
+                assert client.receive().status == 200
+            service.gate.clear()
+    assert service.run_by == {"test-0", "test-1", "test-2"}
+
+
+def test_a_free_worker_leads_again_with_the_next_request() -> None:
+    """After that a quick request wakes nobody."""
+    with Service(1).run() as service, service.connect() as client:
+        with service.all_hung(1):
+            assert wait_until(lambda: leader(service) == "test-reserve")
+        # The watcher may take it away again, where the machine is slow.
+        assert wait_until(lambda: client.request(GET).status == 200 and leader(service) == "test-0")
 
 
 def test_a_steady_load_uses_few_threads_and_a_blocking_one_all() -> None:

@@ -1,5 +1,7 @@
 """Options of a log: every problem at once, with the option that it is about."""
 
+from pathlib import Path
+
 import pytest
 
 from waitressd.requestlog.options import OptionError, Options
@@ -62,6 +64,13 @@ def test_a_comment_is_no_part_of_a_path(comment: str) -> None:
     options.path("other")
     text = f"'{comment}' is no comment: comments stand on lines of their own"
     assert problems(options) == [("path", text)]
+
+
+def test_a_relative_path_belongs_to_the_folder_of_the_start() -> None:
+    options = Options({"path": "logs/../a.log", "standard_output": "-"})
+    assert options.path("path") == f"{Path.cwd()}/a.log"
+    assert options.path("standard_output") == "-"
+    assert options.path("nothing") == ""
 
 
 def test_the_error_reads_as_a_sentence() -> None:

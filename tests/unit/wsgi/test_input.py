@@ -2,7 +2,6 @@
 
 import io
 import tempfile
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from waitressd.wsgi.input import BodySpool
 
 
 def test_many_small_pieces_take_little_more_than_their_bytes() -> None:
+    tracemalloc = pytest.importorskip("tracemalloc")  # PyPy has none
     spool = BodySpool(1 << 20)
     pieces = [b"%03d" % (number % 1000) for number in range(50_000)]
     tracemalloc.start()

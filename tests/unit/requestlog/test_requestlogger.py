@@ -1,4 +1,4 @@
-"""Between the server and the logs: names of requests, isolation, the life of hooks."""
+"""Between the server and the logs: names of requests, who gets a record, the life of all logs."""
 
 import logging
 import threading
@@ -13,7 +13,8 @@ from tests.support.samples import HEAD, answered, request_of
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.requestlog import RequestRecord, current_request
 from waitressd.requestlog.context import RequestFilter, current
-from waitressd.requestlog.observer import OWN_LOGGERS, Environ, Hook, Identify, Observer, RequestLogs
+from waitressd.requestlog.hook import Hook, IsolatedHook
+from waitressd.requestlog.requestlogger import OWN_LOGGERS, Environ, Identify, RequestLogger, RequestLogs
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -24,12 +25,16 @@ def no_request() -> Iterator[None]:
     current.set(None)
 
 
-def observer(*hooks: Hook, trusted: bool = False, identify: Identify = lambda _request, _origin: None) -> Observer:
-    logs = RequestLogs([(f"log {number}", hook) for number, hook in enumerate(hooks)])
-    return Observer(logs, lambda _address: trusted, identify)
+def built(**hooks: Hook) -> RequestLogs:
+    return RequestLogs([IsolatedHook(name, hook) for name, hook in hooks.items()])
 
 
-def seen(one: Observer, **environ: str) -> tuple[Environ, RequestRecord]:
+def logger(*hooks: Hook, trusted: bool = False, identify: Identify = lambda _request, _origin: None) -> RequestLogger:
+    logs = RequestLogs([IsolatedHook(f"log {number}", hook) for number, hook in enumerate(hooks)])
+    return RequestLogger(logs, lambda _address: trusted, identify)
+
+
+def seen(one: RequestLogger, **environ: str) -> tuple[Environ, RequestRecord]:
     """Run a request through a watched application."""
     found: list[Environ] = []
 
@@ -44,7 +49,7 @@ def seen(one: Observer, **environ: str) -> tuple[Environ, RequestRecord]:
 
 
 def test_an_environ_gets_names_and_gives_the_client() -> None:
-    environ, record = seen(observer())
+    environ, record = seen(logger())
     assert environ["waitressd.request_id"] == record.request_id
     assert environ["waitressd.traceparent"] == record.traceparent
     assert record.trace_id == record.request_id
@@ -53,35 +58,35 @@ def test_an_environ_gets_names_and_gives_the_client() -> None:
 
 
 def test_connections_are_numbered() -> None:
-    one = observer()
+    one = logger()
     assert [one.connect(), one.connect()] == [1, 2]
 
 
 def test_without_a_record_the_application_is_called_as_it_is() -> None:
     environ: Environ = {}
-    assert observer().watch(lambda environ, _: [environ])(environ, print) == [{}]
+    assert logger().watch(lambda environ, _: [environ])(environ, print) == [{}]
 
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_id_of_a_trusted_peer_is_taken(*, trusted: bool) -> None:
-    environ, record = seen(observer(trusted=trusted), HTTP_X_REQUEST_ID="theirs")
+    environ, record = seen(logger(trusted=trusted), HTTP_X_REQUEST_ID="theirs")
     assert (record.request_id == "theirs") is trusted
     assert environ["HTTP_X_REQUEST_ID"] == environ["waitressd.request_id"] == record.request_id
 
 
 def test_an_id_that_could_forge_is_not_taken() -> None:
-    assert seen(observer(trusted=True), HTTP_X_REQUEST_ID='a" b')[1].request_id != 'a" b'
+    assert seen(logger(trusted=True), HTTP_X_REQUEST_ID='a" b')[1].request_id != 'a" b'
 
 
 def test_a_trace_context_is_taken_from_anybody_if_it_is_one() -> None:
-    assert seen(observer(), HTTP_TRACEPARENT=TRACE)[1].traceparent == TRACE
-    environ, record = seen(observer(), HTTP_TRACEPARENT="nonsense")
+    assert seen(logger(), HTTP_TRACEPARENT=TRACE)[1].traceparent == TRACE
+    environ, record = seen(logger(), HTTP_TRACEPARENT="nonsense")
     assert record.traceparent != "nonsense"
     assert environ["HTTP_TRACEPARENT"] == "nonsense"  # ours does not stand in for it: whether to sample is not our word
 
 
 def test_what_ended_an_answer() -> None:
-    one = observer()
+    one = logger()
     one.fail(ValueError())  # outside of a request
     for error, ended_by in ((ClientDisconnected(), "client"), (ValueError(), "error"), (HttpError(400, "x"), "error")):
         record = answered()
@@ -93,7 +98,7 @@ def test_what_ended_an_answer() -> None:
 
 
 def test_an_environ_that_was_refused() -> None:
-    one, error = observer(), HttpError(400, "No.")
+    one, error = logger(), HttpError(400, "No.")
     record = answered()
     record.environ = None
     record.ended_at = 0.0
@@ -103,7 +108,7 @@ def test_an_environ_that_was_refused() -> None:
 
 
 def test_a_record_that_was_handed_over_does_not_change() -> None:
-    one, record = observer(), answered()
+    one, record = logger(), answered()
     one.enter(record)
     one.fail(ValueError())
     one.fail(HttpError(400, "x"))
@@ -112,7 +117,7 @@ def test_a_record_that_was_handed_over_does_not_change() -> None:
 
 def test_a_refused_request_is_named_and_its_client_found() -> None:
     records = Records()
-    one = observer(
+    one = logger(
         records,
         trusted=True,
         identify=lambda _, origin: {"REMOTE_ADDR": origin.peer.address[:3], "HTTP_X_REQUEST_ID": "r"},
@@ -127,7 +132,7 @@ def test_a_refused_request_is_named_and_its_client_found() -> None:
 
 def test_a_client_that_cannot_be_found_is_the_peer() -> None:
     records = Records()
-    one = observer(records)
+    one = logger(records)
     one.finish(one.open(origin_of("[::1]:5555"), 1, 1, request_of(HEAD)))
     assert records.all[0].client == "::1"
 
@@ -138,7 +143,7 @@ def test_every_hook_gets_the_record_whatever_the_others_do(caplog: pytest.LogCap
     def broken(_record: RequestRecord) -> None:
         raise SystemExit("the plugin's idea")
 
-    one = observer(broken, records, broken)
+    one = logger(broken, records, broken)
     record = answered()
     for _ in range(3):
         one.finish(record)
@@ -150,8 +155,8 @@ def test_every_hook_gets_the_record_whatever_the_others_do(caplog: pytest.LogCap
 
 def test_late_records_come_in_a_thread_of_their_own_and_before_the_close() -> None:
     records = Records()
-    logs = RequestLogs([("late", records)])
-    one = Observer(logs, lambda _: False, lambda _request, _origin: None)
+    logs = built(late=records)
+    one = RequestLogger(logs, lambda _: False, lambda _request, _origin: None)
     logs.start(None)
     one.finish_soon(answered())
     logs.close()
@@ -187,7 +192,7 @@ class Life(Records):
 
 def test_hooks_are_started_reopened_and_closed_once() -> None:
     hook = Life()
-    logs = RequestLogs([("a", hook), ("b", lambda _record: None)])
+    logs = built(a=hook, b=lambda _record: None)
     logs.close()
     logs.start("s")
     logs.reopen()
@@ -198,7 +203,7 @@ def test_hooks_are_started_reopened_and_closed_once() -> None:
 
 def test_a_hook_that_cannot_start_stops_the_start_and_all_are_closed() -> None:
     first, second = Life(), Life("start s")
-    logs = RequestLogs([("a", first), ("b", second)])
+    logs = built(a=first, b=second)
     with pytest.raises(OSError, match="cannot start s"):
         logs.start("s")
     assert first.steps == ["start s", "close"]
@@ -208,7 +213,7 @@ def test_a_hook_that_cannot_start_stops_the_start_and_all_are_closed() -> None:
 @pytest.mark.parametrize("step", ["reopen", "close"])
 def test_a_hook_that_fails_later_is_told(step: str, caplog: pytest.LogCaptureFixture) -> None:
     first, second = Life(step), Life()
-    logs = RequestLogs([("a", first), ("b", second)])
+    logs = built(a=first, b=second)
     logs.start("s")
     logs.reopen()
     logs.close()
@@ -221,7 +226,7 @@ def test_the_servers_own_loggers_carry_the_request_while_the_logs_are_open() -> 
         return [sum(isinstance(one, RequestFilter) for one in logging.getLogger(name).filters) for name in OWN_LOGGERS]
 
     before = filters()
-    logs = RequestLogs([])
+    logs = built()
     logs.start(None)
     assert filters() == [count + 1 for count in before]
     logs.close()
@@ -238,7 +243,7 @@ def test_a_step_without_a_name_may_fail_too(caplog: pytest.LogCaptureFixture) ->
         def __call__(self, record: RequestRecord) -> None:
             """Do nothing."""
 
-    logs = RequestLogs([("a", Odd())])
+    logs = built(a=Odd())
     logs.start(None)
     logs.reopen()
     logs.close()
@@ -251,8 +256,8 @@ def test_a_step_without_a_name_may_fail_too(caplog: pytest.LogCaptureFixture) ->
 def test_a_slow_log_loses_no_lines_of_another(caplog: pytest.LogCaptureFixture) -> None:
     leave = threading.Event()
     quick = Records()
-    logs = RequestLogs([("slow", lambda _: leave.wait(10)), ("quick", quick)])
-    one = Observer(logs, lambda _: False, lambda _request, _origin: None)
+    logs = built(slow=lambda _: leave.wait(10), quick=quick)
+    one = RequestLogger(logs, lambda _: False, lambda _request, _origin: None)
     logs.start(None)
     for _ in range(20):
         one.finish_soon(answered())

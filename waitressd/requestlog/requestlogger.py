@@ -1,20 +1,15 @@
-"""Between the server and its request logs: makes the records, completes environs, calls the hooks.
-
-A hook is somebody else's code: whatever it raises is caught here, told once and counted, and no request is harmed.
-"""
+"""Between the server and its request logs: makes the records, names the requests, hands the records over."""
 
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.peer import Origin
 from waitressd.requestlog.context import RequestFilter, current
-from waitressd.requestlog.courier import Courier
-from waitressd.requestlog.failures import Failures, say
+from waitressd.requestlog.hook import IsolatedHook
 from waitressd.requestlog.ids import is_request_id, is_traceparent, make_ids
 from waitressd.requestlog.record import RequestRecord
 
@@ -25,67 +20,11 @@ Identify = Callable[[Request, Origin], Environ | None]
 Application = Callable[[Environ, Callable[..., Any]], Any]
 
 
-class Hook(Protocol):
-    """A request log: a callable that takes a record. See `docs/request-log.rst` for the contract."""
-
-    def __call__(self, record: RequestRecord, /) -> object:
-        """Take note of a request that is over. Any thread, several at once."""
-
-
-@runtime_checkable
-class Starts(Protocol):
-    """A hook that opens something before the first request."""
-
-    def start(self, server: Any, /) -> object:  # noqa: ANN401 - the server, which this layer does not know
-        """Open what the hook needs; OSError keeps the server from starting."""
-
-
-@runtime_checkable
-class Reopens(Protocol):
-    """A hook that holds files."""
-
-    def reopen(self) -> object:
-        """Let go of files that were renamed."""
-
-
-@runtime_checkable
-class Closes(Protocol):
-    """A hook that holds anything."""
-
-    def close(self) -> object:
-        """Give everything back; called once, after the last record."""
-
-
-class Isolated:
-    """One hook, behind a wall: whatever it raises is counted and told, and nothing else happens."""
-
-    def __init__(self, name: str, hook: Hook) -> None:
-        self.name = name
-        self.hook = hook
-        self.failures = Failures(name)
-        self.courier = Courier(name)
-        """Brings records where nobody may wait for the hook."""
-
-    def __call__(self, record: RequestRecord) -> None:
-        """Call the hook. Any thread; never raises."""
-        try:
-            self.hook(record)
-        except BaseException as error:  # border: plugin
-            self.failures.add(error)
-
-    def do(self, name: str, act: Callable[[], object]) -> None:
-        """Call the method `name` of the hook, which is `act`; never raises."""
-        try:
-            act()
-        except BaseException as error:  # border: plugin
-            say("The request log %s failed to %s", self.name, name, error=error)
-
-
 class RequestLogs:
     """All request logs of one server, and what its listeners share."""
 
-    def __init__(self, hooks: Sequence[tuple[str, Hook]]) -> None:
-        self.hooks: Final = tuple(Isolated(name, hook) for name, hook in hooks)
+    def __init__(self, hooks: Sequence[IsolatedHook]) -> None:
+        self.hooks: Final = tuple(hooks)
         self.connections: Final = itertools.count(1)
         self._filter = RequestFilter()
         self._is_open = False
@@ -94,22 +33,18 @@ class RequestLogs:
         """Let every hook open what it needs. Raises OSError; then nothing stays open."""
         self._is_open = True
         try:
-            for isolated in self.hooks:
-                if isinstance(isolated.hook, Starts):
-                    isolated.hook.start(server)
+            for hook in self.hooks:
+                hook.start(server)
         except BaseException:  # border: plugin, and the error goes on
             self.close()
             raise
-        for isolated in self.hooks:
-            isolated.courier.start()
         for name in OWN_LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
 
     def reopen(self) -> None:
         """Let every hook let go of renamed files. Any thread; never raises."""
-        for isolated in self.hooks:
-            if isinstance(isolated.hook, Reopens):
-                isolated.do("reopen", isolated.hook.reopen)
+        for hook in self.hooks:
+            hook.reopen()
 
     def close(self) -> None:
         """Close every hook, the second time nothing. Never raises."""
@@ -118,35 +53,22 @@ class RequestLogs:
         self._is_open = False
         for name in OWN_LOGGERS:
             logging.getLogger(name).removeFilter(self._filter)
-        for isolated in self.hooks:
-            isolated.courier.close()
-            if isinstance(isolated.hook, Closes):
-                isolated.do("close", isolated.hook.close)
-            isolated.failures.tell_rest()
+        for hook in self.hooks:
+            hook.close()
 
 
-class Observer:
-    """What the channels and tasks of one listener tell. Any thread.
+class RequestLogger:
+    """What the channels and tasks of one listener call. Any thread.
 
     `trusts` says whether the peer of that address may name the request; `identify` says who the client of a refused
     request is, by the environ that the application would have got.
     """
 
-    def __init__(
-        self,
-        logs: RequestLogs,
-        trusts: Callable[[str], bool],
-        identify: Identify,
-    ) -> None:
+    def __init__(self, logs: RequestLogs, trusts: Callable[[str], bool], identify: Identify) -> None:
         self._hooks = logs.hooks
         self._connections = logs.connections
         self._trusts = trusts
         self._identify = identify
-        # Each request calls these two; as they are, no frame of ours is in between.
-        self.open: Callable[[Origin, int, int, Request | None], RequestRecord] = RequestRecord
-        """Make the record of a request: origin, number of the connection, number on it, head."""
-        self.enter: Callable[[RequestRecord | None], object] = current.set
-        """The request's code runs in this thread from here on; None when it has ended."""
 
     # -- for the channel
 
@@ -154,28 +76,25 @@ class Observer:
         """Return the number of a new connection."""
         return next(self._connections)
 
+    open = RequestRecord
+    """Make the record of a request: origin, number of the connection, number on the connection, head."""
+
+    enter = staticmethod(current.set)
+    """The code of the request with this record runs in this thread from here on; None when it has ended."""
+
     def finish(self, record: RequestRecord) -> None:
         """Hand a complete record to the logs. May block; never raises."""
         if not record.client:
             self._complete_refused(record)
-        for isolated in self._hooks:
-            # As Isolated.__call__, without the call.
-            try:
-                isolated.hook(record)
-            except BaseException as error:  # border: plugin
-                isolated.failures.add(error)
+        for hook in self._hooks:
+            hook.take(record)
 
     def finish_soon(self, record: RequestRecord) -> None:
         """Have a complete record handed to each log by a thread that may wait for it. Never waits."""
         if not record.client:
             self._complete_refused(record)
-        for isolated in self._hooks:
-            isolated.courier.send(partial(self._deliver, isolated, record))
-
-    def _deliver(self, isolated: Isolated, record: RequestRecord) -> None:
-        self.enter(record)
-        isolated(record)
-        self.enter(None)
+        for hook in self._hooks:
+            hook.take_soon(record)
 
     # -- for the task
 
@@ -201,7 +120,7 @@ class Observer:
     def fail(self, error: BaseException) -> None:
         """Note what ended the answer of the current request."""
         record = current.get()
-        if record is None or record.ended_at:  # it was handed over, and does not change any more
+        if record is None or record.ended_at:  # a record that was handed over does not change any more
             return
         if isinstance(error, HttpError) and record.environ is None:
             record.refusal = error
@@ -223,7 +142,7 @@ class Observer:
             if origin.is_peer_known and is_request_id(given) and self._trusts(origin.peer.address):
                 request_id = given
             else:
-                environ["HTTP_X_REQUEST_ID"] = request_id  # whoever reads the field joins the same lines
+                environ["HTTP_X_REQUEST_ID"] = request_id  # so the field joins the same lines as the log
         record.request_id, record.traceparent = request_id, traceparent
 
     def _complete_refused(self, record: RequestRecord) -> None:

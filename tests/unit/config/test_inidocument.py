@@ -1,13 +1,11 @@
 """Lines of sections and keys, by the rules of the standard library's parser."""
 
 import configparser
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waitressd.config.inilines import IniLines, follow, relative_path, scan
+from waitressd.config.inidocument import IniDocument, scan
 
 TEXT = """\
 # a comment
@@ -32,7 +30,7 @@ key:with:colons
 
 
 def test_sections_and_keys_have_lines() -> None:
-    found = scan("/x/a.ini", TEXT.splitlines())
+    found = scan("/x/a.ini", TEXT)
     assert found.lines == {"DEFAULT": 2, "server: main": 5, "request_log:a b": 18}
     assert {key: entry.line for key, entry in found.sections["server: main"].items()} == {
         "use": 6,
@@ -45,8 +43,6 @@ def test_sections_and_keys_have_lines() -> None:
     assert found.sections["server: main"]["listen"].value == "\n127.0.0.1:1\nunix:/a = b"
     assert found.origin("server: main", "port").line == 13
     assert found.origin("server: main", "nothing").line == 5
-    assert found.find_server("main") == "server: main"
-    assert found.find_server("web") is None
     assert list(found.server_sections()) == ["server: main"]
 
 
@@ -72,7 +68,7 @@ def test_the_keys_are_those_of_the_standard_parser(content: dict[str, dict[str, 
         parser.read_string("\n".join(lines))
     except configparser.Error:
         return  # PasteDeploy refuses the file before anybody asks for its lines
-    found = scan("a.ini", lines)
+    found = scan("a.ini", "\n".join(lines))
     assert {name: list(keys) for name, keys in found.sections.items()} == {
         name: list(parser[name]) for name in parser.sections()
     }
@@ -82,51 +78,5 @@ def test_the_keys_are_those_of_the_standard_parser(content: dict[str, dict[str, 
             assert lines[entry.line - 1].startswith(f"{key} =") or lines[entry.line - 1].startswith(key)
 
 
-FILES = {
-    "/x/a.ini": scan(
-        "/x/a.ini",
-        "[server:main]\nuse = web\nport = 1\n[server:web]\nuse = config:sub/b.ini#base\nport = 2\nhost = x\n"
-        "[server:round]\nuse = circle\n[server:circle]\nuse = round\n[server:lost]\nuse = config:no.ini\n"
-        "[server:odd]\nuse = nobody\nget threads = n\nset a = b\nrequire = x\n".splitlines(),
-    ),
-    "/x/sub/b.ini": scan("/x/sub/b.ini", "[server:base]\nuse = egg:waitressd\nthreads = 3\nport = 3\n".splitlines()),
-}
-
-
-@pytest.mark.parametrize(
-    ("section", "chain"),
-    [
-        ("server:main", [("/x/a.ini", "server:main"), ("/x/a.ini", "server:web"), ("/x/sub/b.ini", "server:base")]),
-        ("server:round", [("/x/a.ini", "server:round"), ("/x/a.ini", "server:circle")]),
-        ("server:lost", [("/x/a.ini", "server:lost")]),
-        ("server:odd", [("/x/a.ini", "server:odd")]),
-        ("server:none", []),
-    ],
-)
-def test_use_is_followed(section: str, chain: list[tuple[str, str]]) -> None:
-    found = follow(FILES.get, "/x/a.ini", section)
-    assert [(lines.path, name) for lines, name in found.links] == chain
-
-
-def test_the_nearer_section_wins() -> None:
-    entries = follow(FILES.get, "/x/a.ini", "server:main").entries()
-    assert {key: (Path(origin.path).name, origin.line) for key, (_, origin) in entries.items()} == {
-        "port": ("a.ini", 3),
-        "host": ("a.ini", 7),
-        "threads": ("b.ini", 3),
-    }
-
-
-def test_get_gives_a_key_and_set_does_not() -> None:
-    chain = follow(FILES.get, "/x/a.ini", "server:odd")
-    assert list(chain.entries()) == ["threads"]
-    assert chain.name == "server:odd"
-
-
-@pytest.mark.parametrize("target", ["sub/b.ini", "%(here)s/sub/b.ini", "/x/sub/b.ini"])
-def test_a_target_is_relative_to_its_file(target: str) -> None:
-    assert relative_path("/x/a.ini", target) == "/x/sub/b.ini"
-
-
 def test_lines_of_an_unknown_file_are_unknown() -> None:
-    assert IniLines("a.ini").origin("server:main", "port").place == "a.ini [server:main]"
+    assert IniDocument("a.ini").origin("server:main", "port").place == "a.ini [server:main]"

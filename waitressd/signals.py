@@ -1,0 +1,214 @@
+"""Signals of the process: which of them are the server's while it serves, and what becomes of the application's.
+
+SIGTERM and SIGINT begin a stop; a handler that the application has set for them is called when the stop is over. SIGHUP
+and SIGUSR1 open log files anew where nobody else has a handler for them. No other signal is touched. All of this is the
+main thread's, as Python has it. A child that is forked gets the handlers back that were there before.
+
+Knows signals and their handlers; does not know what a stop is.
+"""
+
+import contextlib
+import inspect
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from waitressd import forks
+
+Handler = Callable[[int, FrameType | None], object]
+
+LEAST_SECONDS: Final = 2.0  # for a handler of the application when the stop has used up its time
+_JOIN_SECONDS: Final = 1.0  # for a thread that has nothing left to do
+_STATUS: Final = Path("/proc/self/status")
+
+
+def _known(*names: str) -> tuple[signal.Signals, ...]:
+    return tuple(signal.Signals[name] for name in names if name in signal.Signals.__members__)
+
+
+_STOPS: Final = _known("SIGTERM", "SIGINT")
+_REOPENS: Final = _known("SIGHUP", "SIGUSR1")
+_NEVER_OURS: Final = _known("SIGUSR2")
+
+_nobodys: Final[list[Any]] = [signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None]
+"""What `getsignal` gives where the application has set no handler."""
+
+
+class _Installed:
+    """Handlers in the place of others, until `put_back`. The main thread."""
+
+    def __init__(self, handlers: Mapping[signal.Signals, Handler]) -> None:
+        self._handlers = dict(handlers)
+        self._former = {number: signal.getsignal(number) for number in handlers}
+        forks.hold(self)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def put_back(self) -> None:
+        """Put the former handlers back, but not over one that was set meanwhile. Twice is harmless."""
+        forks.drop(self)
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            if signal.getsignal(number) == handler:
+                former = self._former[number]
+                signal.signal(number, signal.SIG_DFL if former is None else former)
+
+    def let_go(self) -> None:
+        """Put them back in a child: the thread that has forked is the main thread there."""
+        self.put_back()
+
+
+@contextlib.contextmanager
+def patient_signals(*, reopens: bool) -> Iterator[None]:
+    """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP (of logrotate) change nothing.
+
+    Nor does SIGUSR1, where there are log files to open anew (`reopens`). In the main thread alone: no other may say
+    what signals do.
+    """
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    def stay(_number: int, _frame: FrameType | None) -> None:
+        """Nobody has begun to write what would have to be opened anew."""
+
+    wanted: dict[signal.Signals, Handler] = dict.fromkeys(_REOPENS if reopens else _known("SIGHUP"), stay)
+    wanted |= dict.fromkeys(_known("SIGTERM"), leave)
+    is_main = threading.current_thread() is threading.main_thread()
+    installed = _Installed(
+        {number: act for number, act in wanted.items() if is_main and signal.getsignal(number) == signal.SIG_DFL}
+    )
+    _nobodys.extend((leave, stay))
+    try:
+        yield
+    finally:
+        installed.put_back()
+        _nobodys.remove(leave)
+        _nobodys.remove(stay)
+
+
+class ServerSignals:
+    """The server's handlers, from the beginning of `run` to its very end. The main thread.
+
+    `on_signal` is called for each signal that is the server's. One that is ignored stays ignored (nohup, hupper).
+    `reopens` says whether there are log files to open anew.
+    """
+
+    def __init__(self, on_signal: Handler, *, reopens: bool) -> None:
+        self._on_signal = on_signal
+        self._stopped_by: dict[int, None] = {}  # in the order in which they came
+        self._bound: _Bound | None = None  # while handlers of the application are called
+        caught = _caught_signals()
+        self._left_alone = [number for number in (*_REOPENS, *_NEVER_OURS) if _is_taken(number, caught)]
+        self._passed_on = {number: signal.getsignal(number) for number in _STOPS if _is_taken(number, frozenset())}
+        # What C code has registered for a signal cannot be seen everywhere. SIGUSR1 is the usual choice for the stacks
+        # of faulthandler, so there it is the server's only where it has a use for it.
+        reopening = _REOPENS if reopens or caught is not None else _known("SIGHUP")
+        ours = (*_STOPS, *(number for number in reopening if number not in self._left_alone))
+        self._installed = _Installed(
+            {number: self._receive for number in ours if signal.getsignal(number) != signal.SIG_IGN}
+        )
+
+    def describe(self) -> str:
+        """Say which handlers of the application are known; empty if there are none."""
+        parts = []
+        if self._left_alone:
+            parts.append(f"{_names(self._left_alone)}: left to the application")
+        if self._passed_on:
+            parts.append(f"{_names(self._passed_on)}: the application's handler is called when the stop is over")
+        return "; ".join(parts)
+
+    def pass_on(self, seconds: float, say: Callable[[str], object]) -> None:
+        """Call the application's handlers of what has stopped the server, once each. What they raise goes on.
+
+        The process ends where they take more than `seconds` (or LEAST_SECONDS), and at a further SIGTERM or SIGINT.
+        """
+        waiting = [number for number in self._stopped_by if number in self._passed_on]
+        if not waiting:
+            return
+        self._bound = _Bound(max(LEAST_SECONDS, seconds))
+        try:
+            for number in waiting:
+                say(f"{signal.Signals(number).name}: calling the application's handler")
+                handler = self._passed_on[signal.Signals(number)]
+                assert callable(handler)
+                handler(number, inspect.currentframe())
+        finally:
+            bound, self._bound = self._bound, None
+            bound.lift()
+
+    def put_back(self) -> None:
+        """Put the former handlers back. Twice is harmless."""
+        self._installed.put_back()
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._bound is not None:
+            if number in _STOPS:
+                self._bound.end()
+            return
+        if number in _STOPS:
+            self._stopped_by[number] = None
+        self._on_signal(number, frame)
+
+
+class _Bound:
+    """Ends the process unless it is lifted in time.
+
+    Its thread waits and does nothing else: what it would write or flush may be what the main thread hangs in.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._is_lifted = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._thread = threading.Thread(target=self._wait, args=(seconds,), name="waitressd-bound", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no thread to be had: then without a bound
+            self._thread.start()
+
+    def end(self) -> None:
+        """End the process now. Safe in a signal handler."""
+        with contextlib.suppress(RuntimeError):  # rung already
+            self._bell.release()
+
+    def lift(self) -> None:
+        """The process need not end. The main thread."""
+        self._is_lifted = True
+        self.end()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        self._bell.acquire(timeout=seconds)
+        if not self._is_lifted:
+            os._exit(0)  # as after any stop that was cut short
+
+
+def _is_taken(number: signal.Signals, caught: frozenset[int] | None) -> bool:
+    """Whether the application has a handler, in Python or, as far as that is known, in C."""
+    handler = signal.getsignal(number)
+    return handler not in _nobodys or (handler in (signal.SIG_DFL, None) and number in (caught or ()))
+
+
+def _caught_signals() -> frozenset[int] | None:
+    """Return the signals that have a handler, whoever has set it; None where the system does not tell (it is Linux's).
+
+    Python does not know of handlers that were registered in C, as `faulthandler.register` does.
+    """
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, _, digits = line.partition(":")
+        if name == "SigCgt":
+            mask = int(digits, 16)
+            return frozenset(number for number in range(1, mask.bit_length() + 1) if mask >> (number - 1) & 1)
+    return None
+
+
+def _names(numbers: Mapping[signal.Signals, object] | list[signal.Signals]) -> str:
+    return ", ".join(number.name for number in numbers)
