@@ -18,7 +18,7 @@ from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH
 from waitressd.peer import UNIX
 from waitressd.ratelimit import RateLimiter
 from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
-from waitressd.wsgi.nodes import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
+from waitressd.wsgi.forwardednode import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
 
 log = logging.getLogger("waitressd")
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd import forks
 from waitressd.http.errors import ClientDisconnected, HttpError
@@ -43,14 +43,31 @@ class TaskSettings:
     signature: str = "waitressd"
 
 
+class TaskObserver(Protocol):
+    """What wants to know about tasks, as a request log does. Called in the thread of the task; must not raise."""
+
+    def watch(self, application: Application, /) -> Application:
+        """Return the application with whatever the observer does before it."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """Take note of what the application raised, or of a client that left."""
+
+
 class WsgiHandler:
     """Runs requests through the application. Built once per listener; any number of threads may call it at once."""
 
-    __slots__ = ("_application", "_environs", "_settings")
+    __slots__ = ("_application", "_environs", "_observer", "_settings")
 
-    def __init__(self, application: Application, environs: EnvironBuilder, settings: TaskSettings) -> None:
-        self._application = application
+    def __init__(
+        self,
+        application: Application,
+        environs: EnvironBuilder,
+        settings: TaskSettings,
+        observer: TaskObserver | None = None,
+    ) -> None:
+        self._application = application if observer is None else observer.watch(application)
         self._environs = environs
+        self._observer = observer
         self._settings = settings
 
     def __call__(self, request: Request, body: BinaryIO | None, transport: Transport) -> None:
@@ -84,6 +101,8 @@ class WsgiHandler:
         self, response: Response, environ: Environ | None, transport: Transport, error: BaseException
     ) -> None:
         """Say what happened once, and answer 500 if nothing has left; otherwise the response stays broken off."""
+        if self._observer is not None:
+            self._observer.fail(error)
         client = (environ and environ.get("REMOTE_ADDR")) or transport.origin.peer
         try:
             if isinstance(error, HttpError) and environ is None:
