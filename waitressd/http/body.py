@@ -1,7 +1,7 @@
 """The chunked transfer coding of a request body (RFC 9112, section 7.1).
 
 Knows chunk sizes, extensions and trailer sections, and how much of each is allowed; holds no octets itself. What it
-cannot use yet stays in the buffer of its caller, and that is never more than one unfinished line.
+cannot use yet stays in the buffer of its caller: never more than one unfinished line.
 """
 
 import re
@@ -86,7 +86,7 @@ class ChunkedDecoder:
     def decode(self, buffer: Buffer, position: int) -> tuple[bytes, int]:
         """Decode from `position` as far as the buffer allows; the data, and the position of the first unused octet.
 
-        Raises HttpError for a broken rule. Data that stands before the breach is given out first.
+        Raises HttpError for a broken rule. Data before the broken part is given out first.
         """
         pieces: list[Buffer] = []
         self._pieces = pieces
@@ -99,7 +99,8 @@ class ChunkedDecoder:
                     break
                 position = after
         except HttpError:
-            # The state is as it was before the bad octets: the next call comes here again, with nothing to give out.
+            # The state is as it was before the bad octets, so the next call raises the error again, with nothing to
+            # give out.
             if not pieces:
                 raise
         self._pieces = []
@@ -193,7 +194,7 @@ class ChunkedDecoder:
             raise HttpError(431, "The trailer section of the request is larger than this server accepts.")
 
     def _await_line(self, buffer: Buffer, position: int) -> int:
-        """Look once at each octet of an unfinished line: a bare CR or LF, or a control, will not get better."""
+        """Check each octet of an unfinished line once: a bare CR or LF, or a control, is refused at once."""
         part = buffer[position + self._scanned :]
         awaiting_lf = part.endswith(b"\r")
         if len(part.translate(None, FIELD_OCTETS)) > awaiting_lf:

@@ -1,8 +1,8 @@
 """The head of a response, built from what an application says (RFC 9110, section 5; RFC 9112, section 4; PEP 3333).
 
-Knows which statuses and fields may be sent and which are the server's own business; does not know the request and
-does not decide the framing. A `ResponseHead` is the only way in which an application's text reaches the wire, and
-`build_head` is the only maker of one: whatever holds a `ResponseHead` holds validated text.
+Knows which statuses and fields may be sent and which are the server's own business; does not know the request and does
+not decide the framing. An application's text reaches the wire only in a `ResponseHead`, and only `build_head` makes
+one: so every `ResponseHead` holds validated text.
 """
 
 import re
@@ -19,8 +19,8 @@ from waitressd.http.limits import LENGTH_DIGITS, MEMO_ENTRIES, MEMO_TEXT_LENGTH
 # above 599 there is no valid one: a client would take it for a server's error (RFC 9110, 15).
 _STATUS: Final = re.compile(r"([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+").fullmatch
 
-# Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). 205 is in a class of
-# its own: it has no content, and says so with Content-Length: 0 (RFC 9110, 15.3.6).
+# Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). Of these only 205 says
+# so with Content-Length: 0 (RFC 9110, 15.3.6).
 NO_CONTENT: Final = frozenset({204, 205, 304})
 _LENGTH_IS_OURS: Final = frozenset({204, 205})
 _UPGRADE_REQUIRED: Final = 426
@@ -84,8 +84,8 @@ class ResponseHead:
 # remembered, and no cookies: a memo is no place for what belongs to one user.
 _STATUSES: Final[dict[str, tuple[int, str]]] = {}
 _LINES: Final[dict[tuple[str, str], str]] = {}
-# The arguments of start_response -> the head they make, where every field of it is remembered. A head in here is shared
-# by the requests of all threads, so nobody changes it; `known` is replaced as a whole.
+# The arguments of start_response -> the head they make, if every field of it is remembered. The requests of all threads
+# share the heads in here, so a head does not change; `known` is replaced as a whole.
 _HEADS: Final[dict[tuple[object, ...], ResponseHead]] = {}
 _NEVER_SENT: Final = ("", -1, "", b"")
 _HEAD_FIELDS: Final = 8  # more of them are no longer likely to come again just so
@@ -101,8 +101,9 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
     """
     key = (status, *fields) if type(fields) is list and len(fields) <= _HEAD_FIELDS else None
     if key is not None:
-        # Most answers of an application have one of a few heads, and finding one takes a third of checking it (two
-        # fields, measured). What is found was checked: a class derived from str cannot bring other text in this way.
+        # Most responses of an application have one of a few heads, and finding one takes a third of the time of
+        # checking it (two fields, measured). What is found was checked: a class derived from str cannot bring other
+        # text in.
         try:
             head = _HEADS.get(key)
         except TypeError:  # not hashable, so something is wrong with it
@@ -203,7 +204,7 @@ def _check_field(field: object) -> tuple[str, str]:
 def _add_field(field: object, head: ResponseHead) -> str:
     """Return the line of a field that is not in the memo, '' if none is to be sent; note its meaning in `head`."""
     if type(field) is tuple and len(field) == 2:
-        # Nearly every response has a length, and it is nearly never the last one's: it has a way of its own.
+        # Nearly every response has a length, and it is rarely that of the last one: it is checked first.
         name, value = field
         if type(name) is str and type(value) is str and _NAMES.get(name) is _POLICY_LENGTH:
             return _add_length(name, value, head)
@@ -236,7 +237,7 @@ def _learn_name(name: str) -> FieldPolicy:
 def _add_special(policy: FieldPolicy, name: str, value: str, head: ResponseHead) -> str:
     """Return the line of a field that means something to the server, '' if it is not to be sent."""
     if policy is FieldPolicy.UPGRADE and head.code == _UPGRADE_REQUIRED:
-        # Whoever sends Upgrade must name it in Connection too (RFC 9110, 7.8); that field may have several lines.
+        # A sender of Upgrade must name it in Connection too (RFC 9110, 7.8); that field may have several lines.
         return _encode_line(name, value) + "Connection: upgrade\r\n"
     if policy is FieldPolicy.REFUSED or policy is FieldPolicy.UPGRADE:
         raise ResponseError(f"The field {name!r} belongs to the connection; applications must not send it (PEP 3333).")
