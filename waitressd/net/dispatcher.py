@@ -489,7 +489,7 @@ class Dispatcher:
                 if channel.state is State.IDLE:
                     channel.deadline = min(channel.deadline, self.now + self.idle_seconds)
                 else:
-                    channel.connection.forbid_keep_alive()
+                    channel.connection.encoder.forbid_keep_alive()
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
 
@@ -497,5 +497,5 @@ class Dispatcher:
 def _has_begun(channel: Channel) -> bool:
     """Whether a request of the client would be lost with its connection, or a part of the answer."""
     if channel.state is State.IDLE:
-        return channel.connection.has_buffered
+        return channel.connection.reader.has_buffered
     return channel.state not in (State.LINGERING, State.CLOSED)
