@@ -41,7 +41,7 @@ def _open_sockets() -> Kind[tuple[socket, ...]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsTable:
-    """Every setting: its default, its kind, its group, its sentence, and how it stands beside waitress."""
+    """Every setting: its default, its kind, its group, its sentence, and how it compares with waitress."""
 
     # ---- addresses -------------------------------------------------------------------------------------------------
     host: str = setting(
