@@ -179,9 +179,11 @@ def serve(command: Command) -> int:
         with (
             patient_signals(reopens=reopens),
             contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner,
+            runner.end.bounded(),
         ):
             application = _guarded(plan.load_application)
             if application is None:
+                runner.end.status = FAILED
                 return FAILED
             runner.open()
             in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()

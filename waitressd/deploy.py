@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.config.inifile import from_factory
+from waitressd.operatorlog import operator_log
+from waitressd.processend import ProcessEnd
 from waitressd.server import Server
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
@@ -31,7 +33,9 @@ class Runner:
     """
 
     def __init__(self, adjustments: Adjustments, global_conf: Mapping[str, str] | None = None) -> None:
-        self._server = Server(adjusted_for_reloader(adjustments), _loading, global_conf)
+        self._server = server = Server(adjusted_for_reloader(adjustments), _loading, global_conf)
+        self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
+        server.on_stop = self.end.begin
         self._is_open = False
         if adjustments.fast_listen:
             self.open()
@@ -52,11 +56,12 @@ class Runner:
             raise TypeError(trouble)
         self._server.application = cast("Application", application)
         self.open()
-        self._server.print_listen(SERVING)
-        if say is not None:
-            for host, port in self._server.effective_listen:
-                say(SERVING.format(f"[{host}]" if ":" in host else host, port))
-        self._server.run()
+        with operator_log.running(), self.end.bounded():
+            self._server.print_listen(SERVING)
+            if say is not None:
+                for host, port in self._server.effective_listen:
+                    say(SERVING.format(f"[{host}]" if ":" in host else host, port))
+            self._server.run()
         return 0
 
     def close(self) -> None:

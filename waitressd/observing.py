@@ -41,7 +41,7 @@ _LINE_FORMATS: Final = ("common", "combined", "json", "template")
 
 
 def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
-    """Build the hooks that `request_log` names; they open nothing yet. None where there are none.
+    """Build the hooks that `request_log` names; they open nothing yet. Return None without any.
 
     Raises ConfigError with everything that is wrong with them, each with its line.
     """
@@ -70,7 +70,7 @@ def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
     setting = adjustments.origin_of("request_log")
     origin = log.origins.get(trouble.option, log.origin)
     if origin == PYTHON:
-        # The log has no section of its own: what can be named is the setting that asks for it.
+        # The log has no section of its own, so the setting that names it is shown.
         subject = f"request_log = {shorten(log.name)}" + (f" ({trouble.option})" if trouble.option != "use" else "")
         return Problem(setting.place, subject, trouble.text)
     value = str(log.use) if trouble.option == "use" else log.options.get(trouble.option, "")
@@ -93,7 +93,7 @@ def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestL
 
 
 def _identifier(settings: EnvironSettings) -> Identify:
-    """Return what finds out who the client of a refused request is, as the application would have been told."""
+    """Return what finds the client of a refused request, as the application's environ would have named it."""
     builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
 
     def identify(request: Request, origin: Origin) -> dict[str, Any] | None:

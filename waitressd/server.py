@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,13 +20,15 @@ from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.logs import logger
+from waitressd.net.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
+from waitressd.net.logs import logger, say
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
+from waitressd.operatorlog import operator_log
+from waitressd.processend import handlers_of_logging, say_what_lives
 from waitressd.signals import ServerSignals
 from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
@@ -108,6 +111,8 @@ class Server:
         self._stop_signals = 0
         self._unsaid_signal = ""  # what told the server to stop, until that is logged
         self._drain_end = float("inf")
+        self.on_stop: Callable[[], object] | None = None
+        """Called by the thread inside `run` when a stop has begun; set by who bounds the end of the process itself."""
         self._reopen_asked = False
         self._reopener: threading.Thread | None = None
 
@@ -143,7 +148,7 @@ class Server:
     def print_listen(self, template: str) -> None:
         """Log a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
         for host, port in self.effective_listen:
-            logger.info(template.format(f"[{host}]" if ":" in host else host, port))
+            say(logging.INFO, template.format(f"[{host}]" if ":" in host else host, port))
 
     # -- life
 
@@ -171,16 +176,20 @@ class Server:
         if self._life is Life.BUILT:
             self.open()
         if threading.current_thread() is not threading.main_thread():
-            self._run(Notifier({}))
+            with operator_log.running():
+                self._run(Notifier({}))
             return
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
         signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
         try:
-            if known := signals.describe():
-                logger.info(known)
-            self._run(Notifier())
-            signals.pass_on(self._drain_end - time.monotonic(), logger.info)
+            with operator_log.running():
+                if known := signals.describe():
+                    say(logging.INFO, known)
+                self._run(Notifier())
+                signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
+                if self.on_stop is None:
+                    say_what_lives()
         finally:
             signals.put_back()
 
@@ -211,15 +220,22 @@ class Server:
         that the stop would wait for.
         """
         with self._life_lock:
-            if self._dispatcher is None:
-                self._close_listeners()
-                self._close_request_logs()
+            has_run = self._dispatcher is not None
+            if not has_run:
                 self._move(Turn.END)
-                self._stopped.set()
-                return
-        self._stop()
+        if not has_run:
+            self._close_listeners()
+            self._close_request_logs()
+            self._stopped.set()
+            return
+        self._stop(CLOSE_IDLE_SECONDS)
         if self._runner != threading.get_ident() and not self._is_own_thread():
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
+
+    @property
+    def drain_end(self) -> float:
+        """By when a stop should be over (monotonic seconds), infinite while there is none. Any thread."""
+        return self._drain_end
 
     def reopen(self) -> None:
         """Let go of log files that were renamed: those of `logging`, and those of request logs. Any thread."""
@@ -275,7 +291,7 @@ class Server:
         listeners = ", ".join(listener.name for listener in self._listeners)
         return f"Serving on {listeners} with {self.adjustments.threads} threads"
 
-    def _stop(self) -> None:
+    def _stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
         assert self._dispatcher is not None
         with self._life_lock:
             begins = self._life is Life.SERVING
@@ -283,7 +299,7 @@ class Server:
         if begins:
             # A second signal may have come while the first one was handled; it must not be forgotten.
             self._drain_end = min(self._drain_end, time.monotonic() + self.adjustments.shutdown_timeout)
-        self._dispatcher.stop()
+        self._dispatcher.stop(idle_seconds)
 
     def _on_tick(self, now: float) -> None:
         """Look after the stop and the signals. The thread inside `run`."""
@@ -294,7 +310,7 @@ class Server:
             self._reopener = threading.Thread(target=self._reopen, name="waitressd-reopen", daemon=True)
             self._reopener.start()
         if self._life is Life.DRAINING:
-            self._supervisor.stopping("Finishing what has begun", self.adjustments.shutdown_timeout)
+            self._tell_stop("Finishing what has begun", self.adjustments.shutdown_timeout)
         self._supervisor.on_tick(now)
         assert self._pool is not None
         assert self._dispatcher is not None
@@ -309,13 +325,18 @@ class Server:
     def _say_signal(self) -> None:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
-            logger.info("%s: stopping; a second signal ends at once", name)
+            say(logging.INFO, "%s: stopping; a second signal ends at once", name)
+
+    def _tell_stop(self, status: str, seconds: float) -> None:
+        self._supervisor.stopping(status, seconds)
+        if self.on_stop is not None:
+            self.on_stop()
 
     def _reopen(self) -> None:
         try:
             self._supervisor.reopened(self.reopen)
         except Exception:  # border: handlers of logging are anybody's classes
-            logger.exception("log files could not be opened anew")
+            operator_log.say(logger, logging.ERROR, "log files could not be opened anew", error=True)
 
     def _shut(self) -> None:
         if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
@@ -323,19 +344,20 @@ class Server:
         assert self._pool is not None
         assert self._dispatcher is not None
         self._say_signal()  # where the stop was faster than the next tick
-        self._supervisor.stopping("Stopping", _CLOSE_MARGIN_SECONDS)
+        self._tell_stop("Stopping", _CLOSE_MARGIN_SECONDS)
         if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
             self._dispatcher.abort()
         if self._pool.join():
             forks.drop(self)
         else:
-            logger.warning("stopped while the application was still running; its threads end with the process")
+            say(logging.WARNING, "stopped while the application was still running; its threads end with the process")
         self._dispatcher.close()
         self._close_listeners()
         if self._reopener is not None:
             self._reopener.join(_REOPEN_SECONDS)
         self._close_request_logs()
         self._move(Turn.END)
+        operator_log.flush()
         self._stopped.set()
 
     def let_go(self) -> None:
@@ -382,13 +404,12 @@ def reopen_log_files() -> None:
         try:
             _reopen(handler)
         except OSError:
-            logger.exception("cannot reopen the log file %s", handler.baseFilename)
+            operator_log.say(logger, logging.ERROR, "cannot reopen the log file %s", handler.baseFilename, error=True)
 
 
 def log_files() -> set[logging.FileHandler]:
     """Return the handlers of `logging` that write to files. Any thread."""
-    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    return {handler for each in loggers for handler in each.handlers if isinstance(handler, logging.FileHandler)}
+    return {handler for handler in handlers_of_logging() if isinstance(handler, logging.FileHandler)}
 
 
 def _reopen(handler: logging.FileHandler) -> None:
@@ -421,6 +442,7 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
     if not _quiet:
         logging.basicConfig()
     server = create_server(app, **settings)
-    if not _quiet:
-        server.print_listen("Serving on http://{}:{}")
-    server.run()
+    with operator_log.running():
+        if not _quiet:
+            server.print_listen("Serving on http://{}:{}")
+        server.run()

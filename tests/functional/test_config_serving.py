@@ -253,10 +253,10 @@ def test_a_change_of_the_file_restarts_the_worker(way: str, write: Callable[[str
 
     def write_until(content: str, pattern: str) -> None:
         """Write again and again: hupper misses a change that comes before its first look at a file."""
-        for _ in range(10):
+        for seconds in (4, 4, 8, 8, 16, 16):  # longer and longer, for a change restarts a worker that only begins
             write(content)
             try:
-                server.wait_for_output(pattern, 4)
+                server.wait_for_output(pattern, seconds)
             except AssertionError:
                 continue
             return

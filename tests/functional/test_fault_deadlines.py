@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -179,14 +180,15 @@ class Endless:
         if environ["PATH_INFO"] == "/iterated":
             return self.blocks()
         try:
-            for block in self.blocks():
-                write(block)
+            with closing(self.blocks()) as blocks:
+                for block in blocks:
+                    write(block)
         except BaseException as error:  # border: what it is, is the question
             self.endings.append(type(error).__name__)
             raise
         return []
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes]:
         try:
             while True:
                 yield bytes(65536)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -119,7 +120,8 @@ def test_a_body_of_which_the_application_keeps_a_view_harms_nothing() -> None:
         client.expect_closed()
         client.close()
         assert wait_until(lambda: not sum(server.server.snapshot().connections.values()))
-        assert [bytes(view) for _, view in kept] == [b"body"] * 3
+        # PyPy's BytesIO can be closed under a view, which is empty then.
+        assert [bytes(view) for _, view in kept] == [b"" if sys.implementation.name == "pypy" else b"body"] * 3
     for _, view in kept:
         view.release()
 

@@ -27,7 +27,7 @@ pieces = st.sampled_from([
 likely_value = st.lists(pieces, max_size=12).map("".join).map(str.strip)
 proxy_keys = st.sampled_from([*sorted(FIELD_KEYS.values()), "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_SSL"]) | st.text(
     "ABC_", max_size=9
-).map("HTTP_X_FORWARDED_".__add__)
+).map("HTTP_X_FORWARDED_{}".format)
 proxy_fields = st.dictionaries(proxy_keys, st.one_of(any_value, likely_value), max_size=5)
 hosts = st.sampled_from([None, "", "example.com", "example.com:8443", "[::1]:81", "example.com:99999"])
 

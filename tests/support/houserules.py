@@ -20,19 +20,23 @@ PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
-    frozenset({"server", "signals", "assembly", "observing", "opening", "standardstreams", "systemd"}) | _MIDDLE
+    frozenset({"server", "signals", "assembly", "observing", "opening", "operatorlog", "processend", "standardstreams"})
+    | {"systemd"}
+    | _MIDDLE
 )
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
     "forks": frozenset(),
+    "operatorlog": frozenset({"forks"}),
+    "processend": frozenset({"operatorlog"}),
     "signals": frozenset({"forks"}),
     "peer": frozenset({"http"}),
-    "net": frozenset({"net", "http", "peer", "ratelimit", "forks"}),
+    "net": frozenset({"net", "http", "peer", "ratelimit", "forks", "operatorlog"}),
     "wsgi": frozenset({"wsgi", "http", "peer", "ratelimit", "forks"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks"}),
+    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks", "operatorlog"}),
     "metrics": frozenset({"metrics", "requestlog", "config"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),

@@ -76,5 +76,5 @@ class Metrics:
         self.server = server
 
     def gauges(self) -> Gauges | None:
-        """Return how busy the server is now; None where there is none."""
+        """Return how busy the server is now; None if there is none."""
         return self.server.snapshot() if self.server is not None else None

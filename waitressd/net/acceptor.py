@@ -14,6 +14,7 @@ from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.listener import Listener
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, Poller
+from waitressd.operatorlog import counted
 from waitressd.peer import UNIX, Peer, peer_of
 
 ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
@@ -80,7 +81,7 @@ class Acceptor:
             return True
         count = self._counts.get(peer.address, 0)
         if count >= self._per_client:
-            self._logs.greedy("%s has %d connections already; another one was closed", peer.address, count)
+            self._logs.greedy("%s has %s already; another one was closed", peer.address, counted(count, "connection"))
             return False
         self._counts[peer.address] = count + 1
         return True

@@ -7,6 +7,7 @@ and the holder only notes what the poller says of it. Only the owner reads from 
 
 import contextlib
 import io
+import logging
 import socket
 import struct
 import sys
@@ -17,7 +18,7 @@ from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Request
 from waitressd.http.states import Sending
 from waitressd.net.channelsettings import BodySink, ChannelSettings
-from waitressd.net.logs import logger
+from waitressd.net.logs import report_defect, say
 from waitressd.net.outbuf import WOULD_BLOCK
 from waitressd.net.outlet import NEVER, Outlet
 from waitressd.net.poller import READ, WRITE
@@ -102,7 +103,7 @@ class Channel(Outlet):
             return
         self._fruitless_events += 1
         if self._fruitless_events > FRUITLESS_EVENTS:
-            logger.error("%s is reported ready and gives nothing; closed", self.peer)
+            say(logging.ERROR, "%s is reported ready and gives nothing; closed", self.peer)
             self.close()
 
     def advance(self) -> bool:
@@ -210,7 +211,7 @@ class Channel(Outlet):
         try:
             self._settings.handler(self.request, self.body, self)
         except BaseException:  # border: the handler has one of its own; this keeps the thread if that fails
-            logger.critical("the handler of %s failed; please report this", self.peer, exc_info=True)
+            report_defect("the handler of %s failed", self.peer)
             self.gone = True
 
     # -- after the task: the holder of the role, or the task thread under the role's lock
@@ -304,7 +305,7 @@ class Channel(Outlet):
         try:
             empty = outbuf.flush(self.sock)
         except BrokenFileError as error:
-            logger.error("the answer to %s is cut off: %s", self.peer, error)
+            say(logging.ERROR, "the answer to %s is cut off: %s", self.peer, error)
             self._cut = True
             self._finish_answer()
             return

@@ -18,7 +18,7 @@ from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
-from waitressd.net.logs import logger
+from waitressd.net.logs import report_defect
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, WRITE, Poller
 from waitressd.net.proxied import unusual_kind
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
+CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop: a request that is on its way is here
 
 _BODY: Final = State.BODY  # the last state in which bytes are read for a request
 
@@ -102,6 +103,7 @@ class Dispatcher:
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
         self._drain_asked = False
+        self._drain_idle_seconds = DRAIN_IDLE_SECONDS
         self._abort_asked = False
         self._closed = False  # no thread leads any more
 
@@ -111,8 +113,12 @@ class Dispatcher:
         """Accept from a listener. Before the first turn only."""
         self._acceptor.add(listener, settings)
 
-    def stop(self) -> None:
-        """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler."""
+    def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
+        """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler.
+
+        A kept connection is closed when it has brought no request for `idle_seconds`.
+        """
+        self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
         self._drain_asked = True
         self.poller.wake()
 
@@ -168,7 +174,7 @@ class Dispatcher:
                 elif self._react(channel, mask) and not self._start(worker, channel):
                     return False
         except Exception:  # border: a defect of ours costs one client, not all of them
-            logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
+            report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:
                 channel.close()
             return self.role.still_leads(worker)
@@ -327,7 +333,7 @@ class Dispatcher:
         try:
             job.settle()
         except Exception:  # border: as for the events
-            logger.critical("settling a request failed; please report this", exc_info=True)
+            report_defect("settling a request failed")
             if isinstance(job, Channel):
                 job.close()
 
@@ -353,20 +359,21 @@ class Dispatcher:
 
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched = []
+        unwatched: list[tuple[Channel, OSError, bool]] = []
         with self.role.lock:
             for channel in list(self.fresh):
                 try:
                     channel.watch()
-                except OSError as error:  # nobody would hear of the client any more
-                    self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
+                except OSError as failure:  # nobody would hear of the client any more
                     self.fresh.discard(channel)
-                    if channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs:
+                    busy = channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs
+                    unwatched.append((channel, failure, busy))
+                    if busy:
                         channel.abort()
-                    else:
-                        unwatched.append(channel)
-        for channel in unwatched:
-            channel.close()
+        for channel, error, busy in unwatched:
+            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
+            if not busy:
+                channel.close()
 
     def forget(self, channel: Channel) -> None:
         """A channel closes."""
@@ -396,7 +403,7 @@ class Dispatcher:
         try:
             channel.on_deadline()
         except Exception:  # border: as for the events; the deadline would come again and again
-            logger.critical("ending %s failed; please report this", channel.peer, exc_info=True)
+            report_defect("ending %s failed", channel.peer)
             channel.close()
 
     def expire(self, channel: Channel) -> None:
@@ -412,7 +419,7 @@ class Dispatcher:
         if not self.draining:
             self._begin_drain()
         if self._abort_asked:
-            self.logs.cut_off(len(self.channels))
+            self.logs.cut_off(sum(map(_has_begun, self.channels.values())))
         elif self.channels or self.ready or self._jobs or self._returned or self.role.running:
             return True
         self._let_go()
@@ -469,7 +476,7 @@ class Dispatcher:
         self.poller.close()
 
     def _begin_drain(self) -> None:
-        self.idle_seconds = min(self.idle_seconds, DRAIN_IDLE_SECONDS)
+        self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         self._acceptor.forget_limit()
         for fd in self._acceptor.listeners():
             # Whoever was in the backlog when the stop came has been told that the connection stands.
@@ -484,4 +491,11 @@ class Dispatcher:
                 else:
                     channel.connection.forbid_keep_alive()
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
-        self._next_sweep = self.now + self._sweep_seconds
+        self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
+
+
+def _has_begun(channel: Channel) -> bool:
+    """Whether a request of the client would be lost with its connection, or a part of the answer."""
+    if channel.state is State.IDLE:
+        return channel.connection.has_buffered
+    return channel.state not in (State.LINGERING, State.CLOSED)

@@ -6,12 +6,12 @@ One line of a kind a second at most, whatever clients do; the queue line every f
 import logging
 import sys
 import time
-import traceback
 from typing import Final
 
 from waitressd.net.channel import Channel
-from waitressd.net.logs import RateLimitedLog, logger, queue_logger
+from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
 from waitressd.net.role import Assignment, Role, Worker
+from waitressd.operatorlog import Stack, counted, operator_log
 
 QUEUE_LOG_SECONDS: Final = 5.0
 TARGET_CHARACTERS: Final = 120  # of a request's target in a line
@@ -32,16 +32,20 @@ class DispatcherLogs:
 
     def callback(self, message: str) -> None:
         """A callback of the application's raised; called in its `except` block."""
-        logger.exception(message)
+        operator_log.say(logger, logging.ERROR, message, error=True)
 
     def full(self, count: int) -> None:
         """A client waits in the backlog, because the connection limit is reached."""
-        self._full("%d connections are open, the limit; new ones wait in the backlog until some close", count)
+        verb = "is" if count == 1 else "are"
+        self._full(
+            "%s %s open, the limit; new ones wait in the backlog until some close", counted(count, "connection"), verb
+        )
 
     def cut_off(self, count: int) -> None:
         """The stop did not wait any longer."""
         if count:
-            logger.warning("the stop closed %d connections whose requests or answers were not complete", count)
+            whose = "whose request or answer was" if count == 1 else "whose requests or answers were"
+            say(logging.WARNING, "the stop closed %s %s not complete", counted(count, "connection"), whose)
 
     def queued(self, role: Role, now: float) -> None:
         """A request waits because all threads are busy."""
@@ -53,8 +57,8 @@ class DispatcherLogs:
             return
         waited = now - oldest.waiting_since if isinstance(oldest, Channel) else 0.0
         self._queued(
-            "%d requests wait for a thread, the oldest for %.1f s; the threads run: %s",
-            len(role.queue),
+            "%s for a thread, the oldest for %.1f s; the threads run: %s",
+            _waiting(role),
             max(0.0, waited),
             self.describe_workers(),
         )
@@ -64,8 +68,8 @@ class DispatcherLogs:
         if self._refused.skip():
             return
         self._refused(
-            "a request was answered 503: no thread is free and %d requests wait; the threads run: %s",
-            len(role.queue),
+            "a request was answered 503: no thread is free and %s; the threads run: %s",
+            _waiting(role),
             self.describe_workers(),
         )
 
@@ -94,7 +98,11 @@ def describe(worker: Worker) -> str:
 
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:
-    """Log where a worker is at this moment."""
+    """Say where a worker is at this moment. Any thread."""
     frame = sys._current_frames().get(worker.thread_id)  # noqa: SLF001 - the documented way to see another thread's stack
-    stack = "".join(traceback.format_stack(frame)) if frame is not None else "(the thread has ended)\n"
-    logger.warning(message + "\n%s", *values, stack.rstrip())
+    say(logging.WARNING, message + "\n%s", *values, Stack(frame))
+
+
+def _waiting(role: Role) -> str:
+    count = len(role.queue)
+    return counted(count, "request") + (" waits" if count == 1 else " wait")

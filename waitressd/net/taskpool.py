@@ -5,7 +5,9 @@ thread that calls `watch`, usually the main thread, which has nothing else to do
 """
 
 import contextlib
+import contextvars
 import errno
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from typing import Final
 from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
-from waitressd.net.logs import logger
+from waitressd.net.logs import report_defect, say
 from waitressd.net.role import Assignment, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
@@ -55,12 +57,15 @@ class TaskPool:
     def start(self) -> None:
         """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
         workers = [Worker(f"{self._name}-{number}") for number in range(self._role.task_limit)]
+        # What the context holds at the start of serving is what every request finds in its own.
+        context = contextvars.copy_context()
         # Last, so that a task worker leads first.
         for worker in (*workers, Worker(f"{self._name}-reserve", is_reserve=True)):
             worker.sleeper = threading.Lock()
             worker.sleeper.acquire()
             self._workers.append(worker)
-            thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+            run = context.copy().run
+            thread = threading.Thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
             self._threads.append(thread)
         self._dispatcher.logs.workers = self._workers
         for number, thread in enumerate(self._threads, 1):
@@ -91,7 +96,7 @@ class TaskPool:
 
     def give_up(self) -> None:
         """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
-        logger.critical("the event loop does not end; the process ends without it")
+        say(logging.CRITICAL, "the event loop does not end; the process ends without it")
         self._dispatcher.finished = True
 
     @property
@@ -133,14 +138,14 @@ class TaskPool:
         try:
             self._dispatcher.run_aside(worker, worker.job)
         except BaseException:  # border: as for the leader
-            logger.critical("a thread failed and goes on; please report this", exc_info=True)
+            report_defect("a thread failed and goes on")
 
     def _lead(self, worker: Worker) -> Assignment:
         try:
             if self._dispatcher.lead(worker):
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
-            logger.critical("the dispatcher failed and goes on; please report this", exc_info=True)
+            report_defect("the dispatcher failed and goes on")
             time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()

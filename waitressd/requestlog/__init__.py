@@ -1,4 +1,4 @@
-"""The request log: one record for each request, handed to hooks that anybody can write.
+"""The request log: one record for each request, handed to hooks, which may be plugins.
 
 What is named here is public and stays compatible within a major version; `docs/request-log.rst` describes it.
 """

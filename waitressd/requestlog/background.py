@@ -42,7 +42,7 @@ class BackgroundQueue(Generic[Item]):
         self._lock = threading.Lock()  # guards all that follow
         self._changed = threading.Condition(self._lock)
         self._items: list[Item] = []
-        self._size = 0  # of the items
+        self._room = limit  # what is left of it
         self._batch: list[Item] = []  # what is being consumed
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -52,12 +52,12 @@ class BackgroundQueue(Generic[Item]):
         """Have an item consumed soon. Any thread; never waits."""
         size = self._measure(item)
         with self._lock:
-            fits = self._size < self._limit
+            fits = self._room > 0
             if fits:
-                self._size += size
-                self._items.append(item)
-                if len(self._items) == 1:  # the thread sleeps only while there is none
+                self._room -= size
+                if not self._items:  # only then does the thread sleep
                     self._changed.notify()
+                self._items.append(item)
         if not fits:
             self._lost.add("it is too slow, so that they were dropped")
 
@@ -105,5 +105,6 @@ class BackgroundQueue(Generic[Item]):
                 self._changed.wait_for(lambda: self._closing, self._gather_seconds)
             batch = self._batch = self._items[: self._batch_items]
             del self._items[: self._batch_items]
-            self._size -= sum(map(self._measure, batch))
+            # Almost always all are taken; then the lock is held for three steps, however many they are.
+            self._room = self._room + sum(map(self._measure, batch)) if self._items else self._limit
             return batch

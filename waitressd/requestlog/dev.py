@@ -1,7 +1,7 @@
-"""Request lines for whoever develops an application: aligned, with durations, coloured on a terminal.
+"""Request lines for the developer of an application: aligned, with durations, coloured on a terminal.
 
-The traceback of a failed request stands right below its line, in one write, and is taken out of the server's own line
-about it, so that it is there once and where one looks for it.
+The traceback of a failed request is written right below its line, in the same write. It is removed from the server's
+own line about the failure, so that it is shown once.
 """
 
 import logging

@@ -1,7 +1,7 @@
-r"""Text of strangers, made fit for one line of a log.
+r"""Text that clients and applications decide, made fit for one line of a log.
 
-Whatever is written between the quotes of a line holds only visible ASCII and spaces, with `"` and `\` escaped: nobody
-can end the line, the quotes, or the terminal's good mood.
+What is written between the quotes of a line holds only visible ASCII and spaces, with `"` and `\` escaped. So no text
+can end the line or its quotes, or send control sequences to a terminal.
 """
 
 import re
@@ -13,23 +13,23 @@ MEMO_CHARACTERS: Final = 256  # longer texts are not worth remembering
 _UNSAFE: Final = re.compile(r"[^ !#-\[\]-~]")
 _UNSAFE_OR_SPACE: Final = re.compile(r"[^!#-\[\]-~]")
 
-# Texts and what became of them; user agents, paths and clients come again and again.
+# Texts and their escaped forms: the same user agents, paths and clients are logged again and again.
 _escaped: Final[dict[str, str]] = {}
 _escaped_words: Final[dict[str, str]] = {}
 known_text: Final = _escaped.get
-"""Return what `escape` has made of a text before, None if it has not."""
+"""Return the escaped form of a text that is remembered, else None."""
 known_word: Final = _escaped_words.get
 """The same for `escape_word`."""
 
 
 def escape(text: str) -> str:
-    """Escape a text that stands between quotes; any thread."""
+    """Escape a text that is written between quotes. Any thread."""
     known = _escaped.get(text)
     return known if known is not None else _learn(text, _UNSAFE, _escaped)
 
 
 def escape_word(text: str) -> str:
-    """Escape a text that stands without quotes, its spaces too; any thread."""
+    """Escape a text that is written without quotes, its spaces too. Any thread."""
     known = _escaped_words.get(text)
     return known if known is not None else _learn(text, _UNSAFE_OR_SPACE, _escaped_words)
 

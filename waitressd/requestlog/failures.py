@@ -1,11 +1,11 @@
-"""What is said when a request log fails: the first time all of it, then at most one line a minute with a count."""
+"""What is logged when a request log fails: first a traceback, then at most one line a minute with a count."""
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
+from waitressd.operatorlog import operator_log
 from waitressd.ratelimit import RateLimiter
 
 log: Final = logging.getLogger("waitressd.request_log")
@@ -42,9 +42,8 @@ class Failures:
 
 
 def say(message: str, *values: object, error: BaseException | None = None) -> None:
-    """Log an error of a request log; never raises, though handlers of the log may be anybody's, too."""
-    with contextlib.suppress(Exception):
-        log.error(message, *values, exc_info=error)
+    """Leave an error of a request log for the operator. Any thread; never raises, and never waits for a log."""
+    operator_log.say(log, logging.ERROR, message, *values, error=error or False)
 
 
 def describe(error: BaseException | str) -> str:

@@ -17,6 +17,7 @@ from waitressd.requestlog.options import STANDARD_OUTPUT
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
 PENDING_BYTES: Final = 64 << 20  # kept while the disk does not answer; clients may make lines of any length
 LINE_BYTES: Final = 64  # what a line takes besides its characters
+WRITE_LINES: Final = 512  # in one write to a file; larger writes cost more, as memory for them is not reused
 PIPE_BYTES: Final = 4096  # in one write to a pipe: what POSIX promises to keep in one piece
 STDOUT_FILENO: Final = 1
 PERMISSIONS: Final = 0o640  # addresses and targets of clients are private
@@ -91,13 +92,13 @@ class FileSink:
     # -- the writer's thread
 
     def _write_lines(self, lines: list[str]) -> None:
-        """Write the lines, and take them out: into a file all at once, into a pipe in pieces that it keeps whole."""
+        """Write the lines and take them out, in pieces that stay whole."""
         while lines:
-            count = len(lines) if self._is_regular else _count_fitting(lines)
+            count = WRITE_LINES if self._is_regular else _count_fitting(lines)
             try:
                 self._append(("\n".join(lines[:count]) + "\n").encode("ascii", "backslashreplace"))
             except OSError as error:
-                self._failures.add(error, count)
+                self._failures.add(error, min(count, len(lines)))
             del lines[:count]
 
     def _append(self, data: bytes) -> None:

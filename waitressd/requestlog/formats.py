@@ -19,7 +19,7 @@ Value = str | int | float | None
 NOTHING: Final = "-"
 
 
-# What is shown where no status was sent, by `ended_by`: readers of these formats insist on a number.
+# What is shown if no status was sent, by `ended_by`: programs that read these formats need a number.
 _UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503}
 
 
@@ -43,7 +43,7 @@ class LineLog:
 
 
 def shown_status(record: RequestRecord) -> int:
-    """Return the status, or where none was sent the one that nginx would log (499: the client left)."""
+    """Return the status, or if none was sent the one that nginx would log (499: the client left)."""
     return record.status or _UNSENT_STATUS.get(record.ended_by, 500)
 
 

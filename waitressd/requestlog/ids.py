@@ -15,7 +15,7 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!
 
 STOCK: Final = 256  # ids made at once, by a few calls instead of a few for each request
 
-# Taken with pop, which is atomic; two threads that find it empty make two stocks, which harms nobody.
+# Taken with pop, which is atomic; two threads that find it empty make two stocks, which does no harm.
 _stock: list[tuple[str, str]] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_stock.clear)  # or parent and child would give out the same ones
@@ -24,7 +24,7 @@ if hasattr(os, "register_at_fork"):
 def make_ids() -> tuple[str, str]:
     """Make a request id and the traceparent whose trace has the same id; any thread.
 
-    The trace is not sampled: whether it should be is not for the server to say.
+    The trace is not sampled: whether it should be is not the server's decision.
     """
     try:
         return _stock.pop()
@@ -40,7 +40,7 @@ def make_ids() -> tuple[str, str]:
 
 
 def is_request_id(text: str) -> bool:
-    """Tell whether a text may stand as a request id in logs and environs."""
+    """Tell whether a text may be used as a request id in logs and environs."""
     return _REQUEST_ID(text) is not None
 
 

@@ -22,9 +22,9 @@ _UNPREFIXED: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 class RequestRecord:
-    """One request, from its first byte to its end. Read-only for whoever gets it.
+    """One request, from its first byte to its end. A hook must not change it.
 
-    Moments end in `_at` and are monotonic seconds, 0.0 where the request never came so far; `time` is the wall clock.
+    Moments end in `_at` and are monotonic seconds, 0.0 if the request did not come so far; `time` is the wall clock.
     Filled by the channel and the task that own the request, one after the other.
     """
 
@@ -63,22 +63,22 @@ class RequestRecord:
         self.request: Request | None = request
         self.head: ResponseHead | None = None
         self.refusal: HttpError | None = None
-        """Why the server answered by itself; None where the application was called."""
+        """Why the server answered by itself; None if the application was called."""
         self.refused_line = b""
         """The first line of a request whose head was refused, as it came."""
         self.ended_by = ""
-        """Who kept the answer from being the application's, and whole.
+        """What kept the answer from being the application's, or from being complete.
 
-        "" nobody; "refused" the server answered by itself, `status` says why; "client" left; "deadline" the client was
-        too slow, or no thread was free in time; "error" the application failed or its answer broke off; "stop" the
-        server was stopped while the request was on its way.
+        "" nothing did; "refused" the server answered by itself, `status` says why; "client" the client left; "deadline"
+        the client was too slow, or no thread was free in time; "error" the application failed or its answer broke off;
+        "stop" the server was stopped while the request was on its way.
         """
         self.exception: BaseException | None = None
         """What the application raised."""
         self.client = ""
         """The address of the client, as far as trusted proxies say; "localhost" for a Unix socket."""
         self.environ: dict[str, Any] | None = None
-        """The environ; None where the application was not called. The application may have changed it."""
+        """The environ; None if the application was not called. The application may have changed it."""
         self.request_id = ""
         """`X-Request-ID` of a trusted peer, else made here."""
         self.traceparent = ""
@@ -141,7 +141,7 @@ class RequestRecord:
 
     @property
     def user(self) -> str:
-        """REMOTE_USER, where the application's authentication has set it."""
+        """REMOTE_USER, if the application's authentication has set it, else ""."""
         return str(self.environ.get("REMOTE_USER") or "") if self.environ is not None else ""
 
     # -- what
@@ -155,12 +155,12 @@ class RequestRecord:
 
     @property
     def method(self) -> str:
-        """The method; "" where there is none that can be told."""
+        """The method; "" if it is not known."""
         return self.request.method if self.request is not None else self._refused_part(0)
 
     @property
     def target(self) -> str:
-        """The request target as it was sent; "" where there is none that can be told."""
+        """The request target as it was sent; "" if it is not known."""
         return self.request.target if self.request is not None else self._refused_part(1)
 
     @property
@@ -170,7 +170,7 @@ class RequestRecord:
 
     @property
     def status(self) -> int:
-        """The status of the answer; 0 where none was sent."""
+        """The status of the answer; 0 if none was sent."""
         return self.head.code if self.head is not None else 0
 
     @property

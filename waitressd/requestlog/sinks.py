@@ -25,7 +25,7 @@ class Sink(Protocol):
         """Open what is needed. Raises OSError naming the file."""
 
     def reopen(self) -> None:
-        """Let go of a file that was renamed."""
+        """Open the file anew if it was renamed."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -59,7 +59,7 @@ class LoggerSink:
         self._logger.info(line)
 
     def start(self, _server: object) -> None:
-        """Say so if nobody would ever see a line."""
+        """Warn if no line would be seen."""
         if not self.is_on:
             log.warning(
                 "The request log writes to the logger %s, which does not let INFO through; give that logger a handler "

@@ -7,8 +7,9 @@ Never catches what the application raises: that is the border in `task.py`.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
+from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from waitressd import forks
 from waitressd.http.connection import Connection
@@ -18,6 +19,9 @@ from waitressd.http.response import ResponseHead, build_head
 from waitressd.peer import Origin
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
+
+if TYPE_CHECKING:
+    from contextvars import Context
 
 log = logging.getLogger("waitressd")
 
@@ -143,7 +147,7 @@ class Answer:
     Lives in one thread: an application that starts threads must not call `start_response` or `write` from two at once.
     """
 
-    __slots__ = ("_close", "_connection", "_head", "_is_length_known", "_request", "_transport", "state")
+    __slots__ = ("_close", "_connection", "_head", "_is_length_known", "_request", "_transport", "context", "state")
 
     def __init__(self, request: Request, transport: Transport) -> None:
         self.state = _NEW
@@ -153,6 +157,7 @@ class Answer:
         self._head: ResponseHead | None = None
         self._is_length_known = False  # set when the head leaves
         self._close: Callable[[], object] | None = None
+        self.context: Context | None = None  # in which the request runs, where it has one of its own
 
     # What the application calls.
 
@@ -352,9 +357,16 @@ class Answer:
         data = self._encode_head(head, count)
         allowed = self._connection.account_file(count)
         self._transport.write(data)
-        close, self._close = wrapper.close, None  # the channel closes it from here on
-        self._transport.write_file(real.file, real.offset, allowed, close)
+        self._close = None  # the channel closes it from here on
+        self._transport.write_file(real.file, real.offset, allowed, partial(self._close_file, wrapper))
         self._finish()
+
+    def _close_file(self, wrapper: FileWrapper) -> None:
+        """Close the file in the request's context. Any task thread: this task's own, or one after its end."""
+        if self.state is _SENT or self.context is None:  # the task is still inside its context
+            wrapper.close()
+        else:
+            self.context.run(wrapper.close)
 
     def _stream_file(self, head: ResponseHead, wrapper: FileWrapper) -> None:
         if self._is_bodiless(head):

@@ -1,12 +1,14 @@
 """One request through the application: the border where everything the application raises is caught.
 
 Knows PEP 3333 and what an operator wants to read about a failure. Each request runs in one thread from the call to
-`close`; that thread always lives on.
+`close`; that thread always lives on. Each request also has a context of its own (`contextvars`), a copy of the one that
+the thread has: what the application sets in it is seen by this request alone, to its last `close`.
 """
 
 import logging
 import traceback
 from collections.abc import Callable, Iterable
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -57,7 +59,12 @@ class WsgiHandler:
         Where `transport.connection.response_done` is false on return, the answer broke off and the channel must
         abort the connection, so that the client sees it.
         """
+        context = copy_context()
+        context.run(self._answer, context, request, body, transport)
+
+    def _answer(self, context: Context, request: Request, body: BinaryIO | None, transport: Transport) -> None:
         answer = Answer(request, transport)
+        answer.context = context
         environ: Environ | None = None
         try:
             environ = self._environs.build(request, body, transport.origin, transport.is_gone)

@@ -155,7 +155,7 @@ def test_what_is_consumed_makes_room(caplog: pytest.LogCaptureFixture) -> None:
     queue.start()
     for number in (60, 50, 40, 60):
         queue.put(number)  # the first two are as large as the limit, if they wait together
-        assert wait_until(lambda: queue._size == 0)
+        assert wait_until(lambda: queue._room == 100)
     queue.close()
     assert taken.items == [60, 50, 40, 60]
     assert caplog.records == []

@@ -198,7 +198,7 @@ def test_long_lines_are_dropped_before_they_take_all_memory(
         sink.write("x" * 100)
     assert "it is too slow, so that they were dropped" in caplog.text
     sink.start(None)
-    assert wait_until(lambda: sink._queue._size == 0)
+    assert wait_until(lambda: sink._queue._room == filesink.PENDING_BYTES)
     sink.write("and on")
     sink.close()
     assert len((tmp_path / "a.log").read_text("ascii").splitlines()) == 11
