@@ -15,8 +15,8 @@ from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
 
 RESERVED_DESCRIPTORS = 32  # for log files, spool files, and what the application opens
-WANTED_DESCRIPTORS = 65536  # what the soft limit is raised to, where the hard limit allows it
-FALLBACK_CONNECTIONS = 1000  # where the system does not tell a limit
+WANTED_DESCRIPTORS = 65536  # what the soft limit is raised to if the hard limit allows it
+FALLBACK_CONNECTIONS = 1000  # if the system does not tell a limit
 
 
 def check_system(adjustments: Adjustments) -> None:
@@ -35,7 +35,7 @@ def check_system(adjustments: Adjustments) -> None:
 
 
 def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
-    """Find names to listen on that stand for no address.
+    """Find names to listen on that have no address.
 
     A bind would find them, too, but pserve turns an error at that time into a traceback, or into exit status 0.
     """

@@ -8,8 +8,8 @@ from typing import Final
 from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.inidocument import GLOBAL_SECTION
-from waitressd.config.kinds import show_seconds, show_size
 from waitressd.config.reading import Hidden
+from waitressd.kinds import show_seconds, show_size
 
 logger = logging.getLogger("waitressd.config")
 
@@ -22,7 +22,7 @@ _ASSUMED_DESCRIPTORS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the machine has; 0 is unknown. Memory is that of the control group, where that is less."""
+    """What the machine has; 0 is unknown. Memory is that of the control group if that is less."""
 
     memory_bytes: int = 0
     descriptors: int = 0
@@ -41,7 +41,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to reconsider: its code, where it stands, and a sentence."""
+    """One thing to reconsider: its code, its place in the file, and a sentence."""
 
     code: str
     place: str
@@ -97,7 +97,7 @@ def _rough(size_bytes: int) -> str:
     "W101",
     "Everybody is a trusted proxy",
     "trusted_proxy is *, and a listener can be reached from other machines",
-    "whoever connects can claim any address, host and scheme",
+    "anyone who connects can claim any address, host and scheme",
     "name the addresses or networks of the proxies, or listen where only they reach it",
     at_start=True,
 )
@@ -111,7 +111,7 @@ def _trusts_everyone(facts: Facts) -> Iterator[Finding]:
     "W102",
     "Tracebacks are shown to strangers",
     "expose_tracebacks is on, and a listener can be reached from other machines",
-    "code, paths and values of a failed request are shown to whoever caused the failure",
+    "code, paths and values of a failed request are shown to anyone who causes the failure",
     "set expose_tracebacks = false; tracebacks are in the log",
     at_start=True,
 )
@@ -131,7 +131,7 @@ def _exposes_tracebacks(facts: Facts) -> Iterator[Finding]:
 )
 def _implicit_headers(facts: Facts) -> Iterator[Finding]:
     adjustments = facts.adjustments
-    # Where every connection begins with a PROXY header, that is what the proxy is trusted for.
+    # If every connection begins with a PROXY header, that header is what the proxy is trusted for.
     always_told = adjustments.proxy_protocol != "off" and not adjustments.proxy_protocol_listen
     if adjustments.trusted_proxy and not adjustments.trusted_proxy_headers and not always_told:
         yield "trusted_proxy", "trusted_proxy is set and trusted_proxy_headers is not"

@@ -19,7 +19,7 @@ class EffectiveSettings(SettingsTable):
 
     @property
     def listeners(self) -> tuple[ListenAddress, ...]:
-        """The addresses to listen on; empty where a Python caller handed over `sockets`."""
+        """The addresses to listen on; empty if a Python caller handed over `sockets`."""
         if self.sockets:
             return ()
         if self.listen:

@@ -17,7 +17,7 @@ def exclusions(given: Collection[str]) -> Iterator[Complaint]:
     first, *others = [names for names in present if names] or [[]]
     for names in others:
         for name in names:
-            text = f"cannot stand beside {' and '.join(first)}; name every address in listen (host:port, unix:/path)"
+            text = f"cannot go with {' and '.join(first)}; name every address in listen (host:port, unix:/path)"
             yield Complaint(name, text)
 
 
@@ -65,7 +65,9 @@ def _bad_proxies(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     if adjustments.proxy_protocol != "off":
         needy.append("proxy_protocol")
     for name in needy:
-        yield Complaint(name, "has no meaning without trusted_proxy, which says whom to believe", ("trusted_proxy",))
+        yield Complaint(
+            name, "has no meaning without trusted_proxy, which names the peers to believe", ("trusted_proxy",)
+        )
 
 
 def _bad_proxy_listeners(adjustments: EffectiveSettings) -> Iterator[Complaint]:
