@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
+from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.inidocument import GLOBAL_SECTION
 from waitressd.config.reading import Hidden
@@ -215,21 +215,6 @@ def _open_unix_socket(facts: Facts) -> Iterator[Finding]:
 
 
 @Rule(
-    "W109",
-    "A Unix socket setting without a Unix socket",
-    "unix_socket_perms or unix_socket_owner is set, and no listener is a Unix socket",
-    "the setting does nothing",
-    "remove it, or listen on unix:/path",
-)
-def _no_unix_socket(facts: Facts) -> Iterator[Finding]:
-    if any(isinstance(item, UnixAddress) for item in facts.adjustments.listeners):
-        return
-    for name in ("unix_socket_perms", "unix_socket_owner"):
-        if name in facts.adjustments.origins:
-            yield name, f"{name} is set and no listener is a Unix socket"
-
-
-@Rule(
     "W110",
     "Forged proxy headers reach the application",
     "clear_untrusted_proxy_headers is off",
@@ -239,19 +224,6 @@ def _no_unix_socket(facts: Facts) -> Iterator[Finding]:
 def _keeps_forged_headers(facts: Facts) -> Iterator[Finding]:
     if not facts.adjustments.clear_untrusted_proxy_headers:
         yield "clear_untrusted_proxy_headers", "clear_untrusted_proxy_headers is off"
-
-
-@Rule(
-    "W111",
-    "Large answers never go to disk",
-    "outbuf_overflow is larger than outbuf_high_watermark",
-    "the application waits at outbuf_high_watermark before outbuf_overflow is reached",
-    "make outbuf_overflow the smaller of the two",
-)
-def _never_spills(facts: Facts) -> Iterator[Finding]:
-    adjustments = facts.adjustments
-    if adjustments.outbuf_overflow > adjustments.outbuf_high_watermark:
-        yield "outbuf_overflow", "outbuf_overflow is larger than outbuf_high_watermark"
 
 
 @Rule(
@@ -293,23 +265,6 @@ def _limit_behind_proxy(facts: Facts) -> Iterator[Finding]:
     adjustments = facts.adjustments
     if adjustments.per_client_connection_limit and adjustments.trusted_proxy and adjustments.proxy_protocol == "off":
         yield "per_client_connection_limit", "per_client_connection_limit is set behind a trusted_proxy"
-
-
-@Rule(
-    "W115",
-    "Inherited listeners need no fast_listen",
-    "fast_listen is on, and every listener is inherited",
-    "the parent listens already; the setting changes nothing",
-    "remove it",
-)
-def _inherited_only(facts: Facts) -> Iterator[Finding]:
-    adjustments = facts.adjustments
-    if (
-        adjustments.fast_listen
-        and adjustments.listeners
-        and all(isinstance(item, FdAddress) for item in adjustments.listeners)
-    ):
-        yield "fast_listen", "fast_listen is on and every listener is inherited"
 
 
 @Rule(

@@ -93,7 +93,8 @@ class SettingsTable:
         0o600,
         kinds.octal_mode(),
         Group.ADDRESSES,
-        "Mode of the Unix socket files, in octal: who may connect.",
+        "Mode of the Unix socket files, in octal: who may connect.\n"
+        "Without a Unix socket it has no effect, and neither has unix_socket_owner.",
         same("Python callers may also pass an integer such as 0o660."),
     )
     unix_socket_owner: str = setting(
@@ -120,7 +121,8 @@ class SettingsTable:
         "Bind before the application is loaded, so that early clients wait instead of failing.\n"
         "The listeners are opened while the ini file is read (by pserve, loadserver and waitressd alike); this is the "
         "one setting that makes loading a server more than reading a file. In an ini file the fast-listen of "
-        "plone.recipe.zope2instance is understood, too: fast-listen = HOST:PORT is listen and fast_listen.",
+        "plone.recipe.zope2instance is understood, too: fast-listen = HOST:PORT is listen and fast_listen. "
+        "Inherited listeners need none of it.",
         NEW,
     )
 
@@ -282,7 +284,8 @@ class SettingsTable:
         _MIB,
         kinds.size(0),
         Group.BUFFERS,
-        "Bytes of an unsent answer kept in memory for each connection; the rest goes to a temporary file.",
+        "Bytes of an unsent answer kept in memory for each connection; the rest goes to a temporary file.\n"
+        "With more than outbuf_high_watermark nothing ever goes to a file.",
         same(""),
     )
     outbuf_high_watermark: int = setting(
