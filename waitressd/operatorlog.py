@@ -84,7 +84,9 @@ class OperatorLog:
             with self._lock:
                 self._users = max(0, self._users - 1)
                 last, thread_or_none = not self._users, self._thread
-            if last and thread_or_none is not None:
+            if not last:
+                self.flush()
+            elif thread_or_none is not None:
                 self._ring()
                 thread_or_none.join(FLUSH_SECONDS)
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Final
 
-from waitressd.operatorlog import operator_log
+from waitressd.operatorlog import Stack, operator_log
 
 GRACE_SECONDS: Final = 2.0  # what follows the drain has at least, also with shutdown_timeout = 0
 FLUSH_SECONDS: Final = 0.5  # for what is flushed when the deadline has passed
@@ -56,7 +56,7 @@ class ProcessEnd:
         """Bound what follows the block, which serves; say once what still lives. Twice, one in the other, is once."""
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # border: whatever ends the program, its status is that of the process
             self.status = _status(error)
             raise
         finally:
@@ -76,14 +76,18 @@ class ProcessEnd:
         if self._pid != os.getpid():
             return
         left = self._drain_end() - time.monotonic()
-        if not _run_aside([_flush_output, operator_log.flush], max(2 * FLUSH_SECONDS, min(GRACE_SECONDS, left))):
+        if not _run_aside([_flush_output, _flush_log], max(2 * FLUSH_SECONDS, min(GRACE_SECONDS, left))):
             os._exit(self.status)
-        # From here on no thread of Python's runs any more, and destructors are called.
+        # Soon no thread of Python's runs any more, and destructors are called. The last resort exits with status 1, and
+        # so it comes after our thread, which keeps the deadline for what hooks and handlers do until then.
+        seconds = max(0.0, self._deadline() - time.monotonic()) + GRACE_SECONDS
         with contextlib.suppress(Exception):  # border: standard error may be anything
-            faulthandler.dump_traceback_later(max(GRACE_SECONDS, self._deadline() - time.monotonic()), exit=True)
+            faulthandler.dump_traceback_later(seconds, exit=True)
 
     def _return(self) -> None:
         self._returned_at = time.monotonic()
+        if self.status and self._drain_end() == NEVER and not what_lives():
+            return  # it failed, and was not told to stop: its end is that of any other program
         self.begin()
         for number in (signal.SIGTERM, signal.SIGINT):
             former = signal.getsignal(number)
@@ -125,8 +129,7 @@ class ProcessEnd:
 
     def _goes_on(self) -> bool:
         """Whether the main thread is still in the program that it was in when the server began."""
-        ident = threading.main_thread().ident
-        frame = sys._current_frames().get(ident or 0)  # noqa: SLF001 - the documented way to see another thread's stack
+        frame = _main_frame()
         return frame is not None and _outermost(frame) is self._program
 
     def _leave(self) -> None:
@@ -135,9 +138,11 @@ class ProcessEnd:
         os._exit(self.status)
 
     def _say_the_last(self) -> None:
-        living = what_lives()
-        if living and not self._hurried:
-            operator_log.say(logger, logging.WARNING, "the process ends although there are still %s", living)
+        if not self._hurried:
+            text = "the process ends at its deadline; it still waited%s, and the main thread was here:\n%s"
+            living = what_lives()
+            for_whom = f" for {living}" if living else ""
+            operator_log.say(logger, logging.WARNING, text, for_whom, Stack(_main_frame()))
         operator_log.flush(FLUSH_SECONDS)
         end_daemon_children()
 
@@ -201,6 +206,10 @@ def _flush_output() -> None:
                 stream.flush()
 
 
+def _flush_log() -> None:
+    operator_log.flush(threading.TIMEOUT_MAX)
+
+
 def _run_aside(jobs: Sequence[Callable[[], object]], seconds: float) -> bool:
     """Run each job in a thread of its own, together for so many seconds; False when one has not ended."""
     end = time.monotonic() + seconds
@@ -219,6 +228,11 @@ def _run(job: Callable[[], object], bell: threading.Lock) -> None:
     with contextlib.suppress(BaseException):  # border: handlers and streams are anybody's classes
         job()
     bell.release()
+
+
+def _main_frame() -> FrameType | None:
+    ident = threading.main_thread().ident
+    return sys._current_frames().get(ident or 0)  # noqa: SLF001 - the documented way to see another thread's stack
 
 
 def _outermost(frame: FrameType) -> FrameType:

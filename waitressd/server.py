@@ -176,24 +176,17 @@ class Server:
         if self._life is Life.BUILT:
             self.open()
         if threading.current_thread() is not threading.main_thread():
-            with operator_log.running():
-                self._run(Notifier({}))
+            self._run(Notifier({}))
             return
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
         signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
         try:
-            with operator_log.running():
-                if known := signals.describe():
-                    say(logging.INFO, known)
-                self._run(Notifier())
-                signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
-                if self.on_stop is None:
-                    say_what_lives()
+            self._run(Notifier(), signals)
         finally:
             signals.put_back()
 
-    def _run(self, notifier: Notifier) -> None:
+    def _run(self, notifier: Notifier, signals: ServerSignals | None = None) -> None:
         with self._life_lock:
             if self._life is Life.STOPPED:
                 return  # closed before it began
@@ -203,6 +196,19 @@ class Server:
             forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop()
+        try:
+            with operator_log.running():
+                if signals is not None and (known := signals.describe()):
+                    say(logging.INFO, known)
+                self._serve(notifier)
+                if signals is not None:
+                    signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
+                    if self.on_stop is None:
+                        say_what_lives()
+        finally:
+            self._stopped.set()
+
+    def _serve(self, notifier: Notifier) -> None:
         assert self._pool is not None
         self._supervisor = self._build_supervisor(notifier)
         serving = self._describe()  # now: a stop closes the listeners, and may come with the first thread
@@ -357,8 +363,6 @@ class Server:
             self._reopener.join(_REOPEN_SECONDS)
         self._close_request_logs()
         self._move(Turn.END)
-        operator_log.flush()
-        self._stopped.set()
 
     def let_go(self) -> None:
         """Be stopped in a child that was only forked: nothing is served there, and nobody waits for it.

@@ -72,6 +72,15 @@ INI_READERS: Final = frozenset({
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
+KEEPS_DEADLINES: Final = frozenset(
+    {"net", "server", "deploy", "systemd", "processend", "waitressd/requestlog/failures.py"}
+)
+"""Layers and files with threads that keep deadlines; what they have to say goes through `operatorlog`."""
+
+LOGGING_CALL: Final = re.compile(
+    r"\.(debug|info|warning|warn|error|critical|exception|isEnabledFor|hasHandlers)$|\b(log|logger|logging|_?target)\.log$"
+)
+
 LATER: Final = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
 SILENCED: Final = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no\s*cover)(?P<rest>.*)$")
 REASON: Final = re.compile(r"(-|#|:)\s*\w+(\W+\w+){2,}")
@@ -256,6 +265,15 @@ def check_print(source: Source) -> Iterator[str]:
             yield f"{source.short}:{node.lineno}: print, outside of cli.py"
 
 
+def check_patient_threads(source: Source) -> Iterator[str]:
+    """Where deadlines are kept nobody waits for a log: a handler may hang, and a lock of `logging` with it."""
+    if not (source.in_package and (source.layer in KEEPS_DEADLINES or source.path in KEEPS_DEADLINES)):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and LOGGING_CALL.search(ast.unparse(node.func)):
+            yield f"{source.short}:{node.lineno}: {ast.unparse(node.func)}, and not the operator's log"
+
+
 def check_doubles(source: Source) -> Iterator[str]:
     """No doubles of our own code."""
     for line, module, _ in imports(source):
@@ -314,6 +332,7 @@ Check = Callable[[Source], Iterator[str]]
 
 FOR_PACKAGE: Final[tuple[Check, ...]] = (
     check_layers, check_outside_imports, check_config_opens_nothing, check_print,
+    check_patient_threads,
 )  # fmt: skip
 FOR_ALL: Final[tuple[Check, ...]] = (
     check_absolute_imports, check_file_length, check_function_length, check_parameters, check_borders,

@@ -90,6 +90,8 @@ def test_threads_that_cannot_be_started_end_the_start_and_leave_nothing(
 
     def refuse(thread: threading.Thread) -> None:
         nonlocal left
+        if thread.name == "waitressd-log":  # the server does without it
+            raise RuntimeError("can't start new thread")
         if not left:
             raise RuntimeError("can't start new thread")
         left -= 1
@@ -321,3 +323,35 @@ def test_serve_may_be_quiet_as_in_waitress(caplog: pytest.LogCaptureFixture, tmp
     serve(stopped, unix_socket=str(tmp_path / "web.sock"), _quiet=True)
     stopper.join(10)
     assert not any("http://" in message for message in caplog.messages)
+
+
+def test_a_plugin_is_closed_without_a_lock_of_the_server() -> None:
+    """A hook may take its time, and another thread may look at the server meanwhile."""
+    free: list[bool] = []
+
+    class Hook:
+        def __call__(self, _record: Any) -> None:
+            """Take a record."""
+
+        def close(self) -> None:
+            """Look from another thread whether the lock can be taken."""
+
+            def look() -> None:
+                free.append(server._life_lock.acquire(timeout=5))
+                server._life_lock.release()
+
+            thread = threading.Thread(target=look)
+            thread.start()
+            thread.join()
+
+    server = create_server(hello, listen=LOOPBACK, request_log=Hook())
+    server.close()
+    assert free == [True]
+
+
+def test_a_stop_leaves_nothing_behind_when_close_returns() -> None:
+    with running_server(hello) as running, running.connect() as client:
+        assert client.get("/").status == 200
+        running.server.close()
+        names = {thread.name for thread in threading.enumerate()}
+        assert not {name for name in names if name.startswith("waitressd")}

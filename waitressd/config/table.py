@@ -209,6 +209,9 @@ class SettingsTable:
         kinds.duration(0, _DAY),
         Group.TIMES,
         "Seconds that running requests may take to end once the server was told to stop.\n"
+        "The command and pserve end the process by then, too (2 seconds after the requests at the earliest): threads, "
+        "child processes and exit hooks that the application has left are named in the log, and not waited for any "
+        "longer. "
         "Keep it below the time after which the supervisor kills (Kubernetes 30, systemd 90, Docker 10 seconds). "
         "waitress cuts requests off after 5 seconds on SIGINT, and at once on SIGTERM.",
         NEW,

@@ -13,7 +13,7 @@ from waitressd.http.events import Request
 from waitressd.net.blocking import HAND_OVER_SHARE
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import Deadlines
-from waitressd.net.dispatcher import SWEEP_SECONDS, Bounds, Callback, Dispatcher
+from waitressd.net.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, SWEEP_SECONDS, Bounds, Callback, Dispatcher
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import HANGUP, READ
 from waitressd.net.role import Assignment, Worker
@@ -125,7 +125,7 @@ def test_beyond_the_queue_a_request_gets_503_at_once(caplog: pytest.LogCaptureFi
         response = second.receive()
         assert (response.status, response.get("Retry-After"), response.closes) == (503, "1", True)
         assert len(loop.role.queue) == 1
-        assert "1 requests wait for a thread" in caplog.text
+        assert "1 request waits for a thread" in caplog.text
         assert "a request was answered 503" in caplog.text
 
 
@@ -518,3 +518,33 @@ def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
         assert "cannot be watched" in caplog.text
         loop.request(known, GET)
         assert known.receive().status == 200
+
+
+@pytest.mark.parametrize("seconds", [CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS])
+def test_a_stop_gives_a_kept_connection_its_time_and_serves_what_comes_in_it(seconds: float) -> None:
+    with Loop() as loop, loop.connect() as late, loop.connect() as silent:
+        for client in (late, silent):
+            loop.request(client, GET)
+            assert client.receive().status == 200
+        loop.dispatcher.stop(seconds)
+        loop.turn()
+        loop.pass_time(seconds * 0.6)
+        loop.turn()
+        assert len(loop.channels) == 2
+        loop.request(late, GET)
+        assert late.receive().closes
+        loop.pass_time(seconds)
+        loop.turn()
+        silent.expect_closed()
+
+
+def test_only_what_was_begun_is_said_to_be_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    with Loop() as loop, loop.connect() as idle, loop.connect(), loop.connect() as begun:
+        loop.request(idle, GET)
+        assert idle.receive().status == 200
+        loop.request(begun, GET[:10])
+        loop.settle()
+        loop.dispatcher.abort()
+        loop.turn()
+        assert loop.dispatcher.finished
+    assert caplog.messages == ["the stop closed 1 connection whose request or answer was not complete"]

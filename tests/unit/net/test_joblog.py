@@ -53,8 +53,8 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
         logs.refused(loop.role)
         logs.refused(loop.role)
         assert caplog.messages == [
-            "1 requests wait for a thread, the oldest for 3.0 s; the threads run: GET / (7.0 s)",
-            "a request was answered 503: no thread is free and 1 requests wait; the threads run: GET / (7.0 s)",
+            "1 request waits for a thread, the oldest for 3.0 s; the threads run: GET / (7.0 s)",
+            "a request was answered 503: no thread is free and 1 request waits; the threads run: GET / (7.0 s)",
         ]
         assert {record.name for record in caplog.records} == {"waitressd.queue"}
 
@@ -67,8 +67,12 @@ def test_a_queue_that_a_thread_has_emptied_meanwhile_is_no_line(caplog: pytest.L
 def test_nothing_was_cut_off(caplog: pytest.LogCaptureFixture) -> None:
     logs = DispatcherLogs()
     logs.cut_off(0)
+    logs.cut_off(1)
     logs.cut_off(3)
-    assert caplog.messages == ["the stop closed 3 connections whose requests or answers were not complete"]
+    assert caplog.messages == [
+        "the stop closed 1 connection whose request or answer was not complete",
+        "the stop closed 3 connections whose requests or answers were not complete",
+    ]
 
 
 def test_threads_that_do_nothing() -> None:
