@@ -32,9 +32,10 @@ from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
+from waitressd.listeners import check_system
 from waitressd.observing import build_request_logs, silent_loggers
-from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.rlimits import connection_bound
 from waitressd.server import log_files
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
@@ -313,7 +314,7 @@ def this_machine() -> Machine:
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(ValueError, OSError):
             memory = min(memory, int(Path(path).read_text(encoding="ascii")))
-    return Machine(memory, connection_bound(Adjustments()))
+    return Machine(memory, connection_bound(0))
 
 
 # ---- applications --------------------------------------------------------------------------------------------------

@@ -20,7 +20,19 @@ PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
-    frozenset({"server", "signals", "assembly", "observing", "opening", "operatorlog", "processend", "standardstreams"})
+    frozenset(
+        {
+            "server",
+            "signals",
+            "assembly",
+            "observing",
+            "listeners",
+            "rlimits",
+            "operatorlog",
+            "processend",
+            "standardstreams",
+        }
+    )
     | {"systemd", "kinds", "wording"}
     | _MIDDLE
 )
@@ -43,7 +55,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "systemd": frozenset(),
     "standardstreams": frozenset(),
     "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics", "wording"}),
-    "opening": frozenset({"net", "config", "systemd"}),
+    "listeners": frozenset({"net", "config", "systemd"}),
+    "rlimits": frozenset(),
     "assembly": _ASSEMBLY,
     "server": _ASSEMBLY,
     "deploy": _ASSEMBLY | {"waitressd", "deploy"},

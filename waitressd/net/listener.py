@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from waitressd.net.occupant import tcp_occupant, unix_occupant
+from waitressd.net.portowner import tcp_owner, unix_owner
 
 # The connection that should have been accepted is gone already; the next one may be fine (accept(2)).
 _PASSING: Final = frozenset(
@@ -116,7 +116,7 @@ def open_tcp(
     except OSError as error:
         name = f"{host or '*'}:{port}"
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        holder = tcp_occupant(port) if error.errno == errno.EADDRINUSE else ""
+        holder = tcp_owner(port) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on {name}: {reason}{_by(holder)}") from None
 
 
@@ -192,7 +192,7 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        holder = unix_occupant(path) if error.errno == errno.EADDRINUSE else ""
+        holder = unix_owner(path) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on unix:{path}: {reason}{_by(holder)}") from None
     return Listener(sock, unix_path=path)
 
