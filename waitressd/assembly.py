@@ -9,8 +9,8 @@ from waitressd.net.dispatcher import Bounds
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.observing import build_handler, build_logger
-from waitressd.opening import connection_bound
 from waitressd.requestlog.requestlogger import RequestLogs
+from waitressd.rlimits import connection_bound
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -30,7 +30,7 @@ def bounds(adjustments: Adjustments) -> Bounds:
         max(0.04, each.linger_seconds),
     )
     return Bounds(
-        connections=connection_bound(adjustments),
+        connections=connection_bound(adjustments.connection_limit),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,
         idle_seconds=adjustments.channel_timeout,

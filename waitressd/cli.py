@@ -27,17 +27,19 @@ from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.helptext import long_help, short_help
-from waitressd.config.hints import did_you_mean, reference_hint
+from waitressd.config.hints import reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
+from waitressd.listeners import check_system
 from waitressd.observing import build_request_logs, silent_loggers
-from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.rlimits import connection_bound
 from waitressd.server import log_files
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
+from waitressd.wording import did_you_mean
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
@@ -47,7 +49,7 @@ WRONG: Final = 2
 
 logger = logging.getLogger("waitressd")
 
-# Whose frames a traceback of the application is not about.
+# The frames of these are left out of a traceback of the application.
 _LOADERS: Final = ("waitressd", "paste", "plaster", "plaster_pastedeploy", "importlib", "runpy", "hupper")
 
 
@@ -117,7 +119,7 @@ def _inform(command: Command) -> int:
 
 
 def _answer(text: str) -> None:
-    """Print what was asked for. Raises StartError where it cannot be written, and ends where nobody reads it."""
+    """Print what was asked for. Raises StartError if it cannot be written, and ends if the reader has gone."""
     try:
         print(text, flush=True)
     except OSError as error:
@@ -144,7 +146,7 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
 
 
 def open_source(command: Command) -> IniSource | None:
-    """Read the ini file, if there is one. Raises ConfigError where it cannot be read."""
+    """Read the ini file, if there is one. Raises ConfigError if it cannot be read."""
     return IniSource(command.config, command.variables) if command.config else None
 
 
@@ -197,7 +199,7 @@ def _say(line: str) -> None:
 
 
 def set_up_logging(command: Command, source: IniSource | None) -> None:
-    """Configure logging from the ini file, or to standard error where there is none."""
+    """Configure logging from the ini file, or to standard error if there is none."""
     if source is not None:
         source.setup_logging()
     else:
@@ -211,7 +213,7 @@ def set_up_logging(command: Command, source: IniSource | None) -> None:
 
 
 def _print_requests() -> None:
-    """Give lines of request logs to standard output as they are: whoever reads them knows their format."""
+    """Give lines of request logs to standard output as they are: their readers know the format."""
     requests = logging.getLogger(DEFAULT_LOGGER)
     if not requests.handlers:
         requests.addHandler(logging.StreamHandler(sys.stdout))
@@ -305,14 +307,14 @@ def check(command: Command) -> int:
 
 
 def this_machine() -> Machine:
-    """Ask the system for its memory and its limit on descriptors; 0 where it does not say."""
+    """Ask the system for its memory and its limit on descriptors; 0 if it does not say."""
     memory = 0
     with contextlib.suppress(ValueError, OSError, AttributeError):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(ValueError, OSError):
             memory = min(memory, int(Path(path).read_text(encoding="ascii")))
-    return Machine(memory, connection_bound(Adjustments()))
+    return Machine(memory, connection_bound(0))
 
 
 # ---- applications --------------------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ def _guarded(load: Callable[[], Application]) -> Application | None:
 
 
 def _own_part(trace: TracebackType | None) -> TracebackType | None:
-    """Skip the frames of loaders at the start of a traceback; None where there are no others."""
+    """Skip the frames of loaders at the start of a traceback; None if there are no others."""
     while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LOADERS:
         trace = trace.tb_next
     return trace

@@ -66,7 +66,7 @@ class Runner:
         return 0
 
     def close(self) -> None:
-        """Let go of what was bound, where no application came. Harmless when the server has run."""
+        """Close the listeners if no application was ever given. Harmless after the server has run."""
         self._server.close()
 
 
@@ -87,7 +87,7 @@ def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes
 
 
 def active_hupper() -> Any:  # noqa: ANN401 - hupper has no types
-    """Return hupper where this process is its worker. It is never imported here: then, this process is none."""
+    """Return hupper if this process is its worker. If it was not imported, this process is none."""
     hupper = sys.modules.get("hupper")
     return hupper if hupper is not None and hupper.is_active() else None
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
-from waitressd.config.hints import assignment_hint
 from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
@@ -23,6 +22,7 @@ from waitressd.requestlog.jsonlines import json_lines
 from waitressd.requestlog.loading import Factory, Trouble, load
 from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.wording import assignment_hint
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 

@@ -106,7 +106,7 @@ HELP: Final = " (waitressd --help lists the options)"
         (["--reload", "--reload-interval=x", "a:b"],
          "command line: --reload-interval=x: expected a whole number of seconds, 1 to 3600"),
         (["--listen=*:80", "--port=3", "os:path"],
-         "command line: --port=3: cannot stand beside listen; name every address in listen (host:port, unix:/path)"),
+         "command line: --port=3: cannot go with listen; name every address in listen (host:port, unix:/path)"),
         (["--check-config"], "command line: name an ini file or MODULE:OBJECT (waitressd --help)"),
         ([], "command line: name an ini file or MODULE:OBJECT (waitressd --help)"),
     ],

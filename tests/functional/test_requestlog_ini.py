@@ -186,7 +186,7 @@ def test_all_problems_at_once(ini: Callable[[str, str], list[str]], tmp_path: Pa
     assert [line for line in ended.stderr.splitlines() if line.startswith("a.ini:")] == [
         "a.ini:9 [request_log:a]: fields = nope: unknown field {nope}"
         + ended.stderr.split("unknown field {nope}")[1].split("\n")[0],
-        "a.ini:14 [request_log:b]: mode = 9: expected permissions in octal, such as 640",
+        "a.ini:14 [request_log:b]: mode = 9: expected an octal file mode, 000 to 777",
         "a.ini:12 [request_log:b]: path = x: a line goes to a file or to a logger; keep path or logger",
     ]
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError
 from waitressd.config.expand import expand
-from waitressd.config.settings import BadValueError, Setting
+from waitressd.config.settings import Setting
+from waitressd.kinds import BadValueError
 
 ROWS = st.sampled_from([row for row in SETTINGS.values() if not row.kind.python_only])
 NEAR = st.text("0123456789abcdefxunl:./*[]-_,;# \t\n%${}KMGs@é\0", max_size=24)

@@ -20,8 +20,20 @@ PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
-    frozenset({"server", "signals", "assembly", "observing", "opening", "operatorlog", "processend", "standardstreams"})
-    | {"systemd"}
+    frozenset(
+        {
+            "server",
+            "signals",
+            "assembly",
+            "observing",
+            "listeners",
+            "rlimits",
+            "operatorlog",
+            "processend",
+            "standardstreams",
+        }
+    )
+    | {"systemd", "kinds", "wording"}
     | _MIDDLE
 )
 
@@ -35,13 +47,16 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "peer": frozenset({"http"}),
     "net": frozenset({"net", "http", "peer", "ratelimit", "forks", "operatorlog"}),
     "wsgi": frozenset({"wsgi", "http", "peer", "ratelimit", "forks"}),
-    "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks", "operatorlog"}),
-    "metrics": frozenset({"metrics", "requestlog", "config"}),
+    "wording": frozenset(),
+    "kinds": frozenset({"wording"}),
+    "config": frozenset({"config", "http", "kinds", "wording"}),
+    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks", "operatorlog", "kinds", "wording"}),
+    "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
-    "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics"}),
-    "opening": frozenset({"net", "config", "systemd"}),
+    "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics", "wording"}),
+    "listeners": frozenset({"net", "config", "systemd"}),
+    "rlimits": frozenset(),
     "assembly": _ASSEMBLY,
     "server": _ASSEMBLY,
     "deploy": _ASSEMBLY | {"waitressd", "deploy"},

@@ -49,7 +49,7 @@ def test_logs_have_the_names_of_their_sections() -> None:
 
 def test_a_problem_stands_at_the_line_of_its_option() -> None:
     text = complaint(adjusted("access", use="combined", mode="888"))
-    assert text == "a.ini:13 [request_log:access]: mode = 888: expected permissions in octal, such as 640"
+    assert text == "a.ini:13 [request_log:access]: mode = 888: expected an octal file mode, 000 to 777"
 
 
 def test_a_problem_with_the_factory_stands_at_use() -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from waitressd.config.hints import trailing_comment
-from waitressd.config.kinds import list_of
-from waitressd.config.settings import BadValueError, Kind
+from waitressd.kinds import BadValueError, Kind, list_of
+from waitressd.wording import trailing_comment
 
 DEFAULT_PORT: Final = 8080
 MAX_PORT: Final = 65535
@@ -156,7 +155,7 @@ def _parse_tcp(text: str) -> TcpAddress:
     if text.count(":") > 1:
         if not _IPV6_LIKE.fullmatch(text):
             raise BadValueError
-        raise BadValueError(f"an IPv6 address stands in brackets: write {_in_brackets(text)}")
+        raise BadValueError(f"an IPv6 address needs brackets: write {_in_brackets(text)}")
     host, colon, port = text.partition(":")
     if colon and not host:
         raise BadValueError(f"write *{text} for every interface, or localhost{text} for this machine alone")
@@ -164,7 +163,7 @@ def _parse_tcp(text: str) -> TcpAddress:
 
 
 def _in_brackets(text: str) -> str:
-    """Guess where the address ends: ``::1:80`` is an address too, but who writes it means a port."""
+    """Guess where the address ends: ``::1:80`` is an address too, but its author means a port."""
     address, _, port = text.rpartition(":")
     try:
         IPv6Address(address)
@@ -195,7 +194,7 @@ def host_name() -> Kind[str]:
         if not isinstance(value, str) or not value.strip():
             raise BadValueError
         if "," in value or len(value.split()) > 1:
-            raise BadValueError("host takes one name or address; several stand in listen")
+            raise BadValueError("host takes one name or address; several go into listen")
         if value.strip() != "*" and re.fullmatch(r"[^:\[\]]+:[0-9]+", value.strip()):
             raise BadValueError("host takes no port; write listen = " + value.strip())
         return parse_host(value)

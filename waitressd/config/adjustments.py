@@ -1,14 +1,13 @@
 """What the operator decided: the checked, frozen result of reading a configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final, Self
 
-from waitressd.config.addresses import ListenAddress, TcpAddress, UnixAddress
+from waitressd.config.effective import EffectiveSettings
 from waitressd.config.errors import ConfigError
-from waitressd.config.networks import TrustedPeers, trusted_peers
-from waitressd.config.origins import DEFAULT, PYTHON, Origin, Source
+from waitressd.config.origins import PYTHON, Origin, Source
 from waitressd.config.reading import Given, read
 from waitressd.config.requestlogs import LogSection
 from waitressd.config.rules import conflicts, exclusions
@@ -17,40 +16,12 @@ from waitressd.config.table import SettingsTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adjustments(SettingsTable):
+class Adjustments(EffectiveSettings):
     """Every setting with its checked value, and where each value came from.
 
     Build it with `from_keywords`, `from_strings` or `from_given`; the plain constructor checks nothing. It is
     immutable, so any thread may read it.
     """
-
-    origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
-    """Where each given value came from, by the name of the setting; what is missing has its default."""
-
-    @property
-    def listeners(self) -> tuple[ListenAddress, ...]:
-        """The addresses to listen on; empty where a Python caller handed over `sockets`."""
-        if self.sockets:
-            return ()
-        if self.listen:
-            return self.listen
-        return (UnixAddress(self.unix_socket),) if self.unix_socket else (TcpAddress(self.host, self.port),)
-
-    @property
-    def trusted_peers(self) -> TrustedPeers:
-        """The value of `trusted_proxy` as a record."""
-        return trusted_peers(self.trusted_proxy)
-
-    @property
-    def believed_proxy_headers(self) -> frozenset[str]:
-        """The value of `trusted_proxy_headers`, or what it stands for where only `trusted_proxy` is set."""
-        if self.trusted_proxy and not self.trusted_proxy_headers:
-            return frozenset({"x-forwarded-proto"})
-        return self.trusted_proxy_headers
-
-    def origin_of(self, name: str) -> Origin:
-        """Where the value of a setting came from."""
-        return self.origins.get(name, DEFAULT)
 
     @classmethod
     def from_keywords(cls, **settings: object) -> Self:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
+from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.inidocument import GLOBAL_SECTION
-from waitressd.config.kinds import show_seconds, show_size
 from waitressd.config.reading import Hidden
+from waitressd.kinds import show_seconds, show_size
 
 logger = logging.getLogger("waitressd.config")
 
@@ -22,7 +22,7 @@ _ASSUMED_DESCRIPTORS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the machine has; 0 is unknown. Memory is that of the control group, where that is less."""
+    """What the machine has; 0 is unknown. Memory is that of the control group if that is less."""
 
     memory_bytes: int = 0
     descriptors: int = 0
@@ -41,7 +41,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to reconsider: its code, where it stands, and a sentence."""
+    """One thing to reconsider: its code, its place in the file, and a sentence."""
 
     code: str
     place: str
@@ -56,18 +56,31 @@ Finding = tuple[str, str]
 """The name of the setting that the advice is about, and what was found."""
 
 
+Find = Callable[[Facts], Iterator[Finding]]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One code: when it applies, what follows from it and what to do; the manual is rendered from these."""
+    """One code: when it applies, what follows from it and what to do. It decorates the function that finds the cause.
+
+    The manual is rendered from these, in the order in which they are declared.
+    """
 
     code: str
     title: str
     cause: str
     consequence: str
     remedy: str
-    find: Callable[[Facts], Iterator[Finding]]
     at_start: bool = False
     """Whether a starting server logs it as a warning; `--check-config` shows every advice."""
+
+    def __call__(self, find: Find) -> Find:
+        """Declare the rule."""
+        RULES[self] = find
+        return find
+
+
+RULES: Final[dict[Rule, Find]] = {}
 
 
 def _public(adjustments: Adjustments) -> list[str]:
@@ -75,26 +88,62 @@ def _public(adjustments: Adjustments) -> list[str]:
     return [str(item) for item in adjustments.listeners if isinstance(item, TcpAddress) and not item.is_loopback]
 
 
+def _rough(size_bytes: int) -> str:
+    unit = next(unit for unit in (1 << 30, 1 << 20, 1 << 10, 1) if size_bytes >= 10 * unit or unit == 1)
+    return show_size(size_bytes // unit * unit)
+
+
+@Rule(
+    "W101",
+    "Everybody is a trusted proxy",
+    "trusted_proxy is *, and a listener can be reached from other machines",
+    "anyone who connects can claim any address, host and scheme",
+    "name the addresses or networks of the proxies, or listen where only they reach it",
+    at_start=True,
+)
 def _trusts_everyone(facts: Facts) -> Iterator[Finding]:
     public = _public(facts.adjustments)
     if "*" in facts.adjustments.trusted_proxy and public:
         yield "trusted_proxy", f"trusted_proxy is * and {public[0]} can be reached from other machines"
 
 
+@Rule(
+    "W102",
+    "Tracebacks are shown to strangers",
+    "expose_tracebacks is on, and a listener can be reached from other machines",
+    "code, paths and values of a failed request are shown to anyone who causes the failure",
+    "set expose_tracebacks = false; tracebacks are in the log",
+    at_start=True,
+)
 def _exposes_tracebacks(facts: Facts) -> Iterator[Finding]:
     public = _public(facts.adjustments)
     if facts.adjustments.expose_tracebacks and public:
         yield "expose_tracebacks", f"expose_tracebacks is on and {public[0]} can be reached from other machines"
 
 
+@Rule(
+    "W103",
+    "Which proxy headers to believe is left open",
+    "trusted_proxy is set and trusted_proxy_headers is not",
+    "only x-forwarded-proto is believed, as in waitress; the client's address is still the proxy's",
+    "write trusted_proxy_headers = x-forwarded-for x-forwarded-proto x-forwarded-host, as your proxy sets them",
+    at_start=True,
+)
 def _implicit_headers(facts: Facts) -> Iterator[Finding]:
     adjustments = facts.adjustments
-    # Where every connection begins with a PROXY header, that is what the proxy is trusted for.
+    # If every connection begins with a PROXY header, that header is what the proxy is trusted for.
     always_told = adjustments.proxy_protocol != "off" and not adjustments.proxy_protocol_listen
     if adjustments.trusted_proxy and not adjustments.trusted_proxy_headers and not always_told:
         yield "trusted_proxy", "trusted_proxy is set and trusted_proxy_headers is not"
 
 
+@Rule(
+    "W104",
+    "Idle connections close before the balancer's do",
+    "channel_timeout is 60 seconds or less, which is what nginx and most balancers keep connections for",
+    "a request sent at that moment meets a closed connection, and the client sees a 502 now and then",
+    "make channel_timeout longer than the keep-alive time of what is in front (75 or more)",
+)
 def _short_keep_alive(facts: Facts) -> Iterator[Finding]:
     seconds = facts.adjustments.channel_timeout
     if seconds <= BALANCER_KEEP_ALIVE_SECONDS:
@@ -104,6 +153,13 @@ def _short_keep_alive(facts: Facts) -> Iterator[Finding]:
         )
 
 
+@Rule(
+    "W105",
+    "Buffers may need more memory than there is",
+    "the connections that may be held, times what each may buffer in memory, is more than the machine has",
+    "slow clients in large numbers can take all memory, and the system kills the process",
+    "set connection_limit, or lower inbuf_overflow and outbuf_overflow (the rest goes to disk)",
+)
 def _promised_memory(facts: Facts) -> Iterator[Finding]:
     adjustments, machine = facts.adjustments, facts.machine
     if not machine.memory_bytes:
@@ -119,75 +175,106 @@ def _promised_memory(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _rough(size_bytes: int) -> str:
-    unit = next(unit for unit in (1 << 30, 1 << 20, 1 << 10, 1) if size_bytes >= 10 * unit or unit == 1)
-    return show_size(size_bytes // unit * unit)
-
-
+@Rule(
+    "W106",
+    "The supervisor may kill before the drain ends",
+    "shutdown_timeout is 30 seconds or more; Kubernetes kills 30 seconds after SIGTERM",
+    "requests that still run are cut when the supervisor loses patience (Docker after 10, systemd after 90 s)",
+    "keep shutdown_timeout some seconds below the kill time, or raise that",
+)
 def _killed_while_draining(facts: Facts) -> Iterator[Finding]:
     seconds = facts.adjustments.shutdown_timeout
     if seconds >= SHORTEST_KILL_SECONDS:
         yield "shutdown_timeout", f"shutdown_timeout is {show_seconds(seconds)} s, and Kubernetes kills after 30 s"
 
 
+@Rule(
+    "W107",
+    "No address is configured",
+    "neither listen nor host nor unix_socket is set",
+    "the server is reachable on every interface, as with waitress",
+    "write listen = 127.0.0.1:8080 behind a proxy on this machine, or listen = *:8080 to say that you mean it",
+)
 def _default_address(facts: Facts) -> Iterator[Finding]:
     adjustments = facts.adjustments
     if not adjustments.origins.keys() & {"host", "listen", "unix_socket", "sockets"}:
         yield "host", f"no address is configured, so the server listens on {adjustments.listeners[0]}"
 
 
+@Rule(
+    "W108",
+    "Every local account may connect to the Unix socket",
+    "unix_socket_perms lets everybody write",
+    "each of them can send requests around the proxy, and with trusted_proxy = unix: pose as any client",
+    "set unix_socket_perms = 660 and unix_socket_owner = USER:GROUP of the proxy",
+)
 def _open_unix_socket(facts: Facts) -> Iterator[Finding]:
     has_unix = any(isinstance(item, UnixAddress) for item in facts.adjustments.listeners)
     if has_unix and facts.adjustments.unix_socket_perms & 0o002:
         yield "unix_socket_perms", f"unix_socket_perms is {facts.adjustments.unix_socket_perms:03o}"
 
 
-def _no_unix_socket(facts: Facts) -> Iterator[Finding]:
-    if any(isinstance(item, UnixAddress) for item in facts.adjustments.listeners):
-        return
-    for name in ("unix_socket_perms", "unix_socket_owner"):
-        if name in facts.adjustments.origins:
-            yield name, f"{name} is set and no listener is a Unix socket"
-
-
+@Rule(
+    "W110",
+    "Forged proxy headers reach the application",
+    "clear_untrusted_proxy_headers is off",
+    "an application that believes X-Forwarded-For believes what any client writes there",
+    "leave it on, and set trusted_proxy for the proxies that are real",
+)
 def _keeps_forged_headers(facts: Facts) -> Iterator[Finding]:
     if not facts.adjustments.clear_untrusted_proxy_headers:
         yield "clear_untrusted_proxy_headers", "clear_untrusted_proxy_headers is off"
 
 
-def _never_spills(facts: Facts) -> Iterator[Finding]:
-    adjustments = facts.adjustments
-    if adjustments.outbuf_overflow > adjustments.outbuf_high_watermark:
-        yield "outbuf_overflow", "outbuf_overflow is larger than outbuf_high_watermark"
-
-
+@Rule(
+    "W112",
+    "More threads than one interpreter can use",
+    "threads is more than 100",
+    "they wait for the interpreter lock and for memory, and every answer takes longer",
+    "measure with fewer threads; start more processes for more processors",
+)
 def _many_threads(facts: Facts) -> Iterator[Finding]:
     if facts.adjustments.threads > MANY_THREADS:
         yield "threads", f"threads is {facts.adjustments.threads}"
 
 
+@Rule(
+    "W113",
+    "A setting that has no effect",
+    "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval, early_refusals or "
+    "send_bytes is set",
+    "nothing changes",
+    "remove it",
+    at_start=True,
+)
 def _without_effect(facts: Facts) -> Iterator[Finding]:
     for name in facts.adjustments.origins:
         if SETTINGS[name].is_inert:
             yield name, f"{name} has no effect. {SETTINGS[name].heritage.note}"
 
 
+@Rule(
+    "W114",
+    "A limit per client counts the proxy",
+    "per_client_connection_limit and trusted_proxy are set, without proxy_protocol",
+    "all connections of the proxy count as one client, and beyond the limit everybody is refused",
+    "turn it off, or let the proxy say who connects with proxy_protocol",
+    at_start=True,
+)
 def _limit_behind_proxy(facts: Facts) -> Iterator[Finding]:
     adjustments = facts.adjustments
     if adjustments.per_client_connection_limit and adjustments.trusted_proxy and adjustments.proxy_protocol == "off":
         yield "per_client_connection_limit", "per_client_connection_limit is set behind a trusted_proxy"
 
 
-def _inherited_only(facts: Facts) -> Iterator[Finding]:
-    adjustments = facts.adjustments
-    if (
-        adjustments.fast_listen
-        and adjustments.listeners
-        and all(isinstance(item, FdAddress) for item in adjustments.listeners)
-    ):
-        yield "fast_listen", "fast_listen is on and every listener is inherited"
-
-
+@Rule(
+    "W116",
+    f"A setting is hidden by [{GLOBAL_SECTION}] or by a variable",
+    "a key of the section is also a key of [DEFAULT] or the name of a variable on the command line",
+    "the section's value is dropped without a word, and the default is used",
+    "give the global value another name, or write get NAME = NAME in the section to use it",
+    at_start=True,
+)
 def _hidden(facts: Facts) -> Iterator[Finding]:
     for hidden in facts.hidden:
         yield (
@@ -197,165 +284,25 @@ def _hidden(facts: Facts) -> Iterator[Finding]:
         )
 
 
+@Rule(
+    "W117",
+    "The lines of a request log go nowhere",
+    "a request log writes to a logger that has no handler, or whose level is above INFO",
+    "no line is ever seen",
+    "give the logger level = INFO and a handler in the [loggers] sections, or the request log a path = FILE",
+)
 def _silent_logs(facts: Facts) -> Iterator[Finding]:
     for name in facts.silent_loggers:
         yield "request_log", f"a request log writes to the logger {name}, which shows no INFO"
 
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule(
-        "W101",
-        "Everybody is a trusted proxy",
-        "trusted_proxy is *, and a listener can be reached from other machines",
-        "whoever connects can claim any address, host and scheme",
-        "name the addresses or networks of the proxies, or listen where only they reach it",
-        _trusts_everyone,
-        at_start=True,
-    ),
-    Rule(
-        "W102",
-        "Tracebacks are shown to strangers",
-        "expose_tracebacks is on, and a listener can be reached from other machines",
-        "code, paths and values of a failed request are shown to whoever caused the failure",
-        "set expose_tracebacks = false; tracebacks are in the log",
-        _exposes_tracebacks,
-        at_start=True,
-    ),
-    Rule(
-        "W103",
-        "Which proxy headers to believe is left open",
-        "trusted_proxy is set and trusted_proxy_headers is not",
-        "only x-forwarded-proto is believed, as in waitress; the client's address is still the proxy's",
-        "write trusted_proxy_headers = x-forwarded-for x-forwarded-proto x-forwarded-host, as your proxy sets them",
-        _implicit_headers,
-        at_start=True,
-    ),
-    Rule(
-        "W104",
-        "Idle connections close before the balancer's do",
-        "channel_timeout is 60 seconds or less, which is what nginx and most balancers keep connections for",
-        "a request sent at that moment meets a closed connection, and the client sees a 502 now and then",
-        "make channel_timeout longer than the keep-alive time of what is in front (75 or more)",
-        _short_keep_alive,
-    ),
-    Rule(
-        "W105",
-        "Buffers may need more memory than there is",
-        "the connections that may be held, times what each may buffer in memory, is more than the machine has",
-        "slow clients in large numbers can take all memory, and the system kills the process",
-        "set connection_limit, or lower inbuf_overflow and outbuf_overflow (the rest goes to disk)",
-        _promised_memory,
-    ),
-    Rule(
-        "W106",
-        "The supervisor may kill before the drain ends",
-        "shutdown_timeout is 30 seconds or more; Kubernetes kills 30 seconds after SIGTERM",
-        "requests that still run are cut when the supervisor loses patience (Docker after 10, systemd after 90 s)",
-        "keep shutdown_timeout some seconds below the kill time, or raise that",
-        _killed_while_draining,
-    ),
-    Rule(
-        "W107",
-        "No address is configured",
-        "neither listen nor host nor unix_socket is set",
-        "the server is reachable on every interface, as with waitress",
-        "write listen = 127.0.0.1:8080 behind a proxy on this machine, or listen = *:8080 to say that you mean it",
-        _default_address,
-    ),
-    Rule(
-        "W108",
-        "Every local account may connect to the Unix socket",
-        "unix_socket_perms lets everybody write",
-        "each of them can send requests around the proxy, and with trusted_proxy = unix: pose as any client",
-        "set unix_socket_perms = 660 and unix_socket_owner = USER:GROUP of the proxy",
-        _open_unix_socket,
-    ),
-    Rule(
-        "W109",
-        "A Unix socket setting without a Unix socket",
-        "unix_socket_perms or unix_socket_owner is set, and no listener is a Unix socket",
-        "the setting does nothing",
-        "remove it, or listen on unix:/path",
-        _no_unix_socket,
-    ),
-    Rule(
-        "W110",
-        "Forged proxy headers reach the application",
-        "clear_untrusted_proxy_headers is off",
-        "an application that believes X-Forwarded-For believes what any client writes there",
-        "leave it on, and set trusted_proxy for the proxies that are real",
-        _keeps_forged_headers,
-    ),
-    Rule(
-        "W111",
-        "Large answers never go to disk",
-        "outbuf_overflow is larger than outbuf_high_watermark",
-        "the application waits at outbuf_high_watermark before outbuf_overflow is reached",
-        "make outbuf_overflow the smaller of the two",
-        _never_spills,
-    ),
-    Rule(
-        "W112",
-        "More threads than one interpreter can use",
-        "threads is more than 100",
-        "they wait for the interpreter lock and for memory, and every answer takes longer",
-        "measure with fewer threads; start more processes for more processors",
-        _many_threads,
-    ),
-    Rule(
-        "W113",
-        "A setting that has no effect",
-        "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval, early_refusals or "
-        "send_bytes is set",
-        "nothing changes",
-        "remove it",
-        _without_effect,
-        at_start=True,
-    ),
-    Rule(
-        "W114",
-        "A limit per client counts the proxy",
-        "per_client_connection_limit and trusted_proxy are set, without proxy_protocol",
-        "all connections of the proxy count as one client, and beyond the limit everybody is refused",
-        "turn it off, or let the proxy say who connects with proxy_protocol",
-        _limit_behind_proxy,
-        at_start=True,
-    ),
-    Rule(
-        "W115",
-        "Inherited listeners need no fast_listen",
-        "fast_listen is on, and every listener is inherited",
-        "the parent listens already; the setting changes nothing",
-        "remove it",
-        _inherited_only,
-    ),
-    Rule(
-        "W116",
-        f"A setting is hidden by [{GLOBAL_SECTION}] or by a variable",
-        "a key of the section is also a key of [DEFAULT] or the name of a variable on the command line",
-        "the section's value is dropped without a word, and the default is used",
-        "give the global value another name, or write get NAME = NAME in the section to use it",
-        _hidden,
-        at_start=True,
-    ),
-    Rule(
-        "W117",
-        "The lines of a request log go nowhere",
-        "a request log writes to a logger that has no handler, or whose level is above INFO",
-        "no line is ever seen",
-        "give the logger level = INFO and a handler in the [loggers] sections, or the request log a path = FILE",
-        _silent_logs,
-    ),
-)
-
-
 def advise(facts: Facts, *, only_at_start: bool = False) -> Iterator[Advice]:
     """Find everything that is worth saying about a configuration that works."""
     places = {hidden.name: hidden.place for hidden in facts.hidden}
-    for rule in RULES:
+    for rule, find in RULES.items():
         if only_at_start and not rule.at_start:
             continue
-        for name, found in rule.find(facts):
+        for name, found in find(facts):
             place = facts.adjustments.origin_of(name).place or places.get(name, "")
             yield Advice(rule.code, place, f"{found.removesuffix('.')}; {rule.consequence}; {rule.remedy}")
 

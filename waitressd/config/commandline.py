@@ -62,7 +62,7 @@ class Command:
     config: str = ""
     """The ini file or URI, or empty."""
     app: str = ""
-    """``MODULE:OBJECT``, or empty where the ini file names the application."""
+    """``MODULE:OBJECT``, or empty if the ini file names the application."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """``NAME=VALUE`` for the ini file."""
     overrides: Mapping[str, Given] = field(default_factory=dict)

@@ -21,7 +21,7 @@ def _printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that keeps the server from starting: where it stands, what stands there, what is allowed."""
+    """One thing that keeps the server from starting: where it is, what is written there, what is allowed."""
 
     place: str
     subject: str

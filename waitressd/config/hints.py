@@ -1,6 +1,5 @@
 """What to say about a name that is no setting: a likely meaning, or what another server's option is called here."""
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -94,9 +93,7 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "module": ("uWSGI", "the application is named in [app:main] or on the command line"),
     "wsgi_file": ("uWSGI", "the application is named in [app:main] or on the command line"),
 }
-_COMMENT: Final = re.compile(r"\s[#;].*", re.DOTALL)
 _FILES: Final = ("conf", "cfg", "ini", "json", "py", "toml", "txt", "yaml", "yml")  # endings of files, not of modules
-_ASSIGNMENT: Final = re.compile(r"\n\s*(?P<line>[A-Za-z_][\w.-]*(?:\s*=|:\s).*)")
 _NOT_FOR_SERVERS: Final = {
     "filter_with": "filters belong to an application: put filter-with into [app:main]",
     "pipeline": "a pipeline belongs to applications: write a [pipeline:main] section",
@@ -121,26 +118,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
         return f"; it looks like an option of {server}: {advice}"
     near = get_close_matches(folded, names, 1, 0.7) or [name for name in names if name == f"{folded}s"]
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def did_you_mean(word: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """Say what a misspelt word may be: "; did you mean X?", or nothing. `alike` is how near it must come, up to 1."""
-    near = get_close_matches(word, list(known), 1, alike)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def trailing_comment(text: str) -> str:
-    """Find what looks like a comment at the end of a value; this format knows comments on lines of their own only."""
-    match = _COMMENT.search(text)
-    return match[0].lstrip() if match else ""
-
-
-def assignment_hint(value: object) -> str:
-    """Say that a further line of a value looks like a key of its own, which was indented by mistake; or nothing."""
-    match = _ASSIGNMENT.search(value) if isinstance(value, str) else None
-    return (
-        f" (the line '{match['line']}' begins with blanks, so it is a part of this value: remove them)" if match else ""
-    )
 
 
 def reference_hint(word: str) -> str:

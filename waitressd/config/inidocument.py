@@ -36,7 +36,7 @@ class IniDocument:
     """The line of each section's header."""
 
     def origin(self, section: str, key: str = "") -> Origin:
-        """Where a key stands, or the section itself where the key is not known."""
+        """Where a key is, or the section itself if the key is not known."""
         entry = self.sections.get(section, {}).get(key)
         line = entry.line if entry else self.lines.get(section, 0)
         return Origin(Source.FILE, self.path, line, section)

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, distributions
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
-from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.inidocument import IniDocument
 from waitressd.config.origins import Origin, Source, display_path
+from waitressd.wording import assignment_hint, did_you_mean
 
 APPLICATIONS: Final = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _ENTRY_POINT: Final = re.compile(r"Entry point '([^']*)' not found in egg '([^']*)'")
@@ -29,9 +29,9 @@ def _troubles(error: Exception) -> list[tuple[int, str]]:
         case OSError() | UnicodeDecodeError():
             return [_not_read(error)]
         case configparser.DuplicateOptionError():
-            return [(error.lineno or 0, f"{error.option} stands twice in [{error.section}]; keep one of them")]
+            return [(error.lineno or 0, f"{error.option} is given twice in [{error.section}]; keep one of them")]
         case configparser.DuplicateSectionError():
-            return [(error.lineno or 0, f"the section [{error.section}] stands twice in this file; join them")]
+            return [(error.lineno or 0, f"the section [{error.section}] appears twice in this file; join them")]
         case configparser.MissingSectionHeaderError():
             text = f"{shorten(error.line)}: expected a section such as [server:main] before the first key"
             if error.line.startswith(_BOM):

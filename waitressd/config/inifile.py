@@ -15,15 +15,14 @@ from typing import Final
 from waitressd.config.adjustments import ALIASES, SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.expand import expand
-from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.inidocument import GLOBAL_SECTION, IniDocument
 from waitressd.config.inierrors import interpolation_trouble, missing_section
 from waitressd.config.iniloader import Documents, IniLoader, config_target, scheme_of
-from waitressd.config.kinds import boolean
 from waitressd.config.origins import Origin, Source, display_path
 from waitressd.config.reading import NOT_SETTINGS, Given, Hidden
 from waitressd.config.requestlogs import LogSection
-from waitressd.config.settings import BadValueError
+from waitressd.kinds import BadValueError, boolean
+from waitressd.wording import assignment_hint, did_you_mean
 
 _LOG_PREFIX: Final = "request_log:"
 ANOTHER_SERVER: Final = "this names another server; waitressd runs sections that say egg:waitressd or egg:waitress"
@@ -120,7 +119,7 @@ def from_file(
 ) -> ServerSection:
     """Read ``[server:NAME]`` of a file, following ``use`` as PasteDeploy does, without loading any distribution.
 
-    Raises ConfigError where the file cannot be followed, or names another server; the rest is left to `check`.
+    Raises ConfigError if the file cannot be followed, or names another server; the rest is left to `check`.
     """
     documents = documents or Documents()
     walk = _Walk()
@@ -292,7 +291,7 @@ class _Walk:
     def check_server(self) -> tuple[Problem, ...]:
         """Judge which server the section names.
 
-        Raises ConfigError where that is plainly another one: its values are not ours to judge.
+        Raises ConfigError if that is plainly another one: its values are not ours to judge.
         """
         loader, section = self.links[-1]
         named: dict[str, Given] = {key: self.given[key] for key in sorted(NOT_SETTINGS) if key in self.given}

@@ -43,7 +43,7 @@ def config_target(use: str, folder: str) -> tuple[str, str]:
 
 
 class _Parser(NicerConfigParser):  # type: ignore[misc]  # PasteDeploy has no types
-    """PasteDeploy's parser; it remembers what was read last, to say where somebody who was given it has failed."""
+    """PasteDeploy's parser; it remembers which key was read last, so that a failure of a reader can be located."""
 
     last_read: tuple[str, str] = ("", "")
 
@@ -114,7 +114,7 @@ class Documents:
         return tuple(self._known)
 
     def read(self, path: str) -> IniDocument:
-        """Return the document of a file. Raises ConfigError where it cannot be read."""
+        """Return the document of a file. Raises ConfigError if it cannot be read."""
         path = os.path.abspath(path)  # noqa: PTH100 - pathlib does not take ".." out
         if path not in self._known:
             try:

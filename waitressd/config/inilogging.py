@@ -12,9 +12,9 @@ from operator import attrgetter
 from typing import Any, Final
 
 from waitressd.config.errors import Problem, shorten
-from waitressd.config.hints import assignment_hint, did_you_mean
 from waitressd.config.iniloader import IniLoader
-from waitressd.config.settings import BadValueError
+from waitressd.kinds import BadValueError
+from waitressd.wording import assignment_hint, did_you_mean
 
 _HANDLERS: Final = (("", logging), ("handlers.", logging.handlers))  # where fileConfig looks for a class by its name
 _KINDS: Final = ("logger", "handler", "formatter")
@@ -72,7 +72,7 @@ class _List:
 
 
 _Rules = dict[str, tuple[Callable[[str], object], str]]
-"""By key: what refuses a wrong value, and what to say where the key is missing, if it must be there."""
+"""By key: what refuses a wrong value, and what to say if the key is missing and must be there."""
 
 
 def _rules(kind: str, name: str, lists: dict[str, _List]) -> _Rules:

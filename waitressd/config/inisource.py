@@ -29,7 +29,7 @@ _INI_SCHEMES: Final = ("file+ini", "ini", "pastedeploy", "pastedeploy+ini")
 class IniSource:
     """An ini file, or whatever else a plaster URI names: the server's settings, the logging and the application.
 
-    Raises ConfigError where the URI or the file cannot be read.
+    Raises ConfigError if the URI or the file cannot be read.
     """
 
     def __init__(self, uri: str, variables: Mapping[str, str]) -> None:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
-from waitressd.config.kinds import integer, list_of
-from waitressd.config.settings import BadValueError, Kind
+from waitressd.kinds import BadValueError, Kind, integer, list_of
 
 EVERYONE: Final = "*"
 LOCALHOST: Final = "localhost"

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waitressd.config.errors import Problem, shorten
-from waitressd.config.hints import assignment_hint, suggest, trailing_comment
+from waitressd.config.hints import suggest
 from waitressd.config.origins import DEFAULT, Origin, Source
 from waitressd.config.requestlogs import LogSection, complete_log
-from waitressd.config.settings import BadValueError, Setting
+from waitressd.config.settings import Setting
+from waitressd.kinds import BadValueError
+from waitressd.wording import assignment_hint, trailing_comment
 
-# What PasteDeploy itself reads in a [server:*] section and hands on where `use` stands beside it.
+# What PasteDeploy itself reads in a [server:*] section and hands on if the section has a `use` as well.
 NOT_SETTINGS: Final = frozenset({"paste.server_factory", "paste.server_runner"})
 
 
@@ -21,12 +23,12 @@ class Given:
     value: object
     origin: Origin
     refusal: str = ""
-    """Why there is no value, where the text could not even be completed (a variable that is not set)."""
+    """Why there is no value, if the text could not even be completed (a variable that is not set)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A setting that PasteDeploy dropped: its name, its value, where it stands, and what hides it."""
+    """A setting that PasteDeploy dropped: its name, its value, its place, and what hides it."""
 
     name: str
     value: str
@@ -61,13 +63,13 @@ class Reading:
         return all(name in self.values or name not in self.given for name in (complaint.name, *complaint.others))
 
     def complain_about(self, complaints: Iterable[Complaint]) -> None:
-        """Turn complaints into problems that say where each setting stands."""
+        """Turn complaints into problems that say where each setting is."""
         for complaint in complaints:
             item = self.given.get(complaint.name, Given("", DEFAULT))
             self.problems.append(_problem(complaint.name, item, complaint.text))
 
     def complete_logs(self, sections: Mapping[str, LogSection]) -> None:
-        """Look up the section of each request log; a name that stands for nothing becomes a problem."""
+        """Look up the section of each request log; a name without a section becomes a problem."""
         complete = []
         for log in self.values.get("request_log", ()):
             if log.name in sections:
@@ -149,4 +151,4 @@ def _quotes_hint(value: object) -> str:
 
 def _comment_hint(value: object) -> str:
     comment = trailing_comment(value) if isinstance(value, str) else ""
-    return f" ('{shorten(comment)}' is no comment: comments stand on lines of their own)" if comment else ""
+    return f" ('{shorten(comment)}' is no comment: a comment needs a line of its own)" if comment else ""

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from waitressd.config.errors import Problem
-from waitressd.config.hints import did_you_mean
 from waitressd.config.origins import PYTHON, Origin
-from waitressd.config.settings import BadValueError, Kind
+from waitressd.kinds import BadValueError, Kind
+from waitressd.wording import did_you_mean
 
 BUILT_IN: Final = ("common", "combined", "json", "dev", "template", "metrics")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
@@ -21,7 +21,7 @@ class RequestLog:
     """One request log to build: which factory, with which options.
 
     `use` is ``egg:dist#name``, ``call:module:attribute``, ``module:attribute``, the name of a built-in format, or (from
-    Python) the hook itself. It is empty while the section that a name stands for has not been looked at.
+    Python) the hook itself. It is empty until the section of that name has been looked at.
     """
 
     name: str
@@ -29,7 +29,7 @@ class RequestLog:
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: Origin = PYTHON
     origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), compare=False)
-    """Where each option stands."""
+    """Where each option is."""
 
     def __str__(self) -> str:
         """Write the log as `request_log` takes it."""
@@ -69,17 +69,17 @@ def request_logs() -> Kind[tuple[RequestLog, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class LogSection:
-    """A ``[request_log:NAME]`` section: its values, and where each stands ("" is the section itself)."""
+    """A ``[request_log:NAME]`` section: its values, and where each is ("" is the section itself)."""
 
     name: str
     values: Mapping[str, str]
     origins: Mapping[str, Origin]
     problems: tuple[Problem, ...] = ()
-    """What is wrong with it; of no interest where nobody names it."""
+    """What is wrong with it; of no interest if no server names it."""
 
 
 def complete_log(log: RequestLog, sections: Mapping[str, LogSection]) -> RequestLog:
-    """Put in what the section of a log's name says. Raises BadValueError where the name stands for nothing."""
+    """Put in what the section of a log's name says. Raises BadValueError if there is nothing of that name."""
     section = sections.get(log.name)
     if section is None:
         if log.use:

@@ -1,13 +1,11 @@
 """What settings say about each other: combinations that cannot work."""
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from waitressd.config.addresses import TcpAddress
+from waitressd.config.effective import EffectiveSettings
 from waitressd.config.reading import Complaint
-
-if TYPE_CHECKING:
-    from waitressd.config.adjustments import Adjustments
 
 # Settings that each say where to listen; those of two different groups contradict each other.
 _PLACES: Final = (("listen",), ("host", "port"), ("unix_socket",), ("sockets",))
@@ -19,11 +17,11 @@ def exclusions(given: Collection[str]) -> Iterator[Complaint]:
     first, *others = [names for names in present if names] or [[]]
     for names in others:
         for name in names:
-            text = f"cannot stand beside {' and '.join(first)}; name every address in listen (host:port, unix:/path)"
+            text = f"cannot go with {' and '.join(first)}; name every address in listen (host:port, unix:/path)"
             yield Complaint(name, text)
 
 
-def conflicts(adjustments: "Adjustments") -> Iterator[Complaint]:
+def conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     """Find every combination of values that cannot work."""
     yield from _bad_families(adjustments)
     yield from _bad_proxies(adjustments)
@@ -36,7 +34,7 @@ def conflicts(adjustments: "Adjustments") -> Iterator[Complaint]:
         yield Complaint("max_request_line_size", text, ("max_request_header_size",))
 
 
-def _bad_families(adjustments: "Adjustments") -> Iterator[Complaint]:
+def _bad_families(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     if not adjustments.ipv4 and not adjustments.ipv6:
         yield Complaint("ipv6", "ipv4 and ipv6 are both off, so that no address is left to listen on", ("ipv4",))
         return
@@ -50,7 +48,7 @@ def _bad_families(adjustments: "Adjustments") -> Iterator[Complaint]:
             yield Complaint(name, f"{listener} is an IPv4 address, and ipv4 is off", ("ipv4",))
 
 
-def _bad_proxies(adjustments: "Adjustments") -> Iterator[Complaint]:
+def _bad_proxies(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     headers = adjustments.trusted_proxy_headers
     if "forwarded" in headers and len(headers) > 1:
         text = "forwarded excludes the x-forwarded headers: keep the one that your proxy sets"
@@ -67,10 +65,12 @@ def _bad_proxies(adjustments: "Adjustments") -> Iterator[Complaint]:
     if adjustments.proxy_protocol != "off":
         needy.append("proxy_protocol")
     for name in needy:
-        yield Complaint(name, "has no meaning without trusted_proxy, which says whom to believe", ("trusted_proxy",))
+        yield Complaint(
+            name, "has no meaning without trusted_proxy, which names the peers to believe", ("trusted_proxy",)
+        )
 
 
-def _bad_proxy_listeners(adjustments: "Adjustments") -> Iterator[Complaint]:
+def _bad_proxy_listeners(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     name = "proxy_protocol_listen"
     listeners = adjustments.listeners
     unknown = [str(address) for address in adjustments.proxy_protocol_listen if address not in listeners]

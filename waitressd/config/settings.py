@@ -3,38 +3,15 @@
 The row drives reading, bounds, the command line, the help text, the manual and the comparison with waitress.
 """
 
-from collections.abc import Callable
 from dataclasses import Field, dataclass, field
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
+
+from waitressd.kinds import Kind
 
 T = TypeVar("T")
 
 _ROW: Final = "waitressd.setting"
-
-
-class BadValueError(ValueError):
-    """A value that its kind does not take; the text says why, or is empty where the words of the kind say enough."""
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
-    """One kind of value: the words for what is allowed, and how text or a Python value becomes it and is shown."""
-
-    words: str
-    parse: Callable[[object], T]
-    show: Callable[[T], str]
-    metavar: str
-    choices: tuple[str, ...] = ()
-    repeats: bool = False
-    """Whether the option may be given several times on the command line, adding up to one list."""
-    is_flag: bool = False
-    """Whether the command line has ``--name`` and ``--no-name`` instead of ``--name=VALUE``."""
-    python_only: bool = False
-    """Whether text cannot express the value, so that ini files and the command line do not offer it."""
 
 
 class Group(Enum):
@@ -52,7 +29,7 @@ class Group(Enum):
 
 
 class Standing(Enum):
-    """How a setting stands beside waitress's option of the same name."""
+    """How a setting compares with waitress's option of the same name."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -63,7 +40,7 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Heritage:
-    """What somebody who comes from waitress has to know about a setting."""
+    """What a user of waitress has to know about a setting."""
 
     standing: Standing
     note: str = ""
@@ -127,7 +104,7 @@ class Setting:
 
     @property
     def shown_default(self) -> str:
-        """The default as a file would say it; empty where nothing stands for it."""
+        """The default as a file would say it; empty if no text means it."""
         return self.kind.show(self.default)
 
 

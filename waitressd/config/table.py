@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from socket import SOCK_STREAM, socket
 from typing import Final
 
-from waitressd.config import kinds
+from waitressd import kinds
 from waitressd.config.addresses import DEFAULT_PORT, ListenAddress, host_name, listen_addresses, server_host, unix_path
 from waitressd.config.networks import hop_count, peers
 from waitressd.config.requestlogs import RequestLog, request_logs
-from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, retired, same, setting
+from waitressd.config.settings import NEW, Group, changed, inert, retired, same, setting
+from waitressd.kinds import BadValueError, Kind
 
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
@@ -41,7 +42,7 @@ def _open_sockets() -> Kind[tuple[socket, ...]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsTable:
-    """Every setting: its default, its kind, its group, its sentence, and how it stands beside waitress."""
+    """Every setting: its default, its kind, its group, its sentence, and how it compares with waitress."""
 
     # ---- addresses -------------------------------------------------------------------------------------------------
     host: str = setting(
@@ -49,7 +50,7 @@ class SettingsTable:
         host_name(),
         Group.ADDRESSES,
         "Host name or IP address to listen on; * is every interface.\n"
-        "Together with port it names the single listener of a server that has no listen. A name that stands for "
+        "Together with port it names the single listener of a server that has no listen. A name with "
         "several addresses, such as localhost, gives a listener for each that this machine has.",
         same("A name that cannot be resolved is an error before the application is loaded."),
     )
@@ -84,7 +85,7 @@ class SettingsTable:
         unix_path(),
         Group.ADDRESSES,
         "Path of a Unix socket to listen on instead of a port.\n"
-        "The same as listen = unix:/path. A socket file that nobody listens on any more is replaced, a live one never; "
+        "The same as listen = unix:/path. A socket file without a listener is replaced, a live one never; "
         "the file is removed when the server stops.",
         same("The file is removed at exit, and a socket that is in use is never stolen."),
     )
@@ -92,7 +93,8 @@ class SettingsTable:
         0o600,
         kinds.octal_mode(),
         Group.ADDRESSES,
-        "Mode of the Unix socket files, in octal: who may connect.",
+        "Mode of the Unix socket files, in octal: who may connect.\n"
+        "Without a Unix socket it has no effect, and neither has unix_socket_owner.",
         same("Python callers may also pass an integer such as 0o660."),
     )
     unix_socket_owner: str = setting(
@@ -119,7 +121,8 @@ class SettingsTable:
         "Bind before the application is loaded, so that early clients wait instead of failing.\n"
         "The listeners are opened while the ini file is read (by pserve, loadserver and waitressd alike); this is the "
         "one setting that makes loading a server more than reading a file. In an ini file the fast-listen of "
-        "plone.recipe.zope2instance is understood, too: fast-listen = HOST:PORT is listen and fast_listen.",
+        "plone.recipe.zope2instance is understood, too: fast-listen = HOST:PORT is listen and fast_listen. "
+        "Inherited listeners need none of it.",
         NEW,
     )
 
@@ -284,7 +287,8 @@ class SettingsTable:
         _MIB,
         kinds.size(0),
         Group.BUFFERS,
-        "Bytes of an unsent answer kept in memory for each connection; the rest goes to a temporary file.",
+        "Bytes of an unsent answer kept in memory for each connection; the rest goes to a temporary file.\n"
+        "With more than outbuf_high_watermark nothing ever goes to a file.",
         same(""),
     )
     outbuf_high_watermark: int = setting(
@@ -319,7 +323,7 @@ class SettingsTable:
         Group.PROXIES,
         "Proxies in a row in front of the server, counted from the right of the header.\n"
         "auto follows the header from the right as long as each address in it is one of trusted_proxy, however many "
-        "those are; whoever has such an address without being a proxy can then pose as anybody.",
+        "those are; a client with such an address that is no proxy can then pose as anybody.",
         same("0 is an error; in waitress it believes whatever the client wrote first. auto is new."),
     )
     trusted_proxy_headers: frozenset[str] = setting(
@@ -334,7 +338,7 @@ class SettingsTable:
         True,
         kinds.boolean(),
         Group.PROXIES,
-        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.\n"
+        "Remove proxy headers that no trusted peer has set, so that the application cannot believe them.\n"
         "They are Forwarded, X-Real-IP and every header that begins with X-Forwarded-.",
         same(f"{_TYPO} waitress removes six names, and keeps X-Forwarded-User and others."),
     )
@@ -348,7 +352,7 @@ class SettingsTable:
         "Expect the PROXY protocol at the start of every connection from a trusted proxy.\n"
         "A connection that begins otherwise, or whose header is not complete within request_header_timeout, is closed, "
         "and so is every connection of anybody else. REMOTE_ADDR and REMOTE_PORT are those of the client. Fields like "
-        "X-Forwarded-For are believed of a client only where trusted_proxy names its address (* is not enough), and "
+        "X-Forwarded-For are believed of a client only if trusted_proxy names its address (* is not enough), and "
         "only those that trusted_proxy_headers names. A CRC32c in a header is not looked at.",
         NEW,
     )
@@ -380,7 +384,7 @@ class SettingsTable:
         "waitress.invalid",
         server_host(),
         Group.APPLICATION,
-        "Name of the server (SERVER_NAME) where no trusted proxy gives one.",
+        "Name of the server (SERVER_NAME) if no trusted proxy gives one.",
         same("Checked to be a host name."),
     )
     ident: str = setting(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
+from waitressd.kinds import text
 from waitressd.metrics.collector import Metrics
 from waitressd.metrics.render import JSON_TYPE, PROMETHEUS_TYPE, render_json, render_prometheus
 from waitressd.requestlog.options import OptionError, Options
@@ -92,7 +93,7 @@ def app_factory(_global_conf: Mapping[str, str], **_local_conf: str) -> Applicat
 def request_log(_global_conf: Mapping[str, str], **options: str) -> ShownMetrics:
     """Make the metrics of a server (``egg:waitressd#metrics``). `listen` gives them a listener of their own."""
     read = Options(options)
-    listen = read.text("listen")
+    listen = read.take("listen", text(), "")
     read.finish()
     return ShownMetrics(_settings(listen) if listen else None)
 

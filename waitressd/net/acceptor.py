@@ -68,7 +68,7 @@ class Acceptor:
             if accepted is None:
                 return
             sock, peer = accepted[0], peer_of(accepted[1])
-            # Whom a balancer connects for is known when its PROXY header is here.
+            # Behind a balancer, the client is known once the PROXY header has arrived.
             if self._per_client and settings.proxy_protocol is None and not self.admit(peer):
                 sock.close()
                 continue
@@ -102,7 +102,7 @@ class Acceptor:
             self.resume_at = now  # what ran out may be there again; once for all that close in this turn
 
     def forget_limit(self) -> None:
-        """Take whoever is in the backlog, however many are connected: they will be the last."""
+        """Accept every client in the backlog, however many are connected: they will be the last."""
         self._connections = sys.maxsize
 
     def look(self, now: float) -> None:
@@ -119,7 +119,7 @@ class Acceptor:
         self.resume_at = NEVER
 
     def _pause(self, error: OSError, now: float) -> None:
-        """Exhaustion is weather: rest, say so once, go on serving the clients that are there."""
+        """Stop accepting for a while, say so once, go on serving the clients that are there."""
         self._logs.exhausted("cannot accept: %s; trying again every %s s", error, ACCEPT_PAUSE_SECONDS)
         self._rest(now + ACCEPT_PAUSE_SECONDS)
 

@@ -14,14 +14,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from waitressd.net.occupant import tcp_occupant, unix_occupant
+from waitressd.net.portowner import tcp_owner, unix_owner
 
-# Weather: the connection that should have been accepted is gone already; the next one may be fine (accept(2)).
+# The connection that should have been accepted is gone already; the next one may be fine (accept(2)).
 _PASSING: Final = frozenset(
     {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
     | {errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.EINTR, errno.ECONNRESET, errno.ETIMEDOUT}
 )
-# What a machine says of an address that it does not have. Where a name stands for several, as localhost does for
+# The error for an address that the machine does not have. If a name has several, as localhost has
 # 127.0.0.1 and ::1, the others are enough.
 _ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 CHOICES_OF_PORT: Final = 10  # by the kernel, until one is found that is free for every address
@@ -55,7 +55,7 @@ class Listener:
         return self.socket.getsockname()
 
     def accept(self) -> tuple[socket.socket, object] | None:
-        """Return the next client and its address; None when nobody waits any more.
+        """Return the next client and its address; None when no client waits any more.
 
         Raises OSError of exhaustion, or of a listener that gives nothing but errors.
         """
@@ -90,7 +90,7 @@ class Listener:
 
 
 def resolve(host: str | None, port: int, family: int) -> list[tuple[int, tuple[Any, ...]]]:
-    """Return the families and addresses that a host stands for (None: all interfaces). May ask a name server.
+    """Return the families and addresses of a host (None: all interfaces). May ask a name server.
 
     Raises OSError (`socket.gaierror`) that says why.
     """
@@ -116,7 +116,7 @@ def open_tcp(
     except OSError as error:
         name = f"{host or '*'}:{port}"
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        holder = tcp_occupant(port) if error.errno == errno.EADDRINUSE else ""
+        holder = tcp_owner(port) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on {name}: {reason}{_by(holder)}") from None
 
 
@@ -192,13 +192,13 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        holder = unix_occupant(path) if error.errno == errno.EADDRINUSE else ""
+        holder = unix_owner(path) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on unix:{path}: {reason}{_by(holder)}") from None
     return Listener(sock, unix_path=path)
 
 
 def adopt(sock: socket.socket, backlog: int | None) -> Listener:
-    """Use a socket that somebody else bound; it listens already when `backlog` is None. Its file is left alone."""
+    """Use a socket that was bound elsewhere; it listens already when `backlog` is None. Its file is left alone."""
     if sock.type != socket.SOCK_STREAM:
         raise OSError(errno.ESOCKTNOSUPPORT, f"the inherited socket {sock.fileno()} is not a stream socket")
     if backlog is not None:
@@ -214,7 +214,7 @@ def _by(holder: str) -> str:
 
 
 def _make_room(path: str) -> None:
-    """Remove a socket file that nobody listens on. Raises OSError when the path is taken."""
+    """Remove a socket file without a listener. Raises OSError when the path is taken."""
     try:
         kind = os.lstat(path).st_mode
     except FileNotFoundError:

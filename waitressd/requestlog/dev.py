@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
+from waitressd.kinds import boolean
 from waitressd.requestlog.context import current
 from waitressd.requestlog.escaping import escape
 from waitressd.requestlog.formats import shown_status
@@ -127,6 +128,6 @@ def show_bytes(count: float) -> str:
 def dev(_global_conf: Mapping[str, str], **options: Any) -> DevLog:  # noqa: ANN401 - ini text, or from Python anything
     """Make the request log for development (``egg:waitressd#dev``)."""
     read = Options(options)
-    colour = read.flag("colour")
+    colour = read.take("colour", boolean(), None)
     read.finish()
     return DevLog(colour=colour)

@@ -12,13 +12,13 @@ from typing import Final
 
 from waitressd.requestlog.background import BackgroundQueue
 from waitressd.requestlog.failures import Failures
-from waitressd.requestlog.options import STANDARD_OUTPUT
 
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
 PENDING_BYTES: Final = 64 << 20  # kept while the disk does not answer; clients may make lines of any length
 LINE_BYTES: Final = 64  # what a line takes besides its characters
 WRITE_LINES: Final = 512  # in one write to a file; larger writes cost more, as memory for them is not reused
 PIPE_BYTES: Final = 4096  # in one write to a pipe: what POSIX promises to keep in one piece
+STANDARD_OUTPUT: Final = "-"
 STDOUT_FILENO: Final = 1
 PERMISSIONS: Final = 0o640  # addresses and targets of clients are private
 

@@ -7,6 +7,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from waitressd.kinds import text
 from waitressd.requestlog.escaping import escape, escape_word, known_text, known_word
 from waitressd.requestlog.options import Options, suggest
 from waitressd.requestlog.record import RequestRecord
@@ -194,13 +195,13 @@ def combined(_global_conf: Mapping[str, str], **options: str) -> LineLog:
 def template(_global_conf: Mapping[str, str], **options: str) -> LineLog:
     """Make a request log whose lines follow the option `format` (``egg:waitressd#template``)."""
     read = Options(options)
-    text = read.text("format")
+    line = read.take("format", text(), "")
     formatter: Formatter = format_common
-    if not text:
+    if not line:
         read.complain("format", "expected a template, such as {client} {method} {target} {status} {duration:.3f}")
     else:
         try:
-            formatter = compile_template(text)
+            formatter = compile_template(line)
         except ValueError as error:
             read.complain("format", str(error))
     return _finish(formatter, read)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from waitressd.kinds import list_of
 from waitressd.requestlog.formats import LineLog, Value, field_getter
 from waitressd.requestlog.options import Options
 from waitressd.requestlog.record import RequestRecord
@@ -125,7 +126,7 @@ def encode(values: Mapping[str, Any]) -> str:
 
 def _compile_extras(options: Options) -> list[Extra]:
     extras: list[Extra] = []
-    for name in options.words("fields"):
+    for name in options.take("fields", list_of("names of fields", str, "NAME"), ()):
         try:
             extra = _extra_key(name), field_getter(name)
         except ValueError as error:

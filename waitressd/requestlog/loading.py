@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError
 from typing import Any, Final, Protocol
 
+from waitressd.kinds import BadValueError, integer
 from waitressd.requestlog.hook import Hook, IsolatedHook
 from waitressd.requestlog.options import OptionError, suggest
 
@@ -128,7 +129,7 @@ def _attribute(reference: str) -> Factory:
 
 
 def _take_queue(options: dict[str, str]) -> int:
-    text = options.pop(QUEUE_OPTION).strip()
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= LONGEST_QUEUE:
-        raise OptionError((QUEUE_OPTION, f"expected how many records may wait, 1 to {LONGEST_QUEUE}"))
-    return int(text)
+    try:
+        return integer(1, LONGEST_QUEUE).parse(options.pop(QUEUE_OPTION))
+    except BadValueError:
+        raise OptionError((QUEUE_OPTION, f"expected how many records may wait, 1 to {LONGEST_QUEUE}")) from None

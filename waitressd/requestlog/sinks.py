@@ -3,7 +3,8 @@
 import logging
 from typing import Any, Final, Protocol
 
-from waitressd.requestlog.filesink import PERMISSIONS, FileSink
+from waitressd.kinds import octal_mode, path, text
+from waitressd.requestlog.filesink import PERMISSIONS, STANDARD_OUTPUT, FileSink
 from waitressd.requestlog.options import Options
 
 DEFAULT_LOGGER: Final = "waitressd.access"
@@ -33,13 +34,13 @@ class Sink(Protocol):
 
 def build_sink(options: Options) -> Sink:
     """Make the sink that the options `path`, `mode` and `logger` describe."""
-    path = options.path("path")
-    mode = options.octal("mode", PERMISSIONS)
-    logger = options.text("logger")
-    if path and logger:
+    target = options.take("path", path("the path of a file", STANDARD_OUTPUT), "")
+    mode = options.take("mode", octal_mode(), PERMISSIONS)
+    logger = options.take("logger", text(), "")
+    if target and logger:
         options.complain("path", "a line goes to a file or to a logger; keep path or logger")
-    if path and not logger:
-        return FileSink(path, mode)
+    if target and not logger:
+        return FileSink(target, mode)
     return LoggerSink(logger or DEFAULT_LOGGER)
 
 

@@ -14,7 +14,7 @@ from waitressd.config.addresses import (
     parse_unix_path,
     unix_path,
 )
-from waitressd.config.settings import BadValueError
+from waitressd.kinds import BadValueError
 
 LONG = "a" * 63
 
@@ -62,8 +62,8 @@ def test_a_relative_path_belongs_to_the_folder_of_the_start(tmp_path: Path, monk
         ("localhost:", "expected a port number, 0 to 65535, not nothing"),
         ("localhost:http", "expected a port number, 0 to 65535, not http"),
         ("localhost:-1", "expected a port number, 0 to 65535, not -1"),
-        ("::1", "an IPv6 address stands in brackets: write [::1]:8080"),
-        ("::1:80", "an IPv6 address stands in brackets: write [::1]:80"),
+        ("::1", "an IPv6 address needs brackets: write [::1]:8080"),
+        ("::1:80", "an IPv6 address needs brackets: write [::1]:80"),
         ("[::1", ""),
         ("[::1]80", ""),
         ("[1.2.3.4]:80", "1.2.3.4 is not an IPv6 address"),
@@ -118,7 +118,7 @@ def test_a_host_takes_a_star_and_no_port() -> None:
     assert host_name().parse("[::1]") == "::1"
     with pytest.raises(BadValueError, match="host takes no port; write listen = localhost:80"):
         host_name().parse("localhost:80")
-    with pytest.raises(BadValueError, match="host takes one name or address; several stand in listen"):
+    with pytest.raises(BadValueError, match="host takes one name or address; several go into listen"):
         host_name().parse("127.0.0.1, ::1")
     for wrong in ("", 5):
         with pytest.raises(BadValueError):

@@ -91,8 +91,8 @@ def test_every_problem_is_in_one_error() -> None:
     assert str(caught.value).split("\n") == [
         "/x/a.ini:3 [server:main]: threads = four: expected a whole number, 1 to 1024",
         "/x/a.ini:3 [server:main]: request_log = acess: there is no section [request_log:acess]; did you mean access?",
-        "port = 80: cannot stand beside listen; name every address in listen (host:port, unix:/path)",
-        "trusted_proxy_count = 2: has no meaning without trusted_proxy, which says whom to believe",
+        "port = 80: cannot go with listen; name every address in listen (host:port, unix:/path)",
+        "trusted_proxy_count = 2: has no meaning without trusted_proxy, which names the peers to believe",
     ]
 
 

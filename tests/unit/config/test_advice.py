@@ -44,9 +44,8 @@ def test_a_request_log_that_nobody_would_see() -> None:
         ({"host": "0.0.0.0"}, []),
         ({"listen": "unix:/a", "unix_socket_perms": "666"}, ["W108"]),
         ({"listen": "unix:/a", "unix_socket_perms": "660", "unix_socket_owner": "a"}, []),
-        (GOOD | {"unix_socket_perms": "660", "unix_socket_owner": "a"}, ["W109", "W109"]),
+        (GOOD | {"unix_socket_perms": "660", "unix_socket_owner": "a"}, []),
         (GOOD | {"clear_untrusted_proxy_headers": "no"}, ["W110"]),
-        (GOOD | {"outbuf_overflow": "2M", "outbuf_high_watermark": "1M"}, ["W111"]),
         (GOOD | {"threads": "101"}, ["W112"]),
         (GOOD | {"send_bytes": "1", "asyncore_use_poll": "true"}, ["W113", "W113"]),
         (
@@ -64,7 +63,6 @@ def test_a_request_log_that_nobody_would_see() -> None:
             | {"proxy_protocol_listen": "127.0.0.1:81"},
             ["W103"],
         ),
-        ({"listen": "fd:3", "fast_listen": "on"}, ["W115"]),
         ({"listen": "fd:3 *:80", "fast_listen": "on"}, []),
     ],
 )
@@ -118,7 +116,10 @@ def test_advice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_codes_are_stable_and_explained() -> None:
-    assert [rule.code for rule in RULES] == [f"W{number}" for number in range(101, 101 + len(RULES))]
+    """A code that is not given any more is not used again."""
+    codes = [rule.code for rule in RULES]
+    assert codes == sorted(set(codes))
+    assert not {"W109", "W111", "W115"} & set(codes)
     page = (Path(__file__).parent.parent.parent.parent / "docs" / "advice.inc").read_text(encoding="utf-8")
     for rule in RULES:
         assert f"{rule.code}: {rule.title}" in page

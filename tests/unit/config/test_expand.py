@@ -3,7 +3,7 @@
 import pytest
 
 from waitressd.config.expand import expand
-from waitressd.config.settings import BadValueError
+from waitressd.kinds import BadValueError
 
 ENVIRON = {"PORT": "6543", "EMPTY": "", "MONEY": "a$b${c}"}
 

@@ -3,7 +3,8 @@
 import pytest
 
 from waitressd.config.adjustments import ALIASES, SETTINGS
-from waitressd.config.hints import FOREIGN, did_you_mean, suggest, trailing_comment
+from waitressd.config.hints import FOREIGN, suggest
+from waitressd.wording import did_you_mean, trailing_comment
 
 KNOWN = [*SETTINGS, *ALIASES]
 

@@ -2,7 +2,7 @@
 
 import configparser
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waitressd.config.inidocument import IniDocument, scan
@@ -50,6 +50,7 @@ NAMES = st.text("abcXYZ_-. ", min_size=1, max_size=6).map(str.strip).filter(lamb
 VALUES = st.text("abc =:#;[]%\t", max_size=8)
 
 
+@settings(deadline=None)  # on a busy machine
 @given(
     st.dictionaries(
         NAMES, st.dictionaries(NAMES, st.lists(VALUES, min_size=1, max_size=3), max_size=4), min_size=1, max_size=3

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from waitressd.config.networks import hop_count, parse_peer, peers, trusted_peers
-from waitressd.config.settings import BadValueError
+from waitressd.kinds import BadValueError
 
 
 @pytest.mark.parametrize(

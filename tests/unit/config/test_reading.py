@@ -63,8 +63,8 @@ def test_sockets_are_for_python() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("4 # x", "expected a whole number, 1 to 1024 ('# x' is no comment: comments stand on lines of their own)"),
-        ("x ; y", "expected a whole number, 1 to 1024 ('; y' is no comment: comments stand on lines of their own)"),
+        ("4 # x", "expected a whole number, 1 to 1024 ('# x' is no comment: a comment needs a line of its own)"),
+        ("x ; y", "expected a whole number, 1 to 1024 ('; y' is no comment: a comment needs a line of its own)"),
     ],
 )
 def test_a_comment_behind_a_value_is_explained(value: str, text: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from waitressd.config.origins import Origin, Source
 from waitressd.config.requestlogs import BUILT_IN, LogSection, RequestLog, complete_log, request_logs
-from waitressd.config.settings import BadValueError
+from waitressd.kinds import BadValueError
 
 KIND = request_logs()
 

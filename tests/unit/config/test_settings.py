@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, fields
 
-from waitressd.config import kinds
-from waitressd.config.settings import NEW, BadValueError, Group, Standing, changed, inert, row_of, same, setting
+from waitressd import kinds
+from waitressd.config.settings import NEW, Group, Standing, changed, inert, row_of, same, setting
+from waitressd.kinds import BadValueError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from waitressd.config import kinds
+from waitressd import kinds
 from waitressd.config.adjustments import SETTINGS
-from waitressd.config.settings import BadValueError, Kind, Setting
+from waitressd.config.settings import Setting
+from waitressd.kinds import BadValueError, Kind
 
 TAKEN: list[tuple[Kind[Any], object, object]] = [
     (kinds.boolean(), "TRUE", True),

@@ -1,10 +1,8 @@
 """From the addresses of a configuration to sockets that listen."""
 
-import contextlib
 import os
 import socket
 import stat
-import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -13,10 +11,6 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
-
-RESERVED_DESCRIPTORS = 32  # for log files, spool files, and what the application opens
-WANTED_DESCRIPTORS = 65536  # what the soft limit is raised to, where the hard limit allows it
-FALLBACK_CONNECTIONS = 1000  # where the system does not tell a limit
 
 
 def check_system(adjustments: Adjustments) -> None:
@@ -35,7 +29,7 @@ def check_system(adjustments: Adjustments) -> None:
 
 
 def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
-    """Find names to listen on that stand for no address.
+    """Find names to listen on that have no address.
 
     A bind would find them, too, but pserve turns an error at that time into a traceback, or into exit status 0.
     """
@@ -134,30 +128,3 @@ def _owner_ids(owner: str) -> tuple[int, int] | None:
     except KeyError:
         raise LookupError(f"there is no group {group} on this machine") from None
     return uid, gid
-
-
-def raise_descriptor_limit() -> None:
-    """Lift the soft limit on descriptors towards the hard one: every client is a descriptor."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - not on Windows
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def connection_bound(adjustments: Adjustments) -> int:
-    """Return how many clients may be connected at once: the setting, or what the descriptors allow."""
-    if adjustments.connection_limit:
-        return adjustments.connection_limit
-    if sys.platform == "win32":
-        return FALLBACK_CONNECTIONS
-    import resource  # noqa: PLC0415 - not on Windows
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return WANTED_DESCRIPTORS
-    return max(1, soft - max(RESERVED_DESCRIPTORS, soft // 16))

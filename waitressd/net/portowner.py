@@ -1,4 +1,4 @@
-"""Who listens on an address that is in use: an answer for the operator, where the system gives one (Linux).
+"""Who listens on an address that is in use: an answer for the operator, if the system gives one (Linux).
 
 Reads /proc once, when a start has failed already. Processes of other accounts are seen by root alone.
 """
@@ -13,13 +13,13 @@ _LISTEN: Final = "0A"  # the state of a listening TCP socket in /proc/net/tcp
 _PROC: Final = Path("/proc")
 
 
-def tcp_occupant(port: int, proc: Path = _PROC) -> str:
+def tcp_owner(port: int, proc: Path = _PROC) -> str:
     """Describe the process that listens on a TCP port: ``process 123 (nginx)``, or this one; empty if unknown."""
     return _describe({inode for table in ("net/tcp", "net/tcp6") for inode in _tcp_inodes(proc / table, port)}, proc)
 
 
-def unix_occupant(path: str, proc: Path = _PROC) -> str:
-    """Describe the process that listens on a Unix socket; empty where nobody can tell."""
+def unix_owner(path: str, proc: Path = _PROC) -> str:
+    """Describe the process that listens on a Unix socket; empty if unknown."""
     return _describe(set(_unix_inodes(proc / "net/unix", path)), proc)
 
 

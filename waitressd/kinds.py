@@ -4,10 +4,10 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
-from waitressd.config.hints import did_you_mean, trailing_comment
-from waitressd.config.settings import BadValueError, Kind
+from waitressd.wording import did_you_mean, trailing_comment
 
 T = TypeVar("T")
 
@@ -23,6 +23,30 @@ _OCTAL: Final = re.compile(r"(?:0o)?[0-7]{1,5}")
 _SPLIT: Final = re.compile(r"[\s,]+")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(?::[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?")
 MAX_SIZE_BYTES: Final = 1 << 50
+
+
+class BadValueError(ValueError):
+    """A value that its kind does not take; the text says why, or is empty if the words of the kind say enough."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of value: the words for what is allowed, and how text or a Python value becomes it and is shown."""
+
+    words: str
+    parse: Callable[[object], T]
+    show: Callable[[T], str]
+    metavar: str
+    choices: tuple[str, ...] = ()
+    repeats: bool = False
+    """Whether the option may be given several times on the command line, adding up to one list."""
+    is_flag: bool = False
+    """Whether the command line has ``--name`` and ``--no-name`` instead of ``--name=VALUE``."""
+    python_only: bool = False
+    """Whether text cannot express the value, so that ini files and the command line do not offer it."""
 
 
 def split_words(value: object) -> list[str]:
@@ -96,7 +120,7 @@ def _size_of(text: str) -> int:
 
 
 def show_seconds(seconds: float) -> str:
-    """Show a duration in seconds, without a fraction where it has none."""
+    """Show a duration in seconds, without a fraction if it has none."""
     return f"{seconds:g}" if seconds < 1e6 else str(int(seconds))
 
 
@@ -181,17 +205,30 @@ def url_path() -> Kind[str]:
     return Kind("a path such as /shop, without spaces, %, ? or #", parse, str, "PATH")
 
 
-def path(words: str) -> Kind[str]:
+def text() -> Kind[str]:
+    """Take a text that is not empty."""
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+        raise BadValueError
+
+    return Kind("a value", parse, str, "TEXT")
+
+
+def path(words: str, *verbatim: str) -> Kind[str]:
     """Take the path of a file or folder; empty or None means none. Whether it exists is not looked at here.
 
     A relative path belongs to the folder of the start: the application may change the current one.
+    Words of `verbatim` are no paths, and stay as they are.
     """
 
     def parse(value: object) -> str:
         text = "" if value is None else os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(text, str) or "\0" in text or "\n" in text.strip() or trailing_comment(text):
             raise BadValueError
-        return os.path.abspath(text.strip()) if text.strip() else ""  # noqa: PTH100 - pathlib keeps ".."
+        text = text.strip()
+        return text if not text or text in verbatim else os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
 
     return Kind(words, parse, str, "PATH")
 

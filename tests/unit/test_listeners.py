@@ -13,8 +13,8 @@ import pytest
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
+from waitressd.listeners import check_system
 from waitressd.net.listener import open_unix
-from waitressd.opening import check_system
 from waitressd.server import Server
 
 
@@ -54,7 +54,7 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o700)
     code = (
-        "import os, sys; from waitressd.opening import check_system\n"
+        "import os, sys; from waitressd.listeners import check_system\n"
         "from waitressd.config.adjustments import Adjustments\n"
         "adjustments = Adjustments.from_keywords(spool_directory=sys.argv[1]); os.setuid(65534)\n"
         "try: check_system(adjustments)\n"

@@ -1,0 +1,36 @@
+"""What follows from several settings together."""
+
+from types import MappingProxyType
+
+import pytest
+
+from waitressd.config.addresses import TcpAddress, UnixAddress
+from waitressd.config.effective import EffectiveSettings
+from waitressd.config.origins import DEFAULT, PYTHON
+
+
+@pytest.mark.parametrize(
+    ("settings", "listeners"),
+    [
+        (EffectiveSettings(), (TcpAddress("0.0.0.0", 8080),)),
+        (EffectiveSettings(host="a", port=1), (TcpAddress("a", 1),)),
+        (EffectiveSettings(unix_socket="/a"), (UnixAddress("/a"),)),
+        (EffectiveSettings(listen=(UnixAddress("/a"), TcpAddress("a", 1))), (UnixAddress("/a"), TcpAddress("a", 1))),
+    ],
+)
+def test_the_listeners(settings: EffectiveSettings, listeners: tuple[object, ...]) -> None:
+    assert settings.listeners == listeners
+
+
+def test_a_trusted_proxy_is_believed_in_one_field_unless_others_are_named() -> None:
+    assert EffectiveSettings().believed_proxy_headers == frozenset()
+    assert EffectiveSettings(trusted_proxy=("10.0.0.1",)).believed_proxy_headers == {"x-forwarded-proto"}
+    named = EffectiveSettings(trusted_proxy=("10.0.0.1",), trusted_proxy_headers=frozenset({"forwarded"}))
+    assert named.believed_proxy_headers == {"forwarded"}
+    assert named.trusted_peers
+    assert not EffectiveSettings().trusted_peers
+
+
+def test_an_origin_is_known_or_the_default() -> None:
+    settings = EffectiveSettings(origins=MappingProxyType({"port": PYTHON}))
+    assert (settings.origin_of("port"), settings.origin_of("host")) == (PYTHON, DEFAULT)

@@ -1,0 +1,43 @@
+"""The settings of one server as values, with what follows from several of them together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from waitressd.config.addresses import ListenAddress, TcpAddress, UnixAddress
+from waitressd.config.networks import TrustedPeers, trusted_peers
+from waitressd.config.origins import DEFAULT, Origin
+from waitressd.config.table import SettingsTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectiveSettings(SettingsTable):
+    """The value of every setting, and where each came from. What the rules look at."""
+
+    origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
+    """Where each given value came from, by the name of the setting; what is missing has its default."""
+
+    @property
+    def listeners(self) -> tuple[ListenAddress, ...]:
+        """The addresses to listen on; empty if a Python caller handed over `sockets`."""
+        if self.sockets:
+            return ()
+        if self.listen:
+            return self.listen
+        return (UnixAddress(self.unix_socket),) if self.unix_socket else (TcpAddress(self.host, self.port),)
+
+    @property
+    def trusted_peers(self) -> TrustedPeers:
+        """The value of `trusted_proxy` as a record."""
+        return trusted_peers(self.trusted_proxy)
+
+    @property
+    def believed_proxy_headers(self) -> frozenset[str]:
+        """The value of `trusted_proxy_headers`, or what it means if only `trusted_proxy` is set."""
+        if self.trusted_proxy and not self.trusted_proxy_headers:
+            return frozenset({"x-forwarded-proto"})
+        return self.trusted_proxy_headers
+
+    def origin_of(self, name: str) -> Origin:
+        """Where the value of a setting came from."""
+        return self.origins.get(name, DEFAULT)
