@@ -12,6 +12,7 @@ IDLE: Final = 0
 QUEUED: Final = 1
 RUNNING: Final = 2
 CLOSED: Final = 3
+COMPLETE: Final = 4  # read, and not begun
 
 HANGS: Final = -1  # a request that ends only when everything else has come to rest
 

@@ -9,7 +9,7 @@ from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.outbuf import OutBuffer
 from waitressd.net.poller import READ
-from waitressd.net.role import Job
+from waitressd.net.role import Job, Worker
 from waitressd.net.states import State
 
 RUNS = 250
@@ -61,6 +61,14 @@ class NeverParks(Dispatcher):
         if channel.state in (State.QUEUED, State.RUNNING):
             return False
         return super()._react(channel, mask)
+
+
+class ForgetsTheRest(Dispatcher):
+    """Who gets the role does not look at the requests that the former holder had read."""
+
+    def lead(self, worker: Worker) -> bool:
+        self.tasks.clear()
+        return super().lead(worker)
 
 
 class SleepsTooLong(Dispatcher):
@@ -120,6 +128,7 @@ MUTANTS: dict[str, tuple[type[Dispatcher], tuple[tuple[Any, str, Any], ...]]] = 
     "reacts without the lock": (ReactsWithoutLock, ()),
     "never parks": (NeverParks, ()),
     "stays watched": (Dispatcher, ((Channel, "on_ready_while_busy", stay_watched),)),
+    "forgets what was read": (ForgetsTheRest, ()),
     "sleeps through deadlines": (SleepsTooLong, ()),
     "forgets what came back": (ForgetsWhatCameBack, ()),
     "does not linger": (Dispatcher, ((Channel, "_linger", finish_at_once),)),

@@ -119,10 +119,20 @@ class Loop:
     def turn(self, count: int = 1) -> None:
         """Let the loop turn."""
         for _ in range(count):
-            if not self.dispatcher._serve_ready(self.worker) or not self.dispatcher._catch_up(self.worker):
+            if not self.serve():
                 raise AssertionError("the role was lost")
             if not self.dispatcher._turn():
                 return
+
+    def serve(self) -> bool:
+        """Read what is ready, also what a test has put there, and run what is complete; False when the role is lost."""
+        dispatcher = self.dispatcher
+        dispatcher._unread = len(dispatcher.ready)
+        while dispatcher._unread:
+            dispatcher._read_ready()
+            if not dispatcher._catch_up(self.worker):
+                return False
+        return dispatcher._catch_up(self.worker)
 
     def settle(self) -> None:
         """Turn until nothing happens any more."""

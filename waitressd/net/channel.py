@@ -81,6 +81,8 @@ class Channel(Outlet):
 
     def on_readable(self) -> bool:
         """Read once; True when a request is complete and may run."""
+        if self.request is not None and self.sink is None:
+            return False  # it is complete already and waits for its turn: a second event of the same client
         if self.state is _IDLE and self.connection.has_buffered:
             return False  # its next request is here already and has a turn of its own; reading on would give it two
         try:
@@ -453,8 +455,8 @@ class Channel(Outlet):
         self._move(Move.QUEUE)
         if not self._mask:
             self._watch(READ)
-        self.waiting_since = self.dispatcher.now
-        self.deadline = self.dispatcher.now + self._settings.deadlines.queue_seconds
+        self.waiting_since = self.dispatcher.heard_at
+        self.deadline = self.waiting_since + self._settings.deadlines.queue_seconds
 
     def close(self, *, reset: bool = False) -> None:
         """Give everything back; with `reset` the client is told that the answer is incomplete. Harmless when closed."""

@@ -1,5 +1,9 @@
 """The event loop: listeners, channels, deadlines, and the start of every task.
 
+A turn reads first and runs then: whatever is ready is read, and the requests that are complete wait in `tasks`. They
+run one by one, and where the role is taken away between two of them, the next holder goes on with the rest. Nothing is
+polled before all of them have begun or wait for a thread.
+
 Everything here runs in the thread that holds the dispatcher role, which roams (see `role.py`), unless a method says
 otherwise. What other threads may do is narrow: `give_back`, `stop`, `abort`, and, under the role's lock, what a task
 thread does to settle its channel.
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
+from waitressd.net.callback import Callback
 from waitressd.net.channel import Channel
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.logs import logger
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from waitressd.net.listener import Listener
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
+NOTED_WAIT_SECONDS: Final = 0.002  # for its turn; from there on a request counts as one that had to wait for a thread
+LONG_WAIT_SECONDS: Final = 1.0  # for its turn, before the operator is told
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
 
 _BODY: Final = State.BODY  # the last state in which bytes are read for a request
@@ -48,33 +55,6 @@ class Bounds:
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
 
 
-class Callback:
-    """A job without a channel: somebody else's code that must not run in the event loop itself."""
-
-    __slots__ = ("_call", "_log")
-
-    def __init__(self, call: Callable[[], object], log: Callable[[str], None]) -> None:
-        self._call = call
-        self._log = log
-
-    def begin(self) -> None:
-        """Nothing to prepare."""
-
-    def run(self) -> None:
-        """Call it; what it raises is logged."""
-        try:
-            self._call()
-        except BaseException:  # border: the application's code
-            self._log("a callback failed")
-
-    def settle(self) -> None:
-        """Nothing to bring back."""
-
-    def settle_aside(self) -> bool:
-        """Nothing to bring back."""
-        return True
-
-
 class Dispatcher:
     """All clients of one server. See the module for threads."""
 
@@ -86,6 +66,8 @@ class Dispatcher:
         self.idle_seconds = bounds.idle_seconds
         self.channels: dict[int, Channel] = {}
         self.ready: deque[tuple[int, int]] = deque()  # (descriptor, mask); mask 0: look at what is buffered
+        self.tasks: deque[Job] = deque()  # complete requests, and callbacks, in the order in which they will run
+        self.heard_at = self.now  # when events were looked for last: since then the requests in `tasks` are here
         self.draining = False
         self.finished = False
         self.logs = DispatcherLogs()
@@ -93,12 +75,12 @@ class Dispatcher:
         self.fresh: set[Channel] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
+        self._read_ahead = max(1, bounds.queue)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
-        self._heard_at = self.now  # when events were looked for last
+        self._unread = 0  # how many of `ready` belong to this turn and were not looked at yet
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
-        self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
         self.inquiries = threading.Semaphore(bounds.inquiries)  # tasks that may wait for their bodies
         self._drain_asked = False
         self._abort_asked = False
@@ -135,43 +117,45 @@ class Dispatcher:
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have somebody else's code called by the pool like a task. Holder of the role."""
-        self._jobs.append(Callback(call, self.logs.callback))
+        self.tasks.append(Callback(call, self.logs.callback))
 
     # -- the loop
 
     def lead(self, worker: Worker) -> bool:
         """Serve until the role is lost (True) or everything is finished (False)."""
+        self.now = self.clock()  # a task may have run for long since the former holder looked
         if self.fresh:
             self._watch_fresh()
-        going_on = self._catch_up(worker)  # first what the former holder has left: the reserve leaves a job
-        while going_on and self._serve_ready(worker) and self._catch_up(worker):
-            if not self._turn():
+        while self._catch_up(worker):
+            if not self._unread and not self._turn():
                 return False
+            self._read_ready()
         return True
 
-    def _serve_ready(self, worker: Worker) -> bool:
-        """Act on every event of this turn; False when the role is lost.
+    def _read_ready(self) -> None:
+        """Act on the events of this turn, but run nothing yet.
 
-        What a job adds waits for the next turn: between two requests of one client everybody else has one.
+        What a job adds waits for the next turn: between two requests of one client everybody else has one. No more is
+        read at once than may wait for a thread; what does not fit is read when those have had their turn.
         """
+        count = min(self._unread, self._read_ahead)
+        self._unread -= count
         channel = None
         try:
-            for _ in range(len(self.ready)):
+            for _ in range(count):
                 fd, mask = self.ready.popleft()
                 channel = self.channels.get(fd)
                 if channel is None:
                     self._welcome(fd)
                 elif channel.state <= _BODY:
-                    if (channel.on_readable() if mask else channel.advance()) and not self._start(worker, channel):
-                        return False
-                elif self._react(channel, mask) and not self._start(worker, channel):
-                    return False
+                    if channel.on_readable() if mask else channel.advance():
+                        self.tasks.append(channel)
+                elif self._react(channel, mask):
+                    self.tasks.append(channel)
         except Exception:  # border: a defect of ours costs one client, not all of them
             logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
             if channel is not None:
                 channel.close()
-            return self.role.still_leads(worker)
-        return True
 
     def _welcome(self, fd: int) -> None:
         """An event of a listener, or of a channel that was closed since the poll."""
@@ -181,16 +165,17 @@ class Dispatcher:
         """Look at the deadlines, and wait for events; False when everything is finished."""
         # Those that had passed at the last look for events, which have been served since: nobody is given up for
         # silence whose bytes were here, however long this process was held up itself.
-        if self._heard_at >= self._next_sweep:
-            self._sweep(self._heard_at)
+        if self.heard_at >= self._next_sweep:
+            self._sweep(self.heard_at)
         events = self.poller.wait(self._timeout())
-        self.now = self._heard_at = now = self.clock()
+        self.now = self.heard_at = now = self.clock()
         if not events and now >= self._next_sweep:
             # A process that was stopped and goes on hears nothing at first, only that the time is over.
             events = self.poller.wait(0)
         if events:
             self.ready.extend(events)
             self._next_sweep = min(self._next_sweep, now + self._sweep_seconds)  # an event may start a short deadline
+        self._unread = len(self.ready)
         if self._drain_asked:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:
@@ -198,7 +183,7 @@ class Dispatcher:
         return True
 
     def _timeout(self) -> float | None:
-        if self.ready or self._returned or self._jobs:
+        if self.ready or self._returned or self.tasks:
             return 0
         if self.draining and not self.channels and not self.role.running:
             return 0  # the last client has just gone: the stop is over, not one sweep later
@@ -278,21 +263,22 @@ class Dispatcher:
         """
         role = self.role
         if role.waiting and self.blocking.share <= HAND_OVER_SHARE:
-            self._jobs.appendleft(job)
+            self.tasks.appendleft(job)
             if role.pass_back():
                 return False
-            self._jobs.popleft()
+            self.tasks.popleft()
         channel = job if isinstance(job, Channel) else None
         if channel is not None:
             # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
             if not role.waiting and len(role.queue) >= self._bounds.queue:
-                self.logs.refused(role)
+                self.logs.refused(self.backlog()[0])
                 error = HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),))
                 channel.refuse(error)
                 return True
-            channel.queue()
+            if channel.state is not State.QUEUED:
+                channel.queue()
         if role.offer(job):
-            self.logs.queued(role, self.now)
+            self.logs.queued(*self.backlog())
         return True
 
     def run_aside(self, worker: Worker, job: Job) -> None:
@@ -311,13 +297,45 @@ class Dispatcher:
             self.give_back(job)
 
     def _catch_up(self, worker: Worker) -> bool:
-        """Settle what came back, run what waits; False when the role is lost."""
+        """Settle what came back, then run what waits for its turn; False when the role is lost."""
         while self._returned:
             self._settle(self._returned.popleft())
-        while self._jobs:
-            if not self._start(worker, self._jobs.popleft()):
-                return False
+        tasks = self.tasks
+        noted = self.heard_at + NOTED_WAIT_SECONDS
+        while tasks:
+            job = tasks.popleft()
+            try:
+                if (self.now < noted or self._may_still_run(job)) and not self._start(worker, job):
+                    return False
+            except Exception:  # border: as for the events
+                logger.critical("running a request failed; please report this", exc_info=True)
+                if isinstance(job, Channel):
+                    job.close()
+                if not self.role.still_leads(worker):
+                    return False
         return True
+
+    def _may_still_run(self, job: Job) -> bool:
+        """Note that a request had to wait for its turn; False when that was too long, and it is refused."""
+        if not isinstance(job, Channel):
+            return True
+        if job.state is not State.QUEUED:
+            job.queue()
+        if self.now >= self.heard_at + LONG_WAIT_SECONDS:
+            self.logs.queued(*self.backlog())
+        if job.deadline > self.now:
+            return True
+        self._refuse_waiting(job)
+        return False
+
+    def backlog(self) -> tuple[int, float]:
+        """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
+        with self.role.lock:
+            queue = self.role.queue
+            first = queue[0] if queue else None
+            count = len(queue) + len(self.tasks)
+        since = first.waiting_since if isinstance(first, Channel) else self.heard_at
+        return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
     def _settle(job: Job) -> None:
@@ -359,7 +377,7 @@ class Dispatcher:
                 except OSError as error:  # nobody would hear of the client any more
                     self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
                     self.fresh.discard(channel)
-                    if channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs:
+                    if channel.state in (State.QUEUED, State.RUNNING) or channel in self.tasks:
                         channel.abort()
                     else:
                         unwatched.append(channel)
@@ -400,8 +418,11 @@ class Dispatcher:
     def expire(self, channel: Channel) -> None:
         """A request waited too long for a thread."""
         if self.role.withdraw(channel):
-            self.logs.refused(self.role)
-            channel.refuse(HttpError(503, "No thread was free in time.", (("Retry-After", "1"),)))
+            self._refuse_waiting(channel)
+
+    def _refuse_waiting(self, channel: Channel) -> None:
+        self.logs.refused(self.backlog()[0])
+        channel.refuse(HttpError(503, "No thread was free in time.", (("Retry-After", "1"),)))
 
     # -- the end
 
@@ -411,7 +432,7 @@ class Dispatcher:
             self._begin_drain()
         if self._abort_asked:
             self.logs.cut_off(len(self.channels))
-        elif self.channels or self.ready or self._jobs or self._returned or self.role.running:
+        elif self.channels or self.ready or self.tasks or self._returned or self.role.running:
             return True
         self._let_go()
         return False
@@ -444,7 +465,7 @@ class Dispatcher:
         callbacks: list[Job] = []
         with contextlib.suppress(IndexError):
             while True:
-                callbacks.append(self._jobs.popleft())
+                callbacks.append(self.tasks.popleft())
         with self.role.lock:  # those for which no thread was free
             queue = self.role.queue
             callbacks += [job for job in queue if not isinstance(job, Channel)]

@@ -11,7 +11,7 @@ from typing import Final
 
 from waitressd.net.channel import Channel
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger
-from waitressd.net.role import Assignment, Role, Worker
+from waitressd.net.role import Assignment, Worker
 
 QUEUE_LOG_SECONDS: Final = 5.0
 TARGET_CHARACTERS: Final = 120  # of a request's target in a line
@@ -43,29 +43,24 @@ class DispatcherLogs:
         if count:
             logger.warning("the stop closed %d connections whose requests or answers were not complete", count)
 
-    def queued(self, role: Role, now: float) -> None:
-        """A request waits because all threads are busy."""
-        if self._queued.skip():
+    def queued(self, count: int, waited_seconds: float) -> None:
+        """So many requests wait because all threads are busy, the first of them for so long."""
+        if not count or self._queued.skip():  # a thread has taken it meanwhile
             return
-        try:
-            oldest = role.queue[0]
-        except IndexError:  # a thread has taken it meanwhile
-            return
-        waited = now - oldest.waiting_since if isinstance(oldest, Channel) else 0.0
         self._queued(
             "%d requests wait for a thread, the oldest for %.1f s; the threads run: %s",
-            len(role.queue),
-            max(0.0, waited),
+            count,
+            waited_seconds,
             self.describe_workers(),
         )
 
-    def refused(self, role: Role) -> None:
-        """A request was answered 503."""
+    def refused(self, count: int) -> None:
+        """A request was answered 503; so many others wait."""
         if self._refused.skip():
             return
         self._refused(
             "a request was answered 503: no thread is free and %d requests wait; the threads run: %s",
-            len(role.queue),
+            count,
             self.describe_workers(),
         )
 

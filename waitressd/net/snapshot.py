@@ -1,6 +1,5 @@
 """How busy a server is at one moment: threads, the task queue, the states of its connections."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,20 +28,24 @@ class Snapshot:
 def take_snapshot(dispatcher: Dispatcher) -> Snapshot:
     """Look at a dispatcher. Any thread; costs a look at every connection and holds nobody up."""
     role = dispatcher.role
+    depth, waited = dispatcher.backlog()
     with role.lock:
-        depth = len(role.queue)
-        first = role.queue[0] if role.queue else None
         busy = role.running + (1 if role.has_claim() else 0)
-    waited = time.monotonic() - first.waiting_since if isinstance(first, Channel) else 0.0
     # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
-    states = Counter(channel.state for channel in list(dispatcher.channels.values()))
+    states = Counter(map(_state, list(dispatcher.channels.values())))
     return Snapshot(
         busy_threads=busy,
         idle_threads=max(0, role.task_limit - busy),
         queue_depth=depth,
-        oldest_wait_seconds=max(0.0, waited),
+        oldest_wait_seconds=waited,
         connections={state.name.lower(): states.get(state, 0) for state in State if state is not State.CLOSED},
     )
+
+
+def _state(channel: Channel) -> State:
+    """Return the state of a connection; one whose request has its turn soon is not idle."""
+    waits = channel.state <= State.BODY and channel.request is not None and channel.sink is None
+    return State.QUEUED if waits else channel.state
 
 
 EMPTY = Snapshot(0, 0, 0, 0.0, {state.name.lower(): 0 for state in State if state is not State.CLOSED})

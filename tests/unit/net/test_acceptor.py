@@ -19,7 +19,7 @@ def exhausted(number: int = errno.EMFILE) -> OSError:
 def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
     with Loop() as loop, many_clients(loop.listener.socket.getsockname(), ACCEPT_BURST - 1) as clients:
         loop.turn()
-        loop.dispatcher._serve_ready(loop.worker)
+        loop.serve()
         assert len(loop.channels) == len(clients)
     assert list(loop.dispatcher._acceptor.accept(987, 0, 0.0)) == []  # no listener
 

@@ -1,9 +1,11 @@
 """The event loop: when it looks, when it sleeps, what it does with its events, and the hand-over of the role."""
 
+import contextlib
 import errno
 import threading
 import time
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -11,12 +13,14 @@ from tests.support.client import Client
 from tests.support.loop import GET, Handler, Loop, answer, hello
 from waitressd.http.events import Request
 from waitressd.net.blocking import HAND_OVER_SHARE
+from waitressd.net.callback import Callback
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import Deadlines
-from waitressd.net.dispatcher import SWEEP_SECONDS, Bounds, Callback, Dispatcher
+from waitressd.net.dispatcher import SWEEP_SECONDS, Bounds, Dispatcher
 from waitressd.net.outlet import NEVER
 from waitressd.net.poller import HANGUP, READ
 from waitressd.net.role import Assignment, Worker
+from waitressd.net.snapshot import take_snapshot
 from waitressd.net.states import State
 
 
@@ -100,6 +104,130 @@ def test_between_two_requests_of_one_client_every_other_has_its_turn() -> None:
             assert polite.receive().status == 200
 
 
+# -- read, then run
+
+
+class Watching:
+    """A handler that notes, for each request, how many others wait and for how long, and lets time pass."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.loop: Loop | None = None
+        self.backlogs: list[tuple[int, float]] = []
+        self.queued: list[int] = []
+
+    def __call__(self, _request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+        assert self.loop is not None
+        self.backlogs.append(self.loop.dispatcher.backlog())
+        self.queued.append(take_snapshot(self.loop.dispatcher).connections["queued"])
+        self.loop.time += self.seconds
+        answer(channel)
+
+
+@contextlib.contextmanager
+def at_once(handler: Watching, count: int, **options: Any) -> Iterator[tuple[Loop, list[Client]]]:
+    """Have so many clients send a request in the same turn."""
+    with Loop(handler, **options) as loop:
+        handler.loop = loop
+        clients = [loop.connect() for _ in range(count)]
+        for index, client in enumerate(clients):
+            client.send(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % index)
+        loop.dispatcher._turn()
+        try:
+            yield loop, clients
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_what_is_ready_is_read_before_anything_runs_and_counts_as_waiting() -> None:
+    handler = Watching(0.01)
+    with at_once(handler, 4) as (loop, clients):
+        assert loop.serve()
+        assert [client.receive().status for client in clients] == [200] * 4
+        assert name_order(loop) == ["/0", "/1", "/2", "/3"]
+    assert [count for count, _ in handler.backlogs] == handler.queued == [3, 2, 1, 0]
+    assert [wait for _, wait in handler.backlogs] == pytest.approx([0.0, 0.01, 0.02, 0.0])
+
+
+def test_no_more_is_read_at_once_than_may_wait() -> None:
+    """The rest stays where it is, and is not refused: a thread will be free in a moment."""
+    handler = Watching()
+    with at_once(handler, 5, bounds=Bounds(queue=2)) as (loop, clients):
+        assert loop.serve()
+        assert [client.receive().status for client in clients] == [200] * 5
+    assert [count for count, _ in handler.backlogs] == [1, 0, 1, 0, 0]
+
+
+def test_a_request_that_waits_too_long_for_its_turn_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    handler = Watching(1.5)
+    with at_once(handler, 4, deadlines=Deadlines(queue_seconds=2.0)) as (loop, clients):
+        assert loop.serve()
+        loop.settle()
+        assert [client.receive().status for client in clients] == [200, 200, 503, 503]
+    assert "2 requests wait for a thread, the oldest for 1.5 s" in caplog.text
+    assert "a request was answered 503: no thread is free and 1 requests wait" in caplog.text
+
+
+def test_the_next_holder_goes_on_with_what_was_read() -> None:
+    def blocks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+        if not loop.woken:
+            assert not loop.role.look()
+            assert loop.role.look()
+        answer(channel)
+
+    with Loop(blocks, threads=3) as loop:
+        clients = [loop.connect() for _ in range(3)]
+        heir = Worker("heir")
+        loop.role.waiting.append(heir)
+        for client in clients:
+            client.send(GET)
+        loop.dispatcher._turn()
+        assert not loop.serve()
+        assert loop.role.holder is heir
+        assert len(loop.dispatcher.tasks) == 2
+        loop.worker = heir
+        assert loop.dispatcher._catch_up(heir)
+        assert [client.receive().status for client in clients] == [200] * 3
+        for client in clients:
+            client.close()
+
+
+def test_a_request_that_was_read_is_not_read_again_before_its_turn() -> None:
+    """Whatever its client does meanwhile: what is read then must not end a request that has begun."""
+    with Loop(recv_bytes=len(GET)) as loop, loop.connect() as client:
+        client.send(GET)
+        loop.dispatcher._turn()
+        client.finish_sending()
+        (channel,) = loop.channels
+        loop.dispatcher.ready.extend([(channel.fd, READ), (channel.fd, 0)])
+        loop.dispatcher._unread = 3
+        loop.dispatcher._read_ready()
+        assert list(loop.dispatcher.tasks) == [channel]
+        assert not channel.half_closed
+        assert loop.serve()
+        assert client.receive().status == 200
+
+
+def test_a_defect_while_one_request_runs_costs_that_client_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with at_once(Watching(), 3) as (loop, clients):
+        broken = loop.channels[1]
+        broken.__class__ = BrokenChannel
+        assert loop.serve()
+        assert [clients[0].receive().status, clients[2].receive().status] == [200, 200]
+        clients[1].expect_closed()
+    assert "running a request failed; please report this" in caplog.text
+
+
+class BrokenChannel(Channel):
+    """Does not begin."""
+
+    __slots__ = ()
+
+    def begin(self) -> None:
+        raise AssertionError("a defect")
+
+
 def test_requests_wait_in_the_order_in_which_they_came() -> None:
     with Loop() as loop:
         clients = [loop.connect() for _ in range(4)]
@@ -181,7 +309,7 @@ def requests_until_hand_over(handler: Handler, dispatcher_class: type[Dispatcher
         for count in range(100):
             client.send(GET)
             for _ in range(3):
-                if not loop.dispatcher._serve_ready(loop.worker):
+                if not loop.serve():
                     assert loop.role.holder is not loop.worker
                     client.close()
                     return count
@@ -238,7 +366,7 @@ def test_a_claim_that_was_taken_ends_the_lead_and_the_answer_is_complete() -> No
         loop.role.waiting.append(heir)
         client.send(GET)
         loop.dispatcher._turn()
-        assert not loop.dispatcher._serve_ready(loop.worker)
+        assert not loop.serve()
         assert loop.woken == [heir]
         assert client.receive().status == 200
         assert loop.channels[0].state is State.IDLE
@@ -320,11 +448,6 @@ def test_callbacks_wait_for_a_thread_like_requests() -> None:
         assert called == []
         (job,) = loop.role.queue
         assert isinstance(job, Callback)
-        job.begin()
-        job.run()
-        job.settle()
-        assert job.settle_aside()
-        assert called == ["one"]
         loop.role.queue.clear()
 
 

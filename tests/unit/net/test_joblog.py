@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.loop import GET, Loop
 from waitressd.net.joblog import DispatcherLogs, describe, is_busy, log_stack
-from waitressd.net.role import Assignment, Role, Worker
+from waitressd.net.role import Assignment, Worker
 
 
 def test_a_worker_is_busy_inline_and_aside() -> None:
@@ -48,10 +48,10 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
         caplog.clear()
         logs = DispatcherLogs()
         logs.workers = [worker, Worker("idle")]
-        logs.queued(loop.role, loop.time + 3)
-        logs.queued(loop.role, loop.time + 4)  # left out
-        logs.refused(loop.role)
-        logs.refused(loop.role)
+        logs.queued(1, 3.0)
+        logs.queued(1, 4.0)  # left out
+        logs.refused(1)
+        logs.refused(1)
         assert caplog.messages == [
             "1 requests wait for a thread, the oldest for 3.0 s; the threads run: GET / (7.0 s)",
             "a request was answered 503: no thread is free and 1 requests wait; the threads run: GET / (7.0 s)",
@@ -60,7 +60,7 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
 
 
 def test_a_queue_that_a_thread_has_emptied_meanwhile_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
-    DispatcherLogs().queued(Role(1, lambda worker: None), 0.0)
+    DispatcherLogs().queued(0, 0.0)
     assert caplog.messages == []
 
 
