@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
+from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.dispatcher import Bounds
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
+from waitressd.net.preface import ProxyProtocol
+from waitressd.net.progress import Deadlines
 from waitressd.observing import build_handler, build_logger
 from waitressd.opening import connection_bound
 from waitressd.requestlog.requestlogger import RequestLogs

@@ -333,7 +333,7 @@ class Server:
             listener.socket.close()
         if self._dispatcher is not None:
             for channel in self._dispatcher.channels.values():
-                channel.sock.close()
+                channel.wire.close()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:

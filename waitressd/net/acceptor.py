@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.eventloop import NEVER
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.listener import Listener
-from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, Poller
 from waitressd.peer import UNIX, Peer, peer_of
 

@@ -9,12 +9,10 @@ import time
 import traceback
 from typing import Final
 
-from waitressd.net.channel import Channel
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger
 from waitressd.net.role import Assignment, Role, Worker
 
 QUEUE_LOG_SECONDS: Final = 5.0
-TARGET_CHARACTERS: Final = 120  # of a request's target in a line
 
 
 class DispatcherLogs:
@@ -51,11 +49,10 @@ class DispatcherLogs:
             oldest = role.queue[0]
         except IndexError:  # a thread has taken it meanwhile
             return
-        waited = now - oldest.waiting_since if isinstance(oldest, Channel) else 0.0
         self._queued(
             "%d requests wait for a thread, the oldest for %.1f s; the threads run: %s",
             len(role.queue),
-            max(0.0, waited),
+            max(0.0, now - oldest.waiting_since),
             self.describe_workers(),
         )
 
@@ -84,13 +81,7 @@ def is_busy(worker: Worker) -> bool:
 def describe(worker: Worker) -> str:
     """Name the request that a worker runs."""
     job = worker.job
-    if not isinstance(job, Channel):
-        return "a callback"
-    request = job.request
-    if request is None:
-        return "a request that is ending"
-    # Without the query, where people put what does not belong into a log.
-    return f"{request.method} {request.target.partition('?')[0][:TARGET_CHARACTERS]}"
+    return job.describe() if job is not None else "a request that has just ended"
 
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
 from waitressd.net.logs import logger
@@ -207,4 +206,4 @@ class TaskPool:
 
 
 def _peer(worker: Worker) -> str:
-    return str(worker.job.peer) if isinstance(worker.job, Channel) else "-"
+    return worker.job.whose() if worker.job is not None else "-"
