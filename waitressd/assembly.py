@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
+from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.dispatcher import Bounds
-from waitressd.net.inquiry import inquiry_limit
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
-from waitressd.observing import build_handler, build_observer
+from waitressd.net.preface import ProxyProtocol
+from waitressd.net.progress import Deadlines
+from waitressd.observing import build_handler, build_logger
 from waitressd.opening import connection_bound
-from waitressd.requestlog.observer import RequestLogs
+from waitressd.requestlog.requestlogger import RequestLogs
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -34,7 +35,7 @@ def bounds(adjustments: Adjustments) -> Bounds:
         connections=connection_bound(adjustments),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,
-        inquiries=inquiry_limit(adjustments.threads) if adjustments.early_refusals else 0,
+        queue_seconds=adjustments.queue_timeout,
         idle_seconds=adjustments.channel_timeout,
         finest_deadline_seconds=finest,
     )
@@ -70,18 +71,18 @@ def channel_settings(
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
         proxies=_proxies_of_clients(adjustments, proxies) if is_proxied else proxies,
-        proxy_protocol=is_proxied,
     )
     tasks = TaskSettings(
         expose_tracebacks=adjustments.expose_tracebacks,
         log_disconnects=adjustments.log_socket_errors,
         signature=adjustments.ident or "waitressd",
     )
-    observer = build_observer(logs, listener.name, environ)
+    observer = build_logger(logs, environ)
     return ChannelSettings(
         handler=build_handler(application, environ, tasks, observer),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
+        listener=listener.name,
         ident=adjustments.ident,
         recv_bytes=adjustments.recv_bytes,
         limits=Limits(
@@ -93,7 +94,7 @@ def channel_settings(
         deadlines=deadlines(adjustments),
         output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
         observer=observer,
-        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts_peer) if is_proxied else None,
+        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts) if is_proxied else None,
     )
 
 

@@ -37,6 +37,7 @@ from waitressd.deploy import Runner
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, connection_bound
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.standardstreams import fill_streams
 from waitressd.wsgi.task import Application
 
 OK: Final = 0
@@ -81,6 +82,7 @@ class Plan:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    fill_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         command = parse_command(arguments)

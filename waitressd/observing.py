@@ -1,11 +1,11 @@
-"""From the request logs of a configuration to observers that watch listeners.
+"""From the request logs of a configuration to the request loggers of listeners.
 
 Introduces the request log to the configuration, to sockets and to WSGI; none of them knows another.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -13,12 +13,26 @@ from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
-from waitressd.requestlog.loading import Trouble, load
-from waitressd.requestlog.observer import Identify, Observer, RequestLogs
+from waitressd.metrics import request_log
+from waitressd.peer import Origin
+from waitressd.requestlog.dev import dev
+from waitressd.requestlog.formats import combined, common, template
+from waitressd.requestlog.jsonlines import json_lines
+from waitressd.requestlog.loading import Factory, Trouble, load
+from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+BUILT_IN: Final[Mapping[str, Factory]] = {
+    "common": common,
+    "combined": combined,
+    "template": template,
+    "json": json_lines,
+    "dev": dev,
+    "metrics": request_log,
+}
+"""The factories of the request logs that come with the server, by the names that an operator gives them."""
 
 
 def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
@@ -28,7 +42,7 @@ def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str])
     """
     if not adjustments.request_log:
         return None
-    hooks, troubles = load(adjustments.request_log, global_conf)
+    hooks, troubles = load(adjustments.request_log, global_conf, BUILT_IN)
     if troubles:
         raise ConfigError(_problem(adjustments, trouble) for trouble in troubles)
     return RequestLogs(hooks)
@@ -48,29 +62,27 @@ def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
 
 
 def build_handler(
-    application: Application, environ: EnvironSettings, tasks: TaskSettings, observer: Observer | None
+    application: Application, environ: EnvironSettings, tasks: TaskSettings, logger: RequestLogger | None
 ) -> WsgiHandler:
     """Make what runs the requests of one listener: plain, or watched."""
-    if observer is None:
+    if logger is None:
         return WsgiHandler(application, EnvironBuilder(environ), tasks)
-    return ObservedHandler(application, EnvironBuilder(environ), tasks, observer)
+    return ObservedHandler(application, EnvironBuilder(environ), tasks, logger)
 
 
-def build_observer(logs: RequestLogs | None, listener: str, environ: EnvironSettings) -> Observer | None:
-    """Make the observer of one listener; None without request logs."""
-    if logs is None:
-        return None
-    return Observer(logs, listener, environ.proxies.trusts, _identifier(environ))
+def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestLogger | None:
+    """Make the request logger of one listener; None without request logs."""
+    return None if logs is None else RequestLogger(logs, environ.proxies.trusts, _identifier(environ))
 
 
 def _identifier(settings: EnvironSettings) -> Identify:
     """Return what finds out who the client of a refused request is, as the application would have been told."""
     builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
 
-    def identify(request: Request, peer: str, proxied: ProxyHeader | None) -> dict[str, Any] | None:
+    def identify(request: Request, origin: Origin) -> dict[str, Any] | None:
         try:
             # Without `known`: what is built here is of no use to later requests.
-            return builder.build(replace(request, known=None), None, peer, bool, proxied)
+            return builder.build(replace(request, known=None), None, origin, bool)
         except HttpError:
             return None
 

@@ -5,13 +5,13 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem
-from waitressd.net.listener import Listener, adopt, open_tcp, open_unix
+from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
 
 RESERVED_DESCRIPTORS = 32  # for log files, spool files, and what the application opens
@@ -29,8 +29,30 @@ def check_system(adjustments: Adjustments) -> None:
         _owner_ids(adjustments.unix_socket_owner)
     except LookupError as error:
         problems.append(_problem(adjustments, "unix_socket_owner", str(error.args[0])))
+    problems.extend(_unresolved(adjustments))
     if problems:
         raise ConfigError(problems)
+
+
+def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
+    """Find names to listen on that stand for no address.
+
+    A bind would find them, too, but pserve turns an error at that time into a traceback, or into exit status 0.
+    """
+    name = "listen" if adjustments.listen else "host"
+    for address in adjustments.listeners:
+        if isinstance(address, TcpAddress) and address.is_name:
+            try:
+                resolve(address.host, address.port, _family(adjustments))
+            except OSError as error:
+                text = f"the host cannot be resolved: {error.strerror}"
+                yield Problem(adjustments.origin_of(name).place, f"{name} = {address}", text)
+
+
+def _family(adjustments: Adjustments) -> int:
+    if not adjustments.ipv6:
+        return socket.AF_INET
+    return socket.AF_UNSPEC if adjustments.ipv4 else socket.AF_INET6
 
 
 def _folder_trouble(folder: str) -> str:
@@ -76,11 +98,7 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
 
 def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:
     if isinstance(address, TcpAddress):
-        family = socket.AF_UNSPEC
-        if not adjustments.ipv6:
-            family = socket.AF_INET
-        elif not adjustments.ipv4:
-            family = socket.AF_INET6
+        family = _family(adjustments)
         return open_tcp(address.host or None, address.port, adjustments.backlog, family=family, known=known)
     if isinstance(address, UnixAddress):
         owner = _owner_ids(adjustments.unix_socket_owner)

@@ -21,13 +21,13 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.inquiry import THREAD_NAME
 from waitressd.net.logs import logger
 from waitressd.net.poller import build_poller
 from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
+from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
 from waitressd.wsgi.task import Application
 
@@ -152,6 +152,7 @@ class Server:
         Raises OSError naming the address, or the file of a request log.
         """
         self._move(Turn.OPEN)
+        fill_descriptors()
         self._listeners = open_listeners(self.adjustments)
         if self._request_logs is not None:
             try:
@@ -221,6 +222,13 @@ class Server:
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
+
+    def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
+        """Build another server in this process and bind its addresses, for a request log that has a page of its own.
+
+        Any thread. Raises ConfigError, or OSError naming the address.
+        """
+        return create_server(app, **settings)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""
@@ -325,7 +333,7 @@ class Server:
             listener.socket.close()
         if self._dispatcher is not None:
             for channel in self._dispatcher.channels.values():
-                channel.sock.close()
+                channel.wire.close()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -336,8 +344,7 @@ class Server:
             self._request_logs.close()
 
     def _is_own_thread(self) -> bool:
-        thread = threading.current_thread()
-        return thread.name == THREAD_NAME or (self._pool is not None and self._pool.owns(thread))
+        return self._pool is not None and self._pool.owns(threading.current_thread())
 
     def _move(self, turn: Turn) -> None:
         with self._life_lock:

@@ -1,6 +1,10 @@
 """Expect: 100-continue, row by row (RFC 9110, 10.1.1)."""
 
 import json
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -93,3 +97,107 @@ def test_clients_that_wait_for_ever_hold_no_thread() -> None:
         finally:
             for each in waiting:
                 each.close()
+
+
+class Uploads:
+    """An application that says what came to it."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self.bodies.append(environ["wsgi.input"].read())
+        start_response("403 Forbidden" if environ["PATH_INFO"] == "/refuse" else "200 OK", [])
+        return [b"answered"]
+
+
+@pytest.fixture
+def uploads() -> Uploads:
+    return Uploads()
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_refusals": True}, {"early_refusals": False}])
+def test_the_application_is_called_when_the_body_is_here(uploads: Uploads, settings: dict[str, Any]) -> None:
+    """An answer that refuses comes behind the body as well, and the connection stays."""
+    with running_server(uploads, threads=4, **settings) as server, server.connect() as client:
+        for _ in range(2):
+            uploads.bodies.clear()
+            client.send(HEAD.replace(b"/", b"/refuse", 1) + b"Content-Length: 5\r\n\r\n")
+            assert client.receive_head().status == 100
+            client.send(b"hel")
+            assert client.is_silent(0.1)
+            assert uploads.bodies == []
+            client.send(b"lo")
+            answer = client.receive()
+            assert (answer.status, answer.interim, answer.closes) == (403, (), False)
+            assert uploads.bodies == [b"hello"]
+
+
+@pytest.mark.parametrize("leave", ["close", "reset", "finish_sending"])
+def test_the_application_never_hears_of_a_client_that_leaves(uploads: Uploads, leave: str) -> None:
+    with running_server(uploads) as server:
+        with server.connect() as client:
+            client.send(HEAD + b"Content-Length: 5\r\n\r\n")
+            assert client.receive_head().status == 100
+            client.send(b"hel")
+            getattr(client, leave)()
+        with server.connect() as other:
+            assert other.get("/").status == 200
+    assert uploads.bodies == [b""]
+
+
+def test_a_body_that_does_not_come_is_408(uploads: Uploads) -> None:
+    with running_server(uploads, channel_timeout=1) as server, server.connect() as client:
+        client.send(HEAD + b"Content-Length: 5\r\n\r\n")
+        assert client.receive_head().status == 100
+        assert client.receive().status == 408
+        client.expect_closed()
+    assert uploads.bodies == []
+
+
+def test_a_stop_lets_the_body_come(uploads: Uploads) -> None:
+    with running_server(uploads) as server, server.connect() as client:
+        client.send(HEAD + b"Content-Length: 5\r\n\r\n")
+        assert client.receive_head().status == 100
+        stopper = threading.Thread(target=server.server.close)
+        stopper.start()
+        client.send(b"hello")
+        answer = client.receive()
+        assert (answer.status, answer.closes) == (200, True)
+        client.close()
+        stopper.join(10)
+        assert not stopper.is_alive()
+    assert uploads.bodies == [b"hello"]
+
+
+def test_a_forced_stop_does_not_wait_for_the_body(uploads: Uploads) -> None:
+    with running_server(uploads, shutdown_timeout=0.2) as server, server.connect() as client:
+        client.send(HEAD + b"Content-Length: 5\r\n\r\n")
+        assert client.receive_head().status == 100
+        server.stop()
+        client.expect_closed()
+    assert uploads.bodies == []
+
+
+def test_a_request_log_has_one_record_of_it(uploads: Uploads) -> None:
+    records: list[Any] = []
+    with running_server(uploads, request_log=records.append) as server, server.connect() as client:
+        client.send(HEAD + b"Content-Length: 5\r\n\r\n")
+        assert client.receive_head().status == 100
+        client.send(b"hello")
+        assert client.receive().status == 200
+    (record,) = records
+    assert (record.status, record.body_bytes_received) == (200, 5)
+
+
+def test_clients_that_change_their_mind_are_no_defect(uploads: Uploads, caplog: pytest.LogCaptureFixture) -> None:
+    with running_server(uploads) as server:
+        for number in range(40):
+            with server.connect() as client:
+                client.send(HEAD + b"Content-Length: 5\r\n\r\n")
+                if number % 3:
+                    client.sock.recv(100)
+                client.send(b"hello"[: number % 6])
+                if number % 5:
+                    client.reset()
+    assert not [record for record in caplog.records if record.levelno >= logging.CRITICAL]

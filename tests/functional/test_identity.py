@@ -2,7 +2,7 @@
 
 One table. For each row the keys of the environ must agree with each other and with an oracle written from the manual's
 sentences, and four frameworks must build the URL that the browser shows. The requests go through the parser and the
-builder that serve a socket; the sockets themselves are in test_proxied.py and tests/peers.
+builder that serve a socket; the sockets themselves are in test_preface.py and tests/peers.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.recording import RecordingTransport
 from tests.support.servers import running_server
 from tests.support.urls import IDENTITY, frameworks, telling_application, urls_of
@@ -135,14 +136,11 @@ def environ_of(case: Case, fields: list[str], headers: frozenset[str]) -> dict[s
         url_scheme=case.url_scheme,
         url_prefix=case.url_prefix,
         proxies=proxies,
-        proxy_protocol=case.header is not None,
     )
     lines = [f"GET {case.url_prefix}/some/page?query=1 HTTP/1.0"]
     lines += [f"Host: {case.host}"] if case.host is not None else []
-    peer = str(case.header.source) if case.header is not None and case.header.source is not None else case.peer
-    transport = RecordingTransport(peer)
-    request, _ = transport.receive("\r\n".join([*lines, *fields, "", ""]).encode())
-    return EnvironBuilder(settings).build(request, None, peer, bool, case.header)
+    request, _ = RecordingTransport().receive("\r\n".join([*lines, *fields, "", ""]).encode())
+    return EnvironBuilder(settings).build(request, None, origin_of(case.peer, case.header), bool)
 
 
 def url_of(environ: dict[str, Any]) -> str:

@@ -36,7 +36,9 @@ def test_a_form_is_saved_and_the_redirect_is_absolute(browser: Browser) -> None:
 
 
 # WebOb copies a large body to a temporary file and leaves its closing to the collector of garbage.
-@pytest.mark.filterwarnings("ignore:Exception ignored in.*FileIO:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored (in|while finalizing file).*FileIO:pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("size", [10, 2_000_000])
 def test_an_upload(browser: Browser, size: int) -> None:
     content = bytes(range(250)) * (size // 250 + 1)

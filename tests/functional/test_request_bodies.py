@@ -1,9 +1,11 @@
 """A request body arrives as it was sent, of any size, in any framing and however it is read."""
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -120,3 +122,61 @@ def test_a_body_of_which_the_application_keeps_a_view_harms_nothing() -> None:
         assert [bytes(view) for _, view in kept] == [b"body"] * 3
     for _, view in kept:
         view.release()
+
+
+def used_as_a_file(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Do with the body what libraries do with files, in the way that the path names; answer with what came of it."""
+    body = environ["wsgi.input"]
+    ways: dict[str, Callable[[], Any]] = {
+        "/csv": lambda: sum(1 for _ in csv.reader(io.TextIOWrapper(body, "utf-8"))),
+        "/buffered": lambda: len(io.BufferedReader(body).read()),
+        "/with": lambda: [size_within(body), body.closed],
+        "/closed": lambda: [body.close(), body.close(), body.closed],
+        "/file": lambda: [isinstance(body, io.IOBase), hasattr(body, "name"), body.seekable(), body.seek(0, 2)],
+        "/unread": lambda: None,
+    }
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [repr(ways[environ["PATH_INFO"]]()).encode()]
+
+
+def size_within(body: Any) -> int:
+    with body:
+        return len(body.read())
+
+
+LINES: Final = b"a,b\n" * 2000
+USED: Final = {"/csv": 2000, "/buffered": 8000, "/with": [8000, True], "/closed": [None, None, True],
+               "/file": [True, False, True, 8000], "/unread": None}  # fmt: skip
+
+
+def head_first(client: Client, request: bytes) -> None:
+    head, end, body = request.partition(b"\r\n\r\n")
+    client.send(head + end)
+    assert client.is_silent(0.02)
+    client.send(body)
+
+
+def head_that_expects(client: Client, request: bytes) -> None:
+    head, end, body = request.partition(b"\r\n\r\n")
+    client.send(head + b"\r\nExpect: 100-continue" + end)
+    assert client.receive_head().status == 100
+    client.send(body)
+
+
+@pytest.mark.parametrize("inbuf_overflow", [1000, 1_000_000], ids=["disk", "memory"])
+@pytest.mark.parametrize("framing", [by_length, by_chunks])
+@pytest.mark.parametrize("send", [Client.send, head_first, head_that_expects])
+def test_a_body_is_the_same_file_however_it_came(
+    send: Callable[[Client, bytes], None], framing: Callable[[bytes], bytes], inbuf_overflow: int
+) -> None:
+    with running_server(used_as_a_file, threads=2, inbuf_overflow=inbuf_overflow) as server, server.connect() as client:
+        for path, wanted in USED.items():
+            send(client, framing(LINES).replace(b"POST /", b"POST " + path.encode(), 1))
+            answer = client.receive()
+            assert (answer.status, answer.body) == (200, repr(wanted).encode())
+
+
+def test_no_body_is_an_empty_file() -> None:
+    with running_server(used_as_a_file) as server, server.connect() as client:
+        for path, wanted in {"/csv": 0, "/buffered": 0, "/with": [0, True], "/file": [True, False, True, 0]}.items():
+            assert client.get(path).body == repr(wanted).encode()

@@ -1,6 +1,7 @@
 """SIGTERM, SIGINT and close(): what has begun is finished, what has not is not accepted, the exit status is 0."""
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -162,6 +163,7 @@ def test_close_from_another_thread_lets_a_running_request_end() -> None:
         client.close()
         for closer in closers:
             closer.join(10)
+        running.thread.join(10)
         assert not running.thread.is_alive()
         running.server.close()  # again, afterwards
 
@@ -253,41 +255,37 @@ def test_a_forced_stop_cuts_an_answer_that_only_its_end_would_end() -> None:
             client.receive_rest()
 
 
-def test_a_stop_ends_with_the_last_callback() -> None:
-    """The client of an inquiry left, and the application takes its time to find out; nobody else is there."""
-    begun, leave = threading.Event(), threading.Event()
+def test_a_stop_ends_with_the_last_callback(tmp_path: Path) -> None:
+    """The client left in the middle of a file, and closing that takes its time; nothing else is left to do."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
+    closing, leave = threading.Event(), threading.Event()
+
+    class SlowToClose(io.FileIO):
+        def close(self) -> None:
+            if not self.closed:
+                closing.set()
+                leave.wait(10)
+            super().close()
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        try:
-            environ["wsgi.input"].read()
-        finally:
-            begun.set()
-            leave.wait(10)
-        return hello(environ, start_response)
+        start_response("200 OK", [])
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](SlowToClose(path))
+        return wrapped
 
     with running_server(application, shutdown_timeout=60) as server:
         with server.connect() as client:
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-            assert client.receive_head().status == 100
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.receive_head()
             client.reset()
-        assert begun.wait(10)
-        closing = threading.Thread(target=server.server.close)
-        closing.start()
-        time.sleep(0.5)
+        assert closing.wait(10)
+        stopping = threading.Thread(target=server.server.close)
+        stopping.start()
+        stopping.join(0.5)
         leave.set()
-        closing.join(10)
-        assert not closing.is_alive()
-
-
-def test_a_stop_may_be_asked_for_by_a_request_whose_body_is_kept_back() -> None:
-    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        server.server.close()
-        start_response("403 Forbidden", [])
-        return [b"not now"]
-
-    with running_server(application, shutdown_timeout=60) as server, server.connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-        assert client.receive().body == b"not now"
+        stopping.join(10)
+        assert not stopping.is_alive()
 
 
 def test_who_waits_in_a_full_backlog_is_served_before_the_end() -> None:

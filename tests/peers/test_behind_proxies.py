@@ -181,6 +181,8 @@ FORGED: Final = [
     "X-Forwarded-Port: 666",
     "X-Forwarded-By: 6.6.6.6",
     "X-Forwarded-Prefix: /evil",
+    "X-Forwarded-User: evil",
+    "X-Real-IP: 6.6.6.6",
     'Forwarded: for=6.6.6.6;host="evil.example";proto=gopher',
 ]
 

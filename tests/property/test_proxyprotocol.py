@@ -8,6 +8,7 @@ from wsgiref.util import request_uri
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.origins import origin_of
 from tests.support.proxyheaders import LOCAL, SIGNATURE, UNKNOWN, UNSPEC, binary, tls, tlv, v1, v2, v2_unix
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import (
@@ -19,7 +20,7 @@ from waitressd.http.proxyprotocol import (
     ProxyProtocolReader,
 )
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.proxies import FIELD_KEYS, PROXY_KEYS, TrustedProxies
+from waitressd.wsgi.proxies import FIELD_KEYS, TrustedProxies
 
 versions = st.sampled_from(["v1", "v2", "any"])
 ports = st.integers(0, 65535)
@@ -124,9 +125,8 @@ def test_both_versions_say_who_connects(ends: tuple[tuple[str, int], tuple[str, 
 
 def environ_of(header: ProxyHeader, fields: dict[str, str], proxies: TrustedProxies) -> dict[str, Any]:
     request = Request("GET", "/path", "/path", "", "HTTP/1.1", {"HTTP_HOST": "example.com", **fields})
-    settings = EnvironSettings(server_port=8080, proxies=proxies, proxy_protocol=True)
-    peer = "10.0.0.1:5555" if header.source is None else str(header.source)
-    return EnvironBuilder(settings).build(request, None, peer, bool, header)
+    settings = EnvironSettings(server_port=8080, proxies=proxies)
+    return EnvironBuilder(settings).build(request, None, origin_of("10.0.0.1:5555", header), bool)
 
 
 @given(data=octets)
@@ -149,7 +149,11 @@ def test_whatever_a_header_says_the_environ_is_sound(data: bytes) -> None:
 
 @given(
     header=valid,
-    fields=st.dictionaries(st.sampled_from(sorted(PROXY_KEYS)), st.text(max_size=20), max_size=4),
+    fields=st.dictionaries(
+        st.sampled_from([*sorted(FIELD_KEYS.values()), "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_USER"]),
+        st.text(max_size=20),
+        max_size=4,
+    ),
     unix=st.booleans(),
 )
 def test_fields_count_only_where_the_source_itself_is_trusted(

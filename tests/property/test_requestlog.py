@@ -2,23 +2,37 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any, Final
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.jsonschema import complaints
 from tests.support.samples import answered, refused
 from waitressd.http.response import build_head
 from waitressd.requestlog import RequestRecord
 from waitressd.requestlog.dev import DevLog
 from waitressd.requestlog.escaping import escape, escape_word
 from waitressd.requestlog.formats import FIELDS, compile_template, format_combined, format_common
-from waitressd.requestlog.jsonlines import describe, encode
+from waitressd.requestlog.jsonlines import describe, encode, json_lines
 
 TEXT: Final = st.text(max_size=60) | st.sampled_from(
     ['" 200 0 "-" "-"\n127.0.0.1 - - [', "\r\n", "\\", '\\"', "\x1b[2J", "\u2028", "\ud800", "\x85", "a\x00b"]
 )
 LATIN: Final = st.binary(max_size=60).map(lambda data: data.decode("latin-1")) | TEXT
+# First lines that nearly are request lines: three words, of which each may be anything.
+NEARLY: Final = st.tuples(
+    st.sampled_from([b"GET", b"", b"get", b"G\xe9T"]) | st.binary(max_size=8),
+    st.sampled_from([b"/", b"", b"*", b"http://h:1/p?q", b"://", b"/?", b"?"]) | st.binary(max_size=8),
+    st.sampled_from(
+        [b"HTTP/1.1", b"HTTP/2", b"HTTP/abc", b"HTTP/", b"HTTP/1.1\n", b"HTTP/\xb2.\xb2", b"http/1.1", b"HTTP/1.1.1"]
+    )
+    | st.binary(max_size=8).map(lambda data: b"HTTP/" + data),
+).map(b" ".join)
+PORTS: Final = st.sampled_from(["80", "99999", "100000", "0" * 5000 + "80", "9" * 5000, "\xb2", "\u0663", ""]).map(
+    "h:{}".format
+)
 NAMES: Final = ("HTTP_USER_AGENT", "HTTP_REFERER", "HTTP_HOST", "HTTP_X_ANYTHING")
 TEMPLATE: Final = compile_template(
     " ".join(f'"{{{name}}}"' for name in FIELDS) + ' "{request.x-anything}" "{response.x-a}" "{environ.KEY}"'
@@ -32,12 +46,12 @@ COMBINED: Final = re.compile(rf"\S+ - \S+ \[[^\]]+\] {QUOTED} \d{{3}} \d+ {QUOTE
 def records(draw: st.DrawFn) -> RequestRecord:
     """Make a record in which everything that somebody else decides is arbitrary."""
     if draw(st.booleans()):
-        record = refused(draw(st.binary(max_size=60)))
+        record = refused(draw(st.binary(max_size=60) | NEARLY))
     else:
         record = answered(environ={"REMOTE_USER": draw(LATIN), "KEY": draw(LATIN)})
         assert record.request is not None
         record.request.target = draw(LATIN)
-        record.request.fields = draw(st.dictionaries(st.sampled_from(NAMES), LATIN))
+        record.request.fields = draw(st.dictionaries(st.sampled_from(NAMES), LATIN | PORTS))
         assert record.head is not None
         record.head = build_head("200 OK", [("X-A", draw(st.text('abc\t\xe9 "\\', max_size=20)))])
     record.client = draw(LATIN)
@@ -84,6 +98,26 @@ def test_a_json_line_is_one_line_and_says_the_same(record: RequestRecord) -> Non
     line = encode(values)
     assert is_one_line(line)
     assert json.loads(line) == values
+
+
+SCHEMA: Final = json.loads((Path(__file__).parents[2] / "docs" / "request-log.schema.json").read_text(encoding="utf-8"))
+EVERYTHING: Final = json_lines(
+    {}, logger="l", fields=" ".join([*FIELDS, "request.Referer", "response.X-A", "environ.KEY"])
+)
+
+
+@given(records())
+def test_a_json_line_is_as_its_schema_says(record: RequestRecord) -> None:
+    record.client = record.client or "-"
+    assert list(complaints(json.loads(encode(describe(record))), SCHEMA)) == []
+    assert list(complaints(json.loads(EVERYTHING._format(record)), SCHEMA)) == []
+
+
+@given(NEARLY)
+def test_a_refused_line_is_told_in_whole_unless_all_of_it_is_told_in_parts(line: bytes) -> None:
+    values = describe(refused(line))
+    parts = [values.get(f"{name}") for name in ("http.request.method", "network.protocol.version")]
+    assert None not in parts or values["waitressd.refused_line"] == line.decode("latin-1")
 
 
 @given(records())

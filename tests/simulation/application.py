@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from waitressd.net.inquiry import AwaitedBody
-
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
@@ -79,21 +77,8 @@ class Application:
     def _read_input(self, connection: int, number: int, environ: dict[str, Any]) -> None:
         stream: BinaryIO = environ["wsgi.input"]
         expected = self._world.uploads.get((connection, number), b"")
-        if self._read(stream, connection) != expected:
+        if stream.read() != expected:
             self._world.scheduler.violate(f"the body of {connection}/{number} is not what its client sent")
-
-    def _read(self, stream: BinaryIO, connection: int) -> bytes:
-        """Read it all. A task that must wait for it does not count as running meanwhile."""
-        if not isinstance(stream, AwaitedBody):
-            return stream.read()
-        world = self._world
-        world.sometimes["a task waits for its body"] += 1
-        thread = world.active.pop(connection)
-        try:
-            return stream.read()
-        finally:
-            world.active[connection] = thread
-            world.watch.check_tasks()
 
     def _answer(
         self, environ: dict[str, Any], start_response: Callable[..., Any], body: bytes, mode: str

@@ -19,17 +19,20 @@ FUNCTION_LINES: Final = 50
 PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"net", "wsgi", "config", "requestlog", "http"})
-_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "systemd"}) | _MIDDLE
+_ASSEMBLY: Final = frozenset({"server", "assembly", "observing", "opening", "standardstreams", "systemd"}) | _MIDDLE
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
-    "net": frozenset({"net", "http"}),
-    "wsgi": frozenset({"wsgi", "http"}),
+    "ratelimit": frozenset(),
+    "peer": frozenset({"http"}),
+    "net": frozenset({"net", "http", "peer", "ratelimit"}),
+    "wsgi": frozenset({"wsgi", "http", "peer", "ratelimit"}),
     "config": frozenset({"config", "http"}),
-    "requestlog": frozenset({"requestlog", "http"}),
-    "metrics": frozenset({"metrics", "requestlog", "server", "config"}),
+    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit"}),
+    "metrics": frozenset({"metrics", "requestlog", "config"}),
     "systemd": frozenset(),
-    "observing": frozenset({"wsgi", "config", "requestlog", "http"}),
+    "standardstreams": frozenset(),
+    "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics"}),
     "opening": frozenset({"net", "config", "systemd"}),
     "assembly": _ASSEMBLY,
     "server": _ASSEMBLY,
@@ -53,7 +56,7 @@ NOT_FOR: Final[dict[str, frozenset[str]]] = {
 """Standard modules that would break a layer's promise: `wsgi` knows no socket, `config` opens nothing."""
 
 INI_READERS: Final = frozenset({
-    "waitressd/config/inifile.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
+    "waitressd/config/iniloader.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
 

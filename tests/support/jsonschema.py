@@ -53,7 +53,8 @@ _WORDS: Final = frozenset({"$schema", "$id", "title"})
 _VALUES: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "type": lambda value, wanted: isinstance(value, _TYPES[wanted]) and not isinstance(value, bool),
     "enum": lambda value, wanted: value in wanted,
-    "pattern": lambda value, wanted: re.search(wanted, value) is not None,
+    # In a schema "$" is the end of the text alone; in Python a line end may follow.
+    "pattern": lambda value, wanted: re.search(re.sub(r"\$$", r"\\Z", wanted), value) is not None,
     "minLength": lambda value, wanted: len(value) >= wanted,
     "minimum": lambda value, wanted: value >= wanted,
     "maximum": lambda value, wanted: value <= wanted,

@@ -132,7 +132,6 @@ def read_request_line(line: bytes, message: Message) -> None:
     if target[:1] != b"/":
         target = read_absolute(target, message)
     path, _, message.query = target.partition(b"?")
-    decode(message.query)
     message.path = decode(path)
 
 

@@ -5,10 +5,11 @@ The HTTP connection inside is the real one, and so is the handler. The client ca
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import h11
 
+from tests.support.origins import origin_of
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Body, Request
@@ -16,9 +17,6 @@ from waitressd.http.limits import Limits
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
-
-if TYPE_CHECKING:
-    from waitressd.http.proxyprotocol import ProxyHeader
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,11 @@ class RecordingTransport:
 
     def __init__(self, peer: str = "127.0.0.1:5555", *, leaves_after_bytes: int | None = None) -> None:
         self.connection = Connection(Limits(), "waitressd")
-        self.peer = peer
+        self.origin = origin_of(peer)
         self.writes: list[bytes] = []
         self.files: list[bytes] = []
         self.leaves_after_bytes = leaves_after_bytes
         self.gone = False
-        self.proxied: ProxyHeader | None = None
 
     @property
     def sent(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.support.origins import origin_of
 from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
@@ -25,7 +26,7 @@ def answered(
     data: bytes = HEAD, status: str = "200 OK", *, environ: dict[str, Any] | None = None, ended_by: str = ""
 ) -> RequestRecord:
     """Make the record of an answered request: 0.5 s in the queue, 1 s in the application, 0.25 s to be sent."""
-    record = RequestRecord("127.0.0.1:80", "127.0.0.1:5555", 7, 2, request_of(data))
+    record = RequestRecord(origin_of(), 7, 2, request_of(data))
     record.client = "127.0.0.1"
     record.environ = {"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http"} if environ is None else environ
     record.head = build_head(status, [("Content-Type", "text/plain"), ("X-A", "1"), ("X-A", "2")])
@@ -42,7 +43,7 @@ def answered(
 
 def refused(line: bytes, status: int = 400, detail: str = "The request is wrong.") -> RequestRecord:
     """Make the record of a request whose head was refused."""
-    record = RequestRecord("127.0.0.1:80", "[::1]:5555", 8, 1, None)
+    record = RequestRecord(origin_of("[::1]:5555"), 8, 1, None)
     record.client = "::1"
     record.refused_line = line
     record.refusal = HttpError(status, detail)

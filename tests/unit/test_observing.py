@@ -1,16 +1,17 @@
-"""Request logs of a configuration: each problem at its line, and observers for listeners."""
+"""Request logs of a configuration: each problem at its line, and request loggers for listeners."""
 
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.samples import HEAD, request_of
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
 from waitressd.config.requestlogs import LogSection
-from waitressd.observing import build_handler, build_observer, build_request_logs
+from waitressd.observing import build_handler, build_logger, build_request_logs
 from waitressd.wsgi.environ import EnvironSettings
 from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.proxies import TrustedProxies
@@ -37,7 +38,7 @@ def complaint(adjustments: Adjustments) -> str:
 
 def test_without_logs_there_is_nothing() -> None:
     assert build_request_logs(Adjustments.from_keywords(), {}) is None
-    assert build_observer(None, "l", EnvironSettings()) is None
+    assert build_logger(None, EnvironSettings()) is None
 
 
 def test_logs_have_the_names_of_their_sections() -> None:
@@ -57,7 +58,7 @@ def test_a_problem_with_the_factory_stands_at_use() -> None:
 
 
 def test_a_problem_of_the_whole_stands_at_the_section() -> None:
-    text = complaint(adjusted("access", use="waitressd.observing:build_observer"))
+    text = complaint(adjusted("access", use="waitressd.observing:build_logger"))
     assert text.startswith("a.ini:11 [request_log:access]: the factory failed: TypeError")
 
 
@@ -71,11 +72,11 @@ def test_from_python_there_is_no_place() -> None:
     assert text.startswith("request_log = no.module:x: cannot import")
 
 
-def test_a_handler_is_watched_only_with_an_observer() -> None:
+def test_a_handler_is_watched_only_if_there_is_a_log() -> None:
     settings = EnvironSettings()
     logs = build_request_logs(Adjustments.from_keywords(request_log="common"), {})
     plain = build_handler(lambda _environ, _start: [], settings, TaskSettings(), None)
-    watched = build_handler(lambda _environ, _start: [], settings, TaskSettings(), build_observer(logs, "l", settings))
+    watched = build_handler(lambda _environ, _start: [], settings, TaskSettings(), build_logger(logs, settings))
     assert type(plain) is WsgiHandler
     assert type(watched) is ObservedHandler
 
@@ -87,9 +88,9 @@ def test_the_client_of_a_refused_request_is_found_as_for_the_application(sent: s
     proxies = TrustedProxies(everyone=True, headers=frozenset({"x-forwarded-for"}))
     records: list[RequestRecord] = []
     logs = build_request_logs(Adjustments.from_keywords(request_log=records.append), {})
-    observer = build_observer(logs, "l", EnvironSettings(proxies=proxies))
-    assert observer is not None
+    logger = build_logger(logs, EnvironSettings(proxies=proxies))
+    assert logger is not None
     field = f"X-Forwarded-For: {sent}\r\n" if sent else ""
     request = request_of(HEAD.replace(b"\r\n\r\n", f"\r\n{field}\r\n".encode()))
-    observer.finish(observer.open("10.0.0.1:5555", 1, 1, request))
+    logger.finish(logger.open(origin_of("10.0.0.1:5555"), 1, 1, request))
     assert records[0].client == client

@@ -40,6 +40,15 @@ def test_the_folder_for_temporary_files(tmp_path: Path) -> None:
     check_system(Adjustments.from_keywords(spool_directory=str(tmp_path)))
 
 
+def test_a_name_that_stands_for_no_address() -> None:
+    adjustments = Adjustments.from_keywords(listen="127.0.0.1:0 no-such-host.invalid:80")
+    with pytest.raises(ConfigError) as caught:
+        check_system(adjustments)
+    assert str(caught.value).startswith("listen = no-such-host.invalid:80: the host cannot be resolved: ")
+    with pytest.raises(ConfigError, match=r"^host = no-such-host\.invalid:80: "):
+        check_system(Adjustments.from_keywords(host="no-such-host.invalid", port=80))
+
+
 @pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="needs root, to become somebody else")
 def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
     folder = tmp_path / "closed"

@@ -36,6 +36,11 @@ class TcpAddress:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
+    def is_name(self) -> bool:
+        """Whether the host is a name, which has to be resolved, and not an IP address or every interface."""
+        return not (":" in self.host or self.host.replace(".", "").isdigit() or not self.host)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address."""
         try:

@@ -7,7 +7,7 @@ from typing import Final
 
 from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
-from waitressd.config.inilines import GLOBAL_SECTION
+from waitressd.config.inidocument import GLOBAL_SECTION
 from waitressd.config.kinds import show_seconds, show_size
 from waitressd.config.reading import Hidden
 
@@ -297,8 +297,9 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "W113",
-        "A setting of waitress that has no effect here",
-        "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval or send_bytes is set",
+        "A setting that has no effect",
+        "asyncore_loop_timeout, asyncore_use_poll, channel_request_lookahead, cleanup_interval, early_refusals or "
+        "send_bytes is set",
         "nothing changes",
         "remove it",
         _without_effect,

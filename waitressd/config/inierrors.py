@@ -9,7 +9,7 @@ from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.hints import did_you_mean
-from waitressd.config.inilines import IniLines
+from waitressd.config.inidocument import IniDocument
 from waitressd.config.origins import Origin, Source, display_path
 
 APPLICATIONS: Final = ("app", "application", "composite", "composit", "pipeline", "filter-app")
@@ -74,57 +74,57 @@ def interpolation_trouble(error: configparser.Error) -> str:
             return "a single % has a meaning here; write %% for a percent sign, %(name)s for a value"
 
 
-def missing_section(lines: IniLines, prefixes: Collection[str], name: str) -> ConfigError:
+def missing_section(document: IniDocument, prefixes: Collection[str], name: str) -> ConfigError:
     """Say that a section is missing, and what there is."""
     wanted = f"{next(iter(prefixes))}:{name}"
-    present = [section for section in lines.sections if section.partition(":")[0].strip().lower() in prefixes]
+    present = [section for section in document.sections if section.partition(":")[0].strip().lower() in prefixes]
     text = f"there is no section [{wanted}]"
     if present:
         text += f"; the file has {', '.join(f'[{section}]' for section in present)}"
     if any(section.lower() == wanted for section in present):
         text += ", and the case matters"
-    return ConfigError([Problem(display_path(lines.path), "", text)])
+    return ConfigError([Problem(display_path(document.path), "", text)])
 
 
-def application_trouble(lines: IniLines, name: str, error: Exception) -> ConfigError:
+def application_trouble(document: IniDocument, name: str, error: Exception) -> ConfigError:
     """Say what PasteDeploy found wrong with the sections of an application."""
     message = str(error)
     if isinstance(error, configparser.InterpolationError):
-        origin = lines.origin(error.section, error.option)
+        origin = document.origin(error.section, error.option)
         return ConfigError([Problem(origin.place, error.option, interpolation_trouble(error))])
     if isinstance(error, RecursionError):
-        return ConfigError([Problem(display_path(lines.path), "", "the sections use each other in a circle")])
+        return ConfigError([Problem(display_path(document.path), "", "the sections use each other in a circle")])
     if message.startswith(f"No section '{name}' "):
-        return missing_section(lines, APPLICATIONS, name)
+        return missing_section(document, APPLICATIONS, name)
     if message.startswith("No loader given in section "):
         section = message.removeprefix("No loader given in section ").strip("'")
         text = "the section names no application; write use = egg:DISTRIBUTION"
-        return ConfigError([Problem(lines.origin(section).place, "", text)])
+        return ConfigError([Problem(document.origin(section).place, "", text)])
     if match := _NO_SECTION.match(message):
-        return ConfigError([_missing_part(lines, match[1], match[2])])
-    return ConfigError([_wrong_use(lines, name, error)])
+        return ConfigError([_missing_part(document, match[1], match[2])])
+    return ConfigError([_wrong_use(document, name, error)])
 
 
-def _missing_part(lines: IniLines, wanted: str, prefixes: str) -> Problem:
+def _missing_part(document: IniDocument, wanted: str, prefixes: str) -> Problem:
     """Say which key of a pipeline, a composite or another section names a section that is not there."""
     text = f"there is no section [{prefixes.partition(chr(39))[0]}:{wanted}]"
-    for section, entries in lines.sections.items():
+    for section, entries in document.sections.items():
         for key, entry in entries.items():
             if wanted in entry.value.split():
-                return Problem(lines.origin(section, key).place, f"{key} = {shorten(entry.value)}", text)
-    return Problem(display_path(lines.path), "", text)
+                return Problem(document.origin(section, key).place, f"{key} = {shorten(entry.value)}", text)
+    return Problem(display_path(document.path), "", text)
 
 
-def _wrong_use(lines: IniLines, name: str, error: Exception) -> Problem:
+def _wrong_use(document: IniDocument, name: str, error: Exception) -> Problem:
     text, wanted = shorten(str(error)), ""
     if isinstance(error, PackageNotFoundError):
         text, wanted = f"the distribution {error.name} is not installed", str(error.name)
         text += did_you_mean(wanted, {str(found.metadata["Name"]) for found in distributions()}, 0.8)
     elif match := _ENTRY_POINT.match(str(error)):
         text, wanted = f"the distribution {match[2]} has no application named {match[1]}", match[2]
-    for section, entries in lines.sections.items():
+    for section, entries in document.sections.items():
         is_app = section.partition(":")[0].strip() in APPLICATIONS
         if is_app and "use" in entries and (wanted or section == f"app:{name}") and wanted in entries["use"].value:
-            return Problem(lines.origin(section, "use").place, f"use = {shorten(entries['use'].value)}", text)
-    place = display_path(lines.path)
-    return Problem(f"{place} [app:{name}]" if lines.sections else place, "", text)
+            return Problem(document.origin(section, "use").place, f"use = {shorten(entries['use'].value)}", text)
+    place = display_path(document.path)
+    return Problem(f"{place} [app:{name}]" if document.sections else place, "", text)

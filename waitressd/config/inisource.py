@@ -3,6 +3,7 @@
 Gives the server's settings, the logging and the application, in the order in which pserve asks for them.
 """
 
+import os
 from collections.abc import Mapping
 from logging import basicConfig
 from logging.config import fileConfig
@@ -12,9 +13,10 @@ from typing import Any, Final
 import plaster
 
 from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.inidocument import IniDocument
 from waitressd.config.inierrors import application_trouble
-from waitressd.config.inifile import ANOTHER_SERVER, Files, ServerSection, from_file, is_ours, open_ini
-from waitressd.config.inilines import IniLines
+from waitressd.config.inifile import ANOTHER_SERVER, ServerSection, from_file, is_ours
+from waitressd.config.iniloader import Documents
 from waitressd.config.inilogging import logging_problems
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
@@ -38,9 +40,12 @@ class IniSource:
             raise ConfigError([Problem("command line", uri, text)]) from None
         self._variables = {**self._uri.options, **variables, "__script__": "waitressd"}
         self._loader: Any = None
-        self.path = str(self._uri.path) if str(self._uri.scheme).lower() in _INI_SCHEMES else ""
+        self._documents = Documents()
+        is_file = str(self._uri.scheme).lower() in _INI_SCHEMES
+        # Absolute: the application may change the current folder before the file is looked at again.
+        self.path = os.path.abspath(self._uri.path) if is_file else ""  # noqa: PTH100 - takes ".." out as well
         if self.path:
-            open_ini(self.path, self._variables)
+            self._documents.loader(self.path, self._variables)
         else:
             self._loader = _foreign_loader(uri)
 
@@ -48,7 +53,7 @@ class IniSource:
         """Read the section of a server; an empty name is that of the URI, or ``main``."""
         name = name or self._uri.fragment or "main"
         if self.path:
-            return from_file(self.path, name, self._variables)
+            return from_file(self.path, name, self._variables, documents=self._documents)
         origin = Origin(Source.FILE, str(self._uri), 0, f"server:{name}")
         values = dict(self._loader.get_settings(f"server:{name}", self._variables))
         use = values.pop("use", "egg:waitressd")
@@ -58,8 +63,7 @@ class IniSource:
 
     def logging_problems(self) -> list[Problem]:
         """Find what keeps logging from being set up."""
-        lines = Files().lines_of(self.path) if self.path else None
-        return list(logging_problems(lines)) if lines else []
+        return list(logging_problems(self._documents.read(self.path))) if self.path else []
 
     def setup_logging(self) -> None:
         """Configure logging from the file, with variables that win over ``[DEFAULT]``. Raises ConfigError."""
@@ -69,7 +73,7 @@ class IniSource:
         problems = self.logging_problems()
         if problems:
             raise ConfigError(problems)
-        parser = open_ini(self.path, self._variables).parser
+        parser = self._documents.loader(self.path, self._variables).parser
         if not parser.has_section("loggers"):
             basicConfig()
             return
@@ -86,12 +90,12 @@ class IniSource:
         try:
             if not self.path:
                 return self._loader.get_wsgi_app(name, self._variables)
-            return open_ini(self.path, self._variables).get_app(name, global_conf=self._variables)
+            return self._documents.loader(self.path, self._variables).get_app(name, global_conf=self._variables)
         except Exception as error:  # border: the application's own errors pass through
             if not _raised_by_loader(error):
                 raise
-            lines = (Files().lines_of(self.path) if self.path else None) or IniLines(str(self._uri))
-            raise application_trouble(lines, name, error) from None
+            document = self._documents.read(self.path) if self.path else IniDocument(str(self._uri))
+            raise application_trouble(document, name, error) from None
 
 
 def _foreign_loader(uri: str) -> Any:  # noqa: ANN401 - plaster has no types

@@ -76,6 +76,8 @@ def _setting(row: Setting) -> Iterator[str]:
         yield from _wrapped(f"*Also accepted as:* ``{'``, ``'.join(row.heritage.aliases)}``.")
     if row.heritage.standing is Standing.NEW:
         yield from _wrapped("*Not in waitress.*")
+    elif row.heritage.standing is Standing.RETIRED:
+        yield from _wrapped(f"*Not in waitress, and without effect:* {_markup(row.heritage.note)}")
     elif row.heritage.note:
         yield from _wrapped(f"*Beside waitress:* {_markup(row.heritage.note)}")
 
@@ -98,8 +100,8 @@ def _wrapped(text: str) -> Iterator[str]:
 
 def waitress_page() -> str:
     """Render ``docs/coming-from-waitress.rst``."""
-    rows = [row for row in SETTINGS.values() if row.heritage.standing is not Standing.NEW]
-    new = [row for row in SETTINGS.values() if row.heritage.standing is Standing.NEW]
+    rows = [row for row in SETTINGS.values() if row.heritage.standing in _STANDINGS]
+    new = [row for row in SETTINGS.values() if row.heritage.standing not in _STANDINGS]
     return "\n".join(
         [
             _RENDERED,

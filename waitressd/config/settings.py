@@ -58,6 +58,7 @@ class Standing(Enum):
     CHANGED = "changed"
     NEW = "new"
     INERT = "no effect"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ def changed(note: str) -> Heritage:
 def inert(note: str) -> Heritage:
     """Declare a name that is accepted so that an old file starts, and that changes nothing."""
     return Heritage(Standing.INERT, note)
+
+
+def retired(note: str) -> Heritage:
+    """Declare a name of our own that earlier versions knew; it is accepted and changes nothing."""
+    return Heritage(Standing.RETIRED, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class Setting:
     @property
     def is_inert(self) -> bool:
         """Whether the name is only accepted."""
-        return self.heritage.standing is Standing.INERT
+        return self.heritage.standing in (Standing.INERT, Standing.RETIRED)
 
     @property
     def shown_default(self) -> str:

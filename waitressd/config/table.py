@@ -8,7 +8,7 @@ from waitressd.config import kinds
 from waitressd.config.addresses import DEFAULT_PORT, ListenAddress, host_name, listen_addresses, server_host, unix_path
 from waitressd.config.networks import hop_count, peers
 from waitressd.config.requestlogs import RequestLog, request_logs
-from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, same, setting
+from waitressd.config.settings import NEW, BadValueError, Group, Kind, changed, inert, retired, same, setting
 
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
@@ -50,8 +50,8 @@ class SettingsTable:
         Group.ADDRESSES,
         "Host name or IP address to listen on; * is every interface.\n"
         "Together with port it names the single listener of a server that has no listen. A name that stands for "
-        "several addresses, such as localhost, gives a listener for each.",
-        same("The name is checked at once and resolved when the server binds."),
+        "several addresses, such as localhost, gives a listener for each that this machine has.",
+        same("A name that cannot be resolved is an error before the application is loaded."),
     )
     port: int = setting(
         DEFAULT_PORT,
@@ -127,8 +127,8 @@ class SettingsTable:
         4,
         kinds.integer(1, 1024),
         Group.TASKS,
-        "Requests that the application handles at the same time, and the number of threads that ever call it. With 1, "
-        "everything of the application happens in one thread. The server has one thread more, which never calls it.",
+        "Requests that the application handles at the same time: so many threads ever call it.\n"
+        "With 1, everything of the application happens in one thread. One more thread serves and never calls it.",
         same("0 is an error; waitress accepts it and never answers."),
     )
     queue_limit: int = setting(
@@ -137,17 +137,6 @@ class SettingsTable:
         Group.TASKS,
         "Requests that may wait for a thread; one more is answered 503 with Retry-After.\n"
         "0 lets none wait: a request that finds every thread busy is refused at once.",
-        NEW,
-    )
-
-    early_refusals: bool = setting(
-        True,
-        kinds.boolean(),
-        Group.TASKS,
-        "Let the application refuse an upload before it is sent, where a client asks with Expect: 100-continue.\n"
-        "The application is called with the head of the request, and a read of the body waits for the client: outside "
-        "of the pool, and for one request per four threads. Turn it off where the application holds a lock or a "
-        "transaction while it reads; then it is called when the body is complete, as for all other requests.",
         NEW,
     )
 
@@ -341,8 +330,9 @@ class SettingsTable:
         True,
         kinds.boolean(),
         Group.PROXIES,
-        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.",
-        same(_TYPO),
+        "Remove proxy headers that nobody trusted has set, so that the application cannot believe them.\n"
+        "They are Forwarded, X-Real-IP and every header that begins with X-Forwarded-.",
+        same(f"{_TYPO} waitress removes six names, and keeps X-Forwarded-User and others."),
     )
     log_untrusted_proxy_headers: bool = setting(
         False, kinds.boolean(), Group.PROXIES, "Log which proxy headers were removed.", same("Rate-limited.")
@@ -456,4 +446,11 @@ class SettingsTable:
         Group.ACCEPTED,
         "How often waitress looks for idle connections.",
         inert("Every connection has a deadline of its own."),
+    )
+    early_refusals: bool = setting(
+        True,
+        kinds.boolean(),
+        Group.ACCEPTED,
+        "Without effect; it had the application called before the body of a request with Expect: 100-continue.",
+        retired("The application is called when the body is complete, as for every other request."),
     )

@@ -178,6 +178,8 @@ class ChunkedDecoder:
         if start is None:
             raise _size_refusal()
         self._check_extension_room(len(line) - start.end())
+        if line[start.end() : start.end() + 1].lower() == b"x":
+            raise HttpError(400, "A chunk size consists of hexadecimal digits alone, without 0x.")
         if not is_chunk_extension(line, start.end()):
             raise HttpError(400, "A chunk extension is malformed.")
         return line[: start.end()]

@@ -46,7 +46,10 @@ class Connection(RequestReader):
         "_framing",
         "_ident",
         "_unsent",
+        "body_bytes",
         "excess_bytes",
+        "piece_bytes",
+        "response_head",
         "sending",
         "truncated",
         "will_close",
@@ -67,6 +70,12 @@ class Connection(RequestReader):
         """The connection closes after the current response; final once the response head is encoded."""
         self.truncated = False
         """A response ended before it was complete: the client must see the connection break."""
+        self.response_head: ResponseHead | None = None
+        """The last final head that was encoded; whoever has read it may set it to None."""
+        self.body_bytes = 0
+        """Octets of its body that were encoded, without any coding around them."""
+        self.piece_bytes = 0
+        """Those of the last step."""
         self.excess_bytes = 0
         """Octets beyond the Content-Length of the current response, which were not sent."""
 
@@ -144,6 +153,8 @@ class Connection(RequestReader):
             self.sending = _AFTER_WHOLE
         else:
             self._say(_WHOLE)
+        self.response_head = head
+        self.body_bytes = self.piece_bytes = length
         self._framing = _NONE
         known = head.known
         ident = self._ident
@@ -179,6 +190,8 @@ class Connection(RequestReader):
     def encode_head(self, head: ResponseHead, date: str, body_length: int | None = None) -> bytes:
         """The head of a response; `body_length` is the length of its body where it is known though not declared."""
         self._say(_HEAD)
+        self.response_head = head
+        self.body_bytes = self.piece_bytes = 0
         self._framing, self._unsent, line = self._frame(head, body_length)
         self.will_close = self.will_close or self._framing is _CLOSE
         return self._encode_fields(head, line, date).encode("latin-1")
@@ -222,33 +235,40 @@ class Connection(RequestReader):
         """
         self._say(_DATA)
         framing = self._framing
-        if framing is _CHUNKED:
-            if not data:
-                return []  # an empty chunk would be the last one
-            if len(data) <= _JOINED_CHUNK_BYTES:
-                return [b"%x\r\n%b\r\n" % (len(data), data)]
-            return [b"%x\r\n" % len(data), data, b"\r\n"]
-        if framing is not _CLOSE:
+        if framing is not _CHUNKED:
             allowed = self._account(len(data))
             if allowed < len(data):
                 data = data[:allowed]
-        return [data] if data else []
+            return [data] if data else []
+        self._count(len(data))
+        if not data:
+            return []  # an empty chunk would be the last one
+        if len(data) <= _JOINED_CHUNK_BYTES:
+            return [b"%x\r\n%b\r\n" % (len(data), data)]
+        return [b"%x\r\n" % len(data), data, b"\r\n"]
 
     def account_file(self, count: int) -> int:
         """How many of `count` octets may be sent without any coding around them; they count as sent."""
         self._say(_DATA)
         if self._framing is _CHUNKED:
             raise ProtocolMisuse("a chunked body cannot be sent as it is")
-        return count if self._framing is _CLOSE else self._account(count)
+        return self._account(count)
 
     def _account(self, count: int) -> int:
         """How many of `count` octets fit into what is left of the declared length."""
-        if self._framing is _NONE:
-            return 0
-        allowed = min(count, self._unsent)
-        self._unsent -= allowed
-        self.excess_bytes += count - allowed
+        allowed = 0
+        if self._framing is _CLOSE:
+            allowed = count
+        elif self._framing is _LENGTH:
+            allowed = min(count, self._unsent)
+            self._unsent -= allowed
+            self.excess_bytes += count - allowed
+        self._count(allowed)
         return allowed
+
+    def _count(self, count: int) -> None:
+        self.piece_bytes = count
+        self.body_bytes += count
 
     def encode_end(self) -> bytes:
         """What ends the body. If it is too short, the connection is closed and `truncated`: break it off."""

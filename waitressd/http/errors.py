@@ -99,7 +99,3 @@ class ProtocolMisuse(Exception):  # noqa: N818  # a fault of the calling code, n
 
 class ClientDisconnected(Exception):  # noqa: N818  # an event rather than an error: clients may leave
     """A write found that the client has left; whatever else the response holds need not be made."""
-
-
-class UploadAborted(ClientDisconnected, ConnectionAbortedError):  # noqa: N818  # as its parent
-    """A read of a request body that will never be complete. An OSError, as frameworks expect of a read that fails."""

@@ -19,7 +19,6 @@ _COMMON_LINE: Final = re.compile(
 ).fullmatch
 # VCHAR without "#": a fragment is never sent (RFC 9112, 3.2).
 _TARGET_OCTETS: Final = re.compile(r"[!-\"$-~]++").fullmatch
-_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _VERSION: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 _ABSOLUTE_FORM: Final = re.compile(r"(?i:https?)://([^/?]*+)([^?]*+)(?:\?(.*+))?").fullmatch
 
@@ -55,11 +54,13 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     # What is left over after deleting all octets that a line may hold are the line ends themselves, or something
     # that has no place in a head: a bare CR or LF, NUL, another control (RFC 9112, 2.2; RFC 9110, 5.5).
     if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines) - 2:
-        raise octet_refusal()
+        raise octet_refusal(block)
     authority = None
     common = _COMMON_LINE(line)
-    if common is not None and len(line) <= limits.start_line_bytes and "%" not in line:
+    if common is not None and len(line) <= limits.start_line_bytes:
         method, target, path, query = common.groups("")
+        if "%" in path:
+            path = _decode_path(path)
         version = "HTTP/1.1"
     else:
         method, target, path, query, version, authority = parse_start_line(line, limits)
@@ -90,9 +91,11 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
         return None
     line = head[: -len(lines)].decode("latin-1")
     common = _COMMON_LINE(line)
-    if common is None or "%" in line:
+    if common is None:
         return None
     method, target, path, query = common.groups("")
+    if "%" in path:
+        path = _decode_path(path)
     return Request(
         method,
         target,
@@ -109,8 +112,11 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
     )
 
 
-def octet_refusal() -> HttpError:
-    """The error for an octet that has no place in a head."""
+def octet_refusal(start: bytes | bytearray) -> HttpError:
+    """The error for an octet that has no place in a head, which begins with `start`."""
+    if start.startswith(b"\0"):  # one octet is enough: however the header arrives, the text is the same
+        text = "The request head begins with NUL, as a PROXY header of version 2 does, and proxy_protocol is off here."
+        return HttpError(400, text)
     return HttpError(400, "The request head has a control character, or a line that does not end with CR LF.")
 
 
@@ -122,6 +128,8 @@ def parse_start_line(line: str, limits: Limits) -> StartLine:
     check_start_line(line, len(line), limits)
     words = line.split(" ")
     if len(words) != 3:
+        if words[0] == "PROXY":
+            raise HttpError(400, "The connection begins with a PROXY header, and proxy_protocol is off here.")
         raise HttpError(400, "A request line must be: method, one space, target, one space, version.")
     method, target, version = words
     digits = _VERSION(version)
@@ -133,8 +141,6 @@ def parse_start_line(line: str, limits: Limits) -> StartLine:
     version = "HTTP/1.0" if digits[2] == "0" else "HTTP/1.1"
     if not _TARGET_OCTETS(target):
         raise HttpError(400, "The request target has an octet that must be percent-encoded.")
-    if _BAD_ESCAPE(target):
-        raise HttpError(400, "A percent sign in the request target is not followed by two hexadecimal digits.")
     path, query, authority = _parse_target(method, target)
     return StartLine(method, target, path, query, version, authority)
 
@@ -161,7 +167,20 @@ def _parse_target(method: str, target: str) -> tuple[str, str, str | None]:
         path, query = "*", ""
     else:
         path, query, authority = _parse_absolute_form(method, target)
-    return decode_percent(path) if "%" in path else path, query, authority
+    return _decode_path(path) if "%" in path else path, query, authority
+
+
+def _decode_path(path: str) -> str:
+    """The path as the application gets it.
+
+    A query is never decoded here, so a lone percent sign in one is left to the application: browsers and curl send it.
+    """
+    try:
+        return decode_percent(path)
+    except KeyError:
+        raise HttpError(
+            400, "A percent sign in the path of the request target is not followed by two hexadecimal digits."
+        ) from None
 
 
 def _parse_absolute_form(method: str, target: str) -> tuple[str, str, str]:

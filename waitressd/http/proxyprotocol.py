@@ -50,12 +50,6 @@ class Endpoint:
     address: str
     port: int | None = None
 
-    def __str__(self) -> str:
-        """Write it as the peers of sockets are written."""
-        if self.port is None:
-            return "unix:"
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:

@@ -17,6 +17,7 @@ from waitressd.http.states import READING_TRANSITIONS, Heard, Reading
 # Octets in front of an unfinished message that may lie around before the buffer is cut.
 _SLACK_BYTES: Final = 65536
 _CR: Final = 13
+_REFUSED_LINE_BYTES: Final = 1024  # kept of the first line of a head that is refused
 
 # The members used for every request, as plain globals: looking one up in its class costs as much as a transition.
 _IDLE, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.BODY, Reading.DONE, Reading.ERROR
@@ -50,6 +51,7 @@ class RequestReader:
         "_to_head_request",
         "has_dropped",
         "reading",
+        "refused_line",
         "request",
     )
 
@@ -77,6 +79,8 @@ class RequestReader:
         self._known_lines = b""
         self.has_dropped = False
         """Octets came that nobody will look at any more."""
+        self.refused_line = b""
+        """What came in the place of a request line, where a head was refused; cut to a sensible length."""
         self.request: Request | None = None
         """The current request, or the last one; None before the first and after a head that was refused."""
 
@@ -224,7 +228,7 @@ class RequestReader:
         part = buffer[position + self._scanned : end]
         awaiting_lf = part.endswith(b"\r")
         if len(part.translate(None, FIELD_OCTETS)) != 2 * part.count(b"\r\n") + awaiting_lf:
-            raise octet_refusal()
+            raise octet_refusal(buffer[position:end])
         if not self._line_checked:
             self._check_unfinished_line(end)
         if end - position > self._limits.head_bytes:
@@ -313,6 +317,8 @@ class RequestReader:
 
     def _refuse_head(self) -> None:
         """The request head at the position is not acceptable."""
+        start = bytes(self._buffer[self._position : self._position + _REFUSED_LINE_BYTES])
+        self.refused_line = start.partition(b"\r\n")[0]
         self.request = None
         # What can be told of the method, so that a refused HEAD gets no content either.
         self._to_head_request = self._buffer.startswith(b"HEAD ", self._position)

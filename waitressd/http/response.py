@@ -6,22 +6,25 @@ does not decide the framing. A `ResponseHead` is the only way in which an applic
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from waitressd.http.errors import ResponseError
-from waitressd.http.grammar import is_field_value, is_token, split_list
+from waitressd.http.grammar import WHITE_SPACE, is_field_value, is_token, split_list
 from waitressd.http.limits import LENGTH_DIGITS, MEMO_ENTRIES, MEMO_TEXT_LENGTH
 
-# 3DIGIT SP reason, the SP also when the reason is empty (RFC 9112, 4). 1xx is never an application's final status.
+# 3DIGIT SP reason, the SP also when the reason is empty (RFC 9112, 4). 1xx is never an application's final status, and
+# above 599 there is no valid one: a client would take it for a server's error (RFC 9110, 15).
 _STATUS: Final = re.compile(r"([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+").fullmatch
 
 # Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). 205 is in a class of
 # its own: it has no content, and says so with Content-Length: 0 (RFC 9110, 15.3.6).
 NO_CONTENT: Final = frozenset({204, 205, 304})
 _LENGTH_IS_OURS: Final = frozenset({204, 205})
+_UPGRADE_REQUIRED: Final = 426
+_NOT_MODIFIED: Final = 304
 
 
 class Role(Enum):
@@ -32,7 +35,8 @@ class Role(Enum):
     DATE = "date"  # ours is left out
     SERVER = "server"  # ours is left out
     CONNECTION = "connection"  # `close` is honoured; options are ours to send
-    DROPPED = "dropped"  # a hint about the connection, which only the server can give
+    UPGRADE = "upgrade"  # goes out with 426, which must name the protocols it wants (RFC 9110, 15.5.22)
+    DROPPED = "dropped"  # says of the connection or of trailers what only the server can know
     REFUSED = "refused"  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
 
 
@@ -47,9 +51,9 @@ _ROLES: Final = {
     "proxy-connection": Role.DROPPED,
     "transfer-encoding": Role.REFUSED,
     "te": Role.REFUSED,
-    "trailer": Role.REFUSED,
+    "trailer": Role.DROPPED,
     "trailers": Role.REFUSED,
-    "upgrade": Role.REFUSED,
+    "upgrade": Role.UPGRADE,
     "proxy-authenticate": Role.REFUSED,
     "proxy-authorization": Role.REFUSED,
 }
@@ -85,10 +89,11 @@ _HEAD_FIELDS: Final = 8  # more of them are no longer likely to come again just 
 _NAMES: Final[dict[str, Role]] = {}
 
 
-def build_head(status: str, fields: Sequence[tuple[str, str]]) -> ResponseHead:
+def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
     """Build the head of a final response from the arguments of `start_response`.
 
-    Raises ResponseError, naming the culprit, for anything that cannot be sent as it is: a head is never repaired.
+    PEP 3333 asks for a list of tuples; any other iterable of pairs means the same and is taken as well, since servers
+    have always done that. Raises ResponseError, naming the culprit, for anything that cannot be sent.
     """
     key = (status, *fields) if type(fields) is list and len(fields) <= _HEAD_FIELDS else None
     if key is not None:
@@ -103,19 +108,17 @@ def build_head(status: str, fields: Sequence[tuple[str, str]]) -> ResponseHead:
     return _build_new_head(status, fields, key)
 
 
-def _build_new_head(status: str, fields: Sequence[tuple[str, str]], key: tuple[object, ...] | None) -> ResponseHead:
+def _build_new_head(status: str, fields: Iterable[tuple[str, str]], key: tuple[object, ...] | None) -> ResponseHead:
     if type(status) is not str or (known := _STATUSES.get(status)) is None:
         known = _learn_status(status)
     code, start = known
     head = ResponseHead(code, start)
-    if not isinstance(fields, (list, tuple)):
-        raise ResponseError(f"The response fields must be a list, not {type(fields).__name__}.")
-    may_return = type(status) is str and len(status) <= MEMO_TEXT_LENGTH
+    may_return = key is not None and type(status) is str and len(status) <= MEMO_TEXT_LENGTH
     lines = ""
-    for field in fields:
+    for field in fields if type(fields) is list else _iterate(fields):
         try:
             line = _LINES.get(field)
-        except TypeError:  # not hashable, so not a tuple of two texts either
+        except TypeError:  # not hashable: a pair in a list, or something that cannot be sent
             line = None
         if line is None:
             line = _add_field(field, head)
@@ -129,19 +132,27 @@ def _build_new_head(status: str, fields: Sequence[tuple[str, str]], key: tuple[o
     return head
 
 
+def _iterate(fields: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """Return what can be iterated. What an iterator of the application raises is the application's error."""
+    try:
+        return iter(fields)
+    except TypeError:
+        raise ResponseError(f"The response fields must be a list of pairs, not {type(fields).__name__}.") from None
+
+
 def _may_return(field: tuple[str, str]) -> bool:
     """Whether a valid field may be part of a remembered head: it is remembered itself, or says the length."""
     name, value = field
     return type(name) is type(value) is str and (field in _LINES or name.lower() == "content-length")
 
 
-def build_lines(fields: Sequence[tuple[str, str]]) -> str:
+def build_lines(fields: Iterable[tuple[str, str]]) -> str:
     """Field lines for an interim response (RFC 9110, 15.2): only fields that mean nothing to the server.
 
     Raises ResponseError like `build_head`.
     """
     lines = []
-    for field in fields:
+    for field in _iterate(fields):
         name, value = _check_field(field)
         if _ROLES.get(name.lower()) is not None:
             raise ResponseError(f"The field {name!r} cannot be sent in an interim response.")
@@ -169,8 +180,8 @@ def _learn_status(status: object) -> tuple[int, str]:
 
 def _check_field(field: object) -> tuple[str, str]:
     """Return name and value of a field as plain strings, if they can be sent."""
-    if not isinstance(field, tuple) or len(field) != 2:
-        raise ResponseError(f"A response field must be a tuple of name and value, not {field!r:.80}.")
+    if not isinstance(field, (tuple, list)) or len(field) != 2:
+        raise ResponseError(f"A response field must be a pair of name and value, not {field!r:.80}.")
     name, value = field
     if type(name) is not str or type(value) is not str:
         if not isinstance(name, str) or not isinstance(value, str):
@@ -219,7 +230,10 @@ def _learn_name(name: str) -> Role:
 
 def _add_special(role: Role, name: str, value: str, head: ResponseHead) -> str:
     """Return the line of a field that means something to the server, '' if it is not to be sent."""
-    if role is Role.REFUSED:
+    if role is Role.UPGRADE and head.code == _UPGRADE_REQUIRED:
+        # Whoever sends Upgrade must name it in Connection too (RFC 9110, 7.8); that field may have several lines.
+        return _encode_line(name, value) + "Connection: upgrade\r\n"
+    if role is Role.REFUSED or role is Role.UPGRADE:
         raise ResponseError(f"The field {name!r} belongs to the connection; applications must not send it (PEP 3333).")
     if role is Role.DATE and not head.has_date:
         head.has_date = True
@@ -233,13 +247,24 @@ def _add_special(role: Role, name: str, value: str, head: ResponseHead) -> str:
 
 
 def _add_length(name: str, value: str, head: ResponseHead) -> str:
-    """Take the declared length (RFC 9110, 8.6), and leave it out where the status forbids or fixes it."""
+    """Take the declared length (RFC 9110, 8.6); return its line, '' where the status forbids or fixes the length.
+
+    With 304 a length is that of the response that 200 would have been. 0 is never meant so: frameworks set it because
+    there is no content, and caches that take it over would cut what they have stored.
+    """
+    if not value.isdecimal():
+        value = value.strip(WHITE_SPACE)
     if not value.isdecimal() or not value.isascii() or len(value) > LENGTH_DIGITS:
         raise ResponseError(f"The Content-Length {value!r:.80} of the response is not a number of bytes.")
+    length = int(value)
     if head.content_length is not None:
-        raise ResponseError("The response has more than one Content-Length.")
-    head.content_length = int(value)
-    return "" if head.code in _LENGTH_IS_OURS else _encode_line(name, value)
+        if head.content_length != length:
+            raise ResponseError("The response has two different Content-Length fields.")
+        return ""
+    head.content_length = length
+    if head.code in _LENGTH_IS_OURS or (head.code == _NOT_MODIFIED and not length):
+        return ""
+    return _encode_line(name, value)
 
 
 def _encode_line(name: str, value: str) -> str:

@@ -1,14 +1,16 @@
 """How metrics get out: a listener of their own, or a page of the application.
 
-The listener is a second, small server in this process with threads of its own, so it answers also when every thread of
-the application hangs, and a slow or hostile scraper cannot harm anybody.
+The listener is a second, small server in this process with threads of its own, so it answers even if every thread of
+the application hangs, and a slow or hostile scraper delays no request.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from waitressd.metrics.collector import Metrics, Watched
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError
+from waitressd.metrics.collector import Metrics
 from waitressd.metrics.render import JSON_TYPE, PROMETHEUS_TYPE, render_json, render_prometheus
 from waitressd.requestlog.options import OptionError, Options
 
@@ -16,43 +18,30 @@ Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _PLAIN: Final = "text/plain; charset=utf-8"
+_STOP_SECONDS: Final = 1.0  # what the listener waits for a scrape that has begun
 
 # The metrics of the servers that run in this process, for applications that show them: the last one's.
 _running: list[Metrics] = []
 
 
 class ShownMetrics(Metrics):
-    """Metrics that applications of the process can show."""
+    """Metrics that applications of the process can show, and a listener if it is given settings."""
 
-    def start(self, server: Watched) -> None:
-        """Let applications see them."""
-        super().start(server)
-        _running.append(self)
-
-    def close(self) -> None:
-        """Hide them; twice is harmless."""
-        if self in _running:
-            _running.remove(self)
-
-
-class ListeningMetrics(ShownMetrics):
-    """Metrics with a listener of their own."""
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, listener: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self._settings = settings
-        self._server: Any = None
+        self._listener = listener
+        self._server: Any = None  # the small one
         self._thread: threading.Thread | None = None
 
-    def start(self, server: Watched) -> None:
-        """Begin to listen. Raises OSError naming the address."""
-        from waitressd.server import create_server  # noqa: PLC0415 - the server loads this module
-
-        self._server = create_server(make_application(self), **self._settings)
-        self._server.print_listen("Metrics on http://{}:{}/metrics")
-        self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
-        self._thread.start()
+    def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
+        """Let applications see them, and begin to listen. Raises OSError naming the address."""
+        if self._listener is not None:
+            self._server = server.open_beside(make_application(self), **self._listener)
+            self._server.print_listen("Metrics on http://{}:{}/metrics")
+            self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
+            self._thread.start()
         super().start(server)
+        _running.append(self)
 
     @property
     def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
@@ -60,11 +49,12 @@ class ListeningMetrics(ShownMetrics):
         return self._server.getsockname()
 
     def close(self) -> None:
-        """Stop the listener."""
-        super().close()
+        """Hide them, and stop the listener; twice is harmless."""
+        if self in _running:
+            _running.remove(self)
         if self._thread is not None:
             self._server.close()
-            self._thread.join(self._settings["shutdown_timeout"] + 1)
+            self._thread.join(_STOP_SECONDS + 1)
             self._thread = None
 
 
@@ -104,14 +94,11 @@ def request_log(_global_conf: Mapping[str, str], **options: str) -> ShownMetrics
     read = Options(options)
     listen = read.text("listen")
     read.finish()
-    return ListeningMetrics(_settings(listen)) if listen else ShownMetrics()
+    return ShownMetrics(_settings(listen) if listen else None)
 
 
 def _settings(listen: str) -> dict[str, Any]:
-    from waitressd.config.adjustments import Adjustments  # noqa: PLC0415 - only a listener needs settings
-    from waitressd.config.errors import ConfigError  # noqa: PLC0415 - the same
-
-    settings = {"listen": listen, "threads": 1, "ident": "", "connection_limit": 32, "shutdown_timeout": 1.0}
+    settings = {"listen": listen, "threads": 1, "ident": "", "connection_limit": 32, "shutdown_timeout": _STOP_SECONDS}
     try:
         Adjustments.from_keywords(**settings)
     except ConfigError as error:

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.eventloop import NEVER
 from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.listener import Listener
-from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, Poller
+from waitressd.peer import UNIX, Peer, peer_of
 
 ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
 
-Accepted = tuple[socket.socket, object, ChannelSettings]
+Accepted = tuple[socket.socket, Peer, ChannelSettings]
 
 
 class Acceptor:
@@ -51,8 +52,10 @@ class Acceptor:
         if found is None:
             return
         listener, settings = found
-        for _ in range(ACCEPT_BURST):
+        for taken in range(ACCEPT_BURST):
             if open_count >= self._connections:
+                if taken:  # whether anybody else waits, the poller tells in the next turn
+                    return
                 self._logs.full(open_count)
                 self._rest(NEVER)
                 return
@@ -63,38 +66,33 @@ class Acceptor:
                 return
             if accepted is None:
                 return
-            sock, address = accepted
+            sock, peer = accepted[0], peer_of(accepted[1])
             # Whom a balancer connects for is known when its PROXY header is here.
-            if self._per_client and settings.proxy_protocol is None and not self._admit(address):
+            if self._per_client and settings.proxy_protocol is None and not self.admit(peer):
                 sock.close()
                 continue
             open_count += 1
-            yield sock, address, settings
+            yield sock, peer, settings
 
-    def _admit(self, address: object) -> bool:
-        return self._count(str(address[0])) if isinstance(address, tuple) else True
-
-    def admit(self, peer: str) -> bool:
-        """Count a connection for the client that a PROXY header names; False when that one has too many."""
-        return not self._per_client or peer.startswith("unix:") or self._count(_host(peer))
-
-    def _count(self, host: str) -> bool:
-        count = self._counts.get(host, 0)
+    def admit(self, peer: Peer) -> bool:
+        """Count a connection of a client; False when that one has too many. Those of Unix sockets are not counted."""
+        if not self._per_client or peer is UNIX:
+            return True
+        count = self._counts.get(peer.address, 0)
         if count >= self._per_client:
-            self._logs.greedy("%s has %d connections already; another one was closed", host, count)
+            self._logs.greedy("%s has %d connections already; another one was closed", peer.address, count)
             return False
-        self._counts[host] = count + 1
+        self._counts[peer.address] = count + 1
         return True
 
-    def release(self, peer: str, now: float) -> None:
+    def release(self, peer: Peer, now: float) -> None:
         """A connection has closed: its place is free."""
-        if self._per_client and not peer.startswith("unix:"):
-            host = _host(peer)
-            count = self._counts.get(host, 0) - 1
+        if self._per_client and peer is not UNIX:
+            count = self._counts.get(peer.address, 0) - 1
             if count > 0:
-                self._counts[host] = count
+                self._counts[peer.address] = count
             else:
-                self._counts.pop(host, None)
+                self._counts.pop(peer.address, None)
         if self.accepting:
             return
         if self.resume_at == NEVER:
@@ -145,7 +143,3 @@ class Acceptor:
                 self._pause(error, now)
                 return
             self._heard.add(fd)
-
-
-def _host(peer: str) -> str:
-    return peer.rpartition(":")[0].strip("[]")

@@ -10,36 +10,32 @@ thread does to settle its channel.
 """
 
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.callback import Callback
 from waitressd.net.channel import Channel
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.eventloop import NEVER, Job
 from waitressd.net.joblog import DispatcherLogs
+from waitressd.net.listener import Listener
 from waitressd.net.logs import logger
-from waitressd.net.outlet import NEVER
-from waitressd.net.poller import READ, WRITE, Poller
-from waitressd.net.proxied import unusual_kind
-from waitressd.net.role import Job, Role, Worker
-from waitressd.net.states import State
-
-if TYPE_CHECKING:
-    from waitressd.net.channelsettings import ChannelSettings
-    from waitressd.net.listener import Listener
+from waitressd.net.poller import READ, Poller
+from waitressd.net.recorder import Fault
+from waitressd.net.role import Role, Worker
+from waitressd.net.states import ExchangeState
+from waitressd.peer import Peer
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
 NOTED_WAIT_SECONDS: Final = 0.002  # for its turn; from there on a request counts as one that had to wait for a thread
 LONG_WAIT_SECONDS: Final = 1.0  # for its turn, before the operator is told
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
-
-_BODY: Final = State.BODY  # the last state in which bytes are read for a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,6 @@ class Bounds:
     connections: int = 1000
     per_client: int = 0
     queue: int = 1000
-    inquiries: int = 0
     queue_seconds: float = 30.0
     idle_seconds: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
@@ -61,6 +56,7 @@ class Dispatcher:
     def __init__(self, poller: Poller, role: Role, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
         self.poller = poller
         self.role = role
+        self.lock = role.lock
         self.clock = clock
         self.now = clock()  # the present turn's time; fresh enough for every deadline
         self.idle_seconds = bounds.idle_seconds
@@ -72,7 +68,7 @@ class Dispatcher:
         self.finished = False
         self.logs = DispatcherLogs()
         self.blocking = BlockingShare()
-        self.fresh: set[Channel] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
+        self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
         self._read_ahead = max(1, bounds.queue)  # requests
@@ -81,14 +77,13 @@ class Dispatcher:
         self._unread = 0  # how many of `ready` belong to this turn and were not looked at yet
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
-        self.inquiries = threading.Semaphore(bounds.inquiries)  # tasks that may wait for their bodies
         self._drain_asked = False
         self._abort_asked = False
         self._closed = False  # no thread leads any more
 
     # -- any thread
 
-    def add_listener(self, listener: "Listener", settings: "ChannelSettings") -> None:
+    def add_listener(self, listener: Listener, settings: ChannelSettings) -> None:
         """Accept from a listener. Before the first turn only."""
         self._acceptor.add(listener, settings)
 
@@ -102,11 +97,6 @@ class Dispatcher:
         self._drain_asked = self._abort_asked = True
         self.poller.wake()
 
-    @property
-    def aborting(self) -> bool:
-        """Whether whoever is left is being cut off. Any thread."""
-        return self._abort_asked
-
     def give_back(self, job: Job) -> None:
         """Leave a job that only the holder can settle."""
         self._returned.append(job)
@@ -115,9 +105,45 @@ class Dispatcher:
             self._settle_last()
             self.run_last()
 
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Have somebody else's code called by the pool like a task. Holder of the role."""
-        self.tasks.append(Callback(call, self.logs.callback))
+    # -- what channels ask for: the holder of the role
+
+    def run_in_pool(self, call: Callable[[], object]) -> None:
+        """Have somebody else's code called by the pool like a task."""
+        self.tasks.append(Callback(call, self.logs.callback, self.now))
+
+    def again(self, fd: int) -> None:
+        """Have a channel look at what it has buffered, in the next turn."""
+        self.ready.append((fd, 0))
+
+    def registered(self, fd: int) -> None:
+        """The poller knows a channel."""
+        self.fresh.discard(fd)
+
+    def admit(self, peer: Peer) -> bool:
+        """Whether the client that a balancer connects for may have one more connection."""
+        return self._acceptor.admit(peer)
+
+    def forget(self, fd: int, peer: Peer) -> None:
+        """A channel closes; it counted as one of that client."""
+        self.channels.pop(fd, None)
+        self.fresh.discard(fd)
+        self._acceptor.release(peer, self.now)
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job out of the queue; False when a thread has it already."""
+        return self.role.withdraw(job)
+
+    def expire(self, job: Job) -> None:
+        """A request waited too long for a thread."""
+        if self.role.withdraw(job):
+            self._refuse(job, "No thread was free in time.")
+
+    def _refuse(self, job: Job, reason: str) -> bool:
+        """Answer 503; False when the job cannot be refused."""
+        if not job.refuse(HttpError(503, reason, (("Retry-After", "1"),))):
+            return False
+        self.logs.refused(self.backlog()[0])
+        return True
 
     # -- the loop
 
@@ -147,11 +173,10 @@ class Dispatcher:
                 channel = self.channels.get(fd)
                 if channel is None:
                     self._welcome(fd)
-                elif channel.state <= _BODY:
-                    if channel.on_readable() if mask else channel.advance():
-                        self.tasks.append(channel)
-                elif self._react(channel, mask):
-                    self.tasks.append(channel)
+                else:
+                    exchange = channel.on_ready(mask)
+                    if exchange is not None:
+                        self.tasks.append(exchange)
         except Exception:  # border: a defect of ours costs one client, not all of them
             logger.critical("serving %s failed; please report this", channel and channel.peer, exc_info=True)
             if channel is not None:
@@ -192,38 +217,6 @@ class Dispatcher:
         if self.draining:  # a callback may be what is waited for, and its end rings no bell
             until = min(until, self.clock() + self._sweep_seconds)
         return None if until == NEVER else max(0.0, until - self.clock())
-
-    def _react(self, channel: Channel, mask: int) -> bool:
-        """An event of a channel that is not reading; True when a request of it may run."""
-        state = channel.state
-        if state is State.FLUSHING:
-            channel.on_writable()
-        elif state is State.LINGERING:
-            channel.on_lingering()
-        elif mask:
-            if mask & WRITE:
-                channel.flush_while_busy()
-            with self.role.lock:
-                if channel.state in (State.QUEUED, State.RUNNING):
-                    self._note_while_busy(channel, mask)
-                    left = channel.gone and channel.state is State.QUEUED
-                    busy = True
-                else:
-                    busy = left = False
-            if left and self.role.withdraw(channel):
-                channel.close()
-            if busy:
-                return False
-            # The task settled meanwhile: the event is an ordinary one.
-            return channel.state <= State.BODY and channel.on_readable()
-        return False
-
-    @staticmethod
-    def _note_while_busy(channel: Channel, mask: int) -> None:
-        try:
-            channel.on_ready_while_busy(mask)
-        except OSError:  # the poller failed, but only the task may close what it uses
-            channel.abort()
 
     def _start(self, worker: Worker, job: Job) -> bool:
         """Run a job, or have it run by another worker; False when the role is lost."""
@@ -267,16 +260,11 @@ class Dispatcher:
             if role.pass_back():
                 return False
             self.tasks.popleft()
-        channel = job if isinstance(job, Channel) else None
-        if channel is not None:
-            # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-            if not role.waiting and len(role.queue) >= self._bounds.queue:
-                self.logs.refused(self.backlog()[0])
-                error = HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),))
-                channel.refuse(error)
-                return True
-            if channel.state is not State.QUEUED:
-                channel.queue()
+        # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
+        is_full = not role.waiting and len(role.queue) >= self._bounds.queue
+        if is_full and self._refuse(job, "The server has more requests than it can take."):
+            return True
+        job.queue()
         if role.offer(job):
             self.logs.queued(*self.backlog())
         return True
@@ -309,24 +297,18 @@ class Dispatcher:
                     return False
             except Exception:  # border: as for the events
                 logger.critical("running a request failed; please report this", exc_info=True)
-                if isinstance(job, Channel):
-                    job.close()
+                job.close()
                 if not self.role.still_leads(worker):
                     return False
         return True
 
     def _may_still_run(self, job: Job) -> bool:
-        """Note that a request had to wait for its turn; False when that was too long, and it is refused."""
-        if not isinstance(job, Channel):
-            return True
-        if job.state is not State.QUEUED:
-            job.queue()
-        if self.now >= self.heard_at + LONG_WAIT_SECONDS:
+        """Note that a job had to wait for its turn; False when that was too long, and it is refused."""
+        job.queue()
+        waited = self.now - self.heard_at
+        if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(*self.backlog())
-        if job.deadline > self.now:
-            return True
-        self._refuse_waiting(job)
-        return False
+        return waited < self._bounds.queue_seconds or not self._refuse(job, "No thread was free in time.")
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
@@ -334,7 +316,7 @@ class Dispatcher:
             queue = self.role.queue
             first = queue[0] if queue else None
             count = len(queue) + len(self.tasks)
-        since = first.waiting_since if isinstance(first, Channel) else self.heard_at
+        since = self.heard_at if first is None else first.waiting_since
         return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
@@ -344,51 +326,38 @@ class Dispatcher:
             job.settle()
         except Exception:  # border: as for the events
             logger.critical("settling a request failed; please report this", exc_info=True)
-            if isinstance(job, Channel):
-                job.close()
+            job.close()
 
     # -- accepting
 
     def _accept(self, fd: int) -> list[int]:
         """Take new clients; return the descriptors of those to read from at once."""
         accepted: list[int] = []
-        for sock, address, settings in self._acceptor.accept(fd, len(self.channels), self.now):
-            plain = settings.observer is None and settings.proxy_protocol is None
-            kind = Channel if plain else unusual_kind(settings)
-            channel = kind(sock, address, self, settings)
+        for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
+            channel = Channel(sock, peer, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
             # the poller ever knowing of it, which spares two system calls of its nine.
-            self.fresh.add(channel)
+            self.fresh.add(channel.fd)
             accepted.append(channel.fd)
         return accepted
 
-    def admit(self, peer: str) -> bool:
-        """Whether the client that a balancer connects for may have one more connection."""
-        return self._acceptor.admit(peer)
-
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched = []
+        unwatched: list[tuple[Channel, OSError]] = []
         with self.role.lock:
-            for channel in list(self.fresh):
+            for channel in [self.channels[fd] for fd in self.fresh]:
                 try:
-                    channel.watch()
+                    channel.register()
                 except OSError as error:  # nobody would hear of the client any more
-                    self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
-                    self.fresh.discard(channel)
-                    if channel.state in (State.QUEUED, State.RUNNING) or channel in self.tasks:
-                        channel.abort()
-                    else:
-                        unwatched.append(channel)
-        for channel in unwatched:
-            channel.close()
-
-    def forget(self, channel: Channel) -> None:
-        """A channel closes."""
-        self.channels.pop(channel.fd, None)
-        self.fresh.discard(channel)
-        self._acceptor.release(channel.counted_as, self.now)
+                    unwatched.append((channel, error))
+        for channel, why in unwatched:
+            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, why)
+            self.fresh.discard(channel.fd)
+            if channel.exchange in self.tasks:
+                channel.exchange.break_off(Fault.CLIENT)
+            else:
+                channel.give_up(Fault.CLIENT)
 
     # -- time
 
@@ -399,7 +368,7 @@ class Dispatcher:
         for channel in list(self.channels.values()):
             if channel.deadline <= now:
                 self._end(channel)
-            if channel.state is not State.IDLE:
+            if not channel.is_idle:
                 earliest = now
                 continue
             channel.connection.forget()
@@ -414,15 +383,6 @@ class Dispatcher:
         except Exception:  # border: as for the events; the deadline would come again and again
             logger.critical("ending %s failed; please report this", channel.peer, exc_info=True)
             channel.close()
-
-    def expire(self, channel: Channel) -> None:
-        """A request waited too long for a thread."""
-        if self.role.withdraw(channel):
-            self._refuse_waiting(channel)
-
-    def _refuse_waiting(self, channel: Channel) -> None:
-        self.logs.refused(self.backlog()[0])
-        channel.refuse(HttpError(503, "No thread was free in time.", (("Retry-After", "1"),)))
 
     # -- the end
 
@@ -440,9 +400,8 @@ class Dispatcher:
     def _let_go(self) -> None:
         """Cut off whoever is left. From here on nobody leads, and a task that still runs gives back for itself."""
         for channel in list(self.channels.values()):
-            if channel.state in (State.QUEUED, State.RUNNING):
-                channel.abort()
-            if channel.state is not State.RUNNING:
+            channel.give_up(Fault.STOP)
+            if channel.exchange.state is not ExchangeState.RUNNING:
                 channel.close()
         self._closed = True
         self._settle_last()
@@ -468,8 +427,8 @@ class Dispatcher:
                 callbacks.append(self.tasks.popleft())
         with self.role.lock:  # those for which no thread was free
             queue = self.role.queue
-            callbacks += [job for job in queue if not isinstance(job, Channel)]
-            self.role.queue = deque(job for job in queue if isinstance(job, Channel))
+            callbacks += [job for job in queue if isinstance(job, Callback)]
+            self.role.queue = deque(job for job in queue if not isinstance(job, Callback))
         return callbacks
 
     def close(self) -> None:
@@ -477,7 +436,7 @@ class Dispatcher:
         if not self._closed:  # the event loop never ran, or is ill
             self._let_go()
         for channel in list(self.channels.values()):
-            channel.leave_behind()
+            channel.exchange.revoke(Fault.STOP)
         self.poller.close()
 
     def _begin_drain(self) -> None:
@@ -491,9 +450,6 @@ class Dispatcher:
         with self.role.lock:  # no task settles meanwhile, half before the drain and half after
             self.draining = True
             for channel in self.channels.values():
-                if channel.state is State.IDLE:
-                    channel.deadline = min(channel.deadline, self.now + self.idle_seconds)
-                else:
-                    channel.connection.forbid_keep_alive()
+                channel.expect_end(self.now + self.idle_seconds)
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + self._sweep_seconds

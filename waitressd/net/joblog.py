@@ -9,12 +9,10 @@ import time
 import traceback
 from typing import Final
 
-from waitressd.net.channel import Channel
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger
 from waitressd.net.role import Assignment, Worker
 
 QUEUE_LOG_SECONDS: Final = 5.0
-TARGET_CHARACTERS: Final = 120  # of a request's target in a line
 
 
 class DispatcherLogs:
@@ -35,7 +33,7 @@ class DispatcherLogs:
         logger.exception(message)
 
     def full(self, count: int) -> None:
-        """The connection limit is reached."""
+        """A client waits in the backlog, because the connection limit is reached."""
         self._full("%d connections are open, the limit; new ones wait in the backlog until some close", count)
 
     def cut_off(self, count: int) -> None:
@@ -79,20 +77,11 @@ def is_busy(worker: Worker) -> bool:
 def describe(worker: Worker) -> str:
     """Name the request that a worker runs."""
     job = worker.job
-    if not isinstance(job, Channel):
-        return "a callback"
-    request = job.request
-    if request is None:
-        return "a request that is ending"
-    # Without the query, where people put what does not belong into a log.
-    return f"{request.method} {request.target.partition('?')[0][:TARGET_CHARACTERS]}"
+    return job.describe() if job is not None else "a request that has just ended"
 
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:
     """Log where a worker is at this moment."""
-    job = worker.job
-    inquiry = job.inquiry if isinstance(job, Channel) else None
-    thread_id = worker.thread_id if inquiry is None else inquiry.thread_id
-    frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - the documented way to see another thread's stack
+    frame = sys._current_frames().get(worker.thread_id)  # noqa: SLF001 - the documented way to see another thread's stack
     stack = "".join(traceback.format_stack(frame)) if frame is not None else "(the thread has ended)\n"
     logger.warning(message + "\n%s", *values, stack.rstrip())

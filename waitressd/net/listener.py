@@ -21,6 +21,9 @@ _PASSING: Final = frozenset(
     {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
     | {errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.EINTR, errno.ECONNRESET, errno.ETIMEDOUT}
 )
+# What a machine says of an address that it does not have. Where a name stands for several, as localhost does for
+# 127.0.0.1 and ::1, the others are enough.
+_ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 CHOICES_OF_PORT: Final = 10  # by the kernel, until one is found that is free for every address
 PASSED_OVER: Final = 64  # of those in a row, before the listener itself is taken to be ill
 
@@ -82,6 +85,15 @@ class Listener:
                     Path(self.unix_path).unlink()
 
 
+def resolve(host: str | None, port: int, family: int) -> list[tuple[int, tuple[Any, ...]]]:
+    """Return the families and addresses that a host stands for (None: all interfaces). May ask a name server.
+
+    Raises OSError (`socket.gaierror`) that says why.
+    """
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE)
+    return list(dict.fromkeys((kind, address) for kind, _, _, _, address in found))
+
+
 def open_tcp(
     host: str | None,
     port: int,
@@ -90,21 +102,16 @@ def open_tcp(
     family: int = socket.AF_UNSPEC,
     known: Collection[tuple[int, object]] = (),
 ) -> list[Listener]:
-    """Bind every address that `host` resolves to (None: all interfaces) and listen.
+    """Bind every address that `host` resolves to (None: all interfaces) and this machine has, and listen.
 
     With port 0 the kernel chooses one port, the same for every address. Pairs of a family and an address in `known`
     are left out: they have a listener already. Raises OSError naming the address.
     """
-    name = f"{host or '*'}:{port}"
     try:
-        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise OSError(error.errno, f"cannot listen on {name}: {error.strerror}") from None
-    wanted = dict.fromkeys((kind, address) for kind, _, _, _, address in found)
-    try:
-        return _bind_all([entry for entry in wanted if entry not in known], port, backlog)
+        return _bind_all([entry for entry in resolve(host, port, family) if entry not in known], port, backlog)
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
+        name = f"{host or '*'}:{port}"
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         holder = tcp_occupant(port) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on {name}: {reason}{_by(holder)}") from None
 
@@ -112,12 +119,18 @@ def open_tcp(
 def _bind_all(wanted: Sequence[tuple[int, tuple[Any, ...]]], port: int, backlog: int) -> list[Listener]:
     for attempts_left in reversed(range(CHOICES_OF_PORT)):
         listeners: list[Listener] = []
+        absent = None
         try:
             for family, (ip, _, *scope) in wanted:
                 chosen = listeners[0].address[1] if listeners else port
-                listener = _bind_tcp(family, (ip, chosen, *scope), backlog, optional=bool(listeners))
-                if listener is not None:
-                    listeners.append(listener)
+                try:
+                    listeners.append(_bind_tcp(family, (ip, chosen, *scope), backlog))
+                except OSError as error:
+                    if error.errno not in _ABSENT:
+                        raise
+                    absent = error
+            if absent is not None and not listeners:
+                raise absent
         except OSError as error:
             for listener in listeners:
                 listener.close()
@@ -128,14 +141,9 @@ def _bind_all(wanted: Sequence[tuple[int, tuple[Any, ...]]], port: int, backlog:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _bind_tcp(family: int, address: tuple[object, ...], backlog: int, *, optional: bool) -> Listener | None:
-    """Bind one resolved address; None when it is one of several and this machine does not have its family."""
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        if optional and error.errno == errno.EAFNOSUPPORT:
-            return None
-        raise
+def _bind_tcp(family: int, address: tuple[object, ...], backlog: int) -> Listener:
+    """Bind one resolved address."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         # On Windows the option means that another process may take the port away.
         if sys.platform != "win32":
@@ -146,10 +154,8 @@ def _bind_tcp(family: int, address: tuple[object, ...], backlog: int, *, optiona
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind(address)
         sock.listen(backlog)
-    except OSError as error:
+    except OSError:
         sock.close()
-        if optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            return None
         raise
     return Listener(sock)
 

@@ -5,10 +5,11 @@ left out. The clock is passed in, so that a test needs no waiting.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
+
+from waitressd.ratelimit import RateLimiter
 
 logger: Final = logging.getLogger("waitressd")
 queue_logger: Final = logging.getLogger("waitressd.queue")
@@ -26,28 +27,17 @@ class RateLimitedLog:
     ) -> None:
         self._target = target
         self._level = level
-        self._interval_seconds = interval_seconds
-        self._clock = clock
-        self._lock = threading.Lock()  # guards the two below
-        self._next = float("-inf")
-        self._left_out = 0
+        self._limiter = RateLimiter(interval_seconds, clock)
 
     def skip(self) -> bool:
         """Whether a line would be left out now; then it is counted. For lines that cost something to compose."""
-        with self._lock:
-            too_soon = self._clock() < self._next
-            self._left_out += too_soon
-            return too_soon
+        return self._limiter.skip()
 
     def __call__(self, message: str, *values: object) -> bool:
         """Write the line, or count it; True when it was written."""
-        with self._lock:
-            now = self._clock()
-            if now < self._next:
-                self._left_out += 1
-                return False
-            self._next = now + self._interval_seconds
-            left_out, self._left_out = self._left_out, 0
+        left_out = self._limiter.admit()
+        if left_out is None:
+            return False
         if left_out:
             message += " (%d more like this since the last one)"
             values = (*values, left_out)

@@ -106,7 +106,8 @@ class EpollPoller:
 
     def wait(self, timeout_seconds: float | None) -> list[tuple[int, int]]:
         """Return what is ready."""
-        events = self._epoll.poll(timeout_seconds, MAX_EVENTS)
+        # PyPy's epoll takes numbers alone; with CPython's, too, a negative one waits without end.
+        events = self._epoll.poll(-1 if timeout_seconds is None else timeout_seconds, MAX_EVENTS)
         waker = self._waker.fd
         # One pass in C finds whether the waker is among them; it nearly never is.
         if (waker, READ) in events:

@@ -3,10 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.states import State
+from waitressd.net.states import ChannelState, ExchangeState
+
+PHASES: Final = (
+    *(state.name.lower() for state in ExchangeState if state < ExchangeState.REVOKED),
+    ChannelState.LINGERING.name.lower(),
+)
+"""What a connection may be waiting for, as `Channel.phase` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +38,15 @@ def take_snapshot(dispatcher: Dispatcher) -> Snapshot:
     with role.lock:
         busy = role.running + (1 if role.has_claim() else 0)
     # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
-    states = Counter(map(_state, list(dispatcher.channels.values())))
+    phases = Counter(channel.phase for channel in list(dispatcher.channels.values()))
     return Snapshot(
         busy_threads=busy,
         idle_threads=max(0, role.task_limit - busy),
         queue_depth=depth,
         oldest_wait_seconds=waited,
-        connections={state.name.lower(): states.get(state, 0) for state in State if state is not State.CLOSED},
+        connections={phase: phases[phase] for phase in PHASES},
     )
 
 
-def _state(channel: Channel) -> State:
-    """Return the state of a connection; one whose request has its turn soon is not idle."""
-    waits = channel.state <= State.BODY and channel.request is not None and channel.sink is None
-    return State.QUEUED if waits else channel.state
-
-
-EMPTY = Snapshot(0, 0, 0, 0.0, {state.name.lower(): 0 for state in State if state is not State.CLOSED})
+EMPTY = Snapshot(0, 0, 0, 0.0, dict.fromkeys(PHASES, 0))
 """A server that does not run."""

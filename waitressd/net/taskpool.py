@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from waitressd.net.channel import Channel
 from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.joblog import describe, is_busy, log_stack
 from waitressd.net.logs import logger
@@ -173,15 +172,20 @@ class TaskPool:
             on_tick(now)
 
     def _sleep_until_a_task_runs(self) -> bool:
-        """Sleep without a tick; False when the time was over and nothing had happened."""
+        """Sleep without a tick; False when the time was over and nobody rang."""
         # First say that a ring is wanted, then look: a task that began before this line is seen by the look, one that
-        # begins after it rings. Either way the wake-up cannot be lost.
-        self._dispatcher.wake_watcher = self.ring
-        rung = True
-        if not self._role.has_claim() and not self._dispatcher.finished:
-            rung = self._bell.acquire(timeout=SLEEP_SECONDS)
-        self._dispatcher.wake_watcher = None
-        return rung
+        # begins after it rings. Both sides write first and read then, which proves something only where all threads see
+        # writes in one order. The GIL gives that; without it, a processor may let each side read before the write of
+        # the other has arrived. So the first sleep is a tick long, and `watch` looks again: by then, whatever either
+        # side had written has arrived, and the wish stays as long as nobody rings.
+        dispatcher = self._dispatcher
+        wish_is_old = dispatcher.wake_watcher is not None
+        dispatcher.wake_watcher = self.ring
+        awake = self._role.has_claim() or dispatcher.finished
+        awake = awake or self._bell.acquire(timeout=SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS)
+        if awake:
+            dispatcher.wake_watcher = None
+        return awake
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the pool's."""
@@ -206,4 +210,4 @@ class TaskPool:
 
 
 def _peer(worker: Worker) -> str:
-    return worker.job.peer if isinstance(worker.job, Channel) else "-"
+    return worker.job.whose() if worker.job is not None else "-"

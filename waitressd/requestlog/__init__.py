@@ -4,7 +4,7 @@ What is named here is public and stays compatible within a major version; `docs/
 """
 
 from waitressd.requestlog.context import RequestFilter, RequestFormatter, current_request
-from waitressd.requestlog.observer import Hook
+from waitressd.requestlog.hook import Hook
 from waitressd.requestlog.options import OptionError
 from waitressd.requestlog.record import RequestRecord
 

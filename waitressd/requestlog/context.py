@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 
 from waitressd.requestlog.escaping import escape
 from waitressd.requestlog.ids import make_ids
-from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
 
 current: Final[ContextVar[RequestRecord | None]] = ContextVar("waitressd_request", default=None)
@@ -71,7 +70,7 @@ def add_request(record: logging.LogRecord) -> None:
     if not request.request_id:  # refused before it was named; its lines are joined all the same
         request.request_id, request.traceparent = make_ids()
     values.setdefault("request_id", request.request_id)
-    values.setdefault("client", request.client or split_peer(request.peer)[0])
+    values.setdefault("client", request.client or request.origin.peer.address)
     target = request.target
     if len(target) > SHOWN_TARGET_CHARACTERS:
         target = target[:SHOWN_TARGET_CHARACTERS] + "..."

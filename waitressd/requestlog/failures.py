@@ -2,10 +2,11 @@
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
+
+from waitressd.ratelimit import RateLimiter
 
 log: Final = logging.getLogger("waitressd.request_log")
 
@@ -16,37 +17,27 @@ class Failures:
     """The failures of one request log. Any thread; the clock is an argument."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.count = 0  # since the start; under the lock
         self._name = name
-        self._clock = clock
-        self._lock = threading.Lock()  # guards the counts and the time
-        self._next_line = float("-inf")
-        self._unsaid = 0
+        self._limiter = RateLimiter(INTERVAL_SECONDS, clock)
+        self._lines = 0  # said so far; only the thread that the limiter lets through counts
 
     def add(self, error: BaseException | str, count: int = 1) -> None:
         """Note that `count` records did not get through."""
-        with self._lock:
-            first = not self.count
-            self.count += count
-            self._unsaid += count
-            now = self._clock()
-            if now < self._next_line:
-                return
-            self._next_line = now + INTERVAL_SECONDS
-            unsaid, self._unsaid = self._unsaid, 0
-        if first and isinstance(error, BaseException):
+        left_out = self._limiter.admit(count)
+        if left_out is None:
+            return
+        self._lines += 1
+        if self._lines == 1 and isinstance(error, BaseException):
             say(
                 "The request log %s failed; requests are served all the same, further failures are counted",
                 self._name, error=error,
             )  # fmt: skip
         else:
-            say("The request log %s failed for %d records: %s", self._name, unsaid, describe(error))
+            say("The request log %s failed for %d records: %s", self._name, left_out + count, describe(error))
 
     def tell_rest(self) -> None:
         """Say how many failed since the last line; nothing if none did."""
-        with self._lock:
-            unsaid, self._unsaid = self._unsaid, 0
-        if unsaid:
+        if unsaid := self._limiter.take_left_out():
             say("The request log %s failed for %d more records before the end", self._name, unsaid)
 
 

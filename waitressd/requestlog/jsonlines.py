@@ -5,21 +5,27 @@ Pure ASCII: whatever a client sends is escaped, so a line can neither be broken 
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from waitressd.requestlog.formats import LineLog, Value, field_getter
 from waitressd.requestlog.options import Options
-from waitressd.requestlog.peers import split_peer
 from waitressd.requestlog.record import RequestRecord
 from waitressd.requestlog.sinks import build_sink
 from waitressd.requestlog.times import iso_time
 
 _encode: Final = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 
+# A client may write anything in their places, and the text of a number may be too long to be read as one.
+_VERSION: Final = re.compile(r"HTTP/([0-9](?:\.[0-9])?)").fullmatch
+_PORT: Final = re.compile(r"[0-9]{1,5}").fullmatch
+
 Extra = tuple[str, Callable[[RequestRecord], Value]]
 
 _DURATIONS: Final = ("receive_time", "queue_time", "application_time", "first_byte_time", "flush_time")
+# What each line says of its own accord, where it is known.
+_SAID_ANYWAY: Final = frozenset({"listener", "connection", "request_id", "duration", "ended_by", "detail", *_DURATIONS})
 
 
 def describe(record: RequestRecord) -> dict[str, Any]:
@@ -28,7 +34,7 @@ def describe(record: RequestRecord) -> dict[str, Any]:
     values: dict[str, Any] = {
         "timestamp": iso_time(record.time),
         "client.address": record.client,
-        "network.peer.address": split_peer(record.peer)[0],
+        "network.peer.address": record.origin.peer.address,
         "network.protocol.name": "http",
         "waitressd.listener": record.listener,
         "waitressd.connection": record.connection,
@@ -61,21 +67,27 @@ def _origin_form(target: str) -> str:
     return rest[slash:] if slash >= 0 else "/"
 
 
-def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
-    port = split_peer(record.peer)[1]
-    if port is not None:
-        values["network.peer.port"] = port
+def _describe_first_line(record: RequestRecord, values: dict[str, Any]) -> None:
+    version = _VERSION(record.version)
     if record.method:
         values["http.request.method"] = record.method
-        values["network.protocol.version"] = record.version.removeprefix("HTTP/")
-    elif record.refused_line:
+        if version is not None:
+            values["network.protocol.version"] = version[1]
+    if record.refused_line and not (record.method and version):
         values["waitressd.refused_line"] = record.request_line
+
+
+def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
+    port = record.origin.peer.port
+    if port is not None:
+        values["network.peer.port"] = port
+    _describe_first_line(record, values)
     for key, name in (("server.address", "Host"), ("user_agent.original", "User-Agent")):
         value = record.request_field(name)
         if value is not None:
             values[key] = value
     host, colon, port_text = values.get("server.address", "").rpartition(":")
-    if colon and port_text.isdecimal():
+    if colon and _PORT(port_text):
         values["server.address"], values["server.port"] = host, int(port_text)
     referer = record.request_field("Referer")
     if referer is not None:
@@ -115,9 +127,12 @@ def _compile_extras(options: Options) -> list[Extra]:
     extras: list[Extra] = []
     for name in options.words("fields"):
         try:
-            extras.append((_extra_key(name), field_getter(name)))
+            extra = _extra_key(name), field_getter(name)
         except ValueError as error:
             options.complain("fields", str(error))
+            continue
+        if name not in _SAID_ANYWAY:
+            extras.append(extra)
     return extras
 
 

@@ -9,23 +9,14 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError
 from typing import Any, Final, Protocol
 
-from waitressd.requestlog.observer import Hook
+from waitressd.requestlog.hook import Hook, IsolatedHook
 from waitressd.requestlog.options import OptionError, suggest
-from waitressd.requestlog.queued import LONGEST_QUEUE, QUEUE_OPTION, QueuedHook
 
 GROUP: Final = "waitressd.request_log_factory"
 OWN_DISTRIBUTION: Final = "waitressd"
 DEFAULT_ENTRY: Final = "main"
-
-BUILT_IN: Final[Mapping[str, str]] = {
-    "common": "waitressd.requestlog.formats:common",
-    "combined": "waitressd.requestlog.formats:combined",
-    "template": "waitressd.requestlog.formats:template",
-    "json": "waitressd.requestlog.jsonlines:json_lines",
-    "dev": "waitressd.requestlog.dev:dev",
-    "metrics": "waitressd.metrics:request_log",
-}
-"""The factories that come with the server; found also where it is imported without being installed."""
+QUEUE_OPTION: Final = "queue"
+LONGEST_QUEUE: Final = 1_000_000
 
 Factory = Callable[..., Any]
 
@@ -55,13 +46,18 @@ class Trouble:
     text: str
 
 
-def load(choices: Sequence[Choice], global_conf: Mapping[str, str]) -> tuple[list[tuple[str, Hook]], list[Trouble]]:
-    """Build every log; return the hooks by name, and everything that is wrong."""
-    hooks: list[tuple[str, Hook]] = []
+def load(
+    choices: Sequence[Choice], global_conf: Mapping[str, str], built_in: Mapping[str, Factory]
+) -> tuple[list[IsolatedHook], list[Trouble]]:
+    """Build every log; return the hooks, and everything that is wrong.
+
+    `built_in` are the factories that come with the server, by name; so they are found even if it is not installed.
+    """
+    hooks: list[IsolatedHook] = []
     troubles: list[Trouble] = []
     for choice in choices:
         try:
-            hooks.append((choice.name, _build(choice, global_conf)))
+            hooks.append(_build(choice, global_conf, built_in))
         except OptionError as error:
             troubles.extend(Trouble(choice, option, text) for option, text in error.problems)
         except _Missing as error:
@@ -75,36 +71,34 @@ class _Missing(Exception):  # noqa: N818 - a sentence about what is not there, w
     """The reference leads nowhere."""
 
 
-def _build(choice: Choice, global_conf: Mapping[str, str]) -> Hook:
+def _build(choice: Choice, global_conf: Mapping[str, str], built_in: Mapping[str, Factory]) -> IsolatedHook:
     if not isinstance(choice.use, str):
-        return choice.use
+        return IsolatedHook(choice.name, choice.use)
     options = dict(choice.options)
-    factory = find_factory(choice.use)
-    limit = _take_queue(options) if QUEUE_OPTION in options else 0
-    hook = factory(dict(global_conf), **options)
+    factory = _find_factory(choice.use, built_in)
+    queue = _take_queue(options) if QUEUE_OPTION in options else 0
+    hook: Hook = factory(dict(global_conf), **options)
     if not callable(hook):
         raise _Missing(f"{choice.use} made {hook!r:.80}, which cannot be called with a record")
-    checked: Hook = hook
-    return QueuedHook(choice.name, checked, limit) if limit else checked
+    return IsolatedHook(choice.name, hook, queue)
 
 
-def find_factory(use: str) -> Factory:
+def _find_factory(use: str, built_in: Mapping[str, Factory]) -> Factory:
     """Return the factory that a reference names. Raises _Missing."""
-    if ":" not in use:
-        if use not in BUILT_IN:
-            raise _Missing(f"{use} is no built-in request log{suggest(use, BUILT_IN)}")
-        return _attribute(BUILT_IN[use])
-    kind, _, rest = use.partition(":")
-    if kind == "egg":
-        return _entry_point(rest)
-    return _attribute(rest if kind == "call" else use)
+    kind, colon, rest = use.partition(":")
+    if not colon:
+        if use not in built_in:
+            raise _Missing(f"{use} is no built-in request log{suggest(use, built_in)}")
+        return built_in[use]
+    if kind != "egg":
+        return _attribute(rest if kind == "call" else use)
+    distribution, _, entry = rest.partition("#")
+    if distribution.lower() == OWN_DISTRIBUTION and entry in built_in:
+        return built_in[entry]
+    return _entry_point(distribution, entry or DEFAULT_ENTRY)
 
 
-def _entry_point(reference: str) -> Factory:
-    name, _, entry = reference.partition("#")
-    entry = entry or DEFAULT_ENTRY
-    if name.lower() == OWN_DISTRIBUTION and entry in BUILT_IN:
-        return _attribute(BUILT_IN[entry])
+def _entry_point(name: str, entry: str) -> Factory:
     try:
         entries = Distribution.from_name(name).entry_points.select(group=GROUP)
     except (PackageNotFoundError, ValueError):

@@ -8,10 +8,11 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final
 
 from waitressd.http.events import Request
+from waitressd.http.proxyprotocol import ProxyHeader
+from waitressd.peer import Origin
 
 if TYPE_CHECKING:
     from waitressd.http.errors import HttpError
-    from waitressd.http.proxyprotocol import ProxyHeader
     from waitressd.http.response import ResponseHead
 
 NEVER: Final = 0.0
@@ -40,10 +41,8 @@ class RequestRecord:
         "environ",
         "exception",
         "head",
-        "listener",
         "number",
-        "peer",
-        "proxied",
+        "origin",
         "refusal",
         "refused_line",
         "request",
@@ -54,17 +53,13 @@ class RequestRecord:
         "traceparent",
     )
 
-    def __init__(self, listener: str, peer: str, connection: int, number: int, request: Request | None) -> None:
-        self.listener = listener
-        """The address that accepted the connection: "127.0.0.1:8080" or "unix:/run/app.sock"."""
-        self.peer = peer
-        """The other end of the socket: "127.0.0.1:5555", "[::1]:5555" or "unix:"."""
+    def __init__(self, origin: Origin, connection: int, number: int, request: Request | None) -> None:
+        self.origin = origin
+        """Where the request comes from: the peer, the listener, and what a balancer said."""
         self.connection = connection
         """The number of the connection, counted from 1 since the process began."""
         self.number = number
         """The number of the request on its connection, counted from 1."""
-        self.proxied: ProxyHeader | None = None
-        """What a balancer said of the connection by the PROXY protocol."""
         self.request: Request | None = request
         self.head: ResponseHead | None = None
         self.refusal: HttpError | None = None
@@ -128,6 +123,21 @@ class RequestRecord:
         return (self.ended_at or monotonic()) - self.began_at
 
     # -- who
+
+    @property
+    def listener(self) -> str:
+        """The address that accepted the connection: "127.0.0.1:8080" or "unix:/run/app.sock"."""
+        return self.origin.listener
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection: "127.0.0.1:5555", "[::1]:5555" or "unix:"."""
+        return str(self.origin.peer)
+
+    @property
+    def proxied(self) -> ProxyHeader | None:
+        """What a balancer said of the connection by the PROXY protocol."""
+        return self.origin.proxied
 
     @property
     def user(self) -> str:

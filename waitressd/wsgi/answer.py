@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ClientDisconnected, ProtocolMisuse
+from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.http.response import ResponseHead, build_head
+from waitressd.peer import Origin
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
 
@@ -46,8 +46,8 @@ class Transport(Protocol):
         """The HTTP state of the channel; it makes the bytes of the answer."""
 
     @property
-    def peer(self) -> str:
-        """The other end: "127.0.0.1:5555", "[::1]:5555", or "unix:"."""
+    def origin(self) -> Origin:
+        """Where the request comes from."""
 
     def write(self, data: bytes) -> None:
         """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""
@@ -60,14 +60,6 @@ class Transport(Protocol):
 
     def is_gone(self) -> bool:
         """Tell whether the client has left."""
-
-
-class ProxiedTransport(Transport, Protocol):
-    """The transport of a listener that speaks the PROXY protocol."""
-
-    @property
-    def proxied(self) -> ProxyHeader | None:
-        """What the header at the beginning of the connection said; `peer` is its source, if it has one."""
 
 
 class AnswerState(IntEnum):
@@ -232,8 +224,6 @@ class Answer:
             return
         try:
             close()
-        except ClientDisconnected:
-            log.info("close() of the answer to %s wanted a body that was not sent", self.describe())
         except BaseException:  # border: close() is the application's, and the answer has left
             log.exception("close() of the answer to %s failed", self.describe())
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 from waitressd.http.events import Request
-from waitressd.http.proxyprotocol import ProxyHeader
+from waitressd.peer import Origin, Peer
 from waitressd.wsgi.filewrapper import FileWrapper
-from waitressd.wsgi.proxies import DEFAULT_PORTS, PROXY_KEYS, TrustedProxies, peer_address
+from waitressd.wsgi.proxies import DEFAULT_PORTS, TrustedProxies, has_proxy_keys
 from waitressd.wsgi.proxyheader import apply_proxy_header
 
 Environ = dict[str, Any]
@@ -36,13 +36,27 @@ _PER_REQUEST: Final = (
 )
 
 
+class DiscardingStream(io.TextIOBase):
+    """The `wsgi.errors` of a process without standard error, as under pythonw: takes every text. Any thread."""
+
+    def writable(self) -> bool:
+        """Return True: it is there to be written to."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Drop the text."""
+        return len(text)
+
+
+_NOWHERE: Final = DiscardingStream()
+
+
 @dataclass(frozen=True, slots=True)
 class EnvironSettings:
     """What one listener and the operator say about every request that comes through it.
 
     `server_port` is None for a Unix socket: the environ then names the scheme's port, for CGI knows no other.
     `url_prefix` is '' or begins with '/' and does not end with one. `software` is the value of SERVER_SOFTWARE.
-    With `proxy_protocol` each transport has a `proxied` (see ProxiedTransport).
     """
 
     server_name: str = "waitressd.invalid"
@@ -51,16 +65,14 @@ class EnvironSettings:
     url_prefix: str = ""
     software: str = ""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
-    proxy_protocol: bool = False
 
 
 class EnvironBuilder:
     """Builds environs for the requests of one listener. Immutable after construction; any thread may call `build`."""
 
-    __slots__ = ("_prefix", "_prefix_slash", "_proxies", "_template", "proxy_protocol")
+    __slots__ = ("_prefix", "_prefix_slash", "_proxies", "_template")
 
     def __init__(self, settings: EnvironSettings) -> None:
-        self.proxy_protocol = settings.proxy_protocol
         self._prefix = settings.url_prefix
         self._prefix_slash = settings.url_prefix + "/"
         self._proxies = settings.proxies
@@ -76,21 +88,13 @@ class EnvironBuilder:
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
-            "wsgi.errors": sys.stderr,
+            "wsgi.errors": None,
         }
 
-    def build(
-        self,
-        request: Request,
-        body: BinaryIO | None,
-        peer: str,
-        is_gone: Callable[[], bool],
-        proxied: ProxyHeader | None = None,
-    ) -> Environ:
+    def build(self, request: Request, body: BinaryIO | None, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
         """Return the environ of one request; nobody else ever sees the dictionary.
 
-        `peer` is "address:port", or "unix:" for the other end of a Unix socket; `proxied` is what the PROXY protocol
-        said at the beginning of the connection. The caller adds what only it knows: `wsgi.early_hints`.
+        The caller adds what only it knows: `wsgi.early_hints`.
 
         Raises HttpError: a trusted proxy sent fields that cannot be understood.
         """
@@ -98,44 +102,44 @@ class EnvironBuilder:
         # What the connection's last request with the same field lines began with is what this one begins with: half of
         # the time of building it (measured).
         basis = known.basis if known is not None else None
-        environ = basis.copy() if basis is not None else self._begin(request, peer, is_gone)
+        environ = basis.copy() if basis is not None else self._begin(request, origin.peer, is_gone)
         environ["REQUEST_METHOD"] = request.method
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
         environ["QUERY_STRING"] = request.query
-        environ["wsgi.errors"] = sys.stderr  # looked up each time: applications and tests replace it
+        errors = sys.stderr  # looked up each time: applications and tests replace it
+        environ["wsgi.errors"] = errors if errors is not None else _NOWHERE
         if body is None:
             environ["wsgi.input"] = io.BytesIO()
         else:
             environ["wsgi.input"] = body
             if "CONTENT_LENGTH" not in environ:
                 environ["CONTENT_LENGTH"] = _length_text(body)
-        if proxied is not None:
-            apply_proxy_header(environ, proxied)
+        if origin.proxied is not None:
+            apply_proxy_header(environ, origin.proxied)
         if self._prefix:
             self._strip_prefix(environ)
-        if basis is None and not PROXY_KEYS.isdisjoint(request.fields):
-            if proxied is None or proxied.knows_source:
+        if basis is None and has_proxy_keys(request.fields):
+            if origin.is_peer_known:
                 self._proxies.rewrite(environ)
             else:
                 self._proxies.distrust(environ)
         return environ
 
-    def _begin(self, request: Request, peer: str, is_gone: Callable[[], bool]) -> Environ:
+    def _begin(self, request: Request, peer: Peer, is_gone: Callable[[], bool]) -> Environ:
         """Return what an environ has of its connection and of the request's fields, and keep it for the next one."""
         environ = self._template.copy()
         # First: names of fields are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH, so none of them can reach past here,
         # and what follows would win if one ever could.
         environ.update(request.fields)
-        host, _, port = peer.rpartition(":")
-        if host[:1].isdigit():
-            environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = host
-            environ["REMOTE_PORT"] = port
+        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = peer.address
+        if peer.port is None:
+            del environ["REMOTE_PORT"]  # a Unix socket has none, so there is no key either
         else:
-            _set_unusual_peer(environ, peer)
+            environ["REMOTE_PORT"] = str(peer.port)
         environ["SERVER_PROTOCOL"] = request.version
         environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = is_gone
-        if request.known is not None and PROXY_KEYS.isdisjoint(request.fields):
+        if request.known is not None and not has_proxy_keys(request.fields):
             request.known.basis = environ.copy()
         return environ
 
@@ -153,15 +157,6 @@ def _port_text(settings: EnvironSettings) -> str:
     if settings.server_port is None:
         return DEFAULT_PORTS.get(settings.url_scheme, "80")
     return str(settings.server_port)
-
-
-def _set_unusual_peer(environ: Environ, peer: str) -> None:
-    """Name a peer that is not plain IPv4: a Unix socket, or an IPv6 address in brackets."""
-    environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = peer_address(peer)
-    if peer.startswith("["):
-        environ["REMOTE_PORT"] = peer.rpartition(":")[2]
-    else:
-        del environ["REMOTE_PORT"]  # a Unix socket has none, so there is no key either
 
 
 def _length_text(body: BinaryIO) -> str:

@@ -4,10 +4,82 @@ Knows nothing of HTTP: the limit on the whole body is held by the connection tha
 """
 
 import io
+import os
 import tempfile
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Never, cast
 
 SMALL_BYTES: Final = 4096  # pieces up to here are copied together; each of them alone takes many times its size
+
+
+LARGE_READ_BYTES: Final = 1 << 20  # from here on a read is asked whether so much is left before memory is taken for it
+
+
+class BodyFile(io.BufferedRandom):
+    """A request body on the disk, which behaves as one in memory does.
+
+    An application is written and tried with small bodies, which are `io.BytesIO`; large ones must work in the same way.
+    So where a buffered file differs from a `BytesIO`, this one does as that does. The thread of the task.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes, all that are left for None or a number below 0."""
+        if size is None or size < 0:
+            return super().read()
+        if size > LARGE_READ_BYTES:  # a buffered file would first make room for all of it
+            position = self.tell()
+            left = self.seek(0, os.SEEK_END) - position
+            self.seek(position)
+            size = max(0, min(size, left))
+        return super().read(size)
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """As `read`."""
+        return self.read(size)
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Return lines of at least `hint` bytes in all, or all that are left."""
+        if hint is None or hint <= 0:
+            return super().readlines()
+        lines = []
+        for line in self:
+            lines.append(line)
+            hint -= len(line)
+            if hint <= 0:
+                break
+        return lines
+
+    def readinto1(self, buffer: Any, /) -> int:  # noqa: ANN401 - Python 3.11 has no name for a writable buffer
+        """As `readinto`."""
+        return self.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move, and return the new position; one before the beginning is the beginning. Raises ValueError: below 0."""
+        if offset < 0:
+            if whence == os.SEEK_SET:
+                raise ValueError(f"negative seek value {offset}")
+            offset, whence = max(0, super().seek(0, whence) + offset), os.SEEK_SET
+        return super().seek(offset, whence)
+
+    def _dealloc_warn(self, source: object, /) -> None:
+        """Say nothing: called when a `TextIOWrapper` around the body is collected, which need not have been closed."""
+
+    def detach(self) -> Never:
+        """Raise UnsupportedOperation: the file is closed by the server, whatever the application does with it."""
+        raise io.UnsupportedOperation("detach")
+
+    def fileno(self) -> Never:
+        """Raise UnsupportedOperation: a small body has no descriptor, so no application may come to rely on one."""
+        raise io.UnsupportedOperation("fileno")
+
+    @property
+    def name(self) -> Never:
+        """Raise AttributeError: as the body in memory, it has no name."""
+        raise AttributeError("name")
+
+    @property
+    def mode(self) -> Never:  # type: ignore[override]  # a file on the disk has one, and this class is to have none
+        """Raise AttributeError: as the body in memory, it has none."""
+        raise AttributeError("mode")
 
 
 class BodySpool:
@@ -74,8 +146,8 @@ class BodySpool:
 
     def _spill(self) -> None:
         # Anonymous where the platform can do it: nothing stays on the disk when the process dies.
-        file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  # it outlives this method by design
-        self._file = cast("BinaryIO", file)
+        raw = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115  # it outlives this method by design
+        self._file = BodyFile(cast("io.RawIOBase", raw))
         parts, self._parts = self._parts or [], None
         self._file.writelines(parts)
 

@@ -6,22 +6,26 @@ trusted proxy says is validated and rewritten; what anybody else says of the cli
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 from waitressd.http.errors import HttpError
 from waitressd.http.grammar import decode_percent, is_host
+from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH
+from waitressd.peer import UNIX
+from waitressd.ratelimit import RateLimiter
 from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
-from waitressd.wsgi.nodes import UNKNOWN, Node, parse_address, parse_node, parse_port, parse_strict_node
-from waitressd.wsgi.throttle import Throttle
+from waitressd.wsgi.nodes import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
 
 log = logging.getLogger("waitressd")
 
+LOG_SECONDS: Final = 10.0  # between two lines of a kind that a client can cause
+_LIMITER: Final = partial(RateLimiter, LOG_SECONDS)
+
 DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-UNIX_PEER: Final = "localhost"
-"""REMOTE_ADDR of whoever connects through a Unix socket, as waitress has it."""
 
 # Fields that we understand, by the name a setting gives them.
 FIELD_KEYS: Final = {
@@ -34,19 +38,22 @@ FIELD_KEYS: Final = {
     "x-forwarded-prefix": "HTTP_X_FORWARDED_PREFIX",
 }
 # Fields by which other servers let themselves be told the same things. They never have an effect here; applications
-# read some of them on their own, so an untrusted peer's are taken away, too.
-OTHER_KEYS: Final = frozenset(
+# read some of them on their own, so they are taken away from whoever sends them.
+_OTHER_KEYS: Final = frozenset(
     {
         "HTTP_X_FORWARDED_SERVER",
         "HTTP_X_FORWARDED_SSL",
         "HTTP_X_FORWARDED_PROTOCOL",
         "HTTP_X_FORWARDED_SCHEME",
-        "HTTP_X_REAL_IP",
     }
 )
-# nginx sets it beside the others, and applications read it where their proxy is known to; it has no effect here.
-_NOT_OURS: Final = frozenset({"HTTP_X_REAL_IP"})
-PROXY_KEYS: Final = frozenset(FIELD_KEYS.values()) | OTHER_KEYS
+# What else a proxy says (X-Forwarded-User, -Email, -Client-Cert, and what comes up next) is between it and
+# the application, which believes it. So from a stranger no name of this kind is taken, and from a trusted proxy any is.
+_PREFIX_OF_KEYS: Final = "HTTP_X_FORWARDED_"
+_REAL_IP: Final = "HTTP_X_REAL_IP"
+_KNOWN_KEYS: Final = frozenset(FIELD_KEYS.values()) | _OTHER_KEYS
+# Keys that were found to be none of these.
+_ORDINARY: Final[set[str]] = set()
 
 # A request that a browser would upgrade is plain HTTP to a server that cannot.
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -98,11 +105,11 @@ class TrustedProxies:
     is_silent: bool = False
     """Nothing is logged: what is judged here was judged, and complained about, before."""
     _judged: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _cleared: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
-    _refused: Throttle = field(default_factory=Throttle, init=False, compare=False, repr=False)
+    _cleared: RateLimiter = field(default_factory=_LIMITER, init=False, compare=False, repr=False)
+    _refused: RateLimiter = field(default_factory=_LIMITER, init=False, compare=False, repr=False)
 
     def trusts(self, address: str) -> bool:
-        """Tell whether a peer may speak for others; `address` is a REMOTE_ADDR, UNIX_PEER for a Unix socket."""
+        """Tell whether a peer may speak for others; `address` is a peer's, or a REMOTE_ADDR."""
         known = self._judged.get(address)
         if known is None:
             known = self.everyone or self._holds(address)
@@ -111,13 +118,9 @@ class TrustedProxies:
             self._judged[address] = known
         return known
 
-    def trusts_peer(self, peer: str) -> bool:
-        """`trusts` of the other end of a socket: "127.0.0.1:5555", "[::1]:5555", or "unix:"."""
-        return self.trusts(peer_address(peer))
-
     def distrust(self, environ: dict[str, Any]) -> None:
         """Remove what the fields of a request say of its client, who is nobody that may."""
-        self._clear(environ, PROXY_KEYS, environ["REMOTE_ADDR"])
+        self._clear(environ, [key for key in environ if is_proxy_key(key)], environ["REMOTE_ADDR"])
 
     def rewrite(self, environ: dict[str, Any]) -> None:
         """Make the environ say who the client is, as far as trusted proxies know, and remove what nobody vouches for.
@@ -139,11 +142,11 @@ class TrustedProxies:
                 )  # fmt: skip
             raise HttpError(400, f"The proxy sent a field that cannot be understood: {error.name}.") from None
         believed = {FIELD_KEYS[name] for name in self.headers}
-        self._clear(environ, PROXY_KEYS - believed - _NOT_OURS, peer)
+        self._clear(environ, [key for key in _KNOWN_KEYS - believed if key in environ], peer)
         _apply(said, environ)
 
     def _holds(self, text: str) -> bool:
-        if text == UNIX_PEER:
+        if text == UNIX.address:
             return self.unix
         try:
             address = ip_address(text.partition("%")[0])
@@ -153,8 +156,7 @@ class TrustedProxies:
         spellings = (address, IPv6Address(f"::ffff:{address}")) if isinstance(address, IPv4Address) else (address,)
         return any(spelling in network for network in self.networks for spelling in spellings)
 
-    def _clear(self, environ: dict[str, Any], keys: frozenset[str], peer: str) -> None:
-        found = keys.intersection(environ)
+    def _clear(self, environ: dict[str, Any], found: Sequence[str], peer: str) -> None:
         if not found:
             return
         if self.log_untrusted and not self.is_silent and (left_out := self._cleared.admit()) is not None:
@@ -253,13 +255,27 @@ class TrustedProxies:
         return values.pop()
 
 
-def peer_address(peer: str) -> str:
-    """Return the REMOTE_ADDR of a peer as a channel writes it."""
-    host, _, port = peer.rpartition(":")
-    if not port or peer.startswith("unix:"):
-        return UNIX_PEER
-    host = host.strip("[]")
-    return parse_address(host) if "." in host else host  # an IPv4 client of a socket that serves both families
+def is_proxy_key(key: str) -> bool:
+    """Whether a key of an environ is a field by which proxies speak of clients; a stranger's are removed."""
+    return key.startswith(_PREFIX_OF_KEYS) or key in {"HTTP_FORWARDED", _REAL_IP}
+
+
+def has_proxy_keys(fields: Mapping[str, str]) -> bool:
+    """Whether any of the keys is a proxy key. Any thread."""
+    # Asked for nearly every request: a set of names that were looked at before costs a tenth of looking at each again.
+    return not _ORDINARY.issuperset(fields) and _look_closer(fields)
+
+
+def _look_closer(fields: Mapping[str, str]) -> bool:
+    found = False
+    for key in fields:
+        if is_proxy_key(key):
+            found = True
+        elif len(key) <= MEMO_TEXT_LENGTH:
+            if len(_ORDINARY) >= MEMO_ENTRIES:
+                _ORDINARY.clear()
+            _ORDINARY.add(key)
+    return found
 
 
 def _and_more(left_out: int) -> str:

@@ -6,25 +6,20 @@ Comes before the fields of the request: the source is the peer that may be trust
 from typing import Any
 
 from waitressd.http.proxyprotocol import ClientTls, ProxyHeader
-from waitressd.wsgi.proxies import DEFAULT_PORTS, UNIX_PEER
+from waitressd.wsgi.proxies import DEFAULT_PORTS
 
 
 def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
     """Let the environ describe the client's connection to the balancer instead of the balancer's to us.
 
+    The peer is the header's source already, see `Origin.behind`.
     The whole record is `environ["waitressd.proxy_header"]`. The TLS keys are called as mod_ssl calls them; a request
     cannot set them, for its fields become HTTP_* keys.
     """
     environ["waitressd.proxy_header"] = header
-    source, destination = header.source, header.destination
-    if source is None or destination is None:
+    destination = header.destination
+    if header.source is None or destination is None:
         return  # the balancer speaks for itself, as in a health check
-    if source.port is None:
-        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = UNIX_PEER
-        environ.pop("REMOTE_PORT", None)
-    else:
-        environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = source.address
-        environ["REMOTE_PORT"] = str(source.port)
     if header.tls is not None:
         environ["wsgi.url_scheme"] = "https"
         _add_tls(environ, header.tls)

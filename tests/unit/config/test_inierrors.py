@@ -5,8 +5,8 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
+from waitressd.config.inidocument import IniDocument, scan
 from waitressd.config.inierrors import application_trouble, interpolation_trouble, missing_section, unreadable
-from waitressd.config.inilines import IniLines, scan
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_a_value_without_its_variable() -> None:
 
 
 def test_a_missing_section_is_named_with_those_there_are() -> None:
-    lines = scan("a.ini", ["[Server:web]", "[app:web]", "[server:x]"])
-    assert str(missing_section(lines, ("server",), "web")) == (
+    document = scan("a.ini", "[Server:web]\n[app:web]\n[server:x]")
+    assert str(missing_section(document, ("server",), "web")) == (
         "a.ini: there is no section [server:web]; the file has [Server:web], [server:x], and the case matters"
     )
 
 
-LINES = scan("a.ini", ["[app:main]", "use = web", "[app:web]", "use = egg:shop#x"])
+LINES = scan("a.ini", "[app:main]\nuse = web\n[app:web]\nuse = egg:shop#x")
 
 
 @pytest.mark.parametrize(
-    ("lines", "error", "text"),
+    ("document", "error", "text"),
     [
         (LINES, LookupError("odd"), "a.ini:2 [app:main]: use = web: odd"),
         (LINES, RecursionError("deep"), "a.ini: the sections use each other in a circle"),
@@ -52,23 +52,23 @@ LINES = scan("a.ini", ["[app:main]", "use = web", "[app:web]", "use = egg:shop#x
             LookupError("Entry point 'x' not found in egg 'shop' (protocols: ...)"),
             "a.ini:4 [app:web]: use = egg:shop#x: the distribution shop has no application named x",
         ),
-        (IniLines("egg:shop"), LookupError("odd"), "egg:shop: odd"),
+        (IniDocument("egg:shop"), LookupError("odd"), "egg:shop: odd"),
         (
             LINES,
             LookupError("No section 'filt' (prefixed by 'filter') found in config a.ini"),
             "a.ini: there is no section [filter:filt]",
         ),
         (
-            scan("a.ini", ["[pipeline:main]", "pipeline =", "  filt shop"]),
+            scan("a.ini", "[pipeline:main]\npipeline =\n  filt shop"),
             LookupError("No section 'shop' (prefixed by 'app' or 'application') found in config a.ini"),
             "a.ini:2 [pipeline:main]: pipeline = filt shop: there is no section [app:shop]",
         ),
         (
-            scan("a.ini", ["[app:main]", "use = egg:pyramyd"]),
+            scan("a.ini", "[app:main]\nuse = egg:pyramyd"),
             PackageNotFoundError("pyramyd"),
             "a.ini:2 [app:main]: use = egg:pyramyd: the distribution pyramyd is not installed; did you mean pyramid?",
         ),
     ],
 )
-def test_what_pastedeploy_says_about_an_application(lines: IniLines, error: Exception, text: str) -> None:
-    assert str(application_trouble(lines, "main", error)) == text
+def test_what_pastedeploy_says_about_an_application(document: IniDocument, error: Exception, text: str) -> None:
+    assert str(application_trouble(document, "main", error)) == text

@@ -180,3 +180,11 @@ def test_a_body_on_any_method() -> None:
     for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         data = head("Transfer-Encoding: chunked", start=f"{method} / HTTP/1.1") + b"5\r\nhello\r\n0\r\n\r\n"
         assert accepted(data)[1] == b"hello"
+
+
+@pytest.mark.parametrize("size", [b"0x20", b"0X5;a", b"0x"])
+def test_the_prefix_of_a_programming_language_has_its_own_message(size: bytes) -> None:
+    """Whoever wrote it sees at once what is wrong: the number is hexadecimal without a prefix (RFC 9112, 7.1)."""
+    with pytest.raises(HttpError, match="hexadecimal digits alone, without 0x") as caught:
+        ChunkedDecoder(Limits(), 0).decode(size + b"\r\nhello\r\n", 0)
+    assert caught.value.status == 400

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.exchange import LIMITS, accepted, head, refused
+from tests.support.exchange import LIMITS, accepted, cut, exchange, head, refused
 from waitressd.http import head as head_module
 from waitressd.http.errors import HttpError
 from waitressd.http.head import parse_fields, parse_head, parse_start_line
@@ -28,6 +28,9 @@ from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH
         ("GET", "/a%2Fb%2fc", "/a/b/c", ""),
         ("GET", "/%00%0d%0a%3F", "/\x00\r\n?", ""),
         ("GET", "/a?%C3", "/a", "%C3"),
+        ("GET", "/a%20b?q=100%", "/a b", "q=100%"),
+        ("GET", "/?%&b=%u0041%zz%4", "/", "%&b=%u0041%zz%4"),
+        ("PROPFIND", "/?50%off", "/", "50%off"),
         ("OPTIONS", "/", "/", ""),
         ("OPTIONS", "*", "*", ""),
         ("TRACE", "/", "/", ""),
@@ -54,6 +57,7 @@ def test_a_request_line(method: str, target: str, path: str, query: str) -> None
         ("http://[::1]:81/c%20d", "[::1]:81", "/c d", ""),
         ("http://b.test:/c", "b.test:", "/c", ""),
         ("http://b.test//c", "b.test", "//c", ""),
+        ("http://b.test/c%20d?100%", "b.test", "/c d", "100%"),
     ],
 )
 def test_the_authority_of_an_absolute_target_replaces_host(target: str, authority: str, path: str, query: str) -> None:
@@ -87,8 +91,9 @@ def test_a_host_is_needed_beside_an_absolute_target() -> None:
         "GET a HTTP/1.1", "GET ?a HTTP/1.1", "GET * HTTP/1.1", "OPTIONS ** HTTP/1.1", "OPTIONS *?a HTTP/1.1",
         "GET a.test:80 HTTP/1.1", "GET /a#b HTTP/1.1", "GET /a?b#c HTTP/1.1", "GET /\xe9 HTTP/1.1",
         "GET /?\xe9 HTTP/1.1",
-        "GET /a\tb HTTP/1.1", "GET /a%zz HTTP/1.1", "GET /a%4 HTTP/1.1", "GET /a% HTTP/1.1", "GET /a?b=% HTTP/1.1",
-        "GET /a?b=%u0041 HTTP/1.1", "GET http:///a HTTP/1.1", "GET http:/a HTTP/1.1", "GET http://:80/a HTTP/1.1",
+        "GET /a\tb HTTP/1.1", "GET /a%zz HTTP/1.1", "GET /a%4 HTTP/1.1", "GET /a% HTTP/1.1", "GET /a%?b HTTP/1.1",
+        "GET /a%4?1 HTTP/1.1", "GET http://b.test/a%?b HTTP/1.1",
+        "GET http:///a HTTP/1.1", "GET http:/a HTTP/1.1", "GET http://:80/a HTTP/1.1",
         "GET http://b.test:x/ HTTP/1.1", "GET http://[::1/ HTTP/1.1", "GET http://u@b.test/ HTTP/1.1",
         "GET http://u:p@b.test/ HTTP/1.1", "GET ftp://b.test/ HTTP/1.1", "GET http://b%zz.test/ HTTP/1.1",
         "GET javascript:alert(1) HTTP/1.1", "GET http://b\\test/ HTTP/1.1", "GET http:// HTTP/1.1",
@@ -128,6 +133,22 @@ def test_a_version(sent: str, version: str, keep_alive: bool) -> None:  # noqa: 
 )  # fmt: skip
 def test_connect_is_never_served(target: str, status: int) -> None:
     assert refused(head(start=f"CONNECT {target} HTTP/1.1")) == status
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\xdd\xdd\0\x50",
+    ],
+)
+def test_a_proxy_header_that_nobody_expects_is_called_by_its_name(header: bytes) -> None:
+    assert refused(header + head()) == 400
+    for pieces in ([header], cut(header, 1)):
+        refusal = exchange(pieces).refusal
+        assert refusal is not None
+        assert "proxy_protocol" in refusal.detail
 
 
 def test_a_long_request_line() -> None:

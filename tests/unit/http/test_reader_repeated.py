@@ -102,7 +102,11 @@ def test_what_parse_repeated_leaves_to_parse_head() -> None:
     repeated = parse_repeated(block, lines, known, LIMITS)
     assert repeated is not None
     assert facts(repeated) == facts(known)
-    for start in ("GET /%41 HTTP/1.1", "GET / HTTP/1.0", "M / HTTP/1.1", "GET", ""):
+    escaped = b"GET /%41?50%off HTTP/1.1" + lines
+    again = parse_repeated(escaped, lines, known, LIMITS)
+    assert again is not None
+    assert facts(again) == facts(parse_head(escaped, LIMITS))
+    for start in ("GET / HTTP/1.0", "M / HTTP/1.1", "GET", ""):
         assert parse_repeated(start.encode() + lines, lines, known, LIMITS) is None
     assert parse_repeated(block + b"\r\nX: y", lines, known, LIMITS) is None
     assert parse_repeated(block, lines, known, Limits(start_line_bytes=len("GET / HTTP/1.1"))) is not None

@@ -26,6 +26,7 @@ STARTS = [
     b"POST /p?q=1 HTTP/1.1",
     b"HEAD /x HTTP/1.1",
     b"GET /%41 HTTP/1.1",
+    b"GET /a%20b?%zz HTTP/1.1",
     b"GET http://c.test/y HTTP/1.1",
     b"OPTIONS * HTTP/1.1",
     b"PROPFIND / HTTP/1.1",
@@ -35,6 +36,7 @@ BROKEN = [
     b"GET /\x01 HTTP/1.1",
     b"GET / HTTP/1.1\r\n folded",
     b"GET /%zz HTTP/1.1",
+    b"GET /%4?1 HTTP/1.1",
     b"GET /#a HTTP/1.1",
     b"GET  / HTTP/1.1",
 ]

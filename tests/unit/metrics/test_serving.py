@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
-from waitressd.metrics.serving import ListeningMetrics, ShownMetrics, app_factory, make_application, request_log
+from waitressd import create_server
+from waitressd.metrics.serving import ShownMetrics, app_factory, make_application, request_log
 from waitressd.net.snapshot import EMPTY, Snapshot
 from waitressd.requestlog import OptionError
 
 
 class Server:
+    open_beside = staticmethod(create_server)
+
     def snapshot(self) -> Snapshot:
         return EMPTY
 
@@ -44,7 +47,6 @@ def test_a_page_of_whatever_counts_in_this_process() -> None:
 
 def test_a_listener_of_its_own() -> None:
     metrics = request_log({}, listen="127.0.0.1:0")
-    assert isinstance(metrics, ListeningMetrics)
     metrics.close()  # before the start: nothing
     metrics.start(Server())
     assert metrics.address[1] > 0

@@ -9,7 +9,8 @@ from tests.support.client import Client, many_clients
 from tests.support.loop import GET, Loop
 from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS
 from waitressd.net.dispatcher import Bounds
-from waitressd.net.outlet import NEVER
+from waitressd.net.eventloop import NEVER
+from waitressd.peer import UNIX, Peer, peer_of
 
 
 def exhausted(number: int = errno.EMFILE) -> OSError:
@@ -26,6 +27,8 @@ def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
 
 def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureFixture) -> None:
     with Loop(bounds=Bounds(connections=2)) as loop, loop.connect() as first, loop.connect() as second:
+        loop.settle()
+        assert caplog.messages == []  # nobody waits yet
         third = Client(loop.listener.socket.getsockname(), timeout=5)
         third.send(GET)
         loop.settle()
@@ -119,14 +122,15 @@ def test_one_client_may_have_its_share_and_no_more(caplog: pytest.LogCaptureFixt
 def test_hosts_are_counted_whatever_their_address_looks_like() -> None:
     with Loop(bounds=Bounds(per_client=1)) as loop:
         acceptor = loop.dispatcher._acceptor
-        for address, peer in [(("::1", 5, 0, 0), "[::1]:5"), (("10.0.0.1", 5), "10.0.0.1:5")]:
-            assert acceptor._admit(address)
-            assert not acceptor._admit(address)
+        for address in [("::1", 5, 0, 0), ("10.0.0.1", 5)]:
+            peer = peer_of(address)
+            assert acceptor.admit(peer)
+            assert not acceptor.admit(Peer(peer.address, 6))
             acceptor.release(peer, 0.0)
-            assert acceptor._admit(address)
+            assert acceptor.admit(peer)
             assert not acceptor.admit(peer)
-        assert acceptor._admit("")
-        assert acceptor.admit("unix:")
+        assert acceptor.admit(UNIX)
+        assert acceptor.admit(UNIX)
 
 
 def test_closing_is_final_and_harmless_twice() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.loop import GET, Loop
 from waitressd.net.joblog import DispatcherLogs, describe, is_busy, log_stack
+from waitressd.net.recorder import Fault
 from waitressd.net.role import Assignment, Worker
 
 
@@ -25,17 +26,17 @@ def test_a_worker_is_busy_inline_and_aside() -> None:
 
 def test_a_worker_is_described_by_its_request() -> None:
     worker = Worker("one")
-    assert describe(worker) == "a callback"
+    assert describe(worker) == "a request that has just ended"
     with Loop() as loop, loop.connect() as client:
-        worker.job = channel = loop.channels[0]
-        assert describe(worker) == "a request that is ending"
+        worker.job = exchange = loop.exchanges[0]
+        assert describe(worker) == "a request that has just ended"
         with loop.busy():
             loop.request(client, b"GET /" + b"x" * 500 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
             assert describe(worker) == "GET /" + "x" * 119
             loop.role.queue.clear()
-        channel.begin()
-        channel.gone = True
-        channel.settle()
+        exchange.begin()
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
 
 
 def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFixture) -> None:
@@ -44,7 +45,7 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
         worker = Worker("one")
         worker.claim.append(lambda: None)
         worker.started = time.monotonic() - 7
-        worker.job = loop.channels[0]
+        worker.job = loop.exchanges[0]
         caplog.clear()
         logs = DispatcherLogs()
         logs.workers = [worker, Worker("idle")]

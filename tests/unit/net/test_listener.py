@@ -88,6 +88,28 @@ def test_a_name_that_does_not_exist_is_named() -> None:
         open_tcp("no-such-host.invalid", 1, 16)
 
 
+ABSENT = "192.0.2.1"  # for documentation (RFC 5737): no machine has it
+
+
+@pytest.mark.parametrize("order", [(ABSENT, "127.0.0.1"), ("127.0.0.1", ABSENT), (ABSENT, "127.0.0.1", "203.0.113.7")])
+def test_a_name_starts_with_those_of_its_addresses_that_are_here(
+    order: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver may give them in any order, and give some that this machine does not have, as ::1 without IPv6."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (ip, 0)) for ip in order]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args: found)  # what the system says
+    (listener,) = open_tcp("shop.test", 0, 16)
+    assert listener.address[0] == "127.0.0.1"
+    listener.close()
+
+
+def test_a_name_none_of_whose_addresses_is_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (ip, 80)) for ip in (ABSENT, "203.0.113.7")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args: found)  # what the system says
+    with pytest.raises(OSError, match=r"cannot listen on shop\.test:80: Cannot assign"):
+        open_tcp("shop.test", 80, 16)
+
+
 def test_an_address_of_somebody_else_is_refused_and_nothing_stays_open() -> None:
     with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1:80"):
         open_tcp("192.0.2.1", 80, 16)

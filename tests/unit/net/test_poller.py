@@ -74,6 +74,16 @@ def test_nothing_is_ready_and_the_timeout_ends_the_wait(poller: Poller, pair: Pa
     assert poller.wait(0) == []
 
 
+def test_a_wait_without_a_timeout_ends_with_an_event_or_a_wake_up(poller: Poller, pair: Pair) -> None:
+    ours, theirs = pair
+    poller.add(ours.fileno(), READ)
+    theirs.send(b"x")
+    assert poller.wait(None) == [(ours.fileno(), READ)]
+    ours.recv(1)
+    poller.wake()
+    assert poller.wait(None) == []
+
+
 def test_readable_is_told_again_and_again_until_it_is_read(poller: Poller, pair: Pair) -> None:
     ours, theirs = pair
     poller.add(ours.fileno(), READ)

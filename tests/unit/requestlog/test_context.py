@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.samples import answered, refused
 from waitressd.requestlog import RequestFilter, RequestFormatter, RequestRecord, current_request
 from waitressd.requestlog.context import current
@@ -60,7 +61,7 @@ def test_a_long_target_is_cut() -> None:
 
 def test_a_request_without_a_head_is_named_too() -> None:
     """Its lines can be joined, and say whose it was."""
-    record = RequestRecord("l", "[::2]:5", 1, 1, None)
+    record = RequestRecord(origin_of("[::2]:5"), 1, 1, None)
     current.set(record)
     assert filtered()["request"] == "-"
     assert filtered()["client"] == "::2"

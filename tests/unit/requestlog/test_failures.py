@@ -29,7 +29,6 @@ def test_the_first_has_a_traceback_and_the_others_are_counted(caplog: pytest.Log
     failures.add(ValueError("last"))
     assert caplog.records[1].getMessage() == "The request log access failed for 8 records: ValueError: last"
     assert caplog.records[1].exc_info is None
-    assert failures.count == 9
     assert all(line.name == "waitressd.request_log" and line.levelno == logging.ERROR for line in caplog.records)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import wait_until
-from waitressd.requestlog import filesink
+from waitressd.requestlog import background, filesink
 from waitressd.requestlog.filesink import FileSink
 
 
@@ -159,11 +159,11 @@ def test_a_line_after_a_torn_one_begins_on_a_line_of_its_own(tmp_path: Path) -> 
 def test_lines_are_dropped_and_counted_when_the_disk_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(filesink, "PENDING_LINES", 10)
+    monkeypatch.setattr(filesink, "PENDING_BYTES", 10 * (6 + filesink.LINE_BYTES))
     sink = FileSink(str(tmp_path / "a.log"))
     for number in range(15):
         sink.write(f"line {number}")
-    assert "takes no lines; they are dropped" in caplog.text
+    assert "it is too slow, so that they were dropped" in caplog.text
     sink.start(None)
     sink.close()
     assert len((tmp_path / "a.log").read_text("ascii").splitlines()) == 10
@@ -172,17 +172,17 @@ def test_lines_are_dropped_and_counted_when_the_disk_hangs(
 def test_a_stop_does_not_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(filesink, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(background, "CLOSE_SECONDS", 0.1)
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     sink = FileSink(str(path))
     sink.start(None)
-    writer = sink._thread
+    writer = sink._queue._thread
     for _ in range(100):
         sink.write("x" * 4000)
     sink.close()
-    assert "took no lines until the end" in caplog.text
+    assert "it did not take them before the end" in caplog.text
     os.close(reader)  # the writer gets EPIPE and ends
     assert writer is not None
     writer.join(10)
@@ -192,13 +192,13 @@ def test_a_stop_does_not_wait_for_ever(
 def test_long_lines_are_dropped_before_they_take_all_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(filesink, "PENDING_CHARACTERS", 1000)
+    monkeypatch.setattr(filesink, "PENDING_BYTES", 10 * (100 + filesink.LINE_BYTES))
     sink = FileSink(str(tmp_path / "a.log"))
     for _ in range(30):
         sink.write("x" * 100)
-    assert "takes no lines; they are dropped" in caplog.text
+    assert "it is too slow, so that they were dropped" in caplog.text
     sink.start(None)
-    assert wait_until(lambda: sink._pending_characters == 0)
+    assert wait_until(lambda: sink._queue._size == 0)
     sink.write("and on")
     sink.close()
     assert len((tmp_path / "a.log").read_text("ascii").splitlines()) == 11

@@ -64,6 +64,38 @@ def test_a_refused_request() -> None:
     assert "waitressd.refused_line" not in describe(refused(b""))
 
 
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("GET / HTTP/1.1", "1.1"),
+        ("GET / HTTP/2", "2"),
+        ("GET / HTTP/abc", None),
+        ("GET / HTTP/", None),
+        ("GET / HTTP/1.1.1", None),
+        ("GET / HTTP/\xb2.\xb2", None),
+    ],
+)
+def test_a_version_that_is_none_is_left_out(line: str, version: str | None) -> None:
+    found = describe(refused(line.encode("latin-1")))
+    assert found["http.request.method"] == "GET"
+    assert found.get("network.protocol.version") == version
+    assert found.get("waitressd.refused_line") == (line if version is None else None)
+
+
+@pytest.mark.parametrize(
+    ("port", "number"), [("0", 0), ("080", 80), ("99999", 99999), ("100000", None), ("0" * 5000 + "80", None)]
+)
+def test_a_port_is_a_number_that_a_port_may_have(port: str, number: int | None) -> None:
+    """Host has the syntax of one, and may still say a number that nobody can read."""
+    record = answered(f"GET / HTTP/1.1\r\nHost: h:{port}\r\n\r\n".encode())
+    assert describe(record).get("server.port") == number
+
+
+def test_what_a_line_says_anyway_is_not_said_twice() -> None:
+    log = json_lines({}, fields="ended_by detail duration", logger="l")
+    assert json.loads(log._format(answered())) == describe(answered())
+
+
 @pytest.mark.parametrize("ended_by", ["client", "deadline", "stop", "error"])
 def test_a_request_without_an_answer(ended_by: str) -> None:
     found = describe(unanswered(ended_by))

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.records import Records
+from tests.support.samples import answered
 from waitressd.metrics.collector import Metrics
+from waitressd.observing import BUILT_IN
 from waitressd.requestlog import OptionError, RequestRecord
 from waitressd.requestlog.dev import DevLog
 from waitressd.requestlog.formats import LineLog
-from waitressd.requestlog.loading import BUILT_IN, load
-from waitressd.requestlog.queued import QueuedHook
+from waitressd.requestlog.loading import load
 
 
 @dataclass
@@ -42,6 +44,11 @@ class Factories:
         return made
 
     @staticmethod
+    def keep(_global_conf: dict[str, str]) -> Records:
+        """Make a hook that takes no option, and keeps its records."""
+        return Records()
+
+    @staticmethod
     def refuse(_global_conf: dict[str, str], **_options: str) -> None:
         """Refuse the options."""
         raise OptionError(("a", "wrong"), ("b", "wrong too"))
@@ -67,15 +74,15 @@ def module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def build(use: str, **options: str) -> Any:
-    hooks, troubles = load([Wanted(use, options)], {"here": "/etc"})
+    hooks, troubles = load([Wanted(use, options)], {"here": "/etc"}, BUILT_IN)
     assert troubles == []
-    ((name, found),) = hooks
-    assert name == "access"
-    return found
+    (found,) = hooks
+    assert found.name == "access"
+    return found.hook
 
 
 def complaints(use: str, **options: str) -> list[tuple[str, str]]:
-    hooks, troubles = load([Wanted(use, options)], {})
+    hooks, troubles = load([Wanted(use, options)], {}, BUILT_IN)
     assert hooks == []
     return [(trouble.option, trouble.text) for trouble in troubles]
 
@@ -94,11 +101,18 @@ def test_a_reference_to_a_factory(use: str) -> None:
 
 
 def test_a_hook_itself() -> None:
-    assert load([Wanted(hook)], {}) == ([("access", hook)], [])
+    hooks, troubles = load([Wanted(hook)], {}, {})
+    assert [(found.name, found.hook) for found in hooks] == [("access", hook)]
+    assert troubles == []
 
 
 def test_a_queue_in_front_of_any_hook() -> None:
-    assert isinstance(build("planted_logs:Factories.make", queue="10"), QueuedHook)
+    (found,), _ = load([Wanted("planted_logs:Factories.keep", {"queue": "10"})], {}, {})
+    found.start(None)
+    found.take(answered())
+    found.close()
+    assert isinstance(found.hook, Records)
+    assert found.hook.threads == ["request-log-access"]
 
 
 @pytest.mark.parametrize("text", ["0", "many", "1000001", "-1", "\N{SUPERSCRIPT TWO}"])
@@ -137,8 +151,8 @@ def test_what_a_factory_raises() -> None:
 
 def test_every_trouble_of_every_log_at_once() -> None:
     wanted = [Wanted("xyzzy", name="a"), Wanted("planted_logs:Factories.refuse", name="b"), Wanted(hook, name="c")]
-    hooks, troubles = load(wanted, {})
-    assert [name for name, _ in hooks] == ["c"]
+    hooks, troubles = load(wanted, {}, BUILT_IN)
+    assert [found.name for found in hooks] == ["c"]
     assert [(trouble.choice.name, trouble.option) for trouble in troubles] == [("a", "use"), ("b", "a"), ("b", "b")]
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.samples import answered, refused, request_of
 from waitressd.requestlog.record import RequestRecord
 
@@ -29,7 +30,7 @@ def test_a_duration_whose_moments_did_not_come_is_none() -> None:
 
 def test_a_new_record_has_begun_now() -> None:
     before = time.time(), time.monotonic()
-    record = RequestRecord("l", "p:1", 1, 1, None)
+    record = RequestRecord(origin_of(), 1, 1, None)
     assert before[0] <= record.time <= time.time()
     assert before[1] <= record.began_at <= time.monotonic()
     assert record.duration >= 0

@@ -8,6 +8,7 @@ from wsgiref.util import request_uri
 
 import pytest
 
+from tests.support.origins import origin_of
 from tests.support.recording import RecordingTransport
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
@@ -25,7 +26,7 @@ def build(
     transport = RecordingTransport(peer)
     request, body = transport.receive(data)
     settings = settings or EnvironSettings(server_port=8080)
-    return EnvironBuilder(settings).build(request, body, peer, transport.is_gone)
+    return EnvironBuilder(settings).build(request, body, transport.origin, transport.is_gone)
 
 
 def get(target: str, *fields: str) -> bytes:
@@ -77,7 +78,7 @@ def test_an_application_may_do_what_it_likes_with_it() -> None:
     builder = EnvironBuilder(EnvironSettings(server_port=80))
     for _ in range(2):
         request, body = transport.receive(get("/"))
-        environ = builder.build(request, body, transport.peer, transport.is_gone)
+        environ = builder.build(request, body, transport.origin, transport.is_gone)
         assert environ["SERVER_NAME"] == "waitressd.invalid"
         assert environ["SCRIPT_NAME"] == ""
         assert "mine" not in environ
@@ -105,7 +106,7 @@ def test_requests_whose_fields_come_again_get_what_they_would_get_alone(fields: 
         environs = []
         for transport in (kept, alone):
             request, body = transport.receive(data)
-            environ = builder.build(request, body, transport.peer, transport.is_gone)
+            environ = builder.build(request, body, transport.origin, transport.is_gone)
             with environ.pop("wsgi.input") as stream:
                 environ["body"] = stream.read()
             environs.append(dict(environ))
@@ -231,7 +232,7 @@ def test_without_a_body_there_is_no_length() -> None:
 def test_each_request_has_an_input_of_its_own() -> None:
     builder = EnvironBuilder(EnvironSettings())
     request = Request("GET", "/", "/", "", "HTTP/1.1", {})
-    inputs = [builder.build(request, None, "1.2.3.4:5", bool)["wsgi.input"] for _ in range(2)]
+    inputs = [builder.build(request, None, origin_of("1.2.3.4:5"), bool)["wsgi.input"] for _ in range(2)]
     assert inputs[0] is not inputs[1]
     inputs[0].close()
     assert inputs[1].read() == b""
@@ -265,7 +266,7 @@ def test_errors_go_where_standard_error_is_now(monkeypatch: pytest.MonkeyPatch) 
     builder = EnvironBuilder(EnvironSettings())
     monkeypatch.setattr(sys, "stderr", stream)
     request = Request("GET", "/", "/", "", "HTTP/1.1", {})
-    assert builder.build(request, None, "1.2.3.4:5", bool)["wsgi.errors"] is stream
+    assert builder.build(request, None, origin_of("1.2.3.4:5"), bool)["wsgi.errors"] is stream
 
 
 def test_a_field_cannot_reach_another_key() -> None:
@@ -276,3 +277,13 @@ def test_a_field_cannot_reach_another_key() -> None:
     assert environ["wsgi.url_scheme"] == "http"
     assert environ["HTTP_REMOTE_ADDR"] == "6.6.6.6"
     assert not {"HTTP_PROXY", "HTTP_X_FORWARDED_FOR"} & environ.keys()
+
+
+def test_errors_is_a_stream_where_the_process_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    errors = build(get("/"))["wsgi.errors"]
+    assert errors.write("text") == 4
+    errors.writelines(["more\n", "text\n"])
+    print("printed", file=errors, flush=True)
+    assert (errors.writable(), errors.isatty(), errors.closed) == (True, False, False)
+    errors.flush()

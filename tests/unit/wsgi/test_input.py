@@ -2,7 +2,6 @@
 
 import io
 import tempfile
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from waitressd.wsgi.input import BodySpool
 
 
 def test_many_small_pieces_take_little_more_than_their_bytes() -> None:
+    tracemalloc = pytest.importorskip("tracemalloc")  # PyPy has none
     spool = BodySpool(1 << 20)
     pieces = [b"%03d" % (number % 1000) for number in range(50_000)]
     tracemalloc.start()
@@ -100,7 +100,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("needs a device that is always full")
 
     def temporary_file(**_options: Any) -> Any:
-        return Path("/dev/full").open("w+b", buffering=8)
+        return Path("/dev/full").open("w+b", buffering=0)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
 
@@ -109,7 +109,7 @@ def test_a_full_disk_is_an_error_while_the_body_arrives(monkeypatch: pytest.Monk
     full_disk(monkeypatch)
     spool = BodySpool(0)
     with pytest.raises(OSError, match="No space left"):
-        spool.append(b"x" * 100)
+        spool.append(b"x" * (2 * io.DEFAULT_BUFFER_SIZE))
     spool.close()
 
 

@@ -8,10 +8,13 @@ from wsgiref.util import request_uri
 
 import pytest
 
+from tests.support.origins import read_peer
 from tests.support.recording import RecordingTransport
 from waitressd.http.errors import HttpError
+from waitressd.http.limits import MEMO_ENTRIES
+from waitressd.wsgi import proxies as proxies_module
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.proxies import FIELD_KEYS, PROXY_KEYS, TrustedProxies, peer_address, split_host
+from waitressd.wsgi.proxies import FIELD_KEYS, TrustedProxies, has_proxy_keys, is_proxy_key, split_host
 
 X_HEADERS = frozenset(FIELD_KEYS) - {"forwarded"}
 FORWARDED = frozenset({"forwarded"})
@@ -41,7 +44,7 @@ def environ_of(
     transport = RecordingTransport(peer)
     request, body = transport.receive(data)
     values: dict[str, Any] = {"server_name": "server", "server_port": 8080, "proxies": proxies, **(settings or {})}
-    return EnvironBuilder(EnvironSettings(**values)).build(request, body, peer, transport.is_gone)
+    return EnvironBuilder(EnvironSettings(**values)).build(request, body, transport.origin, transport.is_gone)
 
 
 def client(environ: dict[str, Any]) -> tuple[str, str | None]:
@@ -50,7 +53,7 @@ def client(environ: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def proxy_keys(environ: dict[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in environ.items() if key in PROXY_KEYS}
+    return {key: value for key, value in environ.items() if is_proxy_key(key)}
 
 
 ALL_FIELDS = [
@@ -66,6 +69,11 @@ ALL_FIELDS = [
     "X-Forwarded-Protocol: ssl",
     "X-Forwarded-Scheme: https",
     "X-Real-IP: 6.6.6.6",
+    "X-Forwarded-User: admin",
+    "X-Forwarded-Email: admin@example.com",
+    "X-Forwarded-Client-Cert: Subject=admin",
+    "x-forwarded-: admin",
+    "X-Forwarded-What-Comes-Next-Year: admin",
 ]
 
 
@@ -104,9 +112,10 @@ def test_who_is_trusted(proxies: TrustedProxies, trusted: list[str], untrusted: 
     ],
 )
 def test_the_other_end_of_a_socket(peer: str, address: str) -> None:
-    assert peer_address(peer) == address
-    assert trust("10.0.0.0/8").trusts_peer(peer) == (address == "10.0.0.1")
-    assert TrustedProxies(unix=True).trusts_peer(peer) == (address == "localhost")
+    found = read_peer(peer).address
+    assert found == address
+    assert trust("10.0.0.0/8").trusts(found) == (address == "10.0.0.1")
+    assert TrustedProxies(unix=True).trusts(found) == (address == "localhost")
 
 
 def test_memory_of_peers_is_bounded() -> None:
@@ -127,10 +136,33 @@ def test_what_a_stranger_says_is_removed(proxies: TrustedProxies, peer: str) -> 
     assert proxy_keys(environ_of(proxies, *ALL_FIELDS, peer=peer)) == {}
 
 
+@pytest.mark.parametrize("field", ALL_FIELDS)
+def test_each_alone_is_removed(field: str) -> None:
+    """Also after requests that have taught us which names are ordinary."""
+    for _ in range(2):
+        assert environ_of(TrustedProxies(), field).keys() == environ_of(TrustedProxies()).keys()
+
+
+def test_fields_that_only_look_alike_are_kept() -> None:
+    likes = "X-Forwarded: a", "X-Forwardedness: a", "Forwarded-For: a", "X-X-Forwarded-For: a", "X-Real-IP-Too: a"
+    environ = environ_of(TrustedProxies(), *likes, *ALL_FIELDS)
+    assert len(environ) == len(environ_of(TrustedProxies())) + len(likes)
+    assert proxy_keys(environ) == {}
+
+
+def test_the_memory_of_ordinary_names_is_bounded() -> None:
+    for number in range(3000):
+        assert not has_proxy_keys({f"HTTP_X_{number}": "", "HTTP_HOST": ""})
+        assert not has_proxy_keys({"HTTP_X_" + "A" * 200: ""})
+        assert has_proxy_keys({f"HTTP_X_{number}": "", "HTTP_X_FORWARDED_FOR": ""})
+    assert len(proxies_module._ORDINARY) <= MEMO_ENTRIES
+    assert not any(map(is_proxy_key, proxies_module._ORDINARY))
+
+
 def test_what_a_stranger_says_may_be_kept_without_effect() -> None:
     proxies = trust("10.0.0.0/8", clear_untrusted=False)
     environ = environ_of(proxies, *ALL_FIELDS, peer="192.0.2.1:5555")
-    assert proxy_keys(environ).keys() == PROXY_KEYS
+    assert len(proxy_keys(environ)) == len(ALL_FIELDS)
     assert request_uri(environ) == "http://example.com/path?query"
     assert client(environ) == ("192.0.2.1", "5555")
     assert (environ["SCRIPT_NAME"], environ["SERVER_PORT"], environ["SERVER_NAME"]) == ("", "8080", "server")
@@ -294,7 +326,7 @@ def test_without_a_host_the_servers_name_is_used() -> None:
     transport = RecordingTransport("10.0.0.1:1")
     request, _ = transport.receive(b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n\r\n")
     settings = EnvironSettings(server_name="server", server_port=8080, proxies=PROXY)
-    environ = EnvironBuilder(settings).build(request, None, "10.0.0.1:1", bool)
+    environ = EnvironBuilder(settings).build(request, None, transport.origin, bool)
     assert request_uri(environ) == "https://server:8443/"
     assert "HTTP_HOST" not in environ
 
@@ -340,8 +372,9 @@ def test_only_the_fields_named_are_believed(name: str, caplog: pytest.LogCapture
 
 
 def test_fields_that_we_do_not_understand_pass_from_a_trusted_proxy() -> None:
-    environ = environ_of(PROXY, "X-Real-IP: 203.0.113.7")
+    environ = environ_of(PROXY, "X-Real-IP: 203.0.113.7", "X-Forwarded-User: ann")
     assert environ["HTTP_X_REAL_IP"] == "203.0.113.7"
+    assert environ["HTTP_X_FORWARDED_USER"] == "ann"
     assert environ["REMOTE_ADDR"] == "10.0.0.1"
 
 

@@ -26,8 +26,9 @@ def serve(header: ProxyHeader | None, *fields: str, proxies: TrustedProxies | No
         return []
 
     transport = RecordingTransport("10.0.0.1:5555")
-    transport.proxied = header
-    settings = EnvironSettings(server_port=8080, proxies=proxies or TrustedProxies(), proxy_protocol=True)
+    if header is not None:
+        transport.origin = transport.origin.behind(header)
+    settings = EnvironSettings(server_port=8080, proxies=proxies or TrustedProxies())
     data = "\r\n".join(["GET / HTTP/1.1", "Host: example.com", *fields, "", ""]).encode()
     exchange(application, data, transport=transport, environ=settings)
     assert transport.answer().status == 200
