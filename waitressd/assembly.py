@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.limits import Limits
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.dispatcher import Bounds
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.preface import ProxyProtocol

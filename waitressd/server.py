@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.dispatch.dispatcher import Dispatcher
+from waitressd.dispatch.snapshot import EMPTY, Snapshot, take_snapshot
+from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.net.dispatcher import Dispatcher
 from waitressd.net.logs import logger
 from waitressd.net.poller import build_poller
-from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
-from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.opening import check_system, open_listeners, raise_descriptor_limit
 from waitressd.standardstreams import fill_descriptors

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, Self, SupportsIndex
 
 from tests.model.connection import CLOSED, COMPLETE, HANGS, IDLE, QUEUED, RUNNING, ModelConnection
-from waitressd.net.role import Assignment, Role, Worker
+from waitressd.dispatch.role import Assignment, Role, Worker
 
 # What an actor does with its next step.
 FREE: Final = 0  # something that takes no lock

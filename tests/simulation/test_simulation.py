@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from tests.simulation.world import ImpatientDispatcher, World, explore, replay
+from waitressd.dispatch.role import Worker
 from waitressd.net.channel import Channel
 from waitressd.net.eventloop import Job
 from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutBuffer
 from waitressd.net.poller import READ
 from waitressd.net.recorder import Fault
-from waitressd.net.role import Worker
 from waitressd.net.states import ChannelMove, ExchangeMove, ExchangeState
 
 RUNS = 250

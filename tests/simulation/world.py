@@ -14,20 +14,21 @@ from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
+from waitressd.dispatch import blocking, reports, role, taskpool
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Role, Worker
+from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.http.limits import Limits
-from waitressd.net import blocking, channel, joblog, outbuf, progress, role, taskpool
+from waitressd.net import channel, outbuf, progress
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.eventloop import Job
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.preface import ProxyProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.net.recorder import Fault
-from waitressd.net.role import Role, Worker
 from waitressd.net.states import ExchangeState
-from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.wsgi import answer, task
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -288,7 +289,7 @@ class World:
             (taskpool, "Worker", self._build_worker),
             (role, "threading", simulated),
             (blocking, "time", simulated),
-            (joblog, "time", simulated),
+            (reports, "time", simulated),
             (answer, "http_date", lambda: DATE),
             (task, "http_date", lambda: DATE),
             (outbuf, "threading", simulated),

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, Self
 
 from tests.support.client import Client
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.exchange import Exchange
 from waitressd.net.listener import Listener, open_tcp
 from waitressd.net.poller import EpollPoller
 from waitressd.net.progress import Deadlines
 from waitressd.net.recorder import Fault
-from waitressd.net.role import Assignment, Role, Worker
 from waitressd.net.states import ExchangeState
 from waitressd.wsgi.input import BodySpool
 

@@ -53,6 +53,15 @@ class Job(Protocol):
 class LoopLogs(Protocol):
     """Lines about clients, each kind with a limited rate. Any thread."""
 
+    def full(self, count: int, /) -> None:
+        """So many connections are open, the limit."""
+
+    def greedy(self, message: str, /, *values: object) -> object:
+        """A client has more connections than one may have."""
+
+    def exhausted(self, message: str, /, *values: object) -> object:
+        """The system has no more of something."""
+
     def spool(self, message: str, /, *values: object) -> object:
         """Something cannot be kept on the disk."""
 

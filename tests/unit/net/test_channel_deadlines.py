@@ -10,8 +10,8 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import GET, Loop, answer
 from tests.support.waiting import wait_until
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.events import Request
-from waitressd.net.dispatcher import Bounds
 from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.progress import Deadlines

@@ -4,8 +4,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from tests.support.loop import Loop
+from waitressd.dispatch.callback import Callback
 from waitressd.http.errors import HttpError
-from waitressd.net.callback import Callback
 from waitressd.net.channel import Channel
 from waitressd.peer import Peer
 

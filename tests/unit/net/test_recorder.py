@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 import pytest
 
 from tests.support.loop import BEGIN, DATE, GET, Loop, answer, hello
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
-from waitressd.net.dispatcher import Bounds
 from waitressd.net.exchange import Exchange
 from waitressd.net.progress import Deadlines
 from waitressd.net.recorder import Fault

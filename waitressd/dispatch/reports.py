@@ -9,8 +9,8 @@ import time
 import traceback
 from typing import Final
 
+from waitressd.dispatch.role import Assignment, Worker
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger
-from waitressd.net.role import Assignment, Worker
 
 QUEUE_LOG_SECONDS: Final = 5.0
 

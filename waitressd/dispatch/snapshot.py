@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from waitressd.net.dispatcher import Dispatcher
+from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.net.states import ChannelState, ExchangeState
 
 PHASES: Final = (

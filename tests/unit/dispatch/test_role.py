@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.jobs import PlainJob
-from waitressd.net.role import Assignment, Role, Worker
+from waitressd.dispatch.role import Assignment, Role, Worker
 
 
 class Work(PlainJob):

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from tests.support.loop import GET, Loop
-from waitressd.net.joblog import DispatcherLogs, describe, is_busy, log_stack
+from waitressd.dispatch.reports import DispatcherLogs, describe, is_busy, log_stack
+from waitressd.dispatch.role import Assignment, Worker
 from waitressd.net.recorder import Fault
-from waitressd.net.role import Assignment, Worker
 
 
 def test_a_worker_is_busy_inline_and_aside() -> None:

@@ -21,9 +21,9 @@ from tests.model.rolemodel import (
     explore,
     replay,
 )
+from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.net.eventloop import Job
 from waitressd.net.poller import ONCE, PARKED, READ
-from waitressd.net.role import Assignment, Role, Worker
 
 RUNS = 10_000
 CHUNKS = 10

@@ -11,17 +11,17 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.loop import GET, Handler, Loop, answer, hello
+from waitressd.dispatch.blocking import HAND_OVER_SHARE
+from waitressd.dispatch.callback import Callback
+from waitressd.dispatch.dispatcher import SWEEP_SECONDS, Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Worker
+from waitressd.dispatch.snapshot import take_snapshot
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.net.blocking import HAND_OVER_SHARE
-from waitressd.net.callback import Callback
-from waitressd.net.dispatcher import SWEEP_SECONDS, Bounds, Dispatcher
 from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
 from waitressd.net.poller import HANGUP, READ
 from waitressd.net.progress import Deadlines
-from waitressd.net.role import Assignment, Worker
-from waitressd.net.snapshot import take_snapshot
 from waitressd.net.states import ChannelState, ExchangeState
 
 

@@ -16,19 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
+from waitressd.dispatch.callback import Callback
+from waitressd.dispatch.reports import DispatcherLogs
+from waitressd.dispatch.role import Role, Worker
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
-from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
-from waitressd.net.callback import Callback
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import NEVER, Job
-from waitressd.net.joblog import DispatcherLogs
 from waitressd.net.listener import Listener
 from waitressd.net.logs import logger
 from waitressd.net.poller import READ, Poller
 from waitressd.net.recorder import Fault
-from waitressd.net.role import Role, Worker
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer
 

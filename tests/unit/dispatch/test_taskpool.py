@@ -11,16 +11,16 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import DATE, GET, answer
 from tests.support.waiting import wait_until
+from waitressd.dispatch import taskpool
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Worker
+from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.http.events import Request
-from waitressd.net import taskpool
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.dispatcher import Bounds, Dispatcher
 from waitressd.net.exchange import Exchange
 from waitressd.net.listener import open_tcp
 from waitressd.net.poller import build_poller
 from waitressd.net.progress import Deadlines
-from waitressd.net.role import Assignment, Worker
-from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.wsgi.input import BodySpool
 
 

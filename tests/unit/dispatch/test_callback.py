@@ -1,7 +1,7 @@
 """What a job without a channel does."""
 
+from waitressd.dispatch.callback import Callback
 from waitressd.http.errors import HttpError
-from waitressd.net.callback import Callback
 
 
 def test_a_callback_is_called_once_and_has_nothing_to_bring_back() -> None:
