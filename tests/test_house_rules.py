@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parent.parent
 NOT_STATES: Final[frozenset[str]] = frozenset({
     "waitressd.http.framing.Framing",  # how the end of a body is known
     "waitressd.http.response.FieldPolicy",  # what a field means to the server
-    "waitressd.net.role.Assignment",  # what one step of the role protocol answers
+    "waitressd.dispatch.role.Assignment",  # what one step of the role protocol answers
 })  # fmt: skip
 """IntEnums that are values and no state machines, each with its reason in the comment on its line."""
 
@@ -97,7 +97,7 @@ PLANTED: Final = [
     (rules.check_layers, "deploy.py", "import waitressd.cli", "deploy must not import waitressd.cli"),
     (rules.check_layers, "surprise.py", "", "the layer 'surprise' is not in MAY_IMPORT"),
     (rules.check_layers, "net/channel.py", "from waitressd.http.connection import Connection", None),
-    (rules.check_layers, "server.py", "from waitressd.net.dispatcher import Dispatcher", None),
+    (rules.check_layers, "server.py", "from waitressd.dispatch.dispatcher import Dispatcher", None),
     (rules.check_layers, "cli.py", "from waitressd import __version__", None),
     (rules.check_outside_imports, "http/head.py", "import socket", "http must not import socket"),
     (rules.check_outside_imports, "http/head.py", "import os.path", "http must not import os.path"),

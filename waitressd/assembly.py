@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import ChannelSettings, Deadlines, ProxyProtocol
-from waitressd.net.dispatcher import Bounds
+from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
+from waitressd.net.preface import ProxyProtocol
+from waitressd.net.progress import Deadlines
 from waitressd.observing import build_handler, build_logger
 from waitressd.requestlog.requestlogger import RequestLogs
 from waitressd.rlimits import connection_bound
@@ -33,6 +35,7 @@ def bounds(adjustments: Adjustments) -> Bounds:
         connections=connection_bound(adjustments.connection_limit),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,
+        queue_seconds=adjustments.queue_timeout,
         idle_seconds=adjustments.channel_timeout,
         finest_deadline_seconds=finest,
     )

@@ -19,13 +19,13 @@ from waitressd import forks
 from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
+from waitressd.dispatch.snapshot import EMPTY, Snapshot, take_snapshot
+from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
-from waitressd.net.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
 from waitressd.net.logs import logger, say
 from waitressd.net.poller import build_poller
-from waitressd.net.snapshot import EMPTY, Snapshot, take_snapshot
-from waitressd.net.taskpool import TaskPool, build_role
 from waitressd.observing import build_request_logs
 from waitressd.operatorlog import operator_log
 from waitressd.processend import handlers_of_logging, say_what_lives

@@ -2,7 +2,7 @@
 
 One table. For each row the keys of the environ must agree with each other and with an oracle written from the manual's
 sentences, and four frameworks must build the URL that the browser shows. The requests go through the parser and the
-builder that serve a socket; the sockets themselves are in test_proxied.py and tests/peers.
+builder that serve a socket; the sockets themselves are in test_preface.py and tests/peers.
 """
 
 import itertools

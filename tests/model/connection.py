@@ -6,17 +6,19 @@ says of them is what epoll does: readiness is told again and again, death too wh
 
 from typing import Final
 
+from tests.support.jobs import PlainJob
 from waitressd.net.poller import HANGUP, ONCE, PARKED, READ
 
 IDLE: Final = 0
 QUEUED: Final = 1
 RUNNING: Final = 2
 CLOSED: Final = 3
+COMPLETE: Final = 4  # read, and not begun
 
 HANGS: Final = -1  # a request that ends only when everything else has come to rest
 
 
-class ModelConnection:
+class ModelConnection(PlainJob):
     """One client: the requests that it will send, and where each of them is."""
 
     __slots__ = (
@@ -24,6 +26,7 @@ class ModelConnection:
     )  # fmt: skip
 
     def __init__(self, number: int, plan: list[int]) -> None:
+        super().__init__()
         self.number = number
         self.plan = plan  # steps that each request takes, in order
         self.arrived = 0  # requests in the socket's buffer, not read yet

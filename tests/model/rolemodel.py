@@ -10,8 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator
 from typing import Any, Final, Self, SupportsIndex
 
-from tests.model.connection import CLOSED, HANGS, IDLE, QUEUED, RUNNING, ModelConnection
-from waitressd.net.role import Assignment, Role, Worker
+from tests.model.connection import CLOSED, COMPLETE, HANGS, IDLE, QUEUED, RUNNING, ModelConnection
+from waitressd.dispatch.role import Assignment, Role, Worker
 
 # What an actor does with its next step.
 FREE: Final = 0  # something that takes no lock
@@ -119,7 +119,8 @@ class RoleModel:
             self.new_worker(f"worker {number}", is_reserve=number == self.task_limit)
             for number in range(self.task_limit + 1)
         ]
-        self.front: deque[ModelConnection] = deque()  # what the reserve leaves to the next holder
+        self.tasks: deque[ModelConnection] = deque()  # complete requests that wait for their turn
+        self.order: deque[ModelConnection] = deque()  # the order in which they were read, and must begin
         self.given: set[ModelConnection] = set()  # jobs that the reserve gave to a worker
         self.ready: deque[tuple[ModelConnection, int]] = deque()
         self.returned: deque[ModelConnection] = deque()
@@ -216,6 +217,8 @@ class RoleModel:
         for connection in self.connections:
             if connection.state == IDLE and (connection.arrived or connection.dead) and not self.is_ended:
                 raise ViolationError(f"{connection.number} has something to say and nobody listens")
+            if connection.state == COMPLETE and not self.is_ended:
+                raise ViolationError(f"the request of {connection.number} was read and never begins")
         if self.is_releasing and not self._hung:
             if self.is_stopping or self.is_aborting:
                 raise ViolationError("somebody waits for ever after the stop")
@@ -287,7 +290,7 @@ class RoleModel:
                 raise ViolationError("a task was left behind by the stop")
             return
         for connection in self.connections:
-            if connection.runs or connection.state in (QUEUED, RUNNING):
+            if connection.runs or connection.state in (COMPLETE, QUEUED, RUNNING):
                 raise ViolationError(f"{connection.number} was never given back")
             unserved = connection.plan or connection.arrived or connection.finished + connection.lost == 0
             if connection.state != CLOSED and unserved:
@@ -343,37 +346,58 @@ class RoleModel:
 
     def lead(self, worker: ModelWorker) -> Leading:
         """Serve until the role is lost, as `Dispatcher.lead`."""
-        while self.front:
-            if not (yield from self.start(worker, self.front.popleft())):
-                yield LOCKED
-                return self.role.finish(worker)
         while True:
-            progress = not self.ready
-            for _ in range(len(self.ready)):
-                connection, _event = self.ready.popleft()
-                before = connection.mask, connection.state
-                ordinary = connection.state == IDLE or (yield from self.react(connection))
-                if ordinary and connection.state == IDLE and not (yield from self.serve(worker, connection)):
-                    yield LOCKED
-                    return self.role.finish(worker)
-                progress = progress or ordinary or before != (connection.mask, connection.state)
-            self.spins = 0 if progress else self.spins + 1
-            if self.spins > SPIN_LIMIT:
-                raise ViolationError("the poller reports what nobody acts on, again and again")
             while self.returned:
                 self.returned.popleft().settle()
+            while self.tasks:
+                if not (yield from self.start(worker, self.next_task())):
+                    yield LOCKED
+                    return self.role.finish(worker)
+                if self.random.random() < 0.01:
+                    return (yield from self.resign(worker))
             if self.is_aborting or (self.is_stopping and self.is_idle()):
                 yield LOCKED
                 self.is_ended = True
                 self.role.stop()
                 self.ring()
             if self.is_ended or self.random.random() < 0.01:
-                worker.place = OUTSIDE  # the other reason to resign is a defect that was caught at the border
-                self.sometimes["resigned"] += 1
-                yield LOCKED
-                return self.role.resign(worker)
+                return (yield from self.resign(worker))
             yield POLL
             self.poll()
+            yield from self.read_ready()
+
+    def resign(self, worker: ModelWorker) -> Leading:
+        """The service ends, or a defect was caught at the border."""
+        worker.place = OUTSIDE
+        self.sometimes["resigned"] += 1
+        yield LOCKED
+        return self.role.resign(worker)
+
+    def next_task(self) -> ModelConnection:
+        """Take the request whose turn it is."""
+        job = self.take_task()
+        if self.order.popleft() is not job:
+            raise ViolationError("a request begins before one that was read earlier")
+        return job
+
+    def take_task(self) -> ModelConnection:
+        """Take the request that was read first."""
+        return self.tasks.popleft()
+
+    def read_ready(self) -> Steps:
+        """Read what is ready and run nothing, as `Dispatcher._read_ready`."""
+        progress = not self.ready
+        while self.ready:
+            connection, _event = self.ready.popleft()
+            before = connection.mask, connection.state
+            ordinary = connection.state == IDLE or (yield from self.react(connection))
+            if ordinary and connection.state == IDLE:
+                yield FREE
+                self.read(connection)
+            progress = progress or ordinary or before != (connection.mask, connection.state)
+        self.spins = 0 if progress else self.spins + 1
+        if self.spins > SPIN_LIMIT:
+            raise ViolationError("the poller reports what nobody acts on, again and again")
 
     def is_idle(self) -> bool:
         """Whether no connection is at work."""
@@ -381,21 +405,24 @@ class RoleModel:
 
     def poll(self) -> None:
         """Note what is ready, as a level-triggered poller reports it."""
+        if self.tasks:
+            raise ViolationError("requests wait for their turn, and the holder waits for events")
         for connection in self.connections:
             if found := connection.reported:
                 connection.disarm()
                 self.ready.append((connection, found))
                 self.is_dirty = True  # level-triggered: it may be reported again
 
-    def serve(self, worker: ModelWorker, connection: ModelConnection) -> Generator[int, None, bool]:
-        """Read a request and start it; False when the role is lost."""
+    def read(self, connection: ModelConnection) -> None:
+        """Read a request; it waits for its turn."""
         if connection.dead:
             connection.close()
-            return True
-        if not connection.arrived:
-            return True
-        connection.arrived -= 1
-        return (yield from self.start(worker, connection))
+        elif connection.arrived:
+            connection.arrived -= 1
+            connection.state = COMPLETE
+            self.tasks.append(connection)
+            self.order.append(connection)
+            self.sometimes["read beside others"] += len(self.tasks) > 1
 
     def react(self, connection: ModelConnection) -> Generator[int, None, bool]:
         """An event of a connection that was busy when it was looked at; True when it is so no more."""
@@ -444,6 +471,7 @@ class RoleModel:
         yield FREE
         if not self.role.keep(worker):
             self.sometimes["taken over"] += 1
+            self.sometimes["taken over between tasks"] += bool(self.tasks)
             worker.place = ASIDE
             yield from self.settle_aside(job)
             return False
@@ -457,13 +485,14 @@ class RoleModel:
         """The reserve has a job, as `Dispatcher._pass_on`; False when the role is lost."""
         yield FREE
         if self.role.waiting and self.random.random() >= self.hand_over_chance:
-            self.front.appendleft(job)
+            self.tasks.appendleft(job)
+            self.order.appendleft(job)
             yield LOCKED
             if self.role.pass_back():
                 worker.place = OUTSIDE
                 self.sometimes["passed back"] += 1
                 return False
-            self.front.popleft()
+            self.next_task()
         job.state = QUEUED
         yield LOCKED
         if self.role.offer(job):

@@ -206,7 +206,7 @@ class SimClient:
         rng = self.world.random
         body = b"x" * rng.choice((0, 1, 100, 3000))
         self.world.uploads[self.number, number] = body
-        if rng.random() < 0.3:
+        if rng.random() < 0.3 or self.habit == "waits for 100":
             lines.append("Expect: 100-continue")  # and it does not wait for it, as it need not
         if lines[0].endswith("1.0") or rng.random() < 0.6:
             lines.append(f"Content-Length: {len(body)}")
@@ -225,12 +225,14 @@ class SimClient:
             self._end()
             return
         rng = self.world.random
+        if self.world.is_proxied:
+            self._unsent = b"PROXY TCP4 10.9.0.%d 10.0.0.1 1000 80\r\n" % (self.number % 3)
         if self.habit in ("resets", "leaves"):
             self._later(rng.choice((0.0, 0.001, 0.1, 1.0)) * rng.random(), self._disappear)
         elif self.habit == "drips":
             self.world.sometimes["a client drips"] += 1
         elif self.habit == "is malformed":
-            self._unsent = BAD_REQUEST
+            self._unsent += BAD_REQUEST
             self._send_piece()
             return
         if self.habit != "silent":
@@ -339,6 +341,8 @@ class SimClient:
         if self.habit not in (POLITE, "half-closes", "waits for 100") or self.world.may_break_promises:
             return
         answered = self.reader.answered
+        if 400 in answered:
+            raise SimulationError(f"client {self.number} was refused for what it did not do")
         if len(answered) < len(self.requests) and not self._is_excused(answered):
             raise SimulationError(f"client {self.number} got {len(answered)} of {len(self.requests)} answers")
 
@@ -349,6 +353,7 @@ class SimClient:
         stopped = world.is_stopped and not self.was_cut
         return (
             503 in answered
+            or self.number in world.revoked
             or self.reader.is_over
             or stopped  # between two requests
             # An answer that the application broke off ends the connection. Where only a reset can tell, it overtakes

@@ -101,6 +101,7 @@ class SimSocket:
         self.on_output: Callable[[], None] = lambda: None  # tells the client
         self.surprises = 0  # events that gave nothing
         self.was_accepted = False
+        self.is_revoked = False  # nobody may send any more
         self.fd = -1
         self.received_at = self.sent_at = self.taken_at = kernel.scheduler.now
 
@@ -171,6 +172,8 @@ class SimSocket:
 
     def send(self, data: "bytes | memoryview") -> int:
         """Take some of it."""
+        if self.is_revoked:
+            self.kernel.scheduler.violate(f"a task writes to {self.number} although its request was taken from it")
         self._enter("send")
         kernel = self.kernel
         if self.is_reset:

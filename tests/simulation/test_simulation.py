@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.world import World, explore, replay
+from tests.simulation.world import ImpatientDispatcher, World, explore, replay
+from waitressd.dispatch.role import Worker
 from waitressd.net.channel import Channel
-from waitressd.net.dispatcher import Dispatcher
+from waitressd.net.eventloop import Job
+from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutBuffer
 from waitressd.net.poller import READ
-from waitressd.net.role import Job
-from waitressd.net.states import State
+from waitressd.net.recorder import Fault
+from waitressd.net.states import ChannelMove, ExchangeMove, ExchangeState
 
 RUNS = 250
 CHUNKS = 8
@@ -18,7 +20,7 @@ MUTANT_RUNS = 600
 
 SOMETIMES = {
     "100 Continue", "a client drips", "a client stalls", "a producer waits", "a request is queued",
-    "a request is withdrawn", "accept fails with ECONNABORTED", "accept fails with EMFILE",
+    "a request is revoked", "a request is withdrawn", "accept fails with ECONNABORTED", "accept fails with EMFILE",
     "an answer is cut", "an application hangs", "answer 200", "answer 400", "answer 408", "answer 500", "answer 503",
     "no temporary file", "registration fails", "something is spooled", "spurious readiness", "spurious would-block",
     "state BODY", "state CLOSED", "state FLUSHING", "state HEAD", "state IDLE", "state LINGERING", "state QUEUED",
@@ -43,38 +45,41 @@ def test_a_seed_replays_exactly() -> None:
 # What the simulation must find: the server with one of its precautions taken out.
 
 
-class ReactsWithoutLock(Dispatcher):
-    """Parks a channel without a look under the lock whether its task is still running."""
+class ForgetsTheRest(ImpatientDispatcher):
+    """Who gets the role does not look at the requests that the former holder had read."""
 
-    def _react(self, channel: Channel, mask: int) -> bool:
-        if channel.state in (State.QUEUED, State.RUNNING) and mask:
-            with self.role.lock:
-                channel.on_ready_while_busy(mask)
-            return False
-        return super()._react(channel, mask)
+    def lead(self, worker: Worker) -> bool:
+        self.tasks.clear()
+        return super().lead(worker)
 
 
-class NeverParks(Dispatcher):
-    """Leaves a busy channel registered for reading."""
-
-    def _react(self, channel: Channel, mask: int) -> bool:
-        if channel.state in (State.QUEUED, State.RUNNING):
-            return False
-        return super()._react(channel, mask)
-
-
-class SleepsTooLong(Dispatcher):
+class SleepsTooLong(ImpatientDispatcher):
     """Waits for events alone, never for a deadline."""
 
     def _timeout(self) -> float | None:
         return 0 if super()._timeout() == 0 else None
 
 
-class ForgetsWhatCameBack(Dispatcher):
+class ForgetsWhatCameBack(ImpatientDispatcher):
     """Does not settle what a task without the role could not."""
 
     def give_back(self, job: Job) -> None:
         self.poller.wake()
+
+
+def react_without_lock(channel: Channel, mask: int) -> None:
+    """Park a channel without a look under the lock whether its task is still running."""
+    with channel.loop.lock:
+        channel._park(mask)
+
+
+def never_park(_channel: Channel, _mask: int) -> None:
+    """Leave a busy channel registered for reading."""
+
+
+def stay_watched(channel: Channel, _mask: int) -> None:
+    """Note nothing and stay silent about nothing."""
+    channel.watch(READ)
 
 
 def finish_at_once(channel: Channel) -> None:
@@ -82,18 +87,18 @@ def finish_at_once(channel: Channel) -> None:
     channel.close()
 
 
-def keep_quiet(channel: Channel) -> None:
-    """End a cut answer like a complete one."""
-    channel._cut = False
-    channel.close()
+def keep_quiet(exchange: Exchange) -> None:
+    """End a cut response like a complete one."""
+    exchange.fault = None
+    exchange.line.close()
 
 
-def push_without_care(channel: Channel, data: bytes) -> None:
+def push_without_care(exchange: Exchange, data: bytes) -> None:
     """Send what goes, forget the rest."""
     try:
-        channel.sock.send(data)
+        exchange.wire.send(data)
     except OSError:
-        channel.close()
+        exchange.line.close()
 
 
 def keep_in_any_order(outbuf: OutBuffer, view: memoryview) -> None:
@@ -103,30 +108,53 @@ def keep_in_any_order(outbuf: OutBuffer, view: memoryview) -> None:
     outbuf._memory._views.appendleft(view)
 
 
-def settle_blindly(channel: Channel) -> bool:
-    """Give a channel back although bytes are buffered and its client has finished."""
-    if channel.outbuf is not None or channel.gone or channel.connection.encoder.sending != 0:
+def settle_blindly(exchange: Exchange) -> bool:
+    """Give an exchange back although bytes are buffered and its client has finished."""
+    if exchange.outbuf is not None or exchange.fault is not None or exchange.connection.encoder.sending != 0:
         return False
-    channel._become_idle()
+    exchange.become_idle()
     return True
 
 
-def stay_watched(channel: Channel, mask: int) -> None:
-    """Note nothing and stay silent about nothing."""
-    channel._watch(READ)
+def revoke_in_name_only(exchange: Exchange, fault: Fault) -> None:
+    """Forget the exchange, and let its task go on."""
+    with exchange.loop.lock:
+        if exchange.state is not ExchangeState.RUNNING:
+            return
+        exchange.line.watch(0)
+        exchange.move(ExchangeMove.REVOKE)
+    exchange.loop.forget(exchange.line.fd, exchange.line.origin.peer)
+    with exchange.loop.lock:
+        exchange.release()
 
 
-MUTANTS: dict[str, tuple[type[Dispatcher], tuple[tuple[Any, str, Any], ...]]] = {
-    "reacts without the lock": (ReactsWithoutLock, ()),
-    "never parks": (NeverParks, ()),
-    "stays watched": (Dispatcher, ((Channel, "on_ready_while_busy", stay_watched),)),
+def close_at_once(exchange: Exchange) -> None:
+    """Give the descriptor of a revoked exchange back while its task may use it."""
+    exchange.wire.close()
+
+
+def skip_preface(channel: Channel) -> None:
+    """Begin with HTTP before the preface is complete."""
+    channel._preface = None
+    channel._move(ChannelMove.BEGIN)
+    channel.on_ready(READ)
+
+
+MUTANTS: dict[str, tuple[type[ImpatientDispatcher], tuple[tuple[Any, str, Any], ...]]] = {
+    "reacts without the lock": (ImpatientDispatcher, ((Channel, "_on_event_while_busy", react_without_lock),)),
+    "never parks": (ImpatientDispatcher, ((Channel, "_on_event_while_busy", never_park),)),
+    "stays watched": (ImpatientDispatcher, ((Channel, "_park", stay_watched),)),
+    "forgets what was read": (ForgetsTheRest, ()),
     "sleeps through deadlines": (SleepsTooLong, ()),
     "forgets what came back": (ForgetsWhatCameBack, ()),
-    "does not linger": (Dispatcher, ((Channel, "_linger", finish_at_once),)),
-    "hides a cut": (Dispatcher, ((Channel, "_finish_answer", keep_quiet),)),
-    "loses what the kernel did not take": (Dispatcher, ((Channel, "_push", push_without_care),)),
-    "mixes the order of an answer": (Dispatcher, ((OutBuffer, "_keep", keep_in_any_order),)),
-    "settles blindly": (Dispatcher, ((Channel, "settle_aside", settle_blindly),)),
+    "does not linger": (ImpatientDispatcher, ((Channel, "_linger", finish_at_once),)),
+    "hides a cut": (ImpatientDispatcher, ((Exchange, "_finish", keep_quiet),)),
+    "loses what the kernel did not take": (ImpatientDispatcher, ((Exchange, "push", push_without_care),)),
+    "mixes the order of an answer": (ImpatientDispatcher, ((OutBuffer, "_keep", keep_in_any_order),)),
+    "settles blindly": (ImpatientDispatcher, ((Exchange, "settle_aside", settle_blindly),)),
+    "revokes in name only": (ImpatientDispatcher, ((Exchange, "revoke", revoke_in_name_only),)),
+    "closes under a task": (ImpatientDispatcher, ((Exchange, "release", close_at_once),)),
+    "skips the preface": (ImpatientDispatcher, ((Channel, "_read_preface", skip_preface),)),
 }
 
 

@@ -1,9 +1,9 @@
 """What must hold after every step of a simulated run: who may do what, how much is held, how long anything takes."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from waitressd.net.outlet import LOOKS, NEVER
-from waitressd.net.states import State
+from waitressd.net.eventloop import NEVER
+from waitressd.net.progress import LOOKS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -18,7 +18,7 @@ class Watch:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._since: dict[int, tuple[State, float]] = {}  # connection -> its state, and since when
+        self._since: dict[int, tuple[str, float]] = {}  # connection -> its state, and since when
         self._steps = 0
 
     def check(self) -> None:
@@ -40,14 +40,14 @@ class Watch:
     def _check_channel(self, channel: "Channel") -> None:
         world = self._world
         now = world.scheduler.now
-        sock = channel.sock
-        number = sock.number  # type: ignore[attr-defined]  # it is a simulated one
-        state = channel.state
-        if self._since.get(number, (None, 0))[0] is not state:
-            self._since[number] = (state, now)
-            world.sometimes[f"state {state.name}"] += 1
+        sock: Any = channel.wire
+        number = sock.number
+        phase = channel.phase
+        if self._since.get(number, (None, 0))[0] != phase:
+            self._since[number] = (phase, now)
+            world.sometimes[f"state {phase.upper()}"] += 1
         since = self._since[number][1]
-        outbuf = channel.outbuf
+        outbuf = channel.exchange.outbuf
         if outbuf is not None:
             limits = world._settings.output
             if outbuf.pending_bytes > limits.high_water_bytes + 50_000:
@@ -55,24 +55,24 @@ class Watch:
         if channel.connection.reader.buffered_bytes > 2000 + 2 * 4096:
             world.scheduler.violate(f"{channel.connection.reader.buffered_bytes} bytes of {number} are read ahead")
         rests = now > since + SLACK_SECONDS  # and is not in the middle of a step
-        if rests and state is not State.RUNNING and channel.deadline == NEVER:
-            world.scheduler.violate(f"{number} has no deadline in state {state.name}")
-        moved_at = max(sock.received_at, sock.sent_at, sock.taken_at)  # type: ignore[attr-defined]  # the same
-        limit = self._limit(state, since, moved_at)
+        if rests and phase != "running" and channel.deadline == NEVER:
+            world.scheduler.violate(f"{number} has no deadline in state {phase}")
+        moved_at = max(sock.received_at, sock.sent_at, sock.taken_at)
+        limit = self._limit(phase, since, moved_at)
         if now > limit + SLACK_SECONDS:
-            world.scheduler.violate(f"{number} is still {state.name} after its deadline")
+            world.scheduler.violate(f"{number} is still {phase} after its deadline")
 
-    def _limit(self, state: State, since: float, moved_at: float) -> float:
+    def _limit(self, phase: str, since: float, moved_at: float) -> float:
         deadlines = self._world._settings.deadlines
         moved_at = max(since, moved_at)
         return {
-            State.IDLE: moved_at + deadlines.idle_seconds,
-            State.HEAD: since + deadlines.head_seconds,
-            State.BODY: moved_at + deadlines.body_seconds,
-            State.QUEUED: since + deadlines.queue_seconds,
-            State.FLUSHING: moved_at + deadlines.stall_seconds * (1 + 1 / LOOKS),
-            State.LINGERING: since + deadlines.linger_seconds,
-        }.get(state, NEVER)
+            "idle": moved_at + deadlines.idle_seconds,
+            "head": since + deadlines.head_seconds,
+            "body": moved_at + deadlines.body_seconds,
+            "queued": since + deadlines.queue_seconds,
+            "flushing": moved_at + deadlines.stall_seconds * (1 + 1 / LOOKS),
+            "lingering": since + deadlines.linger_seconds,
+        }.get(phase, NEVER)
 
     def check_end(self) -> None:
         """Nothing is left."""

@@ -14,14 +14,21 @@ from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
+from waitressd.dispatch import blocking, reports, role, taskpool
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Role, Worker
+from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.http.limits import Limits
-from waitressd.net import blocking, channel, joblog, outbuf, outlet, role, taskpool, transfer
-from waitressd.net.channelsettings import ChannelSettings, Deadlines
-from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net import channel, outbuf, progress
+from waitressd.net.channel import Channel
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.eventloop import Job
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
-from waitressd.net.role import Job, Role, Worker
-from waitressd.net.taskpool import TaskPool, build_role
+from waitressd.net.preface import ProxyProtocol
+from waitressd.net.progress import Deadlines
+from waitressd.net.recorder import Fault
+from waitressd.net.states import ExchangeState
 from waitressd.wsgi import response, task
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -96,10 +103,26 @@ class CountingRole(Role):
         return taken
 
 
+class ImpatientDispatcher(Dispatcher):
+    """The real dispatcher; now and then it takes a request from its task, as a time limit would."""
+
+    world: "World"
+
+    def _turn(self) -> bool:
+        world = self.world
+        if world.revoke_chance and world.random.random() < world.revoke_chance:
+            for channel in list(self.channels.values()):
+                if channel.exchange.state is ExchangeState.RUNNING:
+                    channel.exchange.revoke(Fault.DEADLINE)
+                    world.note_revoked(channel)
+                    break
+        return super()._turn()
+
+
 class World:
     """Everything of one run; `run` lets it happen."""
 
-    dispatcher_class: type[Dispatcher] = Dispatcher
+    dispatcher_class: type[ImpatientDispatcher] = ImpatientDispatcher
     mutations: tuple[tuple[Any, str, Any], ...] = ()  # (module or class, name, what stands there instead)
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
@@ -116,6 +139,9 @@ class World:
         self.begun: dict[int, int] = {}  # connection -> its last request that began
         self.is_stopped = False
         self.is_aborted = False
+        self.revoked: set[int] = set()  # connections whose request was taken from its task
+        self.is_proxied = rng.random() < 0.2  # each connection begins with a PROXY header
+        self.revoke_chance = rng.choice((0.0, 0.0, 0.0, 0.02))
         self.faults_at_accept = self.kernel.faults.accept > 0
         self.mood = rng.choice(MOODS)
         self.blocking_share = rng.choice((0.0, 0.0, 0.12, 1.0))
@@ -130,7 +156,7 @@ class World:
         self.listen_socket = SimListenSocket(self.kernel)
         self.clients = [SimClient(self, number) for number in range(rng.choice((1, 2, 4, 8)))]
         self.stop_at = scheduler.now + rng.choice((0.05, 1.0, 6.0, 12.0)) * (0.5 + rng.random())
-        self.dispatcher: Dispatcher
+        self.dispatcher: ImpatientDispatcher
         self.pool: TaskPool
         self.watch: Watch
         self._settings = self._build_settings()
@@ -149,12 +175,12 @@ class World:
         rng = self.random
         handler = WsgiHandler(Application(self), EnvironBuilder(EnvironSettings()), TaskSettings())
 
-        def handle(request: Any, body: BinaryIO | None, channel: Any) -> None:
-            number = channel.sock.number
+        def handle(request: Any, body: BinaryIO | None, exchange: Any) -> None:
+            number = exchange.wire.number
             self.active[number] = self.scheduler.current
             try:
                 self.watch.check_tasks()
-                handler(request, body, channel)
+                handler(request, body, exchange)
             finally:
                 self.step()
                 del self.active[number]
@@ -166,8 +192,16 @@ class World:
             recv_bytes=rng.choice((7, 100, 4096)),
             limits=Limits(head_bytes=2000, body_bytes=10_000),
             deadlines=DEADLINES,
+            proxy_protocol=ProxyProtocol("v1", lambda _address: True) if self.is_proxied else None,
             output=OutputLimits(memory_bytes=rng.choice((500, 5000)), high_water_bytes=rng.choice((6000, 20_000))),
         )
+
+    def note_revoked(self, channel: Channel) -> None:
+        """A request was taken from its task."""
+        sock: Any = channel.wire
+        self.sometimes["a request is revoked"] += 1
+        self.revoked.add(sock.number)
+        sock.is_revoked = True
 
     # -- what the application and the clients use
 
@@ -209,6 +243,7 @@ class World:
             self.dispatcher = self.dispatcher_class(
                 SimPoller(self.kernel), role_, self.bounds, clock=lambda: scheduler.now
             )
+            self.dispatcher.world = self
             self.dispatcher.blocking.share = self.blocking_share
             self.dispatcher.add_listener(Listener(cast("Any", self.listen_socket)), self._settings)
             self.pool = TaskPool(self.dispatcher, task_log_seconds=0)
@@ -254,13 +289,12 @@ class World:
             (taskpool, "Worker", self._build_worker),
             (role, "threading", simulated),
             (blocking, "time", simulated),
-            (joblog, "time", simulated),
+            (reports, "time", simulated),
             (response, "http_date", lambda: DATE),
             (task, "http_date", lambda: DATE),
             (outbuf, "threading", simulated),
-            (outlet, "unacknowledged_bytes", lambda sock: len(sock.outbox)),
-            (channel, "unacknowledged_bytes", lambda sock: len(sock.outbox)),
-            (transfer, "_HAS_SENDFILE", False),
+            (channel, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
+            (progress, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
             (os, "pwrite", self._pwrite),
             (tempfile, "TemporaryFile", self._temporary_file),
             *self.mutations,

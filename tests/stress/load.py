@@ -225,7 +225,7 @@ def expect_rest(server: RunningServer, application: Application) -> None:
 def leftovers(server: RunningServer, application: Application) -> list[str]:
     """Say what the server still holds."""
     dispatcher = server.server._dispatcher
-    found = [f"a connection in state {channel.state.name}" for channel in list(dispatcher.channels.values())]
+    found = [f"a connection in state {channel.phase}" for channel in list(dispatcher.channels.values())]
     if application.open_bodies:
         found.append(f"{application.open_bodies} bodies that nobody closed")
     if dispatcher.role.queue or dispatcher.role.running:

@@ -8,32 +8,35 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, Self
 
 from tests.support.client import Client
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
 from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import ChannelSettings, Deadlines
-from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.exchange import Exchange
 from waitressd.net.listener import Listener, open_tcp
 from waitressd.net.poller import EpollPoller
-from waitressd.net.role import Assignment, Role, Worker
-from waitressd.net.states import State
+from waitressd.net.progress import Deadlines
+from waitressd.net.recorder import Fault
+from waitressd.net.states import ExchangeState
 from waitressd.wsgi.input import BodySpool
 
 DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
 BEGIN: Final = 1000.0
 
-Handler = Callable[[Request, BinaryIO | None, Channel], None]
+Handler = Callable[[Request, BinaryIO | None, Exchange], None]
 
 
-def answer(channel: Channel, body: bytes = b"hello", fields: tuple[tuple[str, str], ...] = ()) -> None:
+def answer(exchange: Exchange, body: bytes = b"hello", fields: tuple[tuple[str, str], ...] = ()) -> None:
     """Answer 200 with this body, as a task does."""
     head = build_head("200 OK", [("Content-Type", "text/plain"), *fields])
-    channel.write(channel.connection.encoder.encode_response(head, body, DATE))
+    exchange.write(exchange.connection.encoder.encode_response(head, body, DATE))
 
 
-def hello(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+def hello(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
     """The smallest application."""
-    answer(channel)
+    answer(exchange)
 
 
 class CountingPoller(EpollPoller):
@@ -98,31 +101,51 @@ class Loop:
 
     def __exit__(self, *_exc: object) -> None:
         self.dispatcher.abort()
-        for channel in self.channels:
-            if channel.state is State.RUNNING:  # the test was its task
-                channel.gone = True
-                channel.settle()
+        for exchange in self.exchanges:
+            if exchange.state is ExchangeState.RUNNING:  # the test was its task
+                exchange.break_off(Fault.CLIENT)
+                exchange.settle()
         self.dispatcher.close()
         for job in self.dispatcher.take_callbacks():
             job.run()
         self.listener.close()
 
-    def _handle(self, request: Request, body: BinaryIO | None, channel: Channel) -> None:
+    def _handle(self, request: Request, body: BinaryIO | None, exchange: Exchange) -> None:
         self.requests.append(request)
-        self._handler(request, body, channel)
+        self._handler(request, body, exchange)
 
     @property
     def channels(self) -> list[Channel]:
         """The open connections, in the order in which they came."""
         return list(self.dispatcher.channels.values())
 
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The present exchange of each of them."""
+        return [channel.exchange for channel in self.channels]
+
+    @property
+    def phases(self) -> list[str]:
+        """What each of them waits for."""
+        return [channel.phase for channel in self.channels]
+
     def turn(self, count: int = 1) -> None:
         """Let the loop turn."""
         for _ in range(count):
-            if not self.dispatcher._serve_ready(self.worker) or not self.dispatcher._catch_up(self.worker):
+            if not self.serve():
                 raise AssertionError("the role was lost")
             if not self.dispatcher._turn():
                 return
+
+    def serve(self) -> bool:
+        """Read what is ready, also what a test has put there, and run what is complete; False when the role is lost."""
+        dispatcher = self.dispatcher
+        dispatcher._unread = len(dispatcher.ready)
+        while dispatcher._unread:
+            dispatcher._read_ready()
+            if not dispatcher._catch_up(self.worker):
+                return False
+        return dispatcher._catch_up(self.worker)
 
     def settle(self) -> None:
         """Turn until nothing happens any more."""

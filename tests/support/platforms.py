@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from waitressd.net import transfer
+from waitressd.net import wire
 
 WAYS: Final[dict[str, tuple[str, ...]]] = {
     "all": (),
@@ -14,9 +14,9 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def lack(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Let the functions of `transfer` do without; skip where this platform lacks more than that itself."""
+    """Let the functions of `wire` do without; skip where this platform lacks more than that itself."""
     for name in ("_HAS_SENDFILE", "_HAS_SENDMSG", "_HAS_POSITIONS"):
         if name in names:
-            monkeypatch.setattr(transfer, name, False)
-        elif not getattr(transfer, name):
+            monkeypatch.setattr(wire, name, False)
+        elif not getattr(wire, name):
             pytest.skip("this platform does not have it")

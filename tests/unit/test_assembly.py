@@ -9,7 +9,7 @@ from waitressd import create_server
 from waitressd.assembly import bounds, channel_settings, deadlines
 from waitressd.config.adjustments import Adjustments
 from waitressd.http.limits import Limits
-from waitressd.net.channelsettings import Deadlines
+from waitressd.net.progress import Deadlines
 
 LOOPBACK = "127.0.0.1:0"
 

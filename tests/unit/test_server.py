@@ -14,9 +14,9 @@ from tests.support.servers import running_server
 from tests.support.waiting import wait_until
 from waitressd import create_server, serve
 from waitressd.config.adjustments import Adjustments
+from waitressd.dispatch.snapshot import EMPTY
+from waitressd.dispatch.taskpool import TaskPool
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.net.snapshot import EMPTY
-from waitressd.net.taskpool import TaskPool
 from waitressd.server import TRANSITIONS, Life, Server, Turn, reopen_log_files
 
 LOOPBACK = "127.0.0.1:0"

@@ -13,7 +13,7 @@ COMPLETE: Final = "complete"
 
 
 class Gauges(Protocol):
-    """What a server says of itself at one moment; `waitressd.net.snapshot.Snapshot` is one."""
+    """What a server says of itself at one moment; `waitressd.dispatch.snapshot.Snapshot` is one."""
 
     @property
     def busy_threads(self) -> int:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.joblog import DispatcherLogs
+from waitressd.net.eventloop import NEVER, LoopLogs
 from waitressd.net.listener import Listener
-from waitressd.net.outlet import NEVER
 from waitressd.net.poller import READ, Poller
 from waitressd.operatorlog import counted
 from waitressd.peer import UNIX, Peer, peer_of
@@ -26,7 +25,7 @@ Accepted = tuple[socket.socket, Peer, ChannelSettings]
 class Acceptor:
     """The listeners of one dispatcher."""
 
-    def __init__(self, poller: Poller, logs: DispatcherLogs, connections: int, per_client: int) -> None:
+    def __init__(self, poller: Poller, logs: LoopLogs, connections: int, per_client: int) -> None:
         self.resume_at = NEVER  # when accepting goes on after an exhaustion
         self.accepting = True
         self._poller = poller

@@ -1,468 +1,466 @@
-"""One client: its socket, its HTTP connection, what is still to be sent, and the one deadline it is under.
+"""One client: its socket, what comes before HTTP on it, its HTTP connection, and what ends it.
 
-A channel is owned by the holder of the dispatcher role, except while it is QUEUED or RUNNING: then the task owns it,
-and the holder only notes what the poller says of it. Only the owner reads from the socket or closes it. The holder may
-`shutdown` a socket that a task uses; it never closes it, because descriptor numbers are used again.
+A channel belongs to the holder of the dispatcher role. While a task owns its exchange (see `exchange.py`), the holder
+only notes what the poller says, and neither reads nor closes: it may end the connection under a task, but it never
+gives the descriptor back, because the system gives the same number to the next connection.
 """
 
 import contextlib
 import io
 import logging
 import socket
-import struct
-import sys
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import Final
 
 from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ProtocolMisuse
-from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Request
-from waitressd.http.states import Sending
-from waitressd.net.channelsettings import BodySink, ChannelSettings
-from waitressd.net.logs import report_defect, say
-from waitressd.net.outbuf import WOULD_BLOCK
-from waitressd.net.outlet import NEVER, Outlet
-from waitressd.net.poller import READ, WRITE
-from waitressd.net.sendqueue import unacknowledged_bytes
-from waitressd.net.states import NEXT, Move, State
-from waitressd.net.transfer import BrokenFileError
-from waitressd.peer import Peer
-
-if TYPE_CHECKING:
-    from waitressd.net.dispatcher import Dispatcher
+from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.http.states import Reading, Sending
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.eventloop import NEVER, EventLoop
+from waitressd.net.exchange import Exchange
+from waitressd.net.logs import say
+from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
+from waitressd.net.preface import Preface, PrefaceError, ProxyPreface
+from waitressd.net.progress import Upload
+from waitressd.net.recorder import Fault
+from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
+from waitressd.net.wire import WOULD_BLOCK, Wire, close_write, cut, reset_at_close, unacknowledged_bytes
+from waitressd.peer import UNIX, Origin, Peer
 
 FRUITLESS_EVENTS: Final = 16  # events in a row without a byte moved, before the channel is given up
 DROP_BYTES: Final = 64 * 1024  # one read of what is dropped
-IN_FLIGHT_BYTES: Final = 10 * 1460  # of an answer, that are on their way at once (the initial window of RFC 6928)
-# As plain globals: looking a member up in its class costs as much as the transition (45 ns of a request each).
-_WAIT: Final = Sending.WAIT
-_IDLE: Final = State.IDLE
-_RUN: Final = Move.RUN
-_KEEP: Final = Move.KEEP
-# SO_LINGER that makes close() send a reset; its two numbers are short ones on Windows.
-_RESET: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+IN_FLIGHT_BYTES: Final = 10 * 1460  # of a response, that are on their way at once (the initial window of RFC 6928)
+# As plain globals: looking a member up in its class costs as much as the comparison.
+_HALF_CLOSED: Final = ChannelState.HALF_CLOSED  # the last state in which requests are read
+_IDLE: Final = ExchangeState.IDLE
+_DONE: Final = Reading.DONE
+_BODY: Final = ExchangeState.BODY  # the last state in which bytes are read for a request
 
 
-class Channel(Outlet):
+class Channel:
     """One client and everything held for it. See the module for who may call what."""
 
     __slots__ = (
-        "_fruitless_events",
-        "_may_receive_more",
-        "answered_count",
-        "body",
-        "connection",
-        "encoder",
-        "request",
-        "sink",
-        "state",
-        "waiting_since",
-    )
+        "_deadline", "_fruitless_events", "_preface", "_settings", "connection", "exchange", "fd", "loop", "mask",
+        "origin", "state", "wire",
+    )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
-        super().__init__(sock, peer, dispatcher, settings)
+    def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
+        self.wire: Wire = sock
+        self.fd = sock.fileno()
+        self.loop = loop
+        self.origin = Origin(peer, settings.listener)
+        self.state = ChannelState.OPEN
+        self.mask = 0
         self.connection = Connection(settings.limits, settings.ident)
-        self.encoder = self.connection.encoder
-        self.state = State.IDLE
-        self.request: Request | None = None  # complete, waiting for its task or in it
-        self.body: BinaryIO | None = None
-        self.sink: BodySink | None = None  # while the body arrives
+        self.exchange = Exchange(self, self.connection, loop, settings)
+        self._settings = settings
+        self._deadline = NEVER  # of a state of the connection itself
         self._fruitless_events = 0
-        self.answered_count = 0  # requests answered on this connection so far
-        self.waiting_since = 0.0  # when the request was queued
-        self._may_receive_more = True  # bytes may be on their way that will get no answer
+        self._preface: Preface | None = None
+        if settings.proxy_protocol is not None:
+            self._preface = ProxyPreface(settings.proxy_protocol)
+            self.state = ChannelState.PREFACE
+            self._deadline = loop.now + settings.deadlines.head_seconds
+
+    @property
+    def peer(self) -> Peer:
+        """The client, for log lines."""
+        return self.origin.peer
 
     @property
     def counted_as(self) -> Peer:
-        """The client under whose name the connection counts, where a client may have only so many."""
-        return self.origin.peer
+        """The client whose connection this is, where one may have only so many: nobody's until a balancer names it."""
+        if self._settings.proxy_protocol is None:
+            return self.origin.peer
+        proxied = self.origin.proxied
+        return UNIX if proxied is None or proxied.source is None else self.origin.peer
 
-    # -- reading: the owner, which is the holder of the role
+    @property
+    def deadline(self) -> float:
+        """The one deadline of the present state."""
+        return self.exchange.deadline if self.state <= _HALF_CLOSED else self._deadline
 
-    def on_readable(self) -> bool:
-        """Read once; True when a request is complete and may run."""
-        if self.state is _IDLE and self.connection.reader.has_buffered:
-            return False  # its next request is here already and has a turn of its own; reading on would give it two
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, and has nothing of one."""
+        return self.exchange.state is _IDLE or self.state is ChannelState.PREFACE
+
+    @property
+    def phase(self) -> str:
+        """What it is waiting for, as operators read it. Any thread."""
+        if self.state <= _HALF_CLOSED:
+            state = self.exchange.state
+            if state <= _BODY and self.connection.reader.reading is _DONE:  # and begins soon
+                state = ExchangeState.QUEUED
+            return state.name.lower()
+        return "idle" if self.state is ChannelState.PREFACE else self.state.name.lower()
+
+    # -- what the poller says
+
+    def on_ready(self, mask: int) -> Exchange | None:
+        """Act on an event, or with 0 on what is buffered; return the exchange if a request is complete and may run."""
+        exchange = self.exchange
+        if self.state > _HALF_CLOSED or exchange.state > _BODY:
+            return self._on_rare_event(mask)
+        if not mask:
+            return self.advance()
+        connection = self.connection
+        if connection.reader.reading is _DONE or (exchange.state is _IDLE and connection.reader.has_buffered):
+            return None  # its next request is here already and has a turn of its own; reading on would give it two
         try:
-            data = self.sock.recv(self._settings.recv_bytes)
+            data = self.wire.recv(self._settings.recv_bytes)
         except WOULD_BLOCK:
-            self._note_no_progress()
-            return False
+            self.note_no_progress()
+            return None
         except OSError:
             self.close()  # reset by the client: nothing was lost that could still be answered
-            return False
+            return None
         self._fruitless_events = 0
         if data:
             self.connection.reader.feed(data)
         else:
-            self.half_closed = True
+            self._move(ChannelMove.FINISH)
             self.connection.reader.feed_eof()
         return self.advance()
 
-    def _note_no_progress(self) -> None:
-        """An event gave nothing. That happens; again and again it is a loop that would eat a processor."""
-        if not self._mask:
-            self._watch(READ)
+    def _on_rare_event(self, mask: int) -> Exchange | None:
+        """An event of a channel that does not read a request."""
+        if self.state is ChannelState.PREFACE:
+            return self._read_preface()
+        if self.state is ChannelState.LINGERING:
+            self._drop_input()
+        elif self.exchange.state is ExchangeState.FLUSHING:
+            self.exchange.flush()
+        elif mask and self.state is not ChannelState.CLOSED:
+            return self._on_event_while_busy(mask)
+        return None
+
+    def _on_event_while_busy(self, mask: int) -> Exchange | None:
+        exchange = self.exchange
+        if mask & WRITE:
+            exchange.flush_while_busy()
+        with self.loop.lock:
+            is_busy = exchange.state in (ExchangeState.QUEUED, ExchangeState.RUNNING)
+            if is_busy:
+                try:
+                    self._park(mask)
+                except OSError:  # the poller failed, but only the task may close what it uses
+                    exchange.break_off(Fault.CLIENT)
+                    self.cut(reset=self.connection.encoder.ends_with_connection)
+        if not is_busy:
+            return self.on_ready(mask)  # the task settled meanwhile: the event is an ordinary one
+        if exchange.is_broken and exchange.state is ExchangeState.QUEUED and self.loop.withdraw(exchange):
+            self.close()
+        return None
+
+    def _park(self, mask: int) -> None:
+        """Note that the client left or takes output again, and keep a level-triggered event from spinning."""
+        exchange = self.exchange
+        if mask & (GONE | PEER_CLOSED) and self.state is ChannelState.OPEN:
+            self._move(ChannelMove.FINISH)
+        if mask & GONE or exchange.is_broken:
+            # Silence: a dead peer is reported for ever, and only the task can give the exchange back.
+            exchange.break_off(Fault.CLIENT)
+            self.watch(0)
             return
+        wanted = PARKED if self.state is ChannelState.OPEN else PARKED & ~PEER_CLOSED
+        # Asked for by the task, that is; what was left of a 100 Continue goes out with the response.
+        if self.mask & WRITE and exchange.outbuf is not None and exchange.outbuf.pending_bytes:
+            wanted |= WRITE
+            if exchange.deadline == NEVER:  # what was flushed was all, and the task has written more since
+                exchange.start_flush_clock()
+        self.watch(wanted)
+
+    def note_no_progress(self) -> None:
+        """An event moved nothing. That happens; again and again it is a loop that would eat a processor."""
         self._fruitless_events += 1
-        if self._fruitless_events > FRUITLESS_EVENTS:
+        if not self.mask:
+            self.watch(READ)
+        elif self._fruitless_events > FRUITLESS_EVENTS:
             say(logging.ERROR, "%s is reported ready and gives nothing; closed", self.peer)
             self.close()
 
-    def advance(self) -> bool:
-        """Take what the connection has; True when a request is complete and may run."""
+    # -- before HTTP
+
+    def _read_preface(self) -> Exchange | None:
+        preface = self._preface
+        assert preface is not None
+        try:
+            origin = preface.read(self.wire, self.origin, self._settings.recv_bytes)
+        except WOULD_BLOCK:
+            self.note_no_progress()
+            return None
+        except PrefaceError as error:
+            self._reject(error)
+            return None
+        except OSError:
+            self.close()
+            return None
+        self._fruitless_events = 0
+        if origin is not None:
+            return self._begin(origin, preface.rest)
+        if not self.mask:
+            self.watch(READ)
+        return None
+
+    def _begin(self, origin: Origin, rest: bytes) -> Exchange | None:
+        """The preface is complete, and HTTP begins with `rest`."""
+        before, self.origin = self.origin, origin
+        if self.counted_as is not UNIX and not self.loop.admit(origin.peer):
+            self.origin = before  # it was not counted
+            self.close()
+            return None
+        self._preface = None
+        self._move(ChannelMove.BEGIN)
+        self.exchange.deadline = self.loop.now + self.loop.idle_seconds
+        if rest:
+            self.connection.reader.feed(rest)
+        return self.advance()
+
+    def _reject(self, error: PrefaceError) -> None:
+        assert self._settings.proxy_protocol is not None
+        self._settings.proxy_protocol.log("closed a connection of %s: %s", self.peer, error)
+        self.close()
+
+    # -- reading requests
+
+    def advance(self) -> Exchange | None:
+        """Take what the connection has; return the exchange if its request is complete and may run."""
+        exchange = self.exchange
         try:
             event = self.connection.next_event()
             if type(event) is Request and event.complete:
-                self.request = event
-                return True
+                exchange.request = event
+                return exchange
             return self._receive(event)
         except HttpError as error:
-            self.refuse(error)
+            exchange.refuse(error)
         except OSError as error:
-            self.dispatcher.logs.spool("cannot keep a request body of %s on disk: %s", self.peer, error)
-            self.refuse(HttpError(503, "The server cannot store the request body at the moment."))
-        return False
+            self.loop.logs.spool("cannot keep a request body of %s on disk: %s", self.peer, error)
+            exchange.refuse(HttpError(503, "The server cannot store the request body at the moment."))
+        return None
 
-    def _receive(self, event: object) -> bool:
+    def _receive(self, event: Event) -> Exchange | None:
         """Everything but the one event of a small request. Raises HttpError, and OSError of a full disk."""
-        connection = self.connection
+        connection, exchange = self.connection, self.exchange
         while True:
             if isinstance(event, Body):
-                assert self.sink is not None
-                self.sink.append(event.data)
-                self._moved_bytes += len(event.data)
+                assert exchange.upload is not None
+                exchange.upload.append(event.data)
             elif isinstance(event, Request):
-                self.request = event
-                if event.complete or self._has_whole_body():
-                    return True
-                self._expect_body()
-                if self.state is State.CLOSED:  # the client was gone when it was to be told to go on
-                    return False
+                exchange.request = event
+                if event.complete or self._take_whole_body(event):
+                    return exchange
+                self._expect_body(event)
+                if self.state is ChannelState.CLOSED:  # the client was gone when it was to be told to go on
+                    return None
             elif event is NEED_DATA:
+                if not self.mask:
+                    self.watch(READ)
                 self._wait_for_more()
-                return False
+                return None
             elif event is CLOSED:
                 self.close()
-                return False
+                return None
             elif event is PAUSED:
-                return False
+                return None
             else:  # the end of the body
-                self._complete_body()
-                return True
+                assert exchange.upload is not None
+                exchange.body = exchange.upload.finish()
+                return exchange
             event = connection.next_event()
 
-    def _has_whole_body(self) -> bool:
+    def _take_whole_body(self, request: Request) -> bool:
         """Most bodies are small and come with their head: they need no spool (a fifth of a 10 KiB POST, measured)."""
-        if self.answered_count and self.request is not None and self.request.expects_continue:
+        if self.exchange.number > 1 and request.expects_continue:
             return False
         data = self.connection.reader.take_body()
-        if data is None:
-            return False
-        self.body = io.BytesIO(data)
-        return True
+        if data is not None:
+            self.exchange.body = io.BytesIO(data)
+        return data is not None
 
-    def _expect_body(self) -> None:
-        assert self.request is not None
-        self._move(Move.BODY)
-        self.sink = self._settings.new_body()
-        self._busy_since = self.dispatcher.now
-        self._moved_bytes = 0
-        # A body that came together with its head needs no 100 (RFC 9110, 10.1.1). On a kept connection it may only have
-        # caught up while an earlier answer was on its way; its client still counts on the 100.
-        if self.connection.awaiting_continue or (self.answered_count and self.request.expects_continue):
-            self._push(self.connection.encode_continue())
+    def _expect_body(self, request: Request) -> None:
+        """The body is still to come; send 100 to a client that waits for it.
 
-    def _complete_body(self) -> None:
-        assert self.sink is not None
-        self.body, self.sink = self.sink.finish(), None
+        A body that came together with its head needs none (RFC 9110, 10.1.1). On a kept connection it may only have
+        caught up while an earlier response was on its way; its client still counts on the 100.
+        """
+        exchange, settings, now = self.exchange, self._settings, self.loop.now
+        exchange.upload = Upload(settings.new_body(), settings.deadlines, now)
+        exchange.expect(ExchangeMove.BODY, exchange.upload.deadline(now))
+        if self.connection.awaiting_continue or (exchange.number > 1 and request.expects_continue):
+            exchange.push(self.connection.encode_continue())
 
     def _wait_for_more(self) -> None:
-        """Set the deadline of a request that is not complete."""
-        if not self._mask:
-            self._watch(READ)
-        deadlines = self._settings.deadlines
-        now = self.dispatcher.now
-        if self.state is State.BODY:
-            self.deadline = self._pace(now + deadlines.body_seconds, deadlines.body_min_rate)
-        elif self.state is State.IDLE and self.connection.reader.request_started:
-            self._move(Move.BYTES)
-            self.deadline = now + deadlines.head_seconds
+        """The request is not complete: set the deadline for what is missing of it."""
+        exchange, now = self.exchange, self.loop.now
+        if exchange.upload is not None:
+            exchange.deadline = exchange.upload.deadline(now)
+        elif exchange.state is _IDLE and self.connection.reader.request_started:
+            exchange.expect(ExchangeMove.BYTES, now + self._settings.deadlines.head_seconds)
 
-    def refuse(self, error: HttpError) -> None:
-        """Answer by the server itself, then close. Holder of the role."""
-        self._move(Move.REFUSE)
-        self._may_receive_more = True
-        self._drop_request()
-        self._push(self.connection.encode_error(error, self._settings.http_date()))
-        if self.state is State.FLUSHING:
-            self._continue_flush()
+    # -- the end
 
-    # -- running: the task
-
-    def begin(self) -> None:
-        """A thread has the request. Holder of the role, or a task thread that took the channel out of the queue."""
-        self.state = NEXT[self.state][_RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
-        self.deadline = NEVER
-        if self.dispatcher.draining:
-            self.connection.encoder.forbid_keep_alive()
-
-    def run(self) -> None:
-        """Answer the request. Task thread; never raises."""
-        if self.request is None or self.gone:
-            return
-        try:
-            self._settings.handler(self.request, self.body, self)
-        except BaseException:  # border: the handler has one of its own; this keeps the thread if that fails
-            report_defect("the handler of %s failed", self.peer)
-            self.gone = True
-
-    # -- after the task: the holder of the role, or the task thread under the role's lock
-
-    def settle_aside(self) -> bool:
-        """Give the channel back without the role, if nothing is left to do but to wait for the next request."""
-        if (
-            not self._is_answered()
-            or self.half_closed
-            or self.connection.reader.has_buffered
-            or self.dispatcher.draining
-        ):
-            return False
-        try:
-            if self._mask != READ:
-                self._watch(READ)
-        except OSError:  # the poller failed: nobody would hear the next request
-            self.gone = True
-            return False
-        self._become_idle()
-        return True
-
-    def settle(self) -> None:
-        """Take the channel back from its task. Holder of the role."""
-        connection = self.connection
-        if self.outbuf is not None or self.gone or connection.encoder.sending is not _WAIT:
-            self._settle_slowly()
-            return
-        self._become_idle()
-        if connection.reader.has_buffered or self.half_closed:
-            self.dispatcher.ready.append((self.fd, 0))
-
-    def _is_answered(self) -> bool:
-        return self.outbuf is None and not self.gone and self.connection.encoder.sending is _WAIT
-
-    def _become_idle(self) -> None:
-        self.request = None
-        self.answered_count += 1
-        if self.body is not None:
-            self._drop_request()
-        dispatcher = self.dispatcher
-        # The deadline first: a sweep that sees an idle channel without one would not come again.
-        self.deadline = dispatcher.now + dispatcher.idle_seconds
-        self.state = NEXT[self.state][_KEEP]  # type: ignore[assignment]  # as in begin()
-        if self._mask != READ:
-            self._watch(READ)
-
-    def _settle_slowly(self) -> None:
-        if self.gone or (self.outbuf is not None and self.outbuf.broken):
-            self.close()
-            return
-        if not self.connection.encoder.response_done:
-            self._cut = True
-        request = self.request
-        # A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
-        # it); any other may have sent its next request already.
-        self._may_receive_more = request is None or request.keep_alive or not request.complete
-        self._drop_request()
-        self._move(Move.FLUSH)
-        self._continue_flush()
-
-    def _drop_request(self) -> None:
-        self.request = None
-        if self.body is not None:
-            with contextlib.suppress(OSError, BufferError):  # of what the application does with it
-                self.body.close()
-            self.body = None
-        if self.sink is not None:
-            self.sink.close()
-            self.sink = None
-
-    # -- sending what is left: the holder of the role
-
-    def _push(self, data: bytes) -> None:
-        """Send bytes of the server's own; they are few, so what the kernel does not take is kept."""
-        sent = 0
-        try:
-            if self.outbuf is None:  # else it goes behind what waits already
-                with contextlib.suppress(*WOULD_BLOCK):
-                    sent = self.sock.send(data)
-            if sent < len(data):
-                self._new_outbuf().append(self.sock, (data[sent:],))
-        except OSError:
-            self.close()
-
-    def on_writable(self) -> None:
-        """The client takes output again, and no task is running."""
-        self._continue_flush()
-
-    def _continue_flush(self) -> None:
-        outbuf = self.outbuf
-        if outbuf is None:
-            self._finish_answer()
-            return
-        before = outbuf.flushed_bytes
-        try:
-            empty = outbuf.flush(self.sock)
-        except BrokenFileError as error:
-            say(logging.ERROR, "the answer to %s is cut off: %s", self.peer, error)
-            self._cut = True
-            self._finish_answer()
-            return
-        except OSError:
-            self.close()
-            return
-        if not empty:
-            if self.deadline == NEVER or self._mask != WRITE:
-                self._start_flush_clock()
-            sent = outbuf.flushed_bytes - before
-            self._count_flushed(sent)
-            if sent or self._mask != WRITE:
-                self._fruitless_events = 0
-                self._watch(WRITE)
-            else:
-                self._note_no_progress()
-            return
-        self._finish_answer()
-
-    def _finish_answer(self) -> None:
-        """Everything that can be sent is with the kernel: keep the connection, or end it."""
-        self._drop_outbuf()
-        connection = self.connection
-        if self._cut and connection.encoder.ends_with_connection:
-            # Where the end of the connection is the end of the body, only a reset tells a cut answer from a complete
-            # one. Elsewhere framing shows what is missing, and earlier answers on their way must not be destroyed.
+    def finish(self) -> None:
+        """The present response is with the kernel, as far as it goes: keep the connection, or end it."""
+        exchange, connection = self.exchange, self.connection
+        if exchange.fault is not None and connection.encoder.ends_with_connection:
+            # Where the end of the connection is the end of the body, only a reset tells a cut response from a complete
+            # one. Elsewhere framing shows what is missing, and earlier responses on their way must not be destroyed.
             self.close(reset=True)
-        elif not self._cut and connection.encoder.sending is _WAIT:
-            self._become_idle()
-            self.dispatcher.ready.append((self.fd, 0))
+        elif exchange.fault is None and connection.encoder.sending is Sending.WAIT:
+            exchange.become_idle()
+            self.loop.again(self.fd)
         elif (
-            self._may_receive_more
+            self._may_be_followed()
             or connection.reader.dropped_bytes
-            # Nothing of a small answer is left here that a reset could destroy.
-            or unacknowledged_bytes(self.sock) > IN_FLIGHT_BYTES
+            # Nothing of a small response is left here that a reset could destroy.
+            or unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
         ):
             self._linger()
         else:
             self.close()
 
-    def _linger(self) -> None:
-        """Shut our side and read on for a while: a close with unread bytes would destroy the answer on its way."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.close()
-            return
-        self._move(Move.LINGER)
-        self.deadline = self.dispatcher.now + self._settings.deadlines.linger_seconds
-        self._watch(READ)
+    def _may_be_followed(self) -> bool:
+        """Whether bytes may be on their way that will get no response.
 
-    def on_lingering(self) -> None:
-        """Drop what a client sends that will get no answer."""
-        try:
-            if not self.sock.recv(DROP_BYTES):
-                self.close()
-        except WOULD_BLOCK:
-            self._note_no_progress()
-        except OSError:
-            self.close()
+        A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
+        it); any other may have sent its next request already.
+        """
+        request = self.exchange.request
+        return request is None or request.keep_alive or not request.complete
 
-    def _drop_outbuf(self) -> None:
-        if self.outbuf is not None:
-            close, self.outbuf = self.outbuf.close(), None
-            if close is not None:
-                self.dispatcher.call_soon(close)
-
-    # -- the end: the holder of the role
+    def expect_end(self, deadline: float) -> None:
+        """The server stops: wait for a request no longer than that, and let the present response be the last one."""
+        if self.is_idle:
+            self.exchange.deadline = min(self.exchange.deadline, deadline)
+            self._deadline = min(self._deadline, deadline)
+        else:
+            self.connection.encoder.forbid_keep_alive()
 
     def on_deadline(self) -> None:
         """The one deadline of the present state has passed."""
-        state = self.state
-        if state in (State.HEAD, State.BODY):
-            self.refuse(HttpError(408, "The request did not arrive in time."))
-        elif state is State.QUEUED:
-            self.dispatcher.expire(self)
-        elif state in (State.RUNNING, State.FLUSHING):
-            with self.dispatcher.role.lock:
-                if self.deadline > self.dispatcher.now or self._goes_on_taking():
+        if self.state <= _HALF_CLOSED:
+            self._on_exchange_deadline(self.exchange)
+        elif self._preface is not None and not self.loop.draining:
+            self._reject(self._preface.late(self._settings.deadlines.head_seconds))
+        else:
+            self.close()
+
+    def _on_exchange_deadline(self, exchange: Exchange) -> None:
+        if exchange.state is _IDLE:
+            self.close()
+        elif exchange.state <= _BODY:
+            exchange.refuse(HttpError(408, "The request did not arrive in time."))
+        elif exchange.state is ExchangeState.QUEUED:
+            self.loop.expire(exchange)
+        else:
+            with self.loop.lock:
+                if exchange.deadline <= self.loop.now:
+                    exchange.look_at_delivery()
+                if exchange.deadline > self.loop.now:
                     return  # or it was queued when its deadline passed, and at that moment a thread took it
-                self.deadline = NEVER
-            self.dispatcher.logs.stalled("%s takes its answer too slowly or not at all; cut off", self.peer)
-            self.cut_off()
+                exchange.deadline = NEVER
+            self.loop.logs.stalled("%s takes its answer too slowly or not at all; cut off", self.peer)
+            exchange.give_up(Fault.DEADLINE)
+
+    def give_up(self, fault: Fault) -> None:
+        """The server does not wait any longer: end the connection, under a running task as well."""
+        if self.state <= _HALF_CLOSED:
+            self.exchange.give_up(fault)
         else:
             self.close()
 
-    def cut_off(self) -> None:
-        """Give up a client that does not take its answer. A running task gives the channel back then, and is free."""
-        if self.state is State.RUNNING:
-            self.abort()
+    def cut(self, *, reset: bool) -> None:
+        """End the connection under a task that still runs; its descriptor stays."""
+        if reset:
+            # Where the end of the connection is the end of the body, FIN would make the response look complete.
+            reset_at_close(self.wire)
         else:
+            cut(self.wire)
+
+    def _linger(self) -> None:
+        """Shut our side and read on for a while: a close with unread bytes would destroy the response on its way."""
+        try:
+            close_write(self.wire)
+        except OSError:
+            self.close()
+            return
+        self._move(ChannelMove.LINGER)
+        self.exchange.end()
+        self._deadline = self.loop.now + self._settings.deadlines.linger_seconds
+        self.watch(READ)
+
+    def _drop_input(self) -> None:
+        """Drop what a client sends that will get no response."""
+        try:
+            if not self.wire.recv(DROP_BYTES):
+                self.close()
+        except WOULD_BLOCK:
+            self.note_no_progress()
+        except OSError:
             self.close()
 
-    def abort(self) -> None:
-        """End the connection of a task that still runs; its next write raises. Holder of the role."""
-        self.gone = True
-        if self.outbuf is not None:
-            self.outbuf.break_off()
-        connection = self.connection
-        with contextlib.suppress(OSError):  # dead already
-            if connection.encoder.ends_with_connection:
-                # Where the end of the connection is the end of the body, FIN would make the answer look complete.
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            else:
-                self.sock.shutdown(socket.SHUT_RDWR)
-
-    def queue(self) -> None:
-        """The request waits for a thread. Holder of the role."""
-        self._move(Move.QUEUE)
-        if not self._mask:
-            self._watch(READ)
-        self.waiting_since = self.dispatcher.now
-        self.deadline = self.dispatcher.now + self._settings.deadlines.queue_seconds
+    def let_go(self) -> None:
+        """Lose the client in a child that was only forked; the parent goes on with it. The child's only thread."""
+        self.exchange.let_go()
+        self.wire.close()
 
     def close(self, *, reset: bool = False) -> None:
-        """Give everything back; with `reset` the client is told that the answer is incomplete. Harmless when closed."""
-        if self.state is State.CLOSED:
+        """Give everything back; with `reset` the client sees that the response is incomplete. Harmless when closed."""
+        if self.state is ChannelState.CLOSED:
             return
-        reset = reset or self.gone or (self.outbuf is not None and not self.outbuf.is_empty)
-        self._move(Move.CLOSE)
-        self.deadline = NEVER
+        exchange = self.exchange
+        if self.state <= _HALF_CLOSED and exchange.state is ExchangeState.RUNNING:
+            exchange.revoke(Fault.STOP)  # which comes back here
+            return
+        has_unsent = exchange.outbuf is not None and exchange.outbuf.unsent_bytes > 0
+        reset = reset or has_unsent or (exchange.is_broken and exchange.state > _BODY)
+        is_shared = self.state <= _HALF_CLOSED and exchange.state >= ExchangeState.REVOKED
+        self._move(ChannelMove.CLOSE)
+        self._deadline = NEVER
         try:
-            self._drop_request()
-            self._drop_outbuf()
+            exchange.end()
         finally:  # whatever fails, the descriptor is given back and the poller forgets it
-            self._let_go(reset=reset)
+            self._let_go(reset=reset, is_shared=is_shared)
 
-    def _let_go(self, *, reset: bool) -> None:
+    def _let_go(self, *, reset: bool, is_shared: bool) -> None:
         with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says
-            if self._mask:
-                self._watch(0)
+            if self.mask:
+                self.watch(0)
         if reset:
-            with contextlib.suppress(OSError):  # dead already
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.dispatcher.forget(self)
-        self.sock.close()
+            reset_at_close(self.wire)
+        self.loop.forget(self.fd, self.counted_as)
+        if is_shared:  # its task may be about to write
+            self.cut(reset=self.connection.encoder.ends_with_connection)
+            with self.loop.lock:
+                self.exchange.release()
+        else:
+            self.wire.close()
 
-    def leave_behind(self) -> None:
-        """The server ends while the task still runs; the poller ends before it. The thread that owns the server."""
-        with self.dispatcher.role.lock, contextlib.suppress(OSError):
-            if self._mask:
-                self._watch(0)
+    # -- the poller
 
-    def watch(self) -> None:
+    def watch(self, mask: int) -> None:
+        """Tell the poller what to report; 0 ends the registration. Raises OSError when it cannot."""
+        poller = self.loop.poller
+        if not mask:
+            poller.remove(self.fd)
+        elif self.mask:
+            poller.modify(self.fd, mask)
+        else:
+            poller.add(self.fd, mask)
+            self.loop.registered(self.fd)
+        self.mask = mask
+        self._fruitless_events = 0  # something has changed
+
+    def register(self) -> None:
         """Make the poller know a new channel. Holder of the role, under its lock."""
-        if not self._mask and self.state is not State.CLOSED:
-            self._watch(READ)
+        if not self.mask and self.state is not ChannelState.CLOSED:
+            self.watch(READ)
 
-    def _move(self, move: Move) -> None:
-        state = NEXT[self.state][move]
+    def _move(self, move: ChannelMove) -> None:
+        state = CHANNEL_TRANSITIONS.get((self.state, move))
         if state is None:
             raise ProtocolMisuse(f"a channel cannot {move.name} in state {self.state.name}")
         self.state = state

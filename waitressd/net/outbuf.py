@@ -6,7 +6,6 @@ the last thing of a response. Nothing is copied on its way from the application 
 """
 
 import contextlib
-import socket
 import tempfile
 import threading
 from collections import deque
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Final
 
-from waitressd.net.transfer import SEND_PARTS, BrokenFileError, send_file, send_parts, write_at
+from waitressd.net.wire import SEND_PARTS, WOULD_BLOCK, BrokenFileError, Wire, send_file, send_parts, write_at
 
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
 LOCK_SECONDS: Final = 0.002  # that the holder of the role waits for a task that appends
@@ -24,8 +23,6 @@ SPOOL_FILE_BYTES: Final = 32 << 20  # after which a further temporary file is be
 JOIN_BYTES: Final = 256 * 1024  # up to here, pieces that go to the disk together are written at once
 SMALL_BYTES: Final = 4096  # pieces up to here are copied together; each of them alone takes 250 bytes beside its own
 GATHERED_BYTES: Final = 64 * 1024  # up to here
-
-WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class FilePart:
         self.count = count
         self._close: Callable[[], None] | None = close
 
-    def send(self, sock: socket.socket) -> int:
+    def send(self, wire: Wire) -> int:
         """Send one stretch; return the bytes taken.
 
         Raises BlockingIOError, BrokenFileError, and OSError of a dead peer.
@@ -57,7 +54,7 @@ class FilePart:
             fd = self.file.fileno()
         except (OSError, ValueError) as error:  # closed: its number may be another file's by now
             raise BrokenFileError(f"its file cannot be read: {error}") from error
-        sent = send_file(sock, fd, self.offset, self.count)
+        sent = send_file(wire, fd, self.offset, self.count)
         self.offset += sent
         self.count -= sent
         return sent
@@ -89,9 +86,9 @@ class SpoolFile:
             written += write_at(self._file.fileno(), view[written:], self.end + written)
         self.end += view.nbytes
 
-    def send(self, sock: socket.socket) -> int:
+    def send(self, wire: Wire) -> int:
         """Send one step; return the bytes taken. Raises BrokenFileError, and OSError as sockets do."""
-        sent = send_file(sock, self._file.fileno(), self.start, self.end - self.start)
+        sent = send_file(wire, self._file.fileno(), self.start, self.end - self.start)
         self.start += sent
         return sent
 
@@ -127,12 +124,12 @@ class Pieces:
             self._seal()
             self._views.append(view)
 
-    def send(self, sock: socket.socket) -> int:
+    def send(self, wire: Wire) -> int:
         """Send from the front with one call; return the bytes taken. Raises OSError as sockets do."""
         if len(self._views) < SEND_PARTS:
             self._seal()
         views = self._views
-        left = sent = send_parts(sock, list(islice(views, SEND_PARTS)))
+        left = sent = send_parts(wire, list(islice(views, SEND_PARTS)))
         while left and left >= views[0].nbytes:
             left -= views.popleft().nbytes
         if left:
@@ -169,21 +166,21 @@ class OutBuffer:
         self._tail = Pieces()  # what came after the spool when no more could be spilled
 
     @property
-    def is_empty(self) -> bool:
-        """Whether everything was taken by the kernel. Exact for the holder of the role once no task writes any more."""
-        return not self.pending_bytes and (self.file is None or not self.file.count)
+    def unsent_bytes(self) -> int:
+        """What the kernel has not taken. Exact for the holder of the role once no task writes any more."""
+        return self.pending_bytes + (self.file.count if self.file is not None else 0)
 
     @property
     def spool_failure(self) -> OSError | None:
         """Why bytes that should be on disk are kept in memory instead; None if they are not."""
         return self._spool_failure
 
-    def append(self, sock: socket.socket, parts: Sequence[bytes | memoryview]) -> None:
+    def append(self, wire: Wire, parts: Sequence[bytes | memoryview]) -> None:
         """Send what the kernel takes now, keep the rest. Task thread. Raises OSError when the peer is gone."""
         with self.lock:
             views = [memoryview(part) for part in parts]
             if not self.pending_bytes and self.file is None:
-                self._send_views(sock, views)
+                self._send_views(wire, views)
             size = sum(view.nbytes for view in views)
             if len(views) > 1 and size <= JOIN_BYTES and not self._fits_memory(size):
                 views = [memoryview(b"".join(views))]  # a copy costs less than a system call for each piece
@@ -218,7 +215,7 @@ class OutBuffer:
                 and not self.broken
             )
 
-    def flush(self, sock: socket.socket) -> bool:
+    def flush(self, wire: Wire) -> bool:
         """Give the kernel what it takes; True when nothing is left. Holder of the role.
 
         Raises BrokenFileError, or OSError when the peer is gone.
@@ -228,11 +225,11 @@ class OutBuffer:
         try:
             with contextlib.suppress(*WOULD_BLOCK):
                 goal = self.flushed_bytes + FLUSH_BYTES
-                while self.flushed_bytes < goal and self._flush_step(sock):
+                while self.flushed_bytes < goal and self._flush_step(wire):
                     pass
         finally:
             self.lock.release()
-        return self.is_empty
+        return not self.unsent_bytes
 
     def break_off(self) -> None:
         """The connection is dead: wake whoever waits, refuse what comes. Any thread."""
@@ -241,6 +238,10 @@ class OutBuffer:
         if self.lock.acquire(timeout=LOCK_SECONDS):
             self._below.notify_all()
             self.lock.release()
+
+    def let_go(self) -> None:
+        """Refuse what comes, in a child that was only forked: the thread that has the lock is not there."""
+        self.broken = True
 
     def close(self) -> Callable[[], None] | None:
         """Drop everything; return the pending file's close, which the caller must run. Holder of the role."""
@@ -259,11 +260,11 @@ class OutBuffer:
 
     # -- under the lock
 
-    def _send_views(self, sock: socket.socket, views: list[memoryview]) -> None:
+    def _send_views(self, wire: Wire, views: list[memoryview]) -> None:
         """Send from the front of `views`, cutting what the kernel took."""
         with contextlib.suppress(*WOULD_BLOCK):
             while views:
-                sent = send_parts(sock, views)
+                sent = send_parts(wire, views)
                 self.flushed_bytes += sent
                 while views and sent >= views[0].nbytes:
                     sent -= views.pop(0).nbytes
@@ -301,27 +302,27 @@ class OutBuffer:
             return False
         return True
 
-    def _flush_step(self, sock: socket.socket) -> bool:
+    def _flush_step(self, wire: Wire) -> bool:
         """Send one step of whatever is first; False when there is nothing."""
         if self._memory:
-            self._flush_memory(sock)
+            self._flush_memory(wire)
         elif self._spool is not None and self._is_spooled():
-            self._flush_spool(sock, self._older[0] if self._older else self._spool)
+            self._flush_spool(wire, self._older[0] if self._older else self._spool)
         elif self._tail:
             self._memory, self._tail = self._tail, self._memory
         elif self.file is not None and self.file.count:
-            self.flushed_bytes += self.file.send(sock)
+            self.flushed_bytes += self.file.send(wire)
         else:
             return False
         return True
 
-    def _flush_memory(self, sock: socket.socket) -> None:
-        sent = self._memory.send(sock)
+    def _flush_memory(self, wire: Wire) -> None:
+        sent = self._memory.send(wire)
         self._memory_bytes -= sent
         self._taken(sent)
 
-    def _flush_spool(self, sock: socket.socket, spool: SpoolFile) -> None:
-        self._taken(spool.send(sock))
+    def _flush_spool(self, wire: Wire, spool: SpoolFile) -> None:
+        self._taken(spool.send(wire))
         if spool.start < spool.end:
             return
         if self._older:

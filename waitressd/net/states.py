@@ -1,28 +1,57 @@
-"""What a channel waits for, and what moves it on.
+"""How far a connection has come, how far the present request on it, and what moves each of them on.
 
-A move that is not in the table is a bug of ours: ProtocolMisuse. Every state has exactly one deadline, so that "what
-are we waiting for" is never unclear.
+A move that is not in its table is a mistake of this server: ProtocolMisuse. Every state has exactly one deadline, so
+that "what are we waiting for" is never unclear.
 """
 
 from enum import IntEnum
 from typing import Final
 
 
-class State(IntEnum):
-    """What the channel waits for; each state has exactly one deadline."""
+class ChannelState(IntEnum):
+    """How far a connection has come. While requests are read, what is waited for is the exchange's to say."""
 
-    IDLE = 0  # between requests: keep-alive deadline, then silence
+    OPEN = 0  # requests are read and answered
+    HALF_CLOSED = 1  # the client sends no more; what it has sent is answered
+    PREFACE = 2  # what comes before HTTP is read: absolute deadline, then a close without a word
+    LINGERING = 3  # our side is shut; what still arrives is dropped: short deadline
+    CLOSED = 4
+
+
+class ChannelMove(IntEnum):
+    """What makes a connection change its state."""
+
+    BEGIN = 0  # the preface is complete
+    FINISH = 1  # the client ends its side
+    LINGER = 2  # the last response is out
+    CLOSE = 3
+
+
+CHANNEL_TRANSITIONS: Final[dict[tuple[ChannelState, ChannelMove], ChannelState]] = {
+    (ChannelState.PREFACE, ChannelMove.BEGIN): ChannelState.OPEN,
+    (ChannelState.OPEN, ChannelMove.FINISH): ChannelState.HALF_CLOSED,
+    (ChannelState.HALF_CLOSED, ChannelMove.FINISH): ChannelState.HALF_CLOSED,
+    (ChannelState.OPEN, ChannelMove.LINGER): ChannelState.LINGERING,
+    (ChannelState.HALF_CLOSED, ChannelMove.LINGER): ChannelState.LINGERING,
+    **{(state, ChannelMove.CLOSE): ChannelState.CLOSED for state in ChannelState if state is not ChannelState.CLOSED},
+}
+
+
+class ExchangeState(IntEnum):
+    """How far a request and its response have come; each state has exactly one deadline."""
+
+    IDLE = 0  # no request yet: keep-alive deadline, then silence
     HEAD = 1  # a request has begun: absolute deadline, then 408
     BODY = 2  # its head is known: inactivity and minimum rate, then 408
     QUEUED = 3  # complete, waits for a thread: queue deadline, then 503
     RUNNING = 4  # a task owns it: no deadline of its own; output that stalls has one
     FLUSHING = 5  # answered, the client must take the rest: stall deadline and minimum rate, then a hard close
-    LINGERING = 6  # our side is shut; what still arrives is dropped: short deadline
-    CLOSED = 7
+    REVOKED = 6  # taken from its task, which may neither write nor settle any more
+    DONE = 7  # over, and its connection brings no other
 
 
-class Move(IntEnum):
-    """What makes a channel change its state."""
+class ExchangeMove(IntEnum):
+    """What makes an exchange change its state."""
 
     BYTES = 0  # a request has begun
     BODY = 1  # its head is complete and a body follows
@@ -30,26 +59,25 @@ class Move(IntEnum):
     RUN = 3  # the request is complete and a thread has it
     REFUSE = 4  # the server answers by itself
     FLUSH = 5  # the task ended, bytes are left
-    KEEP = 6  # the answer is out, the connection stays
-    LINGER = 7  # the answer is out, the connection ends
-    CLOSE = 8
+    KEEP = 6  # the response is out, the next request may come
+    REVOKE = 7  # the server does not wait for the task
+    END = 8  # the connection ends
 
 
-_READING: Final = (State.IDLE, State.HEAD, State.BODY)
+_READING: Final = (ExchangeState.IDLE, ExchangeState.HEAD, ExchangeState.BODY)
 
-TRANSITIONS: Final[dict[tuple[State, Move], State]] = {
-    (State.IDLE, Move.BYTES): State.HEAD,
-    (State.IDLE, Move.BODY): State.BODY,
-    (State.HEAD, Move.BODY): State.BODY,
-    **{(state, Move.QUEUE): State.QUEUED for state in _READING},
-    **{(state, Move.RUN): State.RUNNING for state in (*_READING, State.QUEUED)},
-    **{(state, Move.REFUSE): State.FLUSHING for state in (*_READING, State.QUEUED)},
-    (State.RUNNING, Move.FLUSH): State.FLUSHING,
-    (State.RUNNING, Move.KEEP): State.IDLE,
-    (State.FLUSHING, Move.KEEP): State.IDLE,
-    (State.RUNNING, Move.LINGER): State.LINGERING,
-    (State.FLUSHING, Move.LINGER): State.LINGERING,
-    **{(state, Move.CLOSE): State.CLOSED for state in State if state is not State.CLOSED},
+EXCHANGE_TRANSITIONS: Final[dict[tuple[ExchangeState, ExchangeMove], ExchangeState]] = {
+    (ExchangeState.IDLE, ExchangeMove.BYTES): ExchangeState.HEAD,
+    (ExchangeState.IDLE, ExchangeMove.BODY): ExchangeState.BODY,
+    (ExchangeState.HEAD, ExchangeMove.BODY): ExchangeState.BODY,
+    **{(state, ExchangeMove.QUEUE): ExchangeState.QUEUED for state in _READING},
+    **{(state, ExchangeMove.RUN): ExchangeState.RUNNING for state in (*_READING, ExchangeState.QUEUED)},
+    **{(state, ExchangeMove.REFUSE): ExchangeState.FLUSHING for state in (*_READING, ExchangeState.QUEUED)},
+    (ExchangeState.RUNNING, ExchangeMove.FLUSH): ExchangeState.FLUSHING,
+    (ExchangeState.RUNNING, ExchangeMove.KEEP): ExchangeState.IDLE,
+    (ExchangeState.FLUSHING, ExchangeMove.KEEP): ExchangeState.IDLE,
+    (ExchangeState.RUNNING, ExchangeMove.REVOKE): ExchangeState.REVOKED,
+    **{(state, ExchangeMove.END): ExchangeState.DONE for state in ExchangeState if state is not ExchangeState.DONE},
 }
 # The same as rows of a tuple: two index steps cost a third of a lookup by (state, move).
-NEXT: Final = tuple(tuple(TRANSITIONS.get((state, move)) for move in Move) for state in State)
+NEXT: Final = tuple(tuple(EXCHANGE_TRANSITIONS.get((state, move)) for move in ExchangeMove) for state in ExchangeState)

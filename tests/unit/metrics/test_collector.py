@@ -3,8 +3,8 @@
 import threading
 
 from tests.support.samples import answered, refused, unanswered
+from waitressd.dispatch.snapshot import EMPTY, Snapshot
 from waitressd.metrics.collector import Metrics
-from waitressd.net.snapshot import EMPTY, Snapshot
 
 
 class Server:

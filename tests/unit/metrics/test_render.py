@@ -3,9 +3,9 @@
 import json
 
 from tests.support.samples import answered, refused
+from waitressd.dispatch.snapshot import EMPTY, Snapshot
 from waitressd.metrics.collector import Metrics
 from waitressd.metrics.render import render_json, render_prometheus
-from waitressd.net.snapshot import EMPTY, Snapshot
 
 
 class Server:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from waitressd import create_server
+from waitressd.dispatch.snapshot import EMPTY, Snapshot
 from waitressd.metrics.serving import ShownMetrics, app_factory, make_application, request_log
-from waitressd.net.snapshot import EMPTY, Snapshot
 from waitressd.requestlog import OptionError
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.client import Client, many_clients
 from tests.support.loop import GET, Loop
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS
-from waitressd.net.dispatcher import Bounds
-from waitressd.net.outlet import NEVER
+from waitressd.net.eventloop import NEVER
 from waitressd.peer import UNIX, Peer, peer_of
 
 
@@ -20,7 +20,7 @@ def exhausted(number: int = errno.EMFILE) -> OSError:
 def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
     with Loop() as loop, many_clients(loop.listener.socket.getsockname(), ACCEPT_BURST - 1) as clients:
         loop.turn()
-        loop.dispatcher._serve_ready(loop.worker)
+        loop.serve()
         assert len(loop.channels) == len(clients)
     assert list(loop.dispatcher._acceptor.accept(987, 0, 0.0)) == []  # no listener
 

@@ -13,15 +13,17 @@ from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
 from waitressd.net.channel import Channel
+from waitressd.net.exchange import Exchange
 from waitressd.net.poller import ERROR, HANGUP, PARKED, PEER_CLOSED, READ
-from waitressd.net.states import State
+from waitressd.net.recorder import Fault
+from waitressd.net.states import ChannelMove, ExchangeState
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
 BIG = 40_000_000
 
 
-def echo(_request: Request, body: BinaryIO | None, channel: Channel) -> None:
-    answer(channel, body.read() if body is not None else b"no body")
+def echo(_request: Request, body: BinaryIO | None, exchange: Exchange) -> None:
+    answer(exchange, body.read() if body is not None else b"no body")
 
 
 def reset(sock: socket.socket) -> None:
@@ -34,7 +36,7 @@ def test_requests_one_by_one() -> None:
         for _ in range(5):
             loop.request(client, GET)
             assert client.receive().body == b"hello"
-        assert loop.channels[0].answered_count == 5
+        assert loop.exchanges[0].number == 6
 
 
 def test_a_head_in_single_bytes() -> None:
@@ -47,8 +49,8 @@ def test_a_head_in_single_bytes() -> None:
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:
-    def number(request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        answer(channel, request.target.encode())
+    def number(request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        answer(exchange, request.target.encode())
 
     with Loop(number) as loop, loop.connect() as client:
         loop.request(client, b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % index for index in range(200)))
@@ -77,7 +79,7 @@ def test_a_body_is_complete_before_the_task_sees_it() -> None:
     with Loop(echo) as loop, loop.connect() as client:
         loop.request(client, POST + b"\r\nhel")
         assert loop.requests == []
-        assert loop.channels[0].state is State.BODY
+        assert loop.phases[0] == "body"
         loop.request(client, b"lo" + GET)
         assert client.receive().body == b"hello"
         assert client.receive().body == b"no body"
@@ -124,13 +126,13 @@ def test_a_reset_is_no_event_of_note(sent: bytes, caplog: pytest.LogCaptureFixtu
 
 def test_a_reset_in_the_middle_of_a_refusal_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = loop.channels[0]
+        exchange = loop.exchanges[0]
         loop.request(client, GET[:10])
         reset(client.sock)
         loop.time += 30
         loop.dispatcher.now = loop.time
-        channel.on_deadline()
-        assert channel.state is State.CLOSED
+        loop.channels[0].on_deadline()
+        assert exchange.state is ExchangeState.DONE
         assert caplog.records == []
 
 
@@ -155,7 +157,7 @@ def test_a_full_disk_refuses_the_body_and_the_server_lives(caplog: pytest.LogCap
 
 
 def test_the_wsgi_side_may_fail_in_any_way_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    def fails(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+    def fails(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         raise SystemExit(3)
 
     with Loop(fails) as loop, loop.connect() as client:
@@ -163,13 +165,15 @@ def test_the_wsgi_side_may_fail_in_any_way_and_the_thread_goes_on(caplog: pytest
         with pytest.raises((ConnectionResetError, AssertionError)):
             client.receive()
         assert "please report this" in caplog.text
+        client.close()
+        loop.settle()
         assert loop.channels == []
 
 
 def test_an_answer_that_breaks_off_ends_the_connection_without_its_last_chunk() -> None:
-    def breaks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        channel.write(channel.connection.encoder.encode_head(build_head("200 OK", []), "date"))
-        channel.write_parts(channel.connection.encoder.encode_data(b"half"))
+    def breaks(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        exchange.write(exchange.connection.encoder.encode_head(build_head("200 OK", []), "date"))
+        exchange.write_parts(exchange.connection.encoder.encode_data(b"half"))
 
     with Loop(breaks) as loop, loop.connect() as client:
         loop.request(client, GET)
@@ -177,11 +181,11 @@ def test_an_answer_that_breaks_off_ends_the_connection_without_its_last_chunk() 
 
 
 def test_a_cut_answer_does_not_destroy_the_one_before_it() -> None:
-    def second_breaks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+    def second_breaks(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         if len(loop.requests) == 2:
-            channel.write(channel.connection.encoder.encode_head(build_head("200 OK", []), "date"))
+            exchange.write(exchange.connection.encoder.encode_head(build_head("200 OK", []), "date"))
         else:
-            answer(channel)
+            answer(exchange)
 
     with Loop(second_breaks) as loop, loop.connect() as client:
         client.send(GET * 50)
@@ -192,12 +196,12 @@ def test_a_cut_answer_does_not_destroy_the_one_before_it() -> None:
 
 
 def test_a_large_answer_goes_on_without_its_task() -> None:
-    def large(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        answer(channel, b"x" * BIG)
+    def large(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        answer(exchange, b"x" * BIG)
 
     with Loop(large) as loop, loop.connect() as client:
         loop.request(client, GET * 2)
-        assert loop.channels[0].state is State.FLUSHING
+        assert loop.phases[0] == "flushing"
         client.sock.setblocking(False)
         received = bytearray()
         while received.count(b"HTTP/1.1 200") < 2 or len(received) < 2 * BIG:
@@ -206,70 +210,74 @@ def test_a_large_answer_goes_on_without_its_task() -> None:
                 received += client.sock.recv(1 << 20)
             except BlockingIOError:
                 continue
-        assert loop.channels[0].outbuf is None or loop.channels[0].outbuf.is_empty
+        assert loop.exchanges[0].outbuf is None or not loop.exchanges[0].outbuf.unsent_bytes
 
 
-# -- while a task has the channel
+# -- while a task has the exchange
 
 
-def running(loop: Loop) -> Channel:
-    """A channel whose task runs in another thread, as far as the loop can tell."""
-    channel = loop.channels[0]
-    channel.begin()
-    channel.request = None
-    return channel
+def channel_of(loop: Loop) -> Channel:
+    return loop.channels[0]
+
+
+def running(loop: Loop) -> Exchange:
+    """A exchange whose task runs in another thread, as far as the loop can tell."""
+    exchange = loop.exchanges[0]
+    exchange.begin()
+    exchange.request = None
+    return exchange
 
 
 def test_bytes_for_a_busy_channel_wait_in_the_kernel() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = running(loop)
+        exchange = running(loop)
         loop.request(client, GET)
-        assert channel._mask == PARKED
-        assert not channel.connection.reader.has_buffered
-        assert not channel.is_gone()
-        channel.settle()
+        assert exchange.line.mask == PARKED
+        assert not exchange.connection.reader.has_buffered
+        assert not exchange.is_gone()
+        exchange.settle()
         loop.settle()
         assert client.receive().status == 200
 
 
 def test_a_task_learns_that_its_client_has_finished_or_left() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = running(loop)
+        exchange = running(loop)
         client.finish_sending()
         loop.settle()
-        assert channel.is_gone()
-        assert [each.gone for each in loop.channels] == [False]  # it may still read
+        assert exchange.is_gone()
+        assert exchange.fault is None  # it may still read
         reset(client.sock)
         loop.settle()
-        assert channel.gone
-        assert channel._mask == 0  # the poller has forgotten it: no event can spin
+        assert exchange.is_broken
+        assert exchange.line.mask == 0  # the poller has forgotten it: no event can spin
         with pytest.raises(ClientDisconnected):
-            channel.write(b"x")
-            channel.write(b"x")
-        channel.settle()
+            exchange.write(b"x")
+            exchange.write(b"x")
+        exchange.settle()
         assert loop.channels == []
 
 
 def test_a_busy_channel_is_registered_no_more_often_than_needed() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = running(loop)
-        channel.on_ready_while_busy(READ)
-        assert channel._mask == PARKED
-        channel.on_ready_while_busy(PEER_CLOSED)
-        assert channel._mask == PARKED & ~PEER_CLOSED
-        channel.on_ready_while_busy(HANGUP | ERROR)
-        assert channel._mask == 0
-        channel.settle()
+        exchange = running(loop)
+        channel_of(loop)._park(READ)
+        assert exchange.line.mask == PARKED
+        channel_of(loop)._park(PEER_CLOSED)
+        assert exchange.line.mask == PARKED & ~PEER_CLOSED
+        channel_of(loop)._park(HANGUP | ERROR)
+        assert exchange.line.mask == 0
+        exchange.settle()
         assert client.sock.fileno() > 0
 
 
 def test_a_channel_given_back_aside_waits_for_the_next_request() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = running(loop)
+        exchange = running(loop)
         loop.request(client, GET)
         with loop.role.lock:
-            assert channel.settle_aside()
-        assert (channel.state, channel._mask) == (State.IDLE, READ)
+            assert exchange.settle_aside()
+        assert (exchange.state, exchange.line.mask) == (ExchangeState.IDLE, READ)
         loop.settle()
         assert client.receive().status == 200
 
@@ -277,23 +285,25 @@ def test_a_channel_given_back_aside_waits_for_the_next_request() -> None:
 @pytest.mark.parametrize("trouble", ["gone", "half_closed", "buffered", "draining", "output", "poller"])
 def test_what_only_the_holder_can_settle_is_left_to_it(trouble: str) -> None:
     with Loop() as loop, loop.connect():
-        channel = running(loop)
-        if trouble in ("gone", "half_closed"):
-            setattr(channel, trouble, True)
+        exchange = running(loop)
+        if trouble == "gone":
+            exchange.break_off(Fault.CLIENT)
+        elif trouble == "half_closed":
+            channel_of(loop)._move(ChannelMove.FINISH)
         elif trouble == "buffered":
-            channel.connection.reader.feed(b"GET")
+            exchange.connection.reader.feed(b"GET")
         elif trouble == "draining":
             loop.dispatcher.draining = True
         elif trouble == "output":
-            channel._new_outbuf()
+            exchange._new_outbuf()
         else:
-            channel._mask = PARKED
+            exchange.line.mask = PARKED
             loop.poller.modify = _out_of_memory  # the kernel's refusal, not our code
         with loop.role.lock:
-            assert not channel.settle_aside()
-        assert channel.state is State.RUNNING
+            assert not exchange.settle_aside()
+        assert exchange.state is ExchangeState.RUNNING
         loop.dispatcher.draining = False
-        channel.settle()
+        exchange.settle()
 
 
 def _out_of_memory(fd: object, eventmask: int) -> None:
@@ -302,37 +312,37 @@ def _out_of_memory(fd: object, eventmask: int) -> None:
 
 def test_a_failing_poller_costs_one_client(caplog: pytest.LogCaptureFixture) -> None:
     with Loop() as loop, loop.connect() as client, loop.connect() as other:
-        channel = running(loop)
+        exchange = running(loop)
         client.send(GET)
         before, loop.poller.modify = loop.poller.modify, _out_of_memory
         loop.settle()
         loop.poller.modify = before
-        assert channel.state is State.RUNNING  # its socket is the task's
-        assert channel.sock.fileno() > 0
-        assert channel.gone
-        channel.settle()
+        assert exchange.state is ExchangeState.RUNNING  # its socket is the task's
+        assert exchange.wire.fileno() > 0
+        assert exchange.is_broken
+        exchange.settle()
         loop.request(other, GET)
         assert other.receive().status == 200
 
 
 def test_closing_twice_is_harmless() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = loop.channels[0]
-        channel.close()
-        channel.close()
+        exchange = loop.exchanges[0]
+        exchange.close()
+        exchange.close()
         client.expect_closed()
-        assert channel.fd not in loop.dispatcher.channels
+        assert exchange.line.fd not in loop.dispatcher.channels
 
 
 def test_the_servers_own_words_go_behind_what_waits_already() -> None:
     with Loop() as loop, loop.connect() as client:
         loop.request(client, POST + b"\r\n")
-        channel = loop.channels[0]
-        outbuf = channel._new_outbuf()
+        exchange = loop.exchanges[0]
+        outbuf = exchange._new_outbuf()
         outbuf._keep(memoryview(b"HTTP/1.1 100 Continue\r\n\r\n"))
         loop.time += 200
         loop.dispatcher.now = loop.time
-        channel.on_deadline()
+        loop.channels[0].on_deadline()
         loop.settle()
         assert client.receive_head().status == 100
         assert client.receive().status == 408

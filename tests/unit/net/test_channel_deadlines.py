@@ -1,6 +1,7 @@
 """Every state of a channel has one deadline; what happens when it passes. Real sockets, a clock moved by hand."""
 
 import socket
+import struct
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -9,12 +10,12 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import GET, Loop, answer
 from tests.support.waiting import wait_until
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.events import Request
-from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import Deadlines
-from waitressd.net.dispatcher import Bounds
+from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutputLimits
-from waitressd.net.states import State
+from waitressd.net.progress import Deadlines
+from waitressd.net.states import ExchangeState
 
 DEADLINES = Deadlines(
     idle_seconds=120,
@@ -31,8 +32,8 @@ BIG = 40_000_000  # more than any socket buffer takes
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n"
 
 
-def big(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-    answer(channel, b"x" * BIG)
+def big(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+    answer(exchange, b"x" * BIG)
 
 
 def build(**options: object) -> Loop:
@@ -91,9 +92,9 @@ def test_a_dripping_head_does_not_move_its_deadline() -> None:
 def test_a_pipelined_head_has_its_deadline_from_its_first_look() -> None:
     """Also where the request before it took so long that a sweep came between."""
 
-    def slow(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+    def slow(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         loop.time += 5
-        answer(channel)
+        answer(exchange)
 
     with Loop(slow, deadlines=DEADLINES) as loop, loop.connect() as client:
         loop.request(client, GET + b"GET / HT")
@@ -137,7 +138,7 @@ def test_a_body_at_the_minimum_rate_is_served() -> None:
 def test_a_queued_request_gets_503() -> None:
     with build() as loop, loop.connect() as client, loop.busy():
         loop.request(client, GET)
-        assert [channel.state for channel in loop.channels] == [State.QUEUED]
+        assert loop.phases == ["queued"]
         loop.pass_time(29)
         assert is_open(client)
         loop.pass_time(2)
@@ -150,7 +151,7 @@ def test_a_queued_request_gets_503() -> None:
 def test_a_reader_that_stalls_is_cut_off_visibly() -> None:
     with Loop(big, deadlines=DEADLINES) as loop, loop.connect(receive_buffer_bytes=4096) as client:
         loop.request(client, GET)
-        assert loop.channels[0].state is State.FLUSHING
+        assert loop.phases[0] == "flushing"
         loop.pass_time(7)
         assert len(loop.channels) == 1
         loop.pass_time(3)
@@ -162,8 +163,8 @@ def test_a_reader_that_stalls_is_cut_off_visibly() -> None:
 def test_a_cut_answer_without_a_length_never_looks_complete() -> None:
     """The end of the connection is the end of its body: only a reset tells (RFC 9112, section 8)."""
 
-    def endless(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        answer_open(channel, b"x" * BIG)
+    def endless(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        answer_open(exchange, b"x" * BIG)
 
     with Loop(endless, deadlines=DEADLINES) as loop, loop.connect(receive_buffer_bytes=4096) as client:
         loop.request(client, b"GET / HTTP/1.0\r\n\r\n")
@@ -173,29 +174,32 @@ def test_a_cut_answer_without_a_length_never_looks_complete() -> None:
             client.receive()
 
 
-def answer_open(channel: Channel, body: bytes) -> None:
+def answer_open(exchange: Exchange, body: bytes) -> None:
     """Answer an HTTP/1.0 client with a body whose length is not said."""
     from waitressd.http.response import build_head
 
-    channel.write(channel.connection.encoder.encode_head(build_head("200 OK", []), "date"))
-    channel.write_parts(channel.connection.encoder.encode_data(body))
-    assert channel.connection.encoder.encode_end() == b""
+    exchange.write(exchange.connection.encoder.encode_head(build_head("200 OK", []), "date"))
+    exchange.write_parts(exchange.connection.encoder.encode_data(body))
+    assert exchange.connection.encoder.encode_end() == b""
 
 
 def test_a_reader_must_keep_a_minimum_rate() -> None:
     """It takes something every second, so it never stalls; still it is too slow."""
     with Loop(big, deadlines=DEADLINES) as loop, loop.connect(receive_buffer_bytes=4096) as client:
-        channel = loop.channels[0]
-        channel.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # which the kernel would let grow
+        exchange = loop.exchanges[0]
+        small = struct.pack("i", 8192)
+        exchange.wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, small)  # which the kernel would let grow
         loop.request(client, GET)
-        begun = loop.time
-        while channel.state is State.FLUSHING:
+        begun, taken = loop.time, 0
+        while exchange.state is ExchangeState.FLUSHING:
             # What a very slow network would take in a second; the kernel's own buffers are too large to wait for.
-            channel._count_flushed(500)
+            assert exchange.outbuf is not None
+            taken += 500
+            exchange.outbuf.flushed_bytes += 500
             loop.pass_time(1)
             assert loop.time < begun + 60
         # The kernel may have moved some more by itself.
-        allowed = DEADLINES.grace_seconds + channel._moved_bytes / DEADLINES.response_min_rate
+        allowed = DEADLINES.grace_seconds + taken / DEADLINES.response_min_rate
         assert allowed <= loop.time - begun <= allowed + 2
         assert client.sock.fileno() > 0
 
@@ -204,17 +208,17 @@ def test_a_reader_whose_progress_only_the_kernel_sees_goes_on() -> None:
     """The poller tells of room when much of it is free; a slow client takes longer for that than the stall deadline."""
     slow = replace(DEADLINES, response_min_rate=100)
     with Loop(big, deadlines=slow) as loop, loop.connect(receive_buffer_bytes=4096) as client:
-        channel = loop.channels[0]
+        exchange = loop.exchanges[0]
         loop.request(client, GET)
-        flushed = channel.outbuf.flushed_bytes if channel.outbuf is not None else 0
+        flushed = exchange.outbuf.flushed_bytes if exchange.outbuf is not None else 0
         for _ in range(5):
             for _ in range(8):
                 client.sock.recv(1000)
             loop.settle()
             loop.pass_time(7)
-        assert loop.channels == [channel]
-        assert channel.outbuf is not None
-        assert channel.outbuf.flushed_bytes == flushed  # so far nothing has happened that the poller would tell
+        assert loop.exchanges == [exchange]
+        assert exchange.outbuf is not None
+        assert exchange.outbuf.flushed_bytes == flushed  # so far nothing has happened that the poller would tell
         loop.pass_time(8 + 1 + 1)  # it stops; an eighth of the deadline, and a sweep
         assert loop.channels == []
 
@@ -232,7 +236,7 @@ def test_a_reader_that_goes_on_gets_everything() -> None:
             except BlockingIOError:
                 continue
         loop.settle()
-        assert [channel.state for channel in loop.channels] == [State.IDLE]
+        assert loop.phases == ["idle"]
 
 
 def test_lingering_ends_with_the_client_or_with_its_deadline() -> None:
@@ -242,7 +246,7 @@ def test_lingering_ends_with_the_client_or_with_its_deadline() -> None:
             assert each.receive().status == 400
             each.send(b"more that nobody wants")
         loop.settle()
-        assert [channel.state for channel in loop.channels] == [State.LINGERING] * 2
+        assert loop.phases == ["lingering"] * 2
         client.close()
         loop.settle()
         assert len(loop.channels) == 1
@@ -262,35 +266,34 @@ def test_a_client_that_lingers_gets_its_answer_whatever_it_still_sends() -> None
 def test_a_running_task_has_no_deadline_of_its_own() -> None:
     with build() as loop, loop.connect() as client:
         loop.request(client, GET)
-        channel = loop.channels[0]
-        channel.state = State.RUNNING
-        channel.deadline = float("inf")
+        exchange = loop.exchanges[0]
+        exchange.state = ExchangeState.RUNNING
+        exchange.deadline = float("inf")
         loop.pass_time(1000)
-        assert channel.state is State.RUNNING
-        channel.state = State.IDLE
+        assert exchange.state is ExchangeState.RUNNING
+        exchange.state = ExchangeState.IDLE
 
 
 def test_a_task_whose_client_stalls_is_freed() -> None:
-    """The dispatcher breaks the output off; the write that waits raises, and the task gives the channel back."""
+    """The dispatcher breaks the output off; the write that waits raises, and the task gives the exchange back."""
     limits = OutputLimits(memory_bytes=1000, high_water_bytes=2000)
     with Loop(big, deadlines=DEADLINES, output=limits) as loop, loop.connect(receive_buffer_bytes=4096) as client:
         loop.request(client, GET)
-        channel = loop.channels[0]
-        channel.state = State.RUNNING  # as if its task were writing still
+        exchange = loop.exchanges[0]
+        exchange.state = ExchangeState.RUNNING  # as if its task were writing still
 
         def is_given_up() -> bool:
             loop.time += 9
             loop.dispatcher.now = loop.time
-            channel.on_deadline()
-            return channel.gone
+            loop.channels[0].on_deadline()
+            return exchange.is_broken
 
         assert wait_until(
             is_given_up
         )  # the systems may still have been busy to fill the client's buffer, which is progress
-        assert channel.outbuf is not None
-        assert channel.outbuf.broken
-        assert not channel.outbuf.wait_below_high_water(10)
-        channel.settle()
+        assert exchange.outbuf is not None
+        assert not exchange.outbuf.wait_below_high_water(10)
+        exchange.settle()
         assert loop.channels == []
         assert client.sock.fileno() > 0
 
@@ -298,23 +301,23 @@ def test_a_task_whose_client_stalls_is_freed() -> None:
 def test_a_request_that_was_taken_in_the_moment_of_its_deadline_is_not_cut_off() -> None:
     with build() as loop, loop.connect() as client, loop.busy():
         loop.request(client, GET)
-        channel = loop.channels[0]
+        exchange = loop.exchanges[0]
         loop.time += 31
         loop.dispatcher.now = loop.time
-        loop.role.queue.remove(channel)
-        channel.begin()  # a thread was faster
-        channel.on_deadline()
-        assert not channel.gone
-        channel.run()
-        channel.settle()
+        loop.role.queue.remove(exchange)
+        exchange.begin()  # a thread was faster
+        loop.channels[0].on_deadline()
+        assert not exchange.is_broken
+        exchange.run()
+        exchange.settle()
         assert client.receive().status == 200
 
 
-@pytest.mark.parametrize("state", [State.HEAD, State.BODY])
-def test_408_reaches_a_client_that_has_finished_sending(state: State) -> None:
+@pytest.mark.parametrize("state", [ExchangeState.HEAD, ExchangeState.BODY])
+def test_408_reaches_a_client_that_has_finished_sending(state: ExchangeState) -> None:
     with build() as loop, loop.connect() as client:
-        loop.request(client, b"GET / HT" if state is State.HEAD else POST)
-        assert loop.channels[0].state is state
+        loop.request(client, b"GET / HT" if state is ExchangeState.HEAD else POST)
+        assert loop.exchanges[0].state is state
         loop.pass_time(65)
         client.sock.shutdown(socket.SHUT_WR)
         assert client.receive().status == 408

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from tests.support.loop import DATE, hello
-from waitressd.net.channelsettings import ChannelSettings, Deadlines
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.progress import Deadlines
 from waitressd.wsgi.input import BodySpool
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.platforms import WAYS, lack
 from waitressd.net import outbuf as module
 from waitressd.net.outbuf import FilePart, OutBuffer, OutputLimits, after
-from waitressd.net.transfer import SENDFILE_BYTES, BrokenFileError
+from waitressd.net.wire import SENDFILE_BYTES, BrokenFileError
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -71,7 +71,7 @@ def open_file(folder: Path, content: bytes) -> BinaryIO:
 def test_what_the_kernel_takes_is_not_kept(pair: Pair) -> None:
     outbuf = OutBuffer(OutputLimits())
     outbuf.append(pair[0], [b"one ", b"", b"two"])
-    assert outbuf.is_empty
+    assert not outbuf.unsent_bytes
     assert pair[1].recv(100) == b"one two"
     assert outbuf.flushed_bytes == 7
 
@@ -112,7 +112,7 @@ def test_the_spool_file_starts_again_at_its_front(pair: Pair, disk: str) -> None
         filled = fill(pair[0])
         outbuf.append(pair[0], [b"x" * 50_000])
         received = 0
-        while not outbuf.is_empty or received < filled + 50_000:
+        while outbuf.unsent_bytes or received < filled + 50_000:
             received += len(pair[1].recv(1 << 16))
             outbuf.flush(pair[0])
         assert outbuf._spool is not None
@@ -126,7 +126,7 @@ def test_nothing_is_on_the_disk_when_it_is_closed(pair: Pair, disk: str) -> None
     outbuf.append(pair[0], [b"x" * 50_000])
     outbuf.close()
     outbuf.close()
-    assert outbuf.is_empty
+    assert not outbuf.unsent_bytes
     assert os.listdir(disk) == []  # noqa: PTH208 - names are what is asked
 
 
@@ -166,7 +166,7 @@ def test_a_file_goes_last(pair: Pair, tmp_path: Path, disk: str, way: str) -> No
         filled = fill(pair[0])
         outbuf.append(pair[0], [b"head" * 100])
         outbuf.attach(FilePart(file, 1000, 200_000, lambda: closed.append(1)))
-        assert not outbuf.is_empty
+        assert outbuf.unsent_bytes
         assert drain(outbuf, pair)[filled:] == b"head" * 100 + content[1000:201_000]
         close = outbuf.close()
         assert close is not None

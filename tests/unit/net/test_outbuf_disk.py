@@ -62,7 +62,7 @@ def test_an_answer_that_is_never_taken_as_a_whole_does_not_fill_the_disk(
         assert worst > FILE_BYTES
         assert worst <= PENDING_BYTES + FILE_BYTES + 2 * 8000
         assert bytes(received) == b"".join(b"%08d" % start * 1000 for start in range(0, written, 8000))
-        assert outbuf.is_empty
+        assert not outbuf.unsent_bytes
     assert disk_bytes(tmp_path) == 0
 
 

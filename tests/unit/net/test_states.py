@@ -1,52 +1,78 @@
-"""The table of a channel's states is complete, and every other move is refused."""
+"""The tables of connections and exchanges are complete, and every other move is refused."""
 
 import itertools
 import socket
+from enum import IntEnum
+from typing import Any, Final
 
 import pytest
 
 from tests.support.loop import Loop
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.net.channel import Channel
-from waitressd.net.states import NEXT, TRANSITIONS, Move, State
+from waitressd.net.states import (
+    CHANNEL_TRANSITIONS,
+    EXCHANGE_TRANSITIONS,
+    NEXT,
+    ChannelMove,
+    ChannelState,
+    ExchangeMove,
+    ExchangeState,
+)
 from waitressd.peer import Peer
 
-MISSING = [pair for pair in itertools.product(State, Move) if pair not in TRANSITIONS]
+Table = dict[tuple[Any, Any], Any]
+TABLES: Final[list[tuple[Table, type[IntEnum], type[IntEnum]]]] = [
+    (CHANNEL_TRANSITIONS, ChannelState, ChannelMove),
+    (EXCHANGE_TRANSITIONS, ExchangeState, ExchangeMove),
+]
+BEGINNINGS: Final = {ChannelState: {"OPEN", "PREFACE"}, ExchangeState: {"IDLE"}}
+ENDS: Final = {ChannelState: "CLOSED", ExchangeState: "DONE"}
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_every_state_is_left_or_final(state: State) -> None:
-    leaves = [move for move in Move if (state, move) in TRANSITIONS]
-    assert bool(leaves) == (state is not State.CLOSED)
-    assert state is State.IDLE or state in TRANSITIONS.values()
+@pytest.mark.parametrize(("table", "states", "moves"), TABLES)
+def test_every_state_is_reached_and_left(table: Table, states: Any, moves: Any) -> None:
+    for state in states:
+        leaves = [move for move in moves if (state, move) in table]
+        assert bool(leaves) == (state.name != ENDS[states])
+        assert state.name in BEGINNINGS[states] or state in table.values()
 
 
-@pytest.mark.parametrize("move", Move, ids=lambda move: move.name)
-def test_every_move_is_possible_somewhere(move: Move) -> None:
-    assert any((state, move) in TRANSITIONS for state in State)
+@pytest.mark.parametrize(("table", "states", "moves"), TABLES)
+def test_every_move_is_possible_somewhere(table: Table, states: Any, moves: Any) -> None:
+    for move in moves:
+        assert any((state, move) in table for state in states)
 
 
 def test_the_fast_table_says_the_same() -> None:
-    assert {(state, move): NEXT[state][move] for state in State for move in Move if NEXT[state][move] is not None} == (
-        TRANSITIONS
+    pairs = itertools.product(ExchangeState, ExchangeMove)
+    assert {(state, move): NEXT[state][move] for state, move in pairs if NEXT[state][move] is not None} == (
+        EXCHANGE_TRANSITIONS
     )
 
 
 def test_every_state_ends_in_the_end() -> None:
-    for state in State:
-        if state is not State.CLOSED:
-            assert TRANSITIONS[state, Move.CLOSE] is State.CLOSED
+    for state in ChannelState:
+        if state is not ChannelState.CLOSED:
+            assert CHANNEL_TRANSITIONS[state, ChannelMove.CLOSE] is ChannelState.CLOSED
+    for exchange_state in ExchangeState:
+        if exchange_state is not ExchangeState.DONE:
+            assert EXCHANGE_TRANSITIONS[exchange_state, ExchangeMove.END] is ExchangeState.DONE
 
 
-def test_a_move_that_is_not_in_the_table_is_refused() -> None:
+@pytest.mark.parametrize(("table", "states", "moves"), TABLES)
+def test_a_move_that_is_not_in_the_table_is_refused(table: Table, states: Any, moves: Any) -> None:
     with Loop() as loop, socket.socket() as sock:
         channel = Channel(sock, Peer("127.0.0.1", 1), loop.dispatcher, loop.settings)
-        for state, move in MISSING:
-            channel.state = state
-            with pytest.raises(ProtocolMisuse, match=f"cannot {move.name} in state {state.name}"):
-                channel._move(move)
-            assert channel.state is state
-        for (state, move), following in TRANSITIONS.items():
-            channel.state = state
-            channel._move(move)
-            assert channel.state is following
+        machine: Any = channel if states is ChannelState else channel.exchange
+        go: Any = channel._move if states is ChannelState else channel.exchange.move
+        for state, move in itertools.product(states, moves):
+            machine.state = state
+            following = table.get((state, move))
+            if following is None:
+                with pytest.raises(ProtocolMisuse, match=f"cannot {move.name} in state {state.name}"):
+                    go(move)
+                assert machine.state is state
+            else:
+                go(move)
+                assert machine.state is following

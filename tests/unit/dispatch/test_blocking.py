@@ -2,7 +2,7 @@
 
 import time
 
-from waitressd.net.blocking import HAND_OVER_SHARE, BlockingShare
+from waitressd.dispatch.blocking import HAND_OVER_SHARE, BlockingShare
 
 
 def burn(seconds: float) -> None:

@@ -1,7 +1,7 @@
 """How busy a dispatcher is."""
 
 from tests.support.loop import GET, Loop
-from waitressd.net.snapshot import EMPTY, take_snapshot
+from waitressd.dispatch.snapshot import EMPTY, take_snapshot
 
 
 def test_a_server_at_rest() -> None:

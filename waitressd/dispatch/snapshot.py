@@ -1,13 +1,18 @@
 """How busy a server is at one moment: threads, the task queue, the states of its connections."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from waitressd.net.channel import Channel
-from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.states import State
+from waitressd.dispatch.dispatcher import Dispatcher
+from waitressd.net.states import ChannelState, ExchangeState
+
+PHASES: Final = (
+    *(state.name.lower() for state in ExchangeState if state < ExchangeState.REVOKED),
+    ChannelState.LINGERING.name.lower(),
+)
+"""What a connection may be waiting for, as `Channel.phase` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +34,19 @@ class Snapshot:
 def take_snapshot(dispatcher: Dispatcher) -> Snapshot:
     """Look at a dispatcher. Any thread; costs a look at every connection and holds nobody up."""
     role = dispatcher.role
+    depth, waited = dispatcher.backlog()
     with role.lock:
-        depth = len(role.queue)
-        first = role.queue[0] if role.queue else None
         busy = role.running + (1 if role.has_claim() else 0)
-    waited = time.monotonic() - first.waiting_since if isinstance(first, Channel) else 0.0
     # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
-    states = Counter(channel.state for channel in list(dispatcher.channels.values()))
+    phases = Counter(channel.phase for channel in list(dispatcher.channels.values()))
     return Snapshot(
         busy_threads=busy,
         idle_threads=max(0, role.task_limit - busy),
         queue_depth=depth,
-        oldest_wait_seconds=max(0.0, waited),
-        connections={state.name.lower(): states.get(state, 0) for state in State if state is not State.CLOSED},
+        oldest_wait_seconds=waited,
+        connections={phase: phases[phase] for phase in PHASES},
     )
 
 
-EMPTY = Snapshot(0, 0, 0, 0.0, {state.name.lower(): 0 for state in State if state is not State.CLOSED})
+EMPTY = Snapshot(0, 0, 0, 0.0, dict.fromkeys(PHASES, 0))
 """A server that does not run."""

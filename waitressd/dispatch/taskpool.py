@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from waitressd.net.channel import Channel
-from waitressd.net.dispatcher import Dispatcher
-from waitressd.net.joblog import describe, is_busy, log_stack
+from waitressd.dispatch.dispatcher import Dispatcher
+from waitressd.dispatch.reports import describe, is_busy, log_stack
+from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.net.logs import report_defect, say
-from waitressd.net.role import Assignment, Role, Worker
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -218,4 +217,4 @@ class TaskPool:
 
 
 def _peer(worker: Worker) -> str:
-    return str(worker.job.peer) if isinstance(worker.job, Channel) else "-"
+    return worker.job.whose() if worker.job is not None else "-"

@@ -4,26 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
-from waitressd.net.role import Assignment, Role, Worker
+from tests.support.jobs import PlainJob
+from waitressd.dispatch.role import Assignment, Role, Worker
 
 
-class Work:
+class Work(PlainJob):
     """A job that notes what became of it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.begun = 0
 
     def begin(self) -> None:
         self.begun += 1
-
-    def run(self) -> None:
-        """Nothing to do."""
-
-    def settle(self) -> None:
-        """Nothing to bring back."""
-
-    def settle_aside(self) -> bool:
-        return True
 
 
 class Crew:

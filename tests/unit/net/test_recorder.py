@@ -1,20 +1,22 @@
-"""A channel that is watched: what its observer is told, and when."""
+"""A channel with a recorder: what its observer is told, and when."""
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import pytest
 
 from tests.support.loop import BEGIN, DATE, GET, Loop, answer, hello
+from waitressd.dispatch.dispatcher import Bounds
+from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
+from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
-from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import Deadlines
-from waitressd.net.dispatcher import Bounds
-from waitressd.net.observed import ObservedChannel
+from waitressd.net.exchange import Exchange
+from waitressd.net.progress import Deadlines
+from waitressd.net.recorder import Fault
 from waitressd.peer import Origin
 from waitressd.requestlog.record import RequestRecord
 
@@ -63,15 +65,15 @@ def watched(handler: Any = hello, **settings: Any) -> Iterator[tuple[Loop, Watch
         yield loop, watching
 
 
-def big(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-    answer(channel, b"x" * BIG)
+def big(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+    answer(exchange, b"x" * BIG)
 
 
-def test_plain_channels_serve_where_nobody_listens() -> None:
+def test_nothing_is_written_down_where_nobody_listens() -> None:
     with Loop() as loop, loop.connect():
-        assert type(loop.channels[0]) is Channel
+        assert loop.exchanges[0].recorder is None
     with watched() as (loop, _), loop.connect():
-        assert type(loop.channels[0]) is ObservedChannel
+        assert loop.exchanges[0].recorder is not None
 
 
 def test_an_answer_that_the_kernel_took_is_told_in_the_task() -> None:
@@ -121,10 +123,10 @@ def test_a_client_that_takes_too_long() -> None:
 def test_a_task_that_finds_its_client_gone() -> None:
     caught: list[BaseException] = []
 
-    def late(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        loop.channels[0].abort()
+    def late(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        exchange.give_up(Fault.STOP)
         try:
-            answer(channel)
+            answer(exchange)
         except ClientDisconnected as error:
             caught.append(error)
 
@@ -136,10 +138,10 @@ def test_a_task_that_finds_its_client_gone() -> None:
 
 
 def test_a_write_that_fails_is_the_clients_doing_though_the_answer_seems_complete() -> None:
-    def swallowed(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        channel.sock.shutdown(2)
+    def swallowed(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        exchange.wire.shutdown(2)
         with contextlib.suppress(ClientDisconnected):
-            answer(channel)
+            answer(exchange)
 
     with watched(swallowed) as (loop, watching), loop.connect() as client:
         loop.request(client, GET)
@@ -157,12 +159,12 @@ def test_a_file_that_is_too_short() -> None:
         file.write(b"x" * BIG)
         file.flush()
 
-        def shrinking(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-            connection = channel.connection
+        def shrinking(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+            connection = exchange.connection
             head = build_head("200 OK", [("Content-Length", str(BIG))])
-            channel.write(connection.encoder.encode_head(head, DATE))
+            exchange.write(connection.encoder.encode_head(head, DATE))
             count = connection.encoder.account_file(BIG)
-            channel.write_file(file, 0, count, lambda: None)
+            exchange.write_file(file, 0, count, lambda: None)
             connection.encoder.encode_end()
             file.truncate(BIG // 2)
 
@@ -211,7 +213,7 @@ def test_a_body_is_counted_however_it_comes(pieces: list[bytes]) -> None:
 
 
 def test_a_queued_request_is_told_with_its_wait() -> None:
-    with watched(bounds=Bounds(queue_seconds=1)) as (loop, watching), loop.connect() as client:
+    with watched(bounds=Bounds()) as (loop, watching), loop.connect() as client:
         with loop.busy():
             loop.request(client, GET)
             assert watching.heard == []
@@ -245,11 +247,61 @@ def test_what_runs_when_the_server_ends_is_told_once() -> None:
     watching = Watching()
     with Loop(hello, observer=watching) as loop, loop.connect() as client:
 
-        def ending(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-            channel.leave_behind()
-            answer(channel)
+        def ending(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+            exchange.revoke(Fault.STOP)
+            with contextlib.suppress(ClientDisconnected):
+                answer(exchange)
 
         loop._handler = ending
         loop.request(client, GET)
         assert watching.only.ended_by == "stop"
         assert watching.heard == ["open", "enter", "finish soon", "leave"]
+
+
+def connection(data: bytes) -> Connection:
+    found = Connection(Limits(), "")
+    found.reader.feed(data)
+    assert isinstance(found.next_event(), Request)
+    return found
+
+
+def whole(one: Connection, fields: list[tuple[str, str]], status: str = "200 OK") -> None:
+    one.encoder.encode_response(build_head(status, fields), b"12345", DATE)
+
+
+def streamed(one: Connection, fields: list[tuple[str, str]], status: str = "200 OK") -> None:
+    one.encoder.encode_head(build_head(status, fields), DATE)
+    one.encoder.encode_data(b"123")
+    one.encoder.encode_data(b"")
+    one.encoder.encode_data(b"45")
+
+
+@pytest.mark.parametrize("way", [whole, streamed])
+@pytest.mark.parametrize(
+    ("head", "fields", "status", "sent"),
+    [
+        (GET, [], "200 OK", 5),
+        (GET, [("Content-Length", "5")], "200 OK", 5),
+        (GET, [("Content-Length", "4")], "200 OK", 4),
+        (GET, [("Content-Length", "9")], "200 OK", 5),
+        (GET, [], "204 No Content", 0),
+        (GET, [], "304 Not Modified", 0),
+        (GET.replace(b"GET", b"HEAD"), [("Content-Length", "5")], "200 OK", 0),
+        (GET.replace(b"1.1", b"1.0"), [], "200 OK", 5),
+    ],
+)
+def test_the_octets_of_a_body_are_those_that_go_out(
+    way: Callable[..., None], head: bytes, fields: list[tuple[str, str]], status: str, sent: int
+) -> None:
+    one = connection(head)
+    way(one, fields, status)
+    assert one.encoder.body_bytes == sent
+    assert one.encoder.response_head is not None
+    assert one.encoder.response_head.code == int(status[:3])
+
+
+def test_the_octets_of_a_file_are_counted() -> None:
+    one = connection(GET)
+    one.encoder.encode_head(build_head("200 OK", [("Content-Length", "5")]), DATE)
+    assert one.encoder.account_file(9) == 5
+    assert (one.encoder.body_bytes, one.encoder.piece_bytes) == (5, 5)

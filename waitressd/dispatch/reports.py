@@ -8,13 +8,11 @@ import sys
 import time
 from typing import Final
 
-from waitressd.net.channel import Channel
+from waitressd.dispatch.role import Assignment, Worker
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
-from waitressd.net.role import Assignment, Role, Worker
 from waitressd.operatorlog import Stack, counted, operator_log
 
 QUEUE_LOG_SECONDS: Final = 5.0
-TARGET_CHARACTERS: Final = 120  # of a request's target in a line
 
 
 class DispatcherLogs:
@@ -47,29 +45,24 @@ class DispatcherLogs:
             whose = "whose request or answer was" if count == 1 else "whose requests or answers were"
             say(logging.WARNING, "the stop closed %s %s not complete", counted(count, "connection"), whose)
 
-    def queued(self, role: Role, now: float) -> None:
-        """A request waits because all threads are busy."""
-        if self._queued.skip():
+    def queued(self, count: int, waited_seconds: float) -> None:
+        """So many requests wait because all threads are busy, the first of them for so long."""
+        if not count or self._queued.skip():  # a thread has taken it meanwhile
             return
-        try:
-            oldest = role.queue[0]
-        except IndexError:  # a thread has taken it meanwhile
-            return
-        waited = now - oldest.waiting_since if isinstance(oldest, Channel) else 0.0
         self._queued(
             "%s for a thread, the oldest for %.1f s; the threads run: %s",
-            _waiting(role),
-            max(0.0, waited),
+            _waiting(count),
+            waited_seconds,
             self.describe_workers(),
         )
 
-    def refused(self, role: Role) -> None:
-        """A request was answered 503."""
+    def refused(self, count: int) -> None:
+        """A request was answered 503; so many others wait."""
         if self._refused.skip():
             return
         self._refused(
             "a request was answered 503: no thread is free and %s; the threads run: %s",
-            _waiting(role),
+            _waiting(count),
             self.describe_workers(),
         )
 
@@ -88,13 +81,7 @@ def is_busy(worker: Worker) -> bool:
 def describe(worker: Worker) -> str:
     """Name the request that a worker runs."""
     job = worker.job
-    if not isinstance(job, Channel):
-        return "a callback"
-    request = job.request
-    if request is None:
-        return "a request that is ending"
-    # Without the query, where people put what does not belong into a log.
-    return f"{request.method} {request.target.partition('?')[0][:TARGET_CHARACTERS]}"
+    return job.describe() if job is not None else "a request that has just ended"
 
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:
@@ -103,6 +90,5 @@ def log_stack(worker: Worker, message: str, *values: object) -> None:
     say(logging.WARNING, message + "\n%s", *values, Stack(frame))
 
 
-def _waiting(role: Role) -> str:
-    count = len(role.queue)
+def _waiting(count: int) -> str:
     return counted(count, "request") + (" waits" if count == 1 else " wait")

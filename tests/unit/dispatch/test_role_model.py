@@ -21,15 +21,17 @@ from tests.model.rolemodel import (
     explore,
     replay,
 )
+from waitressd.dispatch.role import Assignment, Role, Worker
+from waitressd.net.eventloop import Job
 from waitressd.net.poller import ONCE, PARKED, READ
-from waitressd.net.role import Assignment, Job, Role, Worker
 
 RUNS = 10_000
 CHUNKS = 10
 MUTANT_RUNS = 4_000
 
 RARE_THINGS = {
-    "taken over", "handed over", "queued job taken", "passed back", "job given away", "watcher overtaken",
+    "taken over", "handed over", "queued job taken", "passed back", "job given away", "read beside others",
+    "taken over between tasks", "watcher overtaken",
     "watcher slept", "watcher rung", "client died", "withdrawn", "left to the holder", "one is hung", "all is hung",
     "aborted", "resigned",
 }  # fmt: skip
@@ -154,12 +156,29 @@ class EverybodyRuns(RoleModel):
         return goes_on
 
 
-class LeavesTheFront(RoleModel):
-    """Who gets the role back does not look at what was left for it."""
+class ForgetsTheRest(RoleModel):
+    """Who gets the role does not look at the requests that the former holder had read."""
 
     def lead(self, worker: ModelWorker) -> Leading:
-        self.front.clear()
+        self.tasks.clear()
+        self.order.clear()
         return (yield from super().lead(worker))
+
+
+class PollsBeforeTheRest(RoleModel):
+    """Who gets the role waits for events first."""
+
+    def lead(self, worker: ModelWorker) -> Leading:
+        yield FREE
+        self.poll()
+        return (yield from super().lead(worker))
+
+
+class RunsBackwards(RoleModel):
+    """What was read last begins first."""
+
+    def take_task(self) -> ModelConnection:
+        return self.tasks.pop()
 
 
 class ParksWithoutLook(RoleModel):
@@ -222,17 +241,19 @@ MUTANTS = [
     (with_role(TakesWithoutLock), "counted as running|two workers believe|more tasks"),
     (ParksLoudly, "again and again"),
     (StaysRegistered, "again and again"),
-    (SleepsWithoutLook, "nobody listens|waits for ever|never taken"),
-    (NeverRung, "nobody listens|waits for ever|never taken"),
-    (ForgetsToGiveBack, "nobody listens|never given back|never served|waits for ever"),
+    (SleepsWithoutLook, "nobody listens|never begins|waits for ever|never taken"),
+    (NeverRung, "nobody listens|never begins|waits for ever|never taken"),
+    (ForgetsToGiveBack, "nobody listens|never begins|never given back|never served|waits for ever"),
     (EverybodyRuns, "the reserve runs a job|more tasks"),
-    (LeavesTheFront, "never given back|never served|waits for ever"),
+    (ForgetsTheRest, "never given back|never served|never begins|waits for ever"),
+    (PollsBeforeTheRest, "the holder waits for events"),
+    (RunsBackwards, "begins before one"),
     (with_role(CallsTheReserveFirst), "the reserve leads although"),
-    (with_role(PassesBackAlone), "nobody listens|waits for ever"),
+    (with_role(PassesBackAlone), "nobody listens|never begins|waits for ever"),
     (with_role(OffersBlindly), "a job waits although"),
     (with_role(QueuesBackwards), "out of its turn"),
     (with_role(ForgetsTheQueue), "a job waits although"),
-    (with_role(LosesTheWakeUp), "nobody listens|waits for ever"),
+    (with_role(LosesTheWakeUp), "nobody listens|never begins|waits for ever"),
     (with_role(StopsWithoutWaking), "waits for ever after the stop"),
     (with_role(CountsTooLate), "counted as running|more tasks"),
 ]

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from tests.support.loop import GET, Loop
-from waitressd.net.joblog import DispatcherLogs, describe, is_busy, log_stack
-from waitressd.net.role import Assignment, Role, Worker
+from waitressd.dispatch.reports import DispatcherLogs, describe, is_busy, log_stack
+from waitressd.dispatch.role import Assignment, Worker
+from waitressd.net.recorder import Fault
 
 
 def test_a_worker_is_busy_inline_and_aside() -> None:
@@ -25,17 +26,17 @@ def test_a_worker_is_busy_inline_and_aside() -> None:
 
 def test_a_worker_is_described_by_its_request() -> None:
     worker = Worker("one")
-    assert describe(worker) == "a callback"
+    assert describe(worker) == "a request that has just ended"
     with Loop() as loop, loop.connect() as client:
-        worker.job = channel = loop.channels[0]
-        assert describe(worker) == "a request that is ending"
+        worker.job = exchange = loop.exchanges[0]
+        assert describe(worker) == "a request that has just ended"
         with loop.busy():
             loop.request(client, b"GET /" + b"x" * 500 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
             assert describe(worker) == "GET /" + "x" * 119
             loop.role.queue.clear()
-        channel.begin()
-        channel.gone = True
-        channel.settle()
+        exchange.begin()
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
 
 
 def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFixture) -> None:
@@ -44,14 +45,14 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
         worker = Worker("one")
         worker.claim.append(lambda: None)
         worker.started = time.monotonic() - 7
-        worker.job = loop.channels[0]
+        worker.job = loop.exchanges[0]
         caplog.clear()
         logs = DispatcherLogs()
         logs.workers = [worker, Worker("idle")]
-        logs.queued(loop.role, loop.time + 3)
-        logs.queued(loop.role, loop.time + 4)  # left out
-        logs.refused(loop.role)
-        logs.refused(loop.role)
+        logs.queued(1, 3.0)
+        logs.queued(1, 4.0)  # left out
+        logs.refused(1)
+        logs.refused(1)
         assert caplog.messages == [
             "1 request waits for a thread, the oldest for 3.0 s; the threads run: GET / (7.0 s)",
             "a request was answered 503: no thread is free and 1 request waits; the threads run: GET / (7.0 s)",
@@ -60,7 +61,7 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
 
 
 def test_a_queue_that_a_thread_has_emptied_meanwhile_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
-    DispatcherLogs().queued(Role(1, lambda worker: None), 0.0)
+    DispatcherLogs().queued(0, 0.0)
     assert caplog.messages == []
 
 

@@ -11,15 +11,16 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import DATE, GET, answer
 from tests.support.waiting import wait_until
+from waitressd.dispatch import taskpool
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Worker
+from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.http.events import Request
-from waitressd.net import taskpool
-from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import ChannelSettings, Deadlines
-from waitressd.net.dispatcher import Bounds, Dispatcher
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.exchange import Exchange
 from waitressd.net.listener import open_tcp
 from waitressd.net.poller import build_poller
-from waitressd.net.role import Assignment, Worker
-from waitressd.net.taskpool import TaskPool, build_role
+from waitressd.net.progress import Deadlines
 from waitressd.wsgi.input import BodySpool
 
 
@@ -43,14 +44,14 @@ class Service:
         self.run_by: set[str] = set()
         self._watcher = threading.Thread(target=lambda: self.pool.watch(self.ticks.append), name="watcher")
 
-    def _handle(self, request: Request, body: BinaryIO | None, channel: Channel) -> None:
+    def _handle(self, request: Request, body: BinaryIO | None, exchange: Exchange) -> None:
         self.run_by.add(threading.current_thread().name)
         if request.target == "/hang":
             self.hanging.release()
             self.gate.wait(30)
         elif request.target.startswith("/sleep/"):
             time.sleep(float(request.target.rpartition("/")[2]))
-        answer(channel)
+        answer(exchange)
 
     @contextmanager
     def run(self) -> Iterator["Service"]:
@@ -258,9 +259,9 @@ def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(mo
         assert wait_until(lambda: service.dispatcher.finished)
         assert not service.pool.join()
         service.dispatcher.close()
-        assert channel.sock.fileno() >= 0
+        assert channel.wire.fileno() >= 0
         service.gate.set()
-        assert wait_until(lambda: channel.sock.fileno() == -1)
+        assert wait_until(lambda: channel.wire.fileno() == -1)
         client.expect_closed()
 
 
@@ -282,7 +283,7 @@ def test_what_is_left_at_the_end_is_called_by_a_task_worker_and_not_waited_for_t
             with service.all_hung(1):
                 assert wait_until(lambda: leader(service) == holder)
         assert wait_until(lambda: leader(service) == holder)
-        service.dispatcher.call_soon(call)
+        service.dispatcher.run_in_pool(call)
         service.dispatcher.abort()
         assert wait_until(lambda: callers == ["test-0"])
         assert not service.pool.join()
@@ -298,7 +299,7 @@ def test_the_application_sees_one_thread_where_one_is_asked_for() -> None:
                 for client in clients:
                     client.send(GET)
                 assert wait_until(lambda: len(service.dispatcher.role.queue) == 6)
-                service.dispatcher.call_soon(lambda: service.run_by.add(threading.current_thread().name))
+                service.dispatcher.run_in_pool(lambda: service.run_by.add(threading.current_thread().name))
                 service.dispatcher.poller.wake()
                 service.gate.set()
             for client in clients:

@@ -11,28 +11,28 @@ from tests.support.client import Client
 from tests.support.loop import GET, Loop
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import Deadlines
+from waitressd.net.eventloop import NEVER
+from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutputLimits
-from waitressd.net.outlet import NEVER
 from waitressd.net.poller import PARKED, WRITE
-from waitressd.net.states import State
+from waitressd.net.progress import Deadlines
+from waitressd.net.recorder import Fault
 
 MEGABYTE = b"x" * (1 << 20)
 
 
-def begun(loop: Loop) -> Channel:
-    """A channel whose task runs, as far as the loop can tell; the test is the task."""
-    channel = loop.channels[0]
-    channel.begin()
-    return channel
+def begun(loop: Loop) -> Exchange:
+    """A exchange whose task runs, as far as the loop can tell; the test is the task."""
+    exchange = loop.exchanges[0]
+    exchange.begin()
+    return exchange
 
 
-def fill(channel: Channel) -> int:
+def fill(exchange: Exchange) -> int:
     """Write until something is kept."""
     count = 0
-    while channel.outbuf is None or not channel.outbuf.pending_bytes:
-        channel.write(MEGABYTE)
+    while exchange.outbuf is None or not exchange.outbuf.pending_bytes:
+        exchange.write(MEGABYTE)
         count += len(MEGABYTE)
     return count
 
@@ -53,43 +53,43 @@ def receive(loop: Loop, client: Client, count: int) -> bytes:
 
 def test_what_the_kernel_takes_needs_no_buffer() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = begun(loop)
-        channel.write(b"one ")
-        channel.write_parts([b"two", b" ", b"three"])
-        assert channel.outbuf is None
+        exchange = begun(loop)
+        exchange.write(b"one ")
+        exchange.write_parts([b"two", b" ", b"three"])
+        assert exchange.outbuf is None
         assert client.sock.recv(100) == b"one two three"
-        channel.gone = True
-        channel.settle()
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
 
 
 def test_order_is_kept_when_the_client_is_slow() -> None:
     with Loop() as loop, loop.connect(receive_buffer_bytes=4096) as client:
-        channel = begun(loop)
-        count = fill(channel)
-        channel.write(b"middle")
-        channel.write_parts([b"e", b"n", b"d"])
-        assert channel._mask == PARKED | WRITE
-        assert channel.deadline < NEVER
+        exchange = begun(loop)
+        count = fill(exchange)
+        exchange.write(b"middle")
+        exchange.write_parts([b"e", b"n", b"d"])
+        assert exchange.line.mask == PARKED | WRITE
+        assert exchange.deadline < NEVER
         received = receive(loop, client, count + 9)
         assert received[count:] == b"middleend"
-        assert channel.deadline == NEVER  # nothing waits any more
-        assert channel._mask == PARKED
-        channel.write(b"more")
+        assert exchange.deadline == NEVER  # nothing waits any more
+        assert exchange.line.mask == PARKED
+        exchange.write(b"more")
         assert client.sock.recv(100) == b"more"
-        channel.gone = True
-        channel.settle()
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
 
 
 def test_a_task_waits_above_the_high_water_before_it_writes_more() -> None:
     limits = OutputLimits(memory_bytes=1 << 20, high_water_bytes=2 << 20)
     with Loop(output=limits) as loop, loop.connect(receive_buffer_bytes=4096) as client:
-        channel = begun(loop)
-        count = fill(channel)
-        channel.write(MEGABYTE * 4)  # a task that has nothing more to say does not wait
+        exchange = begun(loop)
+        count = fill(exchange)
+        exchange.write(MEGABYTE * 4)  # a task that has nothing more to say does not wait
         written = threading.Event()
 
         def write() -> None:
-            channel.write(b"end")
+            exchange.write(b"end")
             written.set()
 
         task = threading.Thread(target=write)
@@ -98,77 +98,77 @@ def test_a_task_waits_above_the_high_water_before_it_writes_more() -> None:
         assert receive(loop, client, count + 4 * len(MEGABYTE) + 3)[-4:] == b"xend"
         assert written.wait(5)
         task.join()
-        channel.gone = True
-        channel.settle()
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
 
 
 def test_a_task_waits_no_longer_than_the_stall_deadline() -> None:
     limits = OutputLimits(memory_bytes=1000, high_water_bytes=2000)
     deadlines = Deadlines(stall_seconds=0.05)
     with Loop(output=limits, deadlines=deadlines) as loop, loop.connect(receive_buffer_bytes=4096):
-        channel = begun(loop)
-        fill(channel)
+        exchange = begun(loop)
+        fill(exchange)
         with pytest.raises(ClientDisconnected):
-            channel.write(b"more")
-        assert channel.is_gone()
-        channel.settle()
+            exchange.write(b"more")
+        assert exchange.is_gone()
+        exchange.settle()
         assert loop.channels == []
 
 
 def test_a_client_that_has_left_stops_its_task() -> None:
     with Loop() as loop, loop.connect(receive_buffer_bytes=4096) as client:
-        channel = begun(loop)
-        fill(channel)
+        exchange = begun(loop)
+        fill(exchange)
         client.reset()
         loop.settle()
-        assert channel.is_gone()
+        assert exchange.is_gone()
         with pytest.raises(ClientDisconnected, match=r"127\.0\.0\.1:\d+ has left"):
-            channel.write(b"x")
+            exchange.write(b"x")
         with pytest.raises(ClientDisconnected):
-            channel.write_parts([b"x"])
-        channel.settle()
+            exchange.write_parts([b"x"])
+        exchange.settle()
         assert loop.channels == []
 
 
 @pytest.mark.parametrize("parts", [True, False])
 def test_a_client_that_has_left_is_noticed_by_the_kernel_too(parts: bool) -> None:  # noqa: FBT001 - a parameter
     with Loop() as loop, loop.connect() as client:
-        channel = begun(loop)
+        exchange = begun(loop)
         client.reset()
         with pytest.raises(ClientDisconnected):
             for _ in range(3):
                 if parts:
-                    channel.write_parts([b"x", b"y"])
+                    exchange.write_parts([b"x", b"y"])
                 else:
-                    channel.write(b"x")
-        channel.settle()
+                    exchange.write(b"x")
+        exchange.settle()
 
 
 def test_a_poller_that_fails_loses_the_client_and_not_the_order_of_things() -> None:
     with Loop() as loop, loop.connect(receive_buffer_bytes=4096):
-        channel = begun(loop)
+        exchange = begun(loop)
 
         def fail(fd: object, eventmask: int) -> None:
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
         loop.poller.modify = fail
         with pytest.raises(ClientDisconnected):
-            fill(channel)
-        channel.settle()
+            fill(exchange)
+        exchange.settle()
         assert loop.channels == []
 
 
 def test_a_broken_disk_is_logged_once_a_while(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     limits = OutputLimits(memory_bytes=1 << 20, directory=str(tmp_path / "missing"))
     with Loop(output=limits, deadlines=Deadlines(stall_seconds=0.01)) as loop, loop.connect(receive_buffer_bytes=4096):
-        channel = begun(loop)
-        fill(channel)
+        exchange = begun(loop)
+        fill(exchange)
         with pytest.raises(ClientDisconnected):
             for _ in range(5):
-                channel.write(MEGABYTE)
+                exchange.write(MEGABYTE)
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         assert "cannot keep an answer to 127.0.0.1" in caplog.text
-        channel.settle()
+        exchange.settle()
 
 
 # -- files
@@ -189,19 +189,19 @@ def send_file(loop: Loop, folder: Path, size: int, count: int | None = None) -> 
     path.write_bytes(b"f" * size)
     file = path.open("rb")
     sent = Sent()
-    loop._handler = lambda request, body, channel: _answer_file(request, channel, (file, count or size, sent))
+    loop._handler = lambda request, body, exchange: _answer_file(request, exchange, (file, count or size, sent))
     return sent, file
 
 
-def _answer_file(_request: Request, channel: Channel, part: tuple[BinaryIO, int, Sent]) -> None:
+def _answer_file(_request: Request, exchange: Exchange, part: tuple[BinaryIO, int, Sent]) -> None:
     from waitressd.http.response import build_head
 
     file, count, sent = part
-    connection = channel.connection
-    channel.write(connection.encoder.encode_head(build_head("200 OK", [("Content-Length", str(count))]), "date"))
+    connection = exchange.connection
+    exchange.write(connection.encoder.encode_head(build_head("200 OK", [("Content-Length", str(count))]), "date"))
     connection.encoder.account_file(count)
     try:
-        channel.write_file(file, 0, count, sent.close)
+        exchange.write_file(file, 0, count, sent.close)
         connection.encoder.encode_end()
     except ClientDisconnected:
         return
@@ -219,7 +219,7 @@ def test_a_file_is_sent_and_closed_once(tmp_path: Path, size: int) -> None:
             assert rest == b"f" * size
             loop.settle()
             assert sent.count == 1
-            assert loop.channels[0].state is State.IDLE
+            assert loop.phases[0] == "idle"
 
 
 def test_a_file_is_closed_when_its_client_leaves(tmp_path: Path) -> None:
@@ -238,14 +238,14 @@ def test_a_file_is_closed_when_its_client_has_left_before(tmp_path: Path) -> Non
     with Loop() as loop, loop.connect() as client:
         sent, file = send_file(loop, tmp_path, 100)
         with file:
-            channel = loop.channels[0]
-            channel.begin()
+            exchange = loop.exchanges[0]
+            exchange.begin()
             client.reset()
             with pytest.raises(ClientDisconnected):
                 for _ in range(3):
-                    channel.write_file(file, 0, 100, sent.close)
+                    exchange.write_file(file, 0, 100, sent.close)
             assert sent.count >= 1
-            channel.settle()
+            exchange.settle()
 
 
 @pytest.mark.parametrize("size", [10, 16 << 20])

@@ -1,23 +1,28 @@
 """The event loop: when it looks, when it sleeps, what it does with its events, and the hand-over of the role."""
 
+import contextlib
 import errno
 import threading
 import time
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import pytest
 
 from tests.support.client import Client
 from tests.support.loop import GET, Handler, Loop, answer, hello
+from waitressd.dispatch.blocking import HAND_OVER_SHARE
+from waitressd.dispatch.callback import Callback
+from waitressd.dispatch.dispatcher import SWEEP_SECONDS, Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Worker
+from waitressd.dispatch.snapshot import take_snapshot
+from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.net.blocking import HAND_OVER_SHARE
-from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import Deadlines
-from waitressd.net.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, SWEEP_SECONDS, Bounds, Callback, Dispatcher
-from waitressd.net.outlet import NEVER
+from waitressd.net.eventloop import NEVER
+from waitressd.net.exchange import Exchange
 from waitressd.net.poller import HANGUP, READ
-from waitressd.net.role import Assignment, Worker
-from waitressd.net.states import State
+from waitressd.net.progress import Deadlines
+from waitressd.net.states import ChannelState, ExchangeState
 
 
 def name_order(loop: Loop) -> list[str]:
@@ -100,17 +105,140 @@ def test_between_two_requests_of_one_client_every_other_has_its_turn() -> None:
             assert polite.receive().status == 200
 
 
+# -- read, then run
+
+
+class Watching:
+    """A handler that notes, for each request, how many others wait and for how long, and lets time pass."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.loop: Loop | None = None
+        self.backlogs: list[tuple[int, float]] = []
+        self.queued: list[int] = []
+
+    def __call__(self, _request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        assert self.loop is not None
+        self.backlogs.append(self.loop.dispatcher.backlog())
+        self.queued.append(take_snapshot(self.loop.dispatcher).connections["queued"])
+        self.loop.time += self.seconds
+        answer(exchange)
+
+
+@contextlib.contextmanager
+def at_once(handler: Watching, count: int, **options: Any) -> Iterator[tuple[Loop, list[Client]]]:
+    """Have so many clients send a request in the same turn."""
+    with Loop(handler, **options) as loop:
+        handler.loop = loop
+        clients = [loop.connect() for _ in range(count)]
+        for index, client in enumerate(clients):
+            client.send(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % index)
+        loop.dispatcher._turn()
+        try:
+            yield loop, clients
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_what_is_ready_is_read_before_anything_runs_and_counts_as_waiting() -> None:
+    handler = Watching(0.01)
+    with at_once(handler, 4) as (loop, clients):
+        assert loop.serve()
+        assert [client.receive().status for client in clients] == [200] * 4
+        assert name_order(loop) == ["/0", "/1", "/2", "/3"]
+    assert [count for count, _ in handler.backlogs] == handler.queued == [3, 2, 1, 0]
+    assert [wait for _, wait in handler.backlogs] == pytest.approx([0.0, 0.01, 0.02, 0.0])
+
+
+def test_no_more_is_read_at_once_than_may_wait() -> None:
+    """The rest stays where it is, and is not refused: a thread will be free in a moment."""
+    handler = Watching()
+    with at_once(handler, 5, bounds=Bounds(queue=2)) as (loop, clients):
+        assert loop.serve()
+        assert [client.receive().status for client in clients] == [200] * 5
+    assert [count for count, _ in handler.backlogs] == [1, 0, 1, 0, 0]
+
+
+def test_a_request_that_waits_too_long_for_its_turn_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    handler = Watching(1.5)
+    with at_once(handler, 4, bounds=Bounds(queue_seconds=2.0)) as (loop, clients):
+        assert loop.serve()
+        loop.settle()
+        assert [client.receive().status for client in clients] == [200, 200, 503, 503]
+    assert "2 requests wait for a thread, the oldest for 1.5 s" in caplog.text
+    assert "a request was answered 503: no thread is free and 1 request waits" in caplog.text
+
+
+def test_the_next_holder_goes_on_with_what_was_read() -> None:
+    def blocks(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        if not loop.woken:
+            assert not loop.role.look()
+            assert loop.role.look()
+        answer(exchange)
+
+    with Loop(blocks, threads=3) as loop:
+        clients = [loop.connect() for _ in range(3)]
+        heir = Worker("heir")
+        loop.role.waiting.append(heir)
+        for client in clients:
+            client.send(GET)
+        loop.dispatcher._turn()
+        assert not loop.serve()
+        assert loop.role.holder is heir
+        assert len(loop.dispatcher.tasks) == 2
+        loop.worker = heir
+        assert loop.dispatcher._catch_up(heir)
+        assert [client.receive().status for client in clients] == [200] * 3
+        for client in clients:
+            client.close()
+
+
+def test_a_request_that_was_read_is_not_read_again_before_its_turn() -> None:
+    """Whatever its client does meanwhile: what is read then must not end a request that has begun."""
+    with Loop(recv_bytes=len(GET)) as loop, loop.connect() as client:
+        client.send(GET)
+        loop.dispatcher._turn()
+        client.finish_sending()
+        (channel,) = loop.channels
+        loop.dispatcher.ready.extend([(channel.fd, READ), (channel.fd, 0)])
+        loop.dispatcher._unread = 3
+        loop.dispatcher._read_ready()
+        assert list(loop.dispatcher.tasks) == [channel.exchange]
+        assert channel.state is ChannelState.OPEN
+        assert loop.serve()
+        assert client.receive().status == 200
+
+
+def test_a_defect_while_one_request_runs_costs_that_client_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with at_once(Watching(), 3) as (loop, clients):
+        loop.channels[1].exchange.__class__ = BrokenExchange
+        assert loop.serve()
+        assert [clients[0].receive().status, clients[2].receive().status] == [200, 200]
+        clients[1].expect_closed()
+    assert "running a request failed; please report this" in caplog.text
+
+
+class BrokenExchange(Exchange):
+    """Does not begin."""
+
+    __slots__ = ()
+
+    def begin(self) -> None:
+        raise AssertionError("a defect")
+
+
 def test_requests_wait_in_the_order_in_which_they_came() -> None:
     with Loop() as loop:
         clients = [loop.connect() for _ in range(4)]
         with loop.busy():
             for index, client in enumerate(clients):
                 loop.request(client, b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % index)
-            assert [channel.state for channel in loop.channels] == [State.QUEUED] * 4
+            assert loop.phases == ["queued"] * 4
         worker = Worker("free")
         loop.role.running = 1
         while loop.role.finish(worker) is Assignment.RUN:
-            assert isinstance(worker.job, Channel)
+            assert isinstance(worker.job, Exchange)
             loop.dispatcher.run_aside(worker, worker.job)
         assert name_order(loop) == ["/0", "/1", "/2", "/3"]
         for client in clients:
@@ -132,26 +260,26 @@ def test_beyond_the_queue_a_request_gets_503_at_once(caplog: pytest.LogCaptureFi
 def test_a_queued_request_whose_client_has_gone_is_dropped() -> None:
     with Loop() as loop, loop.busy(), loop.connect() as client:
         loop.request(client, GET)
-        channel = loop.channels[0]
-        loop.dispatcher.ready.append((channel.fd, HANGUP))
+        exchange = loop.exchanges[0]
+        loop.dispatcher.ready.append((exchange.line.fd, HANGUP))
         loop.turn()
-        assert channel.state is State.CLOSED
+        assert exchange.state is ExchangeState.DONE
         assert not loop.role.queue
 
 
 def test_a_queued_request_that_a_thread_has_taken_meanwhile_is_left_to_it() -> None:
     with Loop() as loop, loop.busy(), loop.connect() as client:
         loop.request(client, GET)
-        channel = loop.channels[0]
+        exchange = loop.exchanges[0]
         loop.role.queue.clear()
-        loop.dispatcher.ready.append((channel.fd, HANGUP))
+        loop.dispatcher.ready.append((exchange.line.fd, HANGUP))
         loop.turn()
-        assert channel.state is State.QUEUED  # its thread will begin and find it gone
-        assert channel.gone
-        channel.begin()
-        channel.run()
+        assert exchange.state is ExchangeState.QUEUED  # its thread will begin and find it gone
+        assert exchange.is_broken
+        exchange.begin()
+        exchange.run()
         assert loop.requests == []
-        channel.settle()
+        exchange.settle()
 
 
 # -- the role
@@ -164,10 +292,10 @@ class Clockwork:
         self.seconds = seconds
         self.loop: Loop | None = None
 
-    def __call__(self, _request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+    def __call__(self, _request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         assert self.loop is not None
         self.loop.time += self.seconds
-        answer(channel)
+        answer(exchange)
 
 
 def requests_until_hand_over(handler: Handler, dispatcher_class: type[Dispatcher] = Dispatcher) -> int | None:
@@ -181,7 +309,7 @@ def requests_until_hand_over(handler: Handler, dispatcher_class: type[Dispatcher
         for count in range(100):
             client.send(GET)
             for _ in range(3):
-                if not loop.dispatcher._serve_ready(loop.worker):
+                if not loop.serve():
                     assert loop.role.holder is not loop.worker
                     client.close()
                     return count
@@ -227,21 +355,21 @@ def test_after_slow_tasks_fast_ones_bring_inline_back() -> None:
 
 
 def test_a_claim_that_was_taken_ends_the_lead_and_the_answer_is_complete() -> None:
-    def blocks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
+    def blocks(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         assert not loop.role.look()
         assert loop.role.look()  # the same task at two looks
         assert loop.role.holder is heir
-        answer(channel)
+        answer(exchange)
 
     with Loop(blocks) as loop, loop.connect() as client:
         heir = Worker("heir")
         loop.role.waiting.append(heir)
         client.send(GET)
         loop.dispatcher._turn()
-        assert not loop.dispatcher._serve_ready(loop.worker)
+        assert not loop.serve()
         assert loop.woken == [heir]
         assert client.receive().status == 200
-        assert loop.channels[0].state is State.IDLE
+        assert loop.phases[0] == "idle"
         assert loop.role.finish(loop.worker) is Assignment.WAIT
 
 
@@ -268,10 +396,10 @@ def test_a_bell_that_is_taken_away_between_the_look_and_the_ring_harms_nobody() 
 
 def test_a_defect_costs_one_client(caplog: pytest.LogCaptureFixture) -> None:
     with Loop() as loop, loop.connect() as client, loop.connect() as other:
-        channel = loop.channels[0]
-        channel.connection = None  # type: ignore[assignment]  # a defect of ours
+        exchange = loop.exchanges[0]
+        loop.channels[0].connection = None  # type: ignore[assignment]  # a defect of ours
         loop.request(client, GET)
-        assert channel.state is State.CLOSED
+        assert exchange.state is ExchangeState.DONE
         loop.request(other, GET)
         assert other.receive().status == 200
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
@@ -280,21 +408,21 @@ def test_a_defect_costs_one_client(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_defect_at_a_deadline_does_not_come_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
     with Loop() as loop, loop.connect() as client:
         loop.request(client, GET[:4])
-        channel = loop.channels[0]
-        channel.connection = None  # type: ignore[assignment]  # a defect of ours
+        exchange = loop.exchanges[0]
+        exchange.connection = None  # type: ignore[assignment]  # a defect of ours
         loop.pass_time(25)
-        assert channel.state is State.CLOSED
+        assert exchange.state is ExchangeState.DONE
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
 def test_a_defect_while_settling_costs_one_client(caplog: pytest.LogCaptureFixture) -> None:
     with Loop() as loop, loop.connect():
-        channel = loop.channels[0]
-        channel.begin()
-        channel.connection = None  # type: ignore[assignment]  # a defect of ours
-        loop.dispatcher.give_back(channel)
+        exchange = loop.exchanges[0]
+        exchange.begin()
+        exchange.encoder = None  # type: ignore[assignment]  # a defect of ours
+        loop.dispatcher.give_back(exchange)
         loop.settle()
-        assert channel.state is State.CLOSED
+        assert exchange.state is ExchangeState.DONE
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
@@ -304,9 +432,9 @@ def test_a_defect_while_settling_costs_one_client(caplog: pytest.LogCaptureFixtu
 def test_a_callback_runs_like_a_task_and_may_fail(caplog: pytest.LogCaptureFixture) -> None:
     called: list[str] = []
     with Loop() as loop:
-        loop.dispatcher.call_soon(lambda: called.append("one"))
-        loop.dispatcher.call_soon(lambda: 1 // 0)
-        loop.dispatcher.call_soon(lambda: called.append("two"))
+        loop.dispatcher.run_in_pool(lambda: called.append("one"))
+        loop.dispatcher.run_in_pool(lambda: 1 // 0)
+        loop.dispatcher.run_in_pool(lambda: called.append("two"))
         loop.turn()
         assert called == ["one", "two"]
         assert caplog.messages == ["a callback failed"]
@@ -315,32 +443,27 @@ def test_a_callback_runs_like_a_task_and_may_fail(caplog: pytest.LogCaptureFixtu
 def test_callbacks_wait_for_a_thread_like_requests() -> None:
     called: list[str] = []
     with Loop() as loop, loop.busy():
-        loop.dispatcher.call_soon(lambda: called.append("one"))
+        loop.dispatcher.run_in_pool(lambda: called.append("one"))
         loop.turn()
         assert called == []
         (job,) = loop.role.queue
         assert isinstance(job, Callback)
-        job.begin()
-        job.run()
-        job.settle()
-        assert job.settle_aside()
-        assert called == ["one"]
         loop.role.queue.clear()
 
 
 def test_callbacks_that_found_no_thread_are_handed_out_at_the_end() -> None:
     with Loop() as loop, loop.busy(), loop.connect() as client:
         loop.request(client, GET)
-        loop.dispatcher.call_soon(lambda: None)
+        loop.dispatcher.run_in_pool(lambda: None)
         loop.turn()
         assert len(loop.role.queue) == 2
         assert len(loop.dispatcher.take_callbacks()) == 1
-        assert list(loop.role.queue) == loop.channels
+        assert list(loop.role.queue) == loop.exchanges
 
 
 def test_callbacks_that_nobody_ran_are_handed_out_once() -> None:
     with Loop() as loop:
-        loop.dispatcher.call_soon(lambda: None)
+        loop.dispatcher.run_in_pool(lambda: None)
         assert len(loop.dispatcher.take_callbacks()) == 1
         assert loop.dispatcher.take_callbacks() == []
 
@@ -410,32 +533,33 @@ def test_a_stop_while_accepting_rests_does_not_spin() -> None:
 def test_an_abort_ends_everything() -> None:
     with Loop() as loop, loop.connect() as idle, loop.connect() as head, loop.connect() as busy:
         loop.request(head, GET[:10])
-        channel = loop.channels[2]
-        channel.begin()
+        exchange = loop.exchanges[2]
+        exchange.begin()
         loop.dispatcher.abort()
-        assert loop.dispatcher.aborting
         loop.turn()
         assert loop.dispatcher.finished
         idle.expect_closed()
         head.expect_closed()
         busy.expect_closed()
-        assert channel.gone
-        assert channel.sock.fileno() > 0  # its task may still use the number
+        assert exchange.is_broken
+        assert exchange.wire.fileno() > 0  # its task may still use the number
 
 
 def test_a_task_that_outlives_the_server_closes_its_connection_itself() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = loop.channels[0]
-        channel.begin()
+        exchange = loop.exchanges[0]
+        exchange.begin()
         loop.dispatcher.abort()
         loop.turn()
         loop.dispatcher.close()
-        assert loop.channels == [channel]
-        called = threading.Event()
-        loop.dispatcher.call_soon(called.set)
-        loop.dispatcher._settle_aside(channel)
         assert loop.channels == []
-        assert channel.sock.fileno() == -1
+        with pytest.raises(ClientDisconnected):
+            exchange.write(b"too late")
+        called = threading.Event()
+        loop.dispatcher.run_in_pool(called.set)
+        loop.dispatcher._settle_aside(exchange)
+        assert loop.channels == []
+        assert exchange.wire.fileno() == -1
         assert called.is_set()
         client.expect_closed()
 
@@ -454,9 +578,9 @@ def test_a_stop_asked_for_by_another_thread_ends_the_sleep() -> None:
 
 def test_events_of_closed_channels_are_nobodys() -> None:
     with Loop() as loop, loop.connect() as client:
-        channel = loop.channels[0]
-        fd = channel.fd
-        channel.close()
+        exchange = loop.exchanges[0]
+        fd = exchange.line.fd
+        exchange.close()
         loop.dispatcher.ready.extend([(fd, READ), (fd, 0), (987, READ)])
         loop.turn()
         assert loop.channels == []
@@ -472,7 +596,7 @@ def test_a_number_that_is_used_again_gets_no_event_of_its_former_owner() -> None
             assert [channel.fd for channel in loop.channels] == [fd]
             loop.dispatcher.ready.append((fd, READ | HANGUP))
             loop.turn()
-            assert [channel.state for channel in loop.channels] == [State.IDLE]
+            assert loop.phases == ["idle"]
             loop.request(another, GET)
             assert another.receive().status == 200
         client.expect_closed()
@@ -480,15 +604,15 @@ def test_a_number_that_is_used_again_gets_no_event_of_its_former_owner() -> None
 
 def test_a_running_channel_keeps_the_sweeps_going() -> None:
     with Loop() as loop, loop.connect():
-        channel = loop.channels[0]
+        exchange = loop.exchanges[0]
         loop.time += 2
         loop.turn()
-        channel.begin()
+        exchange.begin()
         loop.dispatcher._sweep(loop.time)
         assert loop.dispatcher._next_sweep == loop.time + loop.dispatcher._sweep_seconds
-        channel.settle()
+        exchange.settle()
         loop.dispatcher._sweep(loop.time)
-        assert loop.dispatcher._next_sweep == channel.deadline < NEVER
+        assert loop.dispatcher._next_sweep == exchange.deadline < NEVER
 
 
 @pytest.mark.parametrize("runs", [False, True])
@@ -500,9 +624,10 @@ def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
         assert known.receive().status == 200
         client = Client(loop.listener.socket.getsockname(), timeout=5)
         loop.dispatcher.ready.extend((fd, READ) for fd in loop.dispatcher._accept(loop.listener.fd))
-        (channel,) = loop.dispatcher.fresh
+        (fd,) = loop.dispatcher.fresh
+        exchange = loop.dispatcher.channels[fd].exchange
         if runs:
-            channel.begin()
+            exchange.begin()
 
         def refuse(_fd: int, _mask: int) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -511,40 +636,10 @@ def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
             patch.setattr(loop.dispatcher.poller, "add", refuse)
             loop.dispatcher._watch_fresh()
             assert not loop.dispatcher.fresh
-            assert channel.gone is runs
+            assert exchange.is_broken is runs
             if runs:
-                channel.settle()
-            assert channel.state is State.CLOSED
+                exchange.settle()
+            assert exchange.state is ExchangeState.DONE
         assert "cannot be watched" in caplog.text
         loop.request(known, GET)
         assert known.receive().status == 200
-
-
-@pytest.mark.parametrize("seconds", [CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS])
-def test_a_stop_gives_a_kept_connection_its_time_and_serves_what_comes_in_it(seconds: float) -> None:
-    with Loop() as loop, loop.connect() as late, loop.connect() as silent:
-        for client in (late, silent):
-            loop.request(client, GET)
-            assert client.receive().status == 200
-        loop.dispatcher.stop(seconds)
-        loop.turn()
-        loop.pass_time(seconds * 0.6)
-        loop.turn()
-        assert len(loop.channels) == 2
-        loop.request(late, GET)
-        assert late.receive().closes
-        loop.pass_time(seconds)
-        loop.turn()
-        silent.expect_closed()
-
-
-def test_only_what_was_begun_is_said_to_be_cut_off(caplog: pytest.LogCaptureFixture) -> None:
-    with Loop() as loop, loop.connect() as idle, loop.connect(), loop.connect() as begun:
-        loop.request(idle, GET)
-        assert idle.receive().status == 200
-        loop.request(begun, GET[:10])
-        loop.settle()
-        loop.dispatcher.abort()
-        loop.turn()
-        assert loop.dispatcher.finished
-    assert caplog.messages == ["the stop closed 1 connection whose request or answer was not complete"]

@@ -24,23 +24,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
 
-
-class Job(Protocol):
-    """A piece of work that may block: one request on its way through the application, or a callback of it."""
-
-    def run(self) -> None:
-        """Do the work. Any worker; without the role as soon as the claim was taken. Never raises."""
-
-    def settle(self) -> None:
-        """Bring back what the job used. Only the holder of the role calls this."""
-
-    def settle_aside(self) -> bool:
-        """Bring it back without the role, under the role's lock; False when only the holder can do it."""
-
-    def begin(self) -> None:
-        """The job leaves the queue and will run now; called under the role's lock."""
+from waitressd.net.eventloop import Job
 
 
 class Assignment(IntEnum):

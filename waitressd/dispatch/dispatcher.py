@@ -1,5 +1,9 @@
 """The event loop: listeners, channels, deadlines, and the start of every task.
 
+A turn reads first and runs then: whatever is ready is read, and the requests that are complete wait in `tasks`. They
+run one by one, and where the role is taken away between two of them, the next holder goes on with the rest. Nothing is
+polled before all of them have begun or wait for a thread.
+
 Everything here runs in the thread that holds the dispatcher role, which roams (see `role.py`), unless a method says
 otherwise. What other threads may do is narrow: `give_back`, `stop`, `abort`, and, under the role's lock, what a task
 thread does to settle its channel.
@@ -10,31 +14,30 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from waitressd import forks
+from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
+from waitressd.dispatch.callback import Callback
+from waitressd.dispatch.reports import DispatcherLogs
+from waitressd.dispatch.role import Role, Worker
 from waitressd.http.errors import HttpError
 from waitressd.net.acceptor import Acceptor
-from waitressd.net.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.net.channel import Channel
-from waitressd.net.joblog import DispatcherLogs
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.eventloop import NEVER, Job
+from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
-from waitressd.net.outlet import NEVER
-from waitressd.net.poller import READ, WRITE, Poller
-from waitressd.net.proxied import unusual_kind
-from waitressd.net.role import Job, Role, Worker
-from waitressd.net.states import State
+from waitressd.net.poller import READ, Poller
+from waitressd.net.recorder import Fault
+from waitressd.net.states import ChannelState, ExchangeState
 from waitressd.peer import Peer
 
-if TYPE_CHECKING:
-    from waitressd.net.channelsettings import ChannelSettings
-    from waitressd.net.listener import Listener
-
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
+NOTED_WAIT_SECONDS: Final = 0.002  # for its turn; from there on a request counts as one that had to wait for a thread
+LONG_WAIT_SECONDS: Final = 1.0  # for its turn, before the operator is told
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
 CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop: a request that is on its way is here
-
-_BODY: Final = State.BODY  # the last state in which bytes are read for a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,59 +52,33 @@ class Bounds:
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
 
 
-class Callback:
-    """A job without a channel: somebody else's code that must not run in the event loop itself."""
-
-    __slots__ = ("_call", "_log")
-
-    def __init__(self, call: Callable[[], object], log: Callable[[str], None]) -> None:
-        self._call = call
-        self._log = log
-
-    def begin(self) -> None:
-        """Nothing to prepare."""
-
-    def run(self) -> None:
-        """Call it; what it raises is logged."""
-        try:
-            self._call()
-        except BaseException as error:  # border: the application's code
-            forks.end_stray(error)
-            self._log("a callback failed")
-        forks.end_stray()
-
-    def settle(self) -> None:
-        """Nothing to bring back."""
-
-    def settle_aside(self) -> bool:
-        """Nothing to bring back."""
-        return True
-
-
 class Dispatcher:
     """All clients of one server. See the module for threads."""
 
     def __init__(self, poller: Poller, role: Role, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
         self.poller = poller
         self.role = role
+        self.lock = role.lock
         self.clock = clock
         self.now = clock()  # the present turn's time; fresh enough for every deadline
         self.idle_seconds = bounds.idle_seconds
         self.channels: dict[int, Channel] = {}
         self.ready: deque[tuple[int, int]] = deque()  # (descriptor, mask); mask 0: look at what is buffered
+        self.tasks: deque[Job] = deque()  # complete requests, and callbacks, in the order in which they will run
+        self.heard_at = self.now  # when events were looked for last: since then the requests in `tasks` are here
         self.draining = False
         self.finished = False
         self.logs = DispatcherLogs()
         self.blocking = BlockingShare()
-        self.fresh: set[Channel] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
+        self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
+        self._read_ahead = max(1, bounds.queue)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
-        self._heard_at = self.now  # when events were looked for last
+        self._unread = 0  # how many of `ready` belong to this turn and were not looked at yet
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
-        self._jobs: deque[Job] = deque()  # callbacks that wait for their turn
         self._drain_asked = False
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
         self._abort_asked = False
@@ -109,7 +86,7 @@ class Dispatcher:
 
     # -- any thread
 
-    def add_listener(self, listener: "Listener", settings: "ChannelSettings") -> None:
+    def add_listener(self, listener: Listener, settings: ChannelSettings) -> None:
         """Accept from a listener. Before the first turn only."""
         self._acceptor.add(listener, settings)
 
@@ -127,11 +104,6 @@ class Dispatcher:
         self._drain_asked = self._abort_asked = True
         self.poller.wake()
 
-    @property
-    def aborting(self) -> bool:
-        """Whether whoever is left is being cut off. Any thread."""
-        return self._abort_asked
-
     def give_back(self, job: Job) -> None:
         """Leave a job that only the holder can settle."""
         self._returned.append(job)
@@ -140,45 +112,82 @@ class Dispatcher:
             self._settle_last()
             self.run_last()
 
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Have somebody else's code called by the pool like a task. Holder of the role."""
-        self._jobs.append(Callback(call, self.logs.callback))
+    # -- what channels ask for: the holder of the role
+
+    def run_in_pool(self, call: Callable[[], object]) -> None:
+        """Have somebody else's code called by the pool like a task."""
+        self.tasks.append(Callback(call, self.logs.callback, self.now))
+
+    def again(self, fd: int) -> None:
+        """Have a channel look at what it has buffered, in the next turn."""
+        self.ready.append((fd, 0))
+
+    def registered(self, fd: int) -> None:
+        """The poller knows a channel."""
+        self.fresh.discard(fd)
+
+    def admit(self, peer: Peer) -> bool:
+        """Whether the client that a balancer connects for may have one more connection."""
+        return self._acceptor.admit(peer)
+
+    def forget(self, fd: int, peer: Peer) -> None:
+        """A channel closes; it counted as one of that client."""
+        self.channels.pop(fd, None)
+        self.fresh.discard(fd)
+        self._acceptor.release(peer, self.now)
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job out of the queue; False when a thread has it already."""
+        return self.role.withdraw(job)
+
+    def expire(self, job: Job) -> None:
+        """A request waited too long for a thread."""
+        if self.role.withdraw(job):
+            self._refuse(job, "No thread was free in time.")
+
+    def _refuse(self, job: Job, reason: str) -> bool:
+        """Answer 503; False when the job cannot be refused."""
+        if not job.refuse(HttpError(503, reason, (("Retry-After", "1"),))):
+            return False
+        self.logs.refused(self.backlog()[0])
+        return True
 
     # -- the loop
 
     def lead(self, worker: Worker) -> bool:
         """Serve until the role is lost (True) or everything is finished (False)."""
+        self.now = self.clock()  # a task may have run for long since the former holder looked
         if self.fresh:
             self._watch_fresh()
-        going_on = self._catch_up(worker)  # first what the former holder has left: the reserve leaves a job
-        while going_on and self._serve_ready(worker) and self._catch_up(worker):
-            if not self._turn():
+        while self._catch_up(worker):
+            if not self._unread and not self._turn():
                 return False
+            self._read_ready()
         return True
 
-    def _serve_ready(self, worker: Worker) -> bool:
-        """Act on every event of this turn; False when the role is lost.
+    def _read_ready(self) -> None:
+        """Act on the events of this turn, but run nothing yet.
 
-        What a job adds waits for the next turn: between two requests of one client everybody else has one.
+        What a job adds waits for the next turn: between two requests of one client everybody else has one. No more is
+        read at once than may wait for a thread; what does not fit is read when those have had their turn.
         """
+        count = min(self._unread, self._read_ahead)
+        self._unread -= count
         channel = None
         try:
-            for _ in range(len(self.ready)):
+            for _ in range(count):
                 fd, mask = self.ready.popleft()
                 channel = self.channels.get(fd)
                 if channel is None:
                     self._welcome(fd)
-                elif channel.state <= _BODY:
-                    if (channel.on_readable() if mask else channel.advance()) and not self._start(worker, channel):
-                        return False
-                elif self._react(channel, mask) and not self._start(worker, channel):
-                    return False
+                else:
+                    exchange = channel.on_ready(mask)
+                    if exchange is not None:
+                        self.tasks.append(exchange)
         except Exception:  # border: a defect of ours costs one client, not all of them
             report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:
                 channel.close()
-            return self.role.still_leads(worker)
-        return True
 
     def _welcome(self, fd: int) -> None:
         """An event of a listener, or of a channel that was closed since the poll."""
@@ -188,16 +197,17 @@ class Dispatcher:
         """Look at the deadlines, and wait for events; False when everything is finished."""
         # Those that had passed at the last look for events, which have been served since: nobody is given up for
         # silence whose bytes were here, however long this process was held up itself.
-        if self._heard_at >= self._next_sweep:
-            self._sweep(self._heard_at)
+        if self.heard_at >= self._next_sweep:
+            self._sweep(self.heard_at)
         events = self.poller.wait(self._timeout())
-        self.now = self._heard_at = now = self.clock()
+        self.now = self.heard_at = now = self.clock()
         if not events and now >= self._next_sweep:
             # A process that was stopped and goes on hears nothing at first, only that the time is over.
             events = self.poller.wait(0)
         if events:
             self.ready.extend(events)
             self._next_sweep = min(self._next_sweep, now + self._sweep_seconds)  # an event may start a short deadline
+        self._unread = len(self.ready)
         if self._drain_asked:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:
@@ -205,7 +215,7 @@ class Dispatcher:
         return True
 
     def _timeout(self) -> float | None:
-        if self.ready or self._returned or self._jobs:
+        if self.ready or self._returned or self.tasks:
             return 0
         if self.draining and not self.channels and not self.role.running:
             return 0  # the last client has just gone: the stop is over, not one sweep later
@@ -214,38 +224,6 @@ class Dispatcher:
         if self.draining:  # a callback may be what is waited for, and its end rings no bell
             until = min(until, self.clock() + self._sweep_seconds)
         return None if until == NEVER else max(0.0, until - self.clock())
-
-    def _react(self, channel: Channel, mask: int) -> bool:
-        """An event of a channel that is not reading; True when a request of it may run."""
-        state = channel.state
-        if state is State.FLUSHING:
-            channel.on_writable()
-        elif state is State.LINGERING:
-            channel.on_lingering()
-        elif mask:
-            if mask & WRITE:
-                channel.flush_while_busy()
-            with self.role.lock:
-                if channel.state in (State.QUEUED, State.RUNNING):
-                    self._note_while_busy(channel, mask)
-                    left = channel.gone and channel.state is State.QUEUED
-                    busy = True
-                else:
-                    busy = left = False
-            if left and self.role.withdraw(channel):
-                channel.close()
-            if busy:
-                return False
-            # The task settled meanwhile: the event is an ordinary one.
-            return channel.state <= State.BODY and channel.on_readable()
-        return False
-
-    @staticmethod
-    def _note_while_busy(channel: Channel, mask: int) -> None:
-        try:
-            channel.on_ready_while_busy(mask)
-        except OSError:  # the poller failed, but only the task may close what it uses
-            channel.abort()
 
     def _start(self, worker: Worker, job: Job) -> bool:
         """Run a job, or have it run by another worker; False when the role is lost."""
@@ -285,21 +263,17 @@ class Dispatcher:
         """
         role = self.role
         if role.waiting and self.blocking.share <= HAND_OVER_SHARE:
-            self._jobs.appendleft(job)
+            self.tasks.appendleft(job)
             if role.pass_back():
                 return False
-            self._jobs.popleft()
-        channel = job if isinstance(job, Channel) else None
-        if channel is not None:
-            # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-            if not role.waiting and len(role.queue) >= self._bounds.queue:
-                self.logs.refused(role)
-                error = HttpError(503, "The server has more requests than it can take.", (("Retry-After", "1"),))
-                channel.refuse(error)
-                return True
-            channel.queue()
+            self.tasks.popleft()
+        # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
+        is_full = not role.waiting and len(role.queue) >= self._bounds.queue
+        if is_full and self._refuse(job, "The server has more requests than it can take."):
+            return True
+        job.queue()
         if role.offer(job):
-            self.logs.queued(role, self.now)
+            self.logs.queued(*self.backlog())
         return True
 
     def run_aside(self, worker: Worker, job: Job) -> None:
@@ -319,13 +293,39 @@ class Dispatcher:
             self.give_back(job)
 
     def _catch_up(self, worker: Worker) -> bool:
-        """Settle what came back, run what waits; False when the role is lost."""
+        """Settle what came back, then run what waits for its turn; False when the role is lost."""
         while self._returned:
             self._settle(self._returned.popleft())
-        while self._jobs:
-            if not self._start(worker, self._jobs.popleft()):
-                return False
+        tasks = self.tasks
+        noted = self.heard_at + NOTED_WAIT_SECONDS
+        while tasks:
+            job = tasks.popleft()
+            try:
+                if (self.now < noted or self._may_still_run(job)) and not self._start(worker, job):
+                    return False
+            except Exception:  # border: as for the events
+                report_defect("running a request failed")
+                job.close()
+                if not self.role.still_leads(worker):
+                    return False
         return True
+
+    def _may_still_run(self, job: Job) -> bool:
+        """Note that a job had to wait for its turn; False when that was too long, and it is refused."""
+        job.queue()
+        waited = self.now - self.heard_at
+        if waited >= LONG_WAIT_SECONDS:
+            self.logs.queued(*self.backlog())
+        return waited < self._bounds.queue_seconds or not self._refuse(job, "No thread was free in time.")
+
+    def backlog(self) -> tuple[int, float]:
+        """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
+        with self.role.lock:
+            queue = self.role.queue
+            first = queue[0] if queue else None
+            count = len(queue) + len(self.tasks)
+        since = self.heard_at if first is None else first.waiting_since
+        return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
     def _settle(job: Job) -> None:
@@ -334,8 +334,7 @@ class Dispatcher:
             job.settle()
         except Exception:  # border: as for the events
             report_defect("settling a request failed")
-            if isinstance(job, Channel):
-                job.close()
+            job.close()
 
     # -- accepting
 
@@ -343,43 +342,30 @@ class Dispatcher:
         """Take new clients; return the descriptors of those to read from at once."""
         accepted: list[int] = []
         for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
-            plain = settings.observer is None and settings.proxy_protocol is None
-            kind = Channel if plain else unusual_kind(settings)
-            channel = kind(sock, peer, self, settings)
+            channel = Channel(sock, peer, self, settings)
             self.channels[channel.fd] = channel
             # Its first request is probably here already. A client that closes after one answer is then served without
             # the poller ever knowing of it, which spares two system calls of its nine.
-            self.fresh.add(channel)
+            self.fresh.add(channel.fd)
             accepted.append(channel.fd)
         return accepted
 
-    def admit(self, peer: Peer) -> bool:
-        """Whether the client that a balancer connects for may have one more connection."""
-        return self._acceptor.admit(peer)
-
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched = []
+        unwatched: list[tuple[Channel, OSError]] = []
         with self.role.lock:
-            for channel in list(self.fresh):
+            for channel in [self.channels[fd] for fd in self.fresh]:
                 try:
-                    channel.watch()
-                except OSError as failure:  # nobody would hear of the client any more
-                    self.fresh.discard(channel)
-                    busy = channel.state in (State.QUEUED, State.RUNNING) or channel in self._jobs
-                    unwatched.append((channel, failure, busy))
-                    if busy:
-                        channel.abort()
-        for channel, error, busy in unwatched:
-            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, error)
-            if not busy:
-                channel.close()
-
-    def forget(self, channel: Channel) -> None:
-        """A channel closes."""
-        self.channels.pop(channel.fd, None)
-        self.fresh.discard(channel)
-        self._acceptor.release(channel.counted_as, self.now)
+                    channel.register()
+                except OSError as error:  # nobody would hear of the client any more
+                    unwatched.append((channel, error))
+        for channel, why in unwatched:
+            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, why)
+            self.fresh.discard(channel.fd)
+            if channel.exchange in self.tasks:
+                channel.exchange.break_off(Fault.CLIENT)
+            else:
+                channel.give_up(Fault.CLIENT)
 
     # -- time
 
@@ -390,7 +376,7 @@ class Dispatcher:
         for channel in list(self.channels.values()):
             if channel.deadline <= now:
                 self._end(channel)
-            if channel.state is not State.IDLE:
+            if not channel.is_idle:
                 earliest = now
                 continue
             channel.connection.forget()
@@ -406,12 +392,6 @@ class Dispatcher:
             report_defect("ending %s failed", channel.peer)
             channel.close()
 
-    def expire(self, channel: Channel) -> None:
-        """A request waited too long for a thread."""
-        if self.role.withdraw(channel):
-            self.logs.refused(self.role)
-            channel.refuse(HttpError(503, "No thread was free in time.", (("Retry-After", "1"),)))
-
     # -- the end
 
     def _continue_drain(self) -> bool:
@@ -420,7 +400,7 @@ class Dispatcher:
             self._begin_drain()
         if self._abort_asked:
             self.logs.cut_off(sum(map(_has_begun, self.channels.values())))
-        elif self.channels or self.ready or self._jobs or self._returned or self.role.running:
+        elif self.channels or self.ready or self.tasks or self._returned or self.role.running:
             return True
         self._let_go()
         return False
@@ -428,9 +408,8 @@ class Dispatcher:
     def _let_go(self) -> None:
         """Cut off whoever is left. From here on nobody leads, and a task that still runs gives back for itself."""
         for channel in list(self.channels.values()):
-            if channel.state in (State.QUEUED, State.RUNNING):
-                channel.abort()
-            if channel.state is not State.RUNNING:
+            channel.give_up(Fault.STOP)
+            if channel.exchange.state is not ExchangeState.RUNNING:
                 channel.close()
         self._closed = True
         self._settle_last()
@@ -460,11 +439,11 @@ class Dispatcher:
         callbacks: list[Job] = []
         with contextlib.suppress(IndexError):
             while True:
-                callbacks.append(self._jobs.popleft())
+                callbacks.append(self.tasks.popleft())
         with self.role.lock:  # those for which no thread was free
             queue = self.role.queue
-            callbacks += [job for job in queue if not isinstance(job, Channel)]
-            self.role.queue = deque(job for job in queue if isinstance(job, Channel))
+            callbacks += [job for job in queue if isinstance(job, Callback)]
+            self.role.queue = deque(job for job in queue if not isinstance(job, Callback))
         return callbacks
 
     def close(self) -> None:
@@ -472,7 +451,7 @@ class Dispatcher:
         if not self._closed:  # the event loop never ran, or is ill
             self._let_go()
         for channel in list(self.channels.values()):
-            channel.leave_behind()
+            channel.exchange.revoke(Fault.STOP)
         self.poller.close()
 
     def _begin_drain(self) -> None:
@@ -486,16 +465,13 @@ class Dispatcher:
         with self.role.lock:  # no task settles meanwhile, half before the drain and half after
             self.draining = True
             for channel in self.channels.values():
-                if channel.state is State.IDLE:
-                    channel.deadline = min(channel.deadline, self.now + self.idle_seconds)
-                else:
-                    channel.connection.encoder.forbid_keep_alive()
+                channel.expect_end(self.now + self.idle_seconds)
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
 
 
 def _has_begun(channel: Channel) -> bool:
-    """Whether a request of the client would be lost with its connection, or a part of the answer."""
-    if channel.state is State.IDLE:
+    """Whether a request of the client would be lost with its connection, or a part of the response."""
+    if channel.is_idle:
         return channel.connection.reader.has_buffered
-    return channel.state not in (State.LINGERING, State.CLOSED)
+    return channel.state not in (ChannelState.LINGERING, ChannelState.CLOSED)

@@ -1,4 +1,4 @@
-"""waitressd.net.proxied: a PROXY header at the beginning of a connection, over real sockets."""
+"""waitressd.net.preface: a PROXY header at the beginning of a connection, over real sockets."""
 
 import contextlib
 import json

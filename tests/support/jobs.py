@@ -1,0 +1,43 @@
+"""A job with everything that the loop may ask of one, for tests that care about a part of it."""
+
+from waitressd.http.errors import HttpError
+
+
+class PlainJob:
+    """A job that does nothing, has no client, and cannot be refused."""
+
+    __slots__ = ("waiting_since",)
+
+    def __init__(self) -> None:
+        self.waiting_since = 0.0
+
+    def queue(self) -> None:
+        """Wait."""
+
+    def refuse(self, _error: HttpError) -> bool:
+        """Refuse to be refused."""
+        return False
+
+    def begin(self) -> None:
+        """Leave the queue."""
+
+    def run(self) -> None:
+        """Do nothing."""
+
+    def settle(self) -> None:
+        """Bring nothing back."""
+
+    def settle_aside(self) -> bool:
+        """Bring nothing back."""
+        return True
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+    def describe(self) -> str:
+        """Say what it is."""
+        return "a job"
+
+    def whose(self) -> str:
+        """Have no client."""
+        return "-"

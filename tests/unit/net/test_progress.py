@@ -1,0 +1,77 @@
+"""How long a transfer may go on: silence ends it, and so does a rate below the minimum."""
+
+import io
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from waitressd.net.eventloop import NEVER
+from waitressd.net.outbuf import OutBuffer, OutputLimits
+from waitressd.net.progress import LOOKS, Deadlines, Delivery, Upload
+
+DEADLINES = Deadlines(body_seconds=50, body_min_rate=10, grace_seconds=5, stall_seconds=40, response_min_rate=100)
+FREE = Deadlines(body_seconds=50, body_min_rate=0, stall_seconds=40, response_min_rate=0)
+
+
+class Sink(io.BytesIO):
+    """A body in memory."""
+
+    def append(self, data: bytes) -> None:
+        self.write(data)
+
+    def finish(self) -> "Sink":
+        self.seek(0)
+        return self
+
+
+def test_a_body_must_come_at_its_rate_and_without_a_rest() -> None:
+    upload = Upload(Sink(), DEADLINES, 1000.0)
+    assert upload.deadline(1000.0) == 1005
+    upload.append(b"x" * 100)
+    assert upload.deadline(1004.0) == 1015
+    upload.append(b"x" * 10_000)
+    assert upload.deadline(1010.0) == 1060
+    assert Upload(Sink(), FREE, 1000.0).deadline(1007.0) == 1057
+
+
+def test_a_body_is_handed_over_once_and_dropped_otherwise() -> None:
+    kept, dropped = Sink(), Sink()
+    upload = Upload(kept, DEADLINES, 0.0)
+    upload.append(b"hello")
+    assert upload.finish().read() == b"hello"
+    upload.close()
+    assert not kept.closed
+    upload = Upload(dropped, DEADLINES, 0.0)
+    upload.close()
+    upload.close()
+    assert dropped.closed
+
+
+@pytest.fixture
+def ours() -> Iterator[socket.socket]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one
+
+
+def test_a_client_is_looked_at_several_times_before_it_is_given_up(ours: socket.socket) -> None:
+    outbuf = OutBuffer(OutputLimits())
+    delivery = Delivery(FREE, outbuf, ours, 1000.0)
+    now = 1000.0
+    for _ in range(LOOKS - 1):
+        assert (now := delivery.look(now)) < 1040
+    assert delivery.look(now) == 1040
+    assert delivery.look(1041.0) == 1040
+
+
+def test_what_the_kernel_takes_is_progress_and_the_rate_bounds_it(ours: socket.socket) -> None:
+    outbuf = OutBuffer(OutputLimits())
+    delivery = Delivery(DEADLINES, outbuf, ours, 1000.0)
+    assert delivery.look(1003.0) == 1005
+    outbuf.flushed_bytes += 1000
+    assert delivery.look(1004.0) == 1009
+    assert delivery.look(1012.0) == 1015
+    outbuf.flushed_bytes += 100_000
+    assert delivery.look(1014.0) == 1019
+    assert delivery.look(1060.0) == 1054 < NEVER

@@ -1,0 +1,141 @@
+"""What an exchange, its connection and the loop that turns them are to each other.
+
+Connections know no dispatcher, and an exchange knows no channel: whatever has these shapes will do.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
+
+from waitressd.http.errors import HttpError
+from waitressd.net.poller import Poller
+from waitressd.net.states import ChannelState
+from waitressd.net.wire import Wire
+from waitressd.peer import Origin, Peer
+
+NEVER: Final = float("inf")
+
+
+class Job(Protocol):
+    """A piece of work that may block: one request on its way through the application, or a callback of it."""
+
+    waiting_since: float
+    """When it began to wait for a thread, monotonic seconds."""
+
+    def queue(self) -> None:
+        """The job waits for a thread; harmless when it does already. Holder of the role."""
+
+    def refuse(self, error: HttpError) -> bool:
+        """Answer without a thread; False when the job cannot be refused. Holder of the role."""
+
+    def begin(self) -> None:
+        """The job leaves the queue and will run now; called under the role's lock."""
+
+    def run(self) -> None:
+        """Do the work. Any worker; without the role as soon as the claim was taken. Never raises."""
+
+    def settle(self) -> None:
+        """Bring back what the job used. Only the holder of the role calls this."""
+
+    def settle_aside(self) -> bool:
+        """Bring it back without the role, under the role's lock; False when only the holder can do it."""
+
+    def close(self) -> None:
+        """Settling failed: let go of what the job used. Holder of the role."""
+
+    def describe(self) -> str:
+        """Name the job as log lines do. Any thread."""
+
+    def whose(self) -> str:
+        """Name the client that the job is for, "-" for none. Any thread."""
+
+
+class LoopLogs(Protocol):
+    """Lines about clients, each kind with a limited rate. Any thread."""
+
+    def full(self, count: int, /) -> None:
+        """So many connections are open, the limit."""
+
+    def greedy(self, message: str, /, *values: object) -> object:
+        """A client has more connections than one may have."""
+
+    def exhausted(self, message: str, /, *values: object) -> object:
+        """The system has no more of something."""
+
+    def spool(self, message: str, /, *values: object) -> object:
+        """Something cannot be kept on the disk."""
+
+    def stalled(self, message: str, /, *values: object) -> object:
+        """A client does not take its answer."""
+
+
+class EventLoop(Protocol):
+    """The loop as its connections see it. Holder of the role, except for `lock`, `now` and `draining`."""
+
+    now: float
+    """The time of the present turn, monotonic seconds; fresh enough for every deadline."""
+    heard_at: float
+    """When events were looked for last: since then every request is here that has not begun."""
+    idle_seconds: float
+    """How long a connection may stay without a request."""
+    draining: bool
+    """Whether the server stops: every response ends its connection. Changes under the lock."""
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """What holder and task threads take to hand an exchange to each other. Nothing is called under it."""
+
+    @property
+    def poller(self) -> Poller:
+        """Where connections say what they wait for."""
+
+    @property
+    def logs(self) -> LoopLogs:
+        """Where lines about clients go."""
+
+    def again(self, fd: int, /) -> None:
+        """Have the connection look at what it has buffered, in the next turn."""
+
+    def registered(self, fd: int, /) -> None:
+        """The poller knows the connection from here on."""
+
+    def admit(self, peer: Peer, /) -> bool:
+        """Count a connection of a client that has become known only now; False when that one has too many."""
+
+    def forget(self, fd: int, peer: Peer, /) -> None:
+        """The connection ends; it counted as one of that client."""
+
+    def expire(self, job: Job, /) -> None:
+        """A request waited too long for a thread."""
+
+    def withdraw(self, job: Job, /) -> bool:
+        """Take a request out of the queue, for its client left; False when a thread has it already."""
+
+    def run_in_pool(self, call: Callable[[], object], /) -> None:
+        """Have somebody else's code called by the pool like a task."""
+
+
+class Line(Protocol):
+    """What an exchange needs of its connection. Holder of the role, unless a method says otherwise."""
+
+    fd: int
+    mask: int
+    """What the poller was told last, 0 for nothing; under the role's lock while a task runs."""
+    origin: Origin
+    state: ChannelState
+    wire: Wire
+
+    def watch(self, mask: int) -> None:
+        """Tell the poller what to report; 0 ends the registration. The task too, under the role's lock."""
+
+    def note_no_progress(self) -> None:
+        """An event moved nothing."""
+
+    def cut(self, *, reset: bool) -> None:
+        """End the connection under a task that still runs; its descriptor stays. With `reset` a FIN would lie."""
+
+    def finish(self) -> None:
+        """The present response is with the kernel, as far as it goes: keep the connection, or end it."""
+
+    def close(self, *, reset: bool = False) -> None:
+        """Give everything back; with `reset` the client is told that the response is incomplete."""

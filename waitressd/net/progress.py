@@ -1,0 +1,116 @@
+"""How a transfer gets on: whether a body comes in, or a response goes out, fast enough.
+
+Both are measured against a minimum rate and against silence; each says until when it may go on like that.
+"""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Protocol
+
+from waitressd.net.eventloop import NEVER
+from waitressd.net.outbuf import OutBuffer
+from waitressd.net.wire import Wire, unacknowledged_bytes
+
+LOOKS: Final = 8  # at what the client takes from the kernel, before it is given up for taking nothing
+
+
+class BodySink(Protocol):
+    """Where a request body is kept until it is complete."""
+
+    def append(self, data: bytes) -> None:
+        """Keep more of it. Raises OSError when the disk is full."""
+
+    def finish(self) -> BinaryIO:
+        """Return the whole body as a file at its beginning; the sink's owner closes it."""
+
+    def close(self) -> None:
+        """Drop what was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each state may last. Rates are bytes a second beyond `grace_seconds`."""
+
+    idle_seconds: float = 120.0
+    head_seconds: float = 20.0
+    body_seconds: float = 120.0
+    body_min_rate: int = 240
+    queue_seconds: float = 30.0
+    stall_seconds: float = 30.0
+    response_min_rate: int = 240
+    grace_seconds: float = 10.0
+    linger_seconds: float = 2.0
+
+
+class Upload:
+    """A request body that comes in, and where it is kept meanwhile. Holder of the role."""
+
+    __slots__ = ("_deadlines", "_sink", "_started_at", "received_bytes")
+
+    def __init__(self, sink: BodySink, deadlines: Deadlines, now: float) -> None:
+        self.received_bytes = 0
+        self._sink: BodySink | None = sink
+        self._deadlines = deadlines
+        self._started_at = now
+
+    def append(self, data: bytes) -> None:
+        """Keep more of it. Raises OSError when the disk is full."""
+        assert self._sink is not None
+        self._sink.append(data)
+        self.received_bytes += len(data)
+
+    def finish(self) -> BinaryIO:
+        """Return the whole body as a file, which the caller closes. Raises OSError as `append` does."""
+        assert self._sink is not None
+        body, self._sink = self._sink.finish(), None
+        return body
+
+    def close(self) -> None:
+        """Drop what was kept of a body that is not complete. Harmless when closed or finished."""
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
+
+    def deadline(self, now: float) -> float:
+        """Return until when more of it must come."""
+        limits = self._deadlines
+        by_rate = _at_rate(self._started_at + limits.grace_seconds, self.received_bytes, limits.body_min_rate)
+        return min(now + limits.body_seconds, by_rate)
+
+
+class Delivery:
+    """What a client takes of a response that waits for it. Holder of the role, or the task under the role's lock."""
+
+    __slots__ = (
+        "_confirmed_bytes", "_deadlines", "_first_bytes", "_first_confirmed", "_flushed_bytes", "_moved_at", "_outbuf",
+        "_started_at", "_wire",
+    )  # fmt: skip
+
+    def __init__(self, deadlines: Deadlines, outbuf: OutBuffer, wire: Wire, now: float) -> None:
+        self._deadlines = deadlines
+        self._outbuf = outbuf
+        self._wire = wire
+        self._started_at = self._moved_at = now  # `_moved_at`: when the client was last seen to take something
+        self._first_bytes = self._flushed_bytes = outbuf.flushed_bytes
+        self._first_confirmed = self._confirmed_bytes = outbuf.flushed_bytes - unacknowledged_bytes(wire)
+
+    def look(self, now: float) -> float:
+        """See whether the client takes anything; return when to look again, or the time at which its time was over.
+
+        What the kernel took is progress, and what the client's side has confirmed since the last look, see
+        `unacknowledged_bytes`. Progress moves the stall deadline, the minimum rate bounds how far.
+        """
+        limits = self._deadlines
+        flushed_bytes = self._outbuf.flushed_bytes
+        confirmed_bytes = flushed_bytes - unacknowledged_bytes(self._wire)
+        if flushed_bytes > self._flushed_bytes or confirmed_bytes > self._confirmed_bytes:
+            self._moved_at = now
+            self._flushed_bytes = flushed_bytes
+            self._confirmed_bytes = max(confirmed_bytes, self._confirmed_bytes)
+        moved_bytes = max(flushed_bytes - self._first_bytes, self._confirmed_bytes - self._first_confirmed)
+        by_rate = _at_rate(self._started_at + limits.grace_seconds, moved_bytes, limits.response_min_rate)
+        return min(self._moved_at + limits.stall_seconds, by_rate, now + limits.stall_seconds / LOOKS)
+
+
+def _at_rate(start: float, moved_bytes: int, min_rate: int) -> float:
+    """Return when so many bytes since `start` fall below the minimum rate; 0 bounds nothing."""
+    return start + moved_bytes / min_rate if min_rate else NEVER

@@ -1,0 +1,236 @@
+"""What a request log wants to know of the requests on one connection, written down at named moments.
+
+A channel has one of these only where somebody listens; without a request log nothing here is ever run. The observer
+gets each record once: in the task's own thread when the last byte went to the kernel there, else by a call that never
+blocks, so that no log can delay another client.
+"""
+
+from enum import Enum
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from waitressd.http.encoder import ResponseEncoder
+from waitressd.http.errors import HttpError, UnfinishedError
+from waitressd.http.events import Request
+from waitressd.http.reader import RequestReader
+from waitressd.http.response import ResponseHead
+from waitressd.net.outbuf import OutBuffer
+from waitressd.net.progress import Upload
+from waitressd.net.states import ExchangeState
+from waitressd.peer import Origin, Peer
+
+_BEGUN: Final = frozenset({ExchangeState.HEAD, ExchangeState.BODY, ExchangeState.QUEUED})
+
+
+class Fault(Enum):
+    """Why a response breaks off. The values are what a record calls them."""
+
+    CUT = "error"  # the application left it incomplete, or its file broke: what there is of it goes out first
+    CLIENT = "client"  # the client has left
+    DEADLINE = "deadline"  # the client did not take it, or the task did not end, in time
+    STOP = "stop"  # the server ends
+
+    def describe(self, peer: Peer) -> str:
+        """Say why a write to a client goes nowhere."""
+        return _LOSSES[self].format(peer)
+
+
+_LOSSES: Final = {
+    Fault.CUT: "the response to {} has ended",
+    Fault.CLIENT: "{} has left",
+    Fault.DEADLINE: "the response to {} took too long",
+    Fault.STOP: "the server stops and does not wait for the response to {}",
+}
+
+
+class Notes(Protocol):
+    """What is written down about one request. Moments are monotonic seconds, 0.0 for one that did not come."""
+
+    head: ResponseHead | None
+    refusal: HttpError | None
+    refused_line: bytes
+    ended_by: str
+    body_bytes_received: int
+    body_bytes_sent: int
+    time: float  # the first byte, by the wall clock
+    began_at: float  # the first byte; both preset to the moment at which the notes were made
+    complete_at: float  # the last byte of the request
+    started_at: float  # a thread has it
+    answered_at: float  # the first byte of the response
+    returned_at: float  # the application is done
+    ended_at: float  # the last byte is with the kernel, or the connection ended
+
+
+class RequestObserver(Protocol):
+    """What wants to know about requests. Any thread."""
+
+    def connect(self) -> int:
+        """Return the number of a new connection."""
+
+    def open(self, origin: Origin, connection: int, number: int, request: Request | None, /) -> Notes:
+        """Make the notes of one request; `number` counts the requests of its connection from 1."""
+
+    def enter(self, notes: Any, /) -> object:  # noqa: ANN401 - what `open` made, which may be more than notes
+        """The request's code runs in this thread from here on; with None it has ended."""
+
+    def finish(self, notes: Any, /) -> None:  # noqa: ANN401 - what `open` made, which may be more than notes
+        """Take the complete notes in the thread of their task. May block; never raises."""
+
+    def finish_soon(self, notes: Any, /) -> None:  # noqa: ANN401 - what `open` made, which may be more than notes
+        """Take the complete notes from the dispatcher: never blocks, never raises."""
+
+
+class Recorded(Protocol):
+    """What is read of an exchange."""
+
+    encoder: ResponseEncoder
+    fault: Fault | None
+    number: int
+    outbuf: OutBuffer | None
+    reader: RequestReader
+    request: Request | None
+    state: ExchangeState
+    upload: Upload | None
+    waiting_since: float
+
+    @property
+    def origin(self) -> Origin:
+        """Where the request comes from."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing more goes out."""
+
+
+class Recorder:
+    """The notes of the requests on one connection, one after the other. Threads as in Exchange.
+
+    `_open` holds the notes of the current request, if any. Whatever concludes them takes them out with `pop`, which is
+    atomic: the task, or the stop of the server that does not wait for it.
+    """
+
+    __slots__ = ("_answered_at", "_began_at", "_connection", "_lost_at", "_observer", "_open")
+
+    def __init__(self, observer: RequestObserver) -> None:
+        self._observer = observer
+        self._connection = observer.connect()
+        self._open: list[Notes] = []
+        self._began_at = 0.0  # the first byte of a request that did not come in one piece
+        self._answered_at = 0.0  # the first byte of the present response
+        self._lost_at = 0.0  # when a write found that nothing more of it goes out
+
+    # -- the moments of an exchange, in order
+
+    def on_first_byte(self) -> None:
+        """A request begins that does not come in one piece. Holder of the role."""
+        if not self._began_at:
+            self._began_at = monotonic()
+
+    def on_refusal(self, exchange: Recorded, error: HttpError) -> None:
+        """The server answers by itself, before the state changes. Holder of the role."""
+        notes = self._open[-1] if self._open else self._open_notes(exchange)
+        notes.refusal = error
+        if isinstance(error, UnfinishedError):
+            notes.ended_by = Fault.CLIENT.value
+        else:
+            late = error.status == 408 or exchange.state is ExchangeState.QUEUED
+            notes.ended_by = Fault.DEADLINE.value if late else "refused"
+
+    def on_start(self, exchange: Recorded) -> None:
+        """A thread has the request. Task thread."""
+        waited = exchange.waiting_since
+        notes = self._open[-1] if self._open else self._open_notes(exchange)
+        if exchange.fault is None:
+            notes.started_at = monotonic() if waited else notes.complete_at
+            self._observer.enter(notes)
+
+    def on_write(self, encoder: ResponseEncoder) -> None:
+        """Bytes leave. Task thread."""
+        if not self._answered_at and encoder.response_head is not None:
+            self._answered_at = monotonic()
+
+    def on_loss(self) -> None:
+        """A write found that nothing more goes out. Task thread."""
+        self._lost_at = monotonic()
+
+    def on_return(self, exchange: Recorded) -> None:
+        """The application is done; what its client has not taken is in the output buffer. Task thread."""
+        now = monotonic()
+        if exchange.outbuf is None or exchange.is_broken:
+            notes = self._take_notes()
+            if notes is not None:
+                if notes.started_at:
+                    notes.returned_at = now
+                notes.ended_at = now
+                self._fill(notes, exchange, Fault.CUT)
+                self._observer.finish(notes)
+        else:
+            for notes in self._open[:]:
+                notes.returned_at = now
+        self._observer.enter(None)
+
+    def on_end(self, exchange: Recorded) -> None:
+        """Everything that can be sent is with the kernel, or the connection ends. Holder of the role, or the stop."""
+        if exchange.state in _BEGUN and not self._open:
+            self._open_notes(exchange)
+        notes = self._take_notes()
+        if notes is not None:
+            notes.ended_at = monotonic()
+            self._fill(notes, exchange, Fault.CLIENT)
+            self._observer.finish_soon(notes)
+
+    # -- the notes
+
+    def _open_notes(self, exchange: Recorded) -> Notes:
+        request = exchange.request
+        notes = self._observer.open(exchange.origin, self._connection, exchange.number, request)
+        self._open.append(notes)
+        self._answered_at = self._lost_at = 0.0
+        if self._began_at or exchange.waiting_since or request is None or not request.complete:
+            self._date_back(notes, exchange)
+        else:
+            notes.complete_at = notes.began_at
+        return notes
+
+    def _date_back(self, notes: Notes, exchange: Recorded) -> None:
+        """Put in what was known of the request before its notes were made."""
+        now = notes.began_at
+        if exchange.request is not None:
+            if exchange.state is not ExchangeState.BODY:
+                notes.complete_at = exchange.waiting_since or now
+            notes.body_bytes_received = _received_bytes(exchange.request, exchange.upload)
+        notes.began_at = self._began_at or exchange.waiting_since or now
+        notes.time -= now - notes.began_at
+        self._began_at = exchange.waiting_since = 0.0
+
+    def _take_notes(self) -> Notes | None:
+        """Take the notes of the current request; None where the task, or the stop of the server, was faster."""
+        try:
+            return self._open.pop()
+        except IndexError:
+            return None
+
+    def _fill(self, notes: Notes, exchange: Recorded, otherwise: Fault) -> None:
+        """Write down what was answered and what ended it: `otherwise`, if nothing else cut it short."""
+        encoder, outbuf, fault = exchange.encoder, exchange.outbuf, exchange.fault
+        unsent_bytes = outbuf.unsent_bytes if outbuf is not None else encoder.piece_bytes if self._lost_at else 0
+        is_whole = encoder.response_head is not None and encoder.response_done and not (unsent_bytes or self._lost_at)
+        if fault is None and not is_whole:
+            fault = otherwise
+        elif fault is Fault.CLIENT and is_whole:  # it left when it had everything
+            fault = None
+        # What ended it from our side comes first: what the task saw of that was only a client that is gone.
+        if fault is not None and (exchange.fault is not None or not notes.ended_by):
+            notes.ended_by = fault.value
+        notes.refused_line = exchange.reader.refused_line
+        if encoder.response_head is not None:
+            notes.head, encoder.response_head = encoder.response_head, None
+            notes.answered_at = self._answered_at
+            notes.body_bytes_sent = max(0, encoder.body_bytes - unsent_bytes)
+
+
+def _received_bytes(request: Request, upload: Upload | None) -> int:
+    if request.complete:
+        return 0
+    # One that came with its head was not counted.
+    return request.content_length or 0 if upload is None else upload.received_bytes
