@@ -44,7 +44,7 @@ def build_waitressd() -> Run:
 
     def run() -> object:
         connection = Connection(limits, "")
-        connection.feed(HEAD)
+        connection.reader.feed(HEAD)
         event = connection.next_event()
         assert isinstance(event, Request)
         return event
@@ -149,10 +149,10 @@ def measure_exchange(repeat: int) -> float:
     fields = [("Content-Type", "text/plain"), ("Content-Length", "13")]
     start = time.perf_counter()
     for _ in range(repeat):
-        connection.feed(sent)
+        connection.reader.feed(sent)
         connection.next_event()
         head = build_head("200 OK", fields)
-        connection.encode_response(head, b"Hello, world!", "Sun, 06 Nov 1994 08:49:37 GMT")
+        connection.encoder.encode_response(head, b"Hello, world!", "Sun, 06 Nov 1994 08:49:37 GMT")
     return (time.perf_counter() - start) / repeat * 1e6
 
 

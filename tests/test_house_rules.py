@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).parent.parent
 
 NOT_STATES: Final[frozenset[str]] = frozenset({
     "waitressd.http.framing.Framing",  # how the end of a body is known
-    "waitressd.http.response.Role",  # what a field means to the server
+    "waitressd.http.response.FieldPolicy",  # what a field means to the server
     "waitressd.net.role.Assignment",  # what one step of the role protocol answers
 })  # fmt: skip
 """IntEnums that are values and no state machines, each with its reason in the comment on its line."""

@@ -39,6 +39,7 @@ class Runner:
         self._is_open = False
         if adjustments.fast_listen:
             self.open()
+            _keep_from_workers(self._server)
 
     def open(self) -> None:
         """Bind, unless that was done. Raises OSError that names the address which cannot be bound."""
@@ -67,6 +68,16 @@ class Runner:
     def close(self) -> None:
         """Close the listeners if no application was ever given. Harmless after the server has run."""
         self._server.close()
+
+
+def _keep_from_workers(server: Server) -> None:
+    """Close what is bound already in processes that the application starts while it is loaded.
+
+    Those of `multiprocessing` alone: they never come back from there, as a child by `os.fork` may do to serve.
+    """
+    from multiprocessing.util import register_after_fork  # noqa: PLC0415 - only this setting needs it
+
+    register_after_fork(server, Server.let_go_of_listeners)
 
 
 def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -53,7 +53,7 @@ class _Process:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
     def after_in_child(self) -> None:
-        """Let go of what is the parent's. Raises nothing: nobody would be there to take it."""
+        """Let go of what is the parent's. Raises nothing: the interpreter would drop it."""
         holders, self.holders = self.holders, []
         if holders:
             self.stray_thread = threading.get_ident()
@@ -62,7 +62,10 @@ class _Process:
                 holder.let_go()
             except Exception:  # border: whatever one of them meets, the others let go too
                 traceback.print_exc()
-        self.after()
+        try:
+            self.after()
+        except BaseException as error:  # border: a handler that raises, for a signal that came during the fork
+            leave(error)
 
 
 _process: Final = _Process()

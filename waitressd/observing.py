@@ -24,7 +24,6 @@ from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestL
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.wording import assignment_hint
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
 BUILT_IN: Final[Mapping[str, Factory]] = {
@@ -81,10 +80,8 @@ def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
 def build_handler(
     application: Application, environ: EnvironSettings, tasks: TaskSettings, logger: RequestLogger | None
 ) -> WsgiHandler:
-    """Make what runs the requests of one listener: plain, or watched."""
-    if logger is None:
-        return WsgiHandler(application, EnvironBuilder(environ), tasks)
-    return ObservedHandler(application, EnvironBuilder(environ), tasks, logger)
+    """Make what runs the requests of one listener, and tells a request logger about them."""
+    return WsgiHandler(application, EnvironBuilder(environ), tasks, logger)
 
 
 def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestLogger | None:

@@ -347,7 +347,7 @@ class Server:
 
     def _shut(self) -> None:
         if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
-            forks.leave(sys.exception())
+            forks.leave(sys.exc_info()[1])
         assert self._pool is not None
         assert self._dispatcher is not None
         self._say_signal()  # where the stop was faster than the next tick

@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.support.client import Response
-from tests.support.servers import ServerProcess, server_process
+from tests.support.client import Client, Response
+from tests.support.servers import ServerProcess, server_process, start_process
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -66,12 +67,13 @@ def late(how: str) -> Iterator[bytes]:
     leave(how)
 
 
-def forking(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: PLR0911 - one for each place
+def forking(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: PLR0911 - a table of places
     """Fork at the place that the path names, and let the child leave as the query says."""
     place, how = environ["PATH_INFO"], environ["QUERY_STRING"]
-    length = Path(__file__).stat().st_size if place == "/file" else 8
-    write = start_response("200 OK", [("Content-Length", str(length))])
-    match str(place):
+    write = start_response(
+        "200 OK", [("Content-Length", str(Path(__file__).stat().st_size if place == "/file" else 8))]
+    )
+    match place:
         case "/aside":
             time.sleep(0.1)  # long enough for the role to be taken away
         case "/iterable":
@@ -85,13 +87,15 @@ def forking(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  #
             return []
         case "/file":
             leave(how)
-            return environ["wsgi.file_wrapper"](Path(__file__).open("rb"))  # type: ignore[no-any-return]
+            return environ["wsgi.file_wrapper"](Path(__file__).open("rb"))  # type: ignore[no-any-return]  # any in environ
         case "/body":
             leave(how)
             return [environ["wsgi.input"].read()]
         case "/status":
             wait_until(lambda: FORKED)
             return [b"%8d" % os.waitstatus_to_exitcode(os.waitpid(FORKED.pop(), 0)[1])]
+        case "/pid":
+            return [b"%8d" % os.getpid()]
         case _:
             pass
     return [leave(how)]
@@ -112,13 +116,13 @@ def living(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return [str(pid).encode() for pid in pids]
 
 
-def terminating(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+def terminating(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Start children and end each at once."""
     codes = set()
     for _ in range(50):
         process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
         process.start()
-        process.terminate()
+        os.kill(process.pid or 0, signal.Signals[environ["QUERY_STRING"]])
         process.join(20)
         codes.add(process.exitcode)
     start_response("200 OK", [])
@@ -173,12 +177,12 @@ def serving() -> Iterator[Callable[..., ServerProcess]]:
         yield start
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process is there, and not only the memory of it."""
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, be it waited for or not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] in "ZX"
     except OSError:
-        return False
+        return True
 
 
 def get(server: ServerProcess, target: str) -> Response:
@@ -226,9 +230,9 @@ def test_a_child_that_comes_back_to_the_server_ends_as_a_program_does(
 def test_signals_end_a_child(number: signal.Signals, place: str, serving: Callable[..., ServerProcess]) -> None:
     server = serving("living")
     child = int(get(server, f"/{place}").body)
-    assert is_alive(child)
+    assert not is_over(child)
     os.kill(child, number)
-    assert wait_until(lambda: not is_alive(child))
+    assert wait_until(lambda: is_over(child))
     assert get(server, "/").body == b""
     assert server.terminate(10) == 0
 
@@ -237,12 +241,16 @@ def test_a_daemon_child_ends_with_the_server(serving: Callable[..., ServerProces
     server = serving("living")
     child = int(get(server, "/daemon").body)
     assert server.terminate(10) == 0
-    assert not is_alive(child)
+    assert is_over(child)
 
 
-def test_a_child_is_ended_by_a_signal_that_comes_while_it_begins(serving: Callable[..., ServerProcess]) -> None:
+# Not SIGINT: its handler is Python's, which drops what is raised while a child begins.
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", -15), ("SIGHUP", -1)])
+def test_a_child_is_ended_by_a_signal_that_comes_while_it_begins(
+    name: str, status: int, serving: Callable[..., ServerProcess]
+) -> None:
     server = serving("terminating")
-    assert get(server, "/").body == b"{-15}"
+    assert get(server, f"/?{name}").body == b"{%d}" % status
 
 
 def test_a_child_holds_nothing_of_the_server(serving: Callable[..., ServerProcess]) -> None:
@@ -265,7 +273,7 @@ def test_processes_of_every_kind_work_from_a_request(method: str, serving: Calla
 
 AT_IMPORT: Final = """
 import concurrent.futures, multiprocessing, os, signal
-from tests.functional.test_forks import double, hello
+from tests.functional.test_forks import double
 if os.environ["METHOD"] == "daemon":
     process = multiprocessing.get_context("fork").Process(target=signal.pause, daemon=True)
     process.start()
@@ -286,6 +294,28 @@ def application(environ, start_response):
 """
 
 
+INI: Final = """
+[server:main]
+use = egg:waitressd
+unix_socket = {path}
+fast_listen = true
+[app:main]
+use = call:importing:make
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys =
+[logger_root]
+level = INFO
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+"""
+
+
 @pytest.mark.parametrize("method", ["daemon", "exit", "fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("command", ["waitressd", "pserve"])
 def test_children_of_the_import(method: str, command: str, tmp_path: Path) -> None:
@@ -295,9 +325,7 @@ def test_children_of_the_import(method: str, command: str, tmp_path: Path) -> No
     arguments = ["--listen", f"unix:{path}", "--fast-listen", "importing:application"]
     more: dict[str, Any] = {}
     if command == "pserve":
-        ini = f"[server:main]\nuse = egg:waitressd\nunix_socket = {path}\nfast_listen = true\n"
-        ini += "[app:main]\nuse = call:importing:make\n"
-        (tmp_path / "a.ini").write_text(ini, encoding="utf-8")
+        (tmp_path / "a.ini").write_text(INI.format(path=path), encoding="utf-8")
         with (tmp_path / "importing.py").open("a") as file:
             file.write("\ndef make(global_conf):\n    return application\n")
         arguments = ["a.ini"]
@@ -312,7 +340,7 @@ def test_children_of_the_import(method: str, command: str, tmp_path: Path) -> No
             assert not set(listener) & set(names)
         assert server.terminate(10) == 0
         assert not path.exists()
-        assert wait_until(lambda: not is_alive(child))
+        assert wait_until(lambda: is_over(child))
         assert "Traceback" not in server.output
 
 
@@ -323,18 +351,9 @@ def is_listener(link: Path) -> bool:
     return any(line.split()[6] == inode and len(line.split()) > 7 for line in lines[1:])
 
 
-PREFORK: Final = """
-import os, sys, waitressd
-from tests.functional.test_forks import pids
-server = waitressd.create_server(pids, listen=sys.argv[1], request_log=sys.argv[2:] or None)
-server.print_listen("at http://{}:{}")
-workers = [os.fork() for _ in range(1)]
-"""
-
-
 def test_the_service_goes_on_beside_children_that_return(serving: Callable[..., ServerProcess]) -> None:
     """A child that stayed on the poller of its parent would take wake-ups of it, that of a stop among them."""
-    for _ in range(10):
+    for _ in range(4):
         server = serving("forking", "--threads=2")
         for how in ("return", "raise", "exit"):
             get(server, f"/call?{how}")
@@ -348,13 +367,52 @@ def test_a_child_may_run_a_server_of_its_own(serving: Callable[..., ServerProces
     assert wait_until(path.exists)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(path))
-        answer = b""
-        for target in ("call?exit7", "status"):  # and have children there, too
+        for target, text in (("call?exit7", b"answered"), ("status", b" 7")):  # and have children there, too
             sock.sendall(f"GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
             answer = sock.recv(1000)
             assert answer.startswith(b"HTTP/1.1 200")
-    assert answer.endswith(b" 7")
+            assert answer.endswith(text)
     os.kill(child, signal.SIGTERM)
     assert wait_until(lambda: not path.exists())
-    assert wait_until(lambda: not is_alive(child))
+    assert wait_until(lambda: is_over(child))
     assert server.terminate(10) == 0
+
+
+WORKERS: Final = """
+import os, sys, waitressd
+from tests.functional.test_forks import forking
+from waitressd.requestlog import formats
+log = formats.common({}, path=sys.argv[2])
+server = waitressd.create_server(forking, unix_socket=sys.argv[1], request_log=log)
+workers = []
+for _ in range(2):
+    workers.append(os.fork())
+    if not workers[-1]:
+        server.run()
+        os._exit(0)
+print("workers", *workers, flush=True)
+for worker in workers:
+    os.waitpid(worker, 0)
+server.close()
+"""
+
+
+def test_workers_that_share_a_listener_end_one_by_one_and_log_all_requests(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    (tmp_path / "workers.py").write_text(WORKERS, encoding="utf-8")
+    server = start_process(
+        ["workers.py", str(path), str(tmp_path / "access.log")], command=(sys.executable,), cwd=tmp_path
+    )
+    try:
+        workers = [int(pid) for pid in server.wait_for_output(r"workers (\d+) (\d+)").groups()]
+        for left in (2, 1):
+            with Client(str(path)) as client:
+                assert int(client.get("/pid").body) in workers
+            os.kill(workers[-left], signal.SIGTERM)
+            assert wait_until(partial(is_over, workers[-left]))
+            assert path.exists() or left == 1
+        assert server.wait(10) == 0
+        assert not path.exists()
+        assert len((tmp_path / "access.log").read_text().splitlines()) == 2
+    finally:
+        server.kill()

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from tests.support import naive
 from tests.support.exchange import Exchange, cut, exchange
-from waitressd.http import head
+from waitressd.http import head, response
 from waitressd.http.limits import Limits
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -136,7 +136,7 @@ def fuzz(seed: int, stop: Callable[[int], bool]) -> Iterator[tuple[int, int, int
     """
     chance = random.Random(seed)
     # What the core remembers of earlier inputs would change which lines it takes for these.
-    for memo in (head._KEYS, head._HOSTS):
+    for memo in (head._KEYS, head._HOSTS, response._STATUSES, response._LINES, response._HEADS, response._NAMES):
         memo.clear()
     corpus = list(read_corpus().values())
     edges: set[Edge] = set()

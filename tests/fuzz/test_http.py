@@ -6,8 +6,8 @@ import pytest
 
 from tests.fuzz import http as fuzzer
 from tests.support.exchange import NEXT, Exchange
-from waitressd.http.connection import Connection
 from waitressd.http.events import Event
+from waitressd.http.reader import RequestReader
 
 SEEDS = fuzzer.read_corpus()
 
@@ -40,15 +40,15 @@ def test_what_breaks_a_law_is_found_and_kept(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(fuzzer, "CORPUS", tmp_path)
     (tmp_path / "seed.http").write_bytes(NEXT)
     fed = 0
-    feed = Connection.feed
+    feed = RequestReader.feed
 
-    def forgetful(self: Connection, data: bytes) -> None:
+    def forgetful(self: RequestReader, data: bytes) -> None:
         nonlocal fed
         fed += 1
         feed(self, data if fed % 50 else b"")
 
     with monkeypatch.context() as broken, pytest.raises(fuzzer.BrokenLawError) as caught:
-        broken.setattr(Connection, "feed", forgetful)
+        broken.setattr(RequestReader, "feed", forgetful)
         list(fuzzer.fuzz(1, lambda tried: tried >= 100))
     (found,) = tmp_path.glob("found-*.http")
     assert found.name in caught.value.__notes__[0]
@@ -58,13 +58,13 @@ def test_an_exception_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(fuzzer, "CORPUS", tmp_path)
     (tmp_path / "seed.http").write_bytes(NEXT)
 
-    def broken(self: Connection) -> Event:
+    def broken(self: RequestReader) -> Event:
         raise IndexError("out of range")
 
     with monkeypatch.context() as patched:
-        read = Connection.next_event
+        read = RequestReader.next_event
         calls = iter([read] * 8)
-        patched.setattr(Connection, "next_event", lambda self: next(calls, broken)(self))
+        patched.setattr(RequestReader, "next_event", lambda self: next(calls, broken)(self))
         with pytest.raises(IndexError) as caught:
             list(fuzzer.fuzz(1, lambda tried: tried >= 5))
     assert "written to" in caught.value.__notes__[0]

@@ -119,7 +119,7 @@ def test_an_answer_is_whole_or_visibly_broken_off(plan: Plan) -> None:
     answer = transport.answer(plan.method)
     is_bodiless = plan.method == "HEAD" or answer.status in (204, 205, 304)
     if plan.version == "1.1" or answer.get("Content-Length") or is_bodiless:
-        assert answer.complete == transport.connection.response_done
+        assert answer.complete == transport.connection.encoder.response_done
     if answer.status == 500:
         assert plan.status == "bad" or plan.fails_at is not None
         return
@@ -129,9 +129,9 @@ def test_an_answer_is_whole_or_visibly_broken_off(plan: Plan) -> None:
         return
     body = expected_body(plan)
     assert body.startswith(answer.body)
-    if transport.connection.response_done and plan.declared is None:
+    if transport.connection.encoder.response_done and plan.declared is None:
         assert answer.body == body
-    elif transport.connection.response_done:
+    elif transport.connection.encoder.response_done:
         assert len(answer.body) == plan.declared
     # An answer that is not whole says so on every path: the connection does not go on.
-    assert transport.connection.response_done or transport.connection.sending.name in ("BODY", "CLOSED")
+    assert transport.connection.encoder.response_done or transport.connection.encoder.sending.name in ("BODY", "BROKEN")

@@ -15,13 +15,13 @@ from tests.property.http_strategies import (
 )
 from tests.support.exchange import DATE, asked, cut, exchange, head
 from waitressd.http.body import ChunkedDecoder, Phase
-from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ResponseError
 from waitressd.http.events import NEED_DATA, Body, EndOfBody
 from waitressd.http.grammar import is_field_value, is_token
 from waitressd.http.limits import Limits
+from waitressd.http.reader import RequestReader
 from waitressd.http.response import build_head
-from waitressd.http.states import Reading
+from waitressd.http.states import Reading, Sending
 
 SMALL = Limits(head_bytes=300, start_line_bytes=60, field_count=5, body_bytes=60, chunk_extension_bytes=20)
 
@@ -79,9 +79,12 @@ def test_a_chunked_body_is_what_was_encoded(data: st.DataObject, drawn: tuple[by
 @given(st.lists(st.binary(max_size=50), max_size=8), st.booleans())
 def test_what_is_encoded_as_chunks_decodes_to_the_same(items: list[bytes], at_once: bool) -> None:  # noqa: FBT001  # drawn by hypothesis like the rest
     connection = asked()
-    connection.encode_head(build_head("200 OK", []), DATE)
-    encoded = b"".join(piece for item in items for piece in connection.encode_data(item)) + connection.encode_end()
-    reader = Connection(Limits(), "")
+    connection.encoder.encode_head(build_head("200 OK", []), DATE)
+    encoded = (
+        b"".join(piece for item in items for piece in connection.encoder.encode_data(item))
+        + connection.encoder.encode_end()
+    )
+    reader = RequestReader(Limits())
     reader.feed(head("Transfer-Encoding: chunked"))
     reader.next_event()
     decoded = b""
@@ -124,17 +127,20 @@ def test_a_status_is_sent_as_it_is_or_not_at_all(status: str) -> None:
 @given(st.integers(0, 30), st.lists(st.binary(max_size=10), max_size=6), st.booleans())
 def test_a_declared_length_is_kept_whatever_the_body(length: int, items: list[bytes], file: bool) -> None:  # noqa: FBT001  # drawn by hypothesis like the rest
     connection = asked()
-    connection.encode_head(build_head("200 OK", [("Content-Length", str(length))]), DATE)
+    connection.encoder.encode_head(build_head("200 OK", [("Content-Length", str(length))]), DATE)
     sent = 0
     for item in items:
-        sent += connection.account_file(len(item)) if file else len(b"".join(connection.encode_data(item)))
+        sent += (
+            connection.encoder.account_file(len(item)) if file else len(b"".join(connection.encoder.encode_data(item)))
+        )
     total = sum(map(len, items))
     assert sent == min(length, total)
-    assert connection.excess_bytes == max(0, total - length)
-    assert connection.missing_bytes == max(0, length - total)
-    assert connection.encode_end() == b""
-    assert connection.truncated is (total < length)
-    assert connection.response_done is not connection.truncated
+    assert connection.encoder.surplus_bytes == max(0, total - length)
+    assert connection.encoder.is_satisfied is (total >= length)
+    assert connection.encoder.encode_end() == b""
+    assert connection.encoder.surplus_bytes == total - length
+    assert connection.encoder.sending is (Sending.BROKEN if total < length else Sending.WAIT)
+    assert connection.encoder.response_done is (total >= length)
 
 
 @given(st.sampled_from([400, 408, 413, 431, 500, 503, 505]), st.text(max_size=50))

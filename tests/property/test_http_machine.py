@@ -58,35 +58,35 @@ class Dialogue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule(size=st.integers(1, 80))
     def arrive(self, size: int) -> None:
-        self.connection.feed(self.waiting[:size])
+        self.connection.reader.feed(self.waiting[:size])
         self.waiting = self.waiting[size:]
 
     @precondition(lambda self: not self.waiting)
     @rule()
     def leave(self) -> None:
-        self.connection.feed_eof()
+        self.connection.reader.feed_eof()
 
     @rule()
     def listen(self) -> None:
-        before = self.connection.reading, self.connection.sending
+        before = self.connection.reader.reading, self.connection.encoder.sending
         try:
             event = self.connection.next_event()
         except HttpError:
             assert not self.over
-            assert self.connection.reading is Reading.ERROR
-            assert self.connection.sending in {Sending.READY, Sending.BODY}
+            assert self.connection.reader.reading is Reading.ERROR
+            assert self.connection.encoder.sending in {Sending.READY, Sending.BODY}
             if before[1] is Sending.WAIT:
                 self.output = self.body = b""
             return
         assert not self.over or event is CLOSED
         if isinstance(event, Request):
             assert before == (Reading.IDLE, Sending.WAIT)
-            assert self.connection.sending is Sending.READY
+            assert self.connection.encoder.sending is Sending.READY
             self.output = self.body = b""
         elif event is PAUSED:
             assert before[0] is Reading.DONE
         elif event is CLOSED:
-            assert before[0] >= Reading.ERROR or self.connection.reading is Reading.CLOSED
+            assert before[0] >= Reading.ERROR or self.connection.reader.reading is Reading.CLOSED
             self.over = True
         elif event is NEED_DATA or isinstance(event, EndOfBody):
             assert before[0] in {Reading.IDLE, Reading.BODY}
@@ -97,14 +97,18 @@ class Dialogue(RuleBasedStateMachine):
         """Make a call that the model allows or forbids; return what it returns, None if it is forbidden."""
         if allowed:
             return call()
-        before = self.connection.reading, self.connection.sending, self.connection.will_close
+        before = self.connection.reader.reading, self.connection.encoder.sending, self.connection.encoder.will_close
         with pytest.raises(ProtocolMisuse):
             call()
-        assert before == (self.connection.reading, self.connection.sending, self.connection.will_close)
+        assert before == (
+            self.connection.reader.reading,
+            self.connection.encoder.sending,
+            self.connection.encoder.will_close,
+        )
         return None
 
     def ready(self) -> bool:
-        return self.connection.sending is Sending.READY
+        return self.connection.encoder.sending is Sending.READY
 
     @rule()
     def go_on(self) -> None:
@@ -114,14 +118,16 @@ class Dialogue(RuleBasedStateMachine):
 
     @rule()
     def hint(self) -> None:
-        self.output += self.attempt(self.ready(), lambda: self.connection.encode_early_hints([("Link", "a")])) or b""
+        self.output += (
+            self.attempt(self.ready(), lambda: self.connection.encoder.encode_early_hints([("Link", "a")])) or b""
+        )
 
     @rule(status=st.sampled_from(STATUSES), body=st.sampled_from([b"", b"hello", b"x" * 300]))
     def answer(self, status: str, body: bytes) -> None:
         built = build_head(status, [("X-A", "b")])
-        if self.ready() and self.connection.request is None:
+        if self.ready() and self.connection.reader.request is None:
             return  # a refused request gets an error answer
-        encoded = self.attempt(self.ready(), lambda: self.connection.encode_response(built, body, DATE))
+        encoded = self.attempt(self.ready(), lambda: self.connection.encoder.encode_response(built, body, DATE))
         if encoded is not None:
             self.output += encoded
             self.body = body
@@ -129,26 +135,26 @@ class Dialogue(RuleBasedStateMachine):
 
     @rule(status=st.sampled_from([400, 408, 503]))
     def fail(self, status: int) -> None:
-        allowed = self.connection.sending in {Sending.WAIT, Sending.READY}
-        if self.connection.sending is Sending.WAIT:
+        allowed = self.connection.encoder.sending in {Sending.WAIT, Sending.READY}
+        if self.connection.encoder.sending is Sending.WAIT:
             self.output = b""
         encoded = self.attempt(allowed, lambda: self.connection.encode_error(HttpError(status, "no"), DATE, "no"))
         if encoded is not None:
             self.output += encoded
             self.body = b"no"
-            assert self.connection.will_close
-            assert self.connection.sending is Sending.CLOSED
+            assert self.connection.encoder.will_close
+            assert self.connection.encoder.sending is Sending.CLOSED
             self.check(status)
 
     @rule(
         status=st.sampled_from(STATUSES), declared=st.none() | st.integers(0, 12), known=st.none() | st.integers(0, 12)
     )
     def begin(self, status: str, declared: int | None, known: int | None) -> None:
-        if self.ready() and self.connection.request is None:
+        if self.ready() and self.connection.reader.request is None:
             return
         fields = [] if declared is None else [("Content-Length", str(declared))]
         built = build_head(status, fields)
-        encoded = self.attempt(self.ready(), lambda: self.connection.encode_head(built, DATE, known))
+        encoded = self.attempt(self.ready(), lambda: self.connection.encoder.encode_head(built, DATE, known))
         if encoded is not None:
             self.output += encoded
             self.body = b""
@@ -156,20 +162,20 @@ class Dialogue(RuleBasedStateMachine):
 
     @rule(data=st.sampled_from([b"", b"a", b"hello", b"x" * 20]))
     def write(self, data: bytes) -> None:
-        allowed = self.connection.sending is Sending.BODY
-        pieces = self.attempt(allowed, lambda: self.connection.encode_data(data))
+        allowed = self.connection.encoder.sending is Sending.BODY
+        pieces = self.attempt(allowed, lambda: self.connection.encoder.encode_data(data))
         if pieces is not None:
             self.output += b"".join(pieces)
             self.body += data
 
     @rule()
     def end(self) -> None:
-        missing = self.connection.missing_bytes
-        encoded = self.attempt(self.connection.sending is Sending.BODY, self.connection.encode_end)
+        missing = self.connection.encoder.takes_data and self.connection.encoder._unsent
+        encoded = self.attempt(self.connection.encoder.sending is Sending.BODY, self.connection.encoder.encode_end)
         if encoded is None:
             return
         self.output += encoded
-        assert self.connection.truncated is bool(missing)
+        assert (self.connection.encoder.sending is Sending.BROKEN) is bool(missing)
         if not missing:
             self.check(self.status)
 
@@ -177,7 +183,7 @@ class Dialogue(RuleBasedStateMachine):
 
     @rule()
     def stop(self) -> None:
-        self.connection.forbid_keep_alive()
+        self.connection.encoder.forbid_keep_alive()
 
     @precondition(lambda self: self.over)
     @rule()
@@ -188,8 +194,8 @@ class Dialogue(RuleBasedStateMachine):
 
     def check(self, status: int) -> None:
         """H11 reads the answer as we meant it."""
-        assert self.connection.response_done
-        request = self.connection.request
+        assert self.connection.encoder.response_done
+        request = self.connection.reader.request
         method = request.method if request else "HEAD" if not self.output.endswith(b"no") else "GET"
         client = h11.Connection(h11.CLIENT)
         client.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
@@ -203,7 +209,7 @@ class Dialogue(RuleBasedStateMachine):
         names = [name for name, _ in event.headers]
         assert names.count(b"date") == names.count(b"server") == 1
         assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
-        assert (b"connection", b"close") in event.headers or not self.connection.will_close
+        assert (b"connection", b"close") in event.headers or not self.connection.encoder.will_close
         client.receive_data(b"")
         while isinstance(part := client.next_event(), h11.Data):
             received += bytes(part.data)
@@ -220,13 +226,14 @@ class Dialogue(RuleBasedStateMachine):
     @invariant()
     def both_sides_fit(self) -> None:
         connection = self.connection
-        if connection.reading is Reading.IDLE:
-            assert connection.sending is Sending.WAIT
-        if connection.sending is Sending.CLOSED:
-            assert connection.reading is Reading.CLOSED
-            assert connection.will_close
-            assert not connection.has_buffered
-        assert connection.response_started is not (connection.sending is Sending.READY) or connection.request is None
+        if connection.reader.reading is Reading.IDLE:
+            assert connection.encoder.sending is Sending.WAIT
+        if connection.encoder.sending is Sending.CLOSED:
+            assert connection.reader.reading is Reading.CLOSED
+            assert connection.encoder.will_close
+            assert not connection.reader.has_buffered
+        if connection.encoder.sending is Sending.READY:
+            assert connection.encoder.response_head is None
 
 
 Dialogue.TestCase.settings = settings(max_examples=150, stateful_step_count=60)

@@ -105,7 +105,7 @@ def keep_in_any_order(outbuf: OutBuffer, view: memoryview) -> None:
 
 def settle_blindly(channel: Channel) -> bool:
     """Give a channel back although bytes are buffered and its client has finished."""
-    if channel.outbuf is not None or channel.gone or channel.connection.sending != 0:
+    if channel.outbuf is not None or channel.gone or channel.connection.encoder.sending != 0:
         return False
     channel._become_idle()
     return True

@@ -52,8 +52,8 @@ class Watch:
             limits = world._settings.output
             if outbuf.pending_bytes > limits.high_water_bytes + 50_000:
                 world.scheduler.violate(f"{outbuf.pending_bytes} bytes wait for {number}")
-        if channel.connection.buffered_bytes > 2000 + 2 * 4096:
-            world.scheduler.violate(f"{channel.connection.buffered_bytes} bytes of {number} are read ahead")
+        if channel.connection.reader.buffered_bytes > 2000 + 2 * 4096:
+            world.scheduler.violate(f"{channel.connection.reader.buffered_bytes} bytes of {number} are read ahead")
         rests = now > since + SLACK_SECONDS  # and is not in the middle of a step
         if rests and state is not State.RUNNING and channel.deadline == NEVER:
             world.scheduler.violate(f"{number} has no deadline in state {state.name}")

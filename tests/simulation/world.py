@@ -22,7 +22,7 @@ from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.role import Job, Role, Worker
 from waitressd.net.taskpool import TaskPool, build_role
-from waitressd.wsgi import answer, task
+from waitressd.wsgi import response, task
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
@@ -255,7 +255,7 @@ class World:
             (role, "threading", simulated),
             (blocking, "time", simulated),
             (joblog, "time", simulated),
-            (answer, "http_date", lambda: DATE),
+            (response, "http_date", lambda: DATE),
             (task, "http_date", lambda: DATE),
             (outbuf, "threading", simulated),
             (outlet, "unacknowledged_bytes", lambda sock: len(sock.outbox)),

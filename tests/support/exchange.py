@@ -61,12 +61,12 @@ def exchange(pieces: Iterable[bytes], limits: Limits = LIMITS, *, eof: bool = Fa
     connection = Connection(limits, "")
     seen = Exchange()
     for piece in pieces:
-        connection.feed(piece)
+        connection.reader.feed(piece)
         if not take(connection, seen):
             return seen
-        seen.most_buffered = max(seen.most_buffered, connection.buffered_bytes)
+        seen.most_buffered = max(seen.most_buffered, connection.reader.buffered_bytes)
     if eof:
-        connection.feed_eof()
+        connection.reader.feed_eof()
         take(connection, seen)
     return seen
 
@@ -96,7 +96,7 @@ def take(connection: Connection, seen: Exchange) -> bool:
             seen.complete[-1] = True
         else:
             assert event is PAUSED
-            connection.encode_response(build_head("204 No Content", []), b"", DATE)
+            connection.encoder.encode_response(build_head("204 No Content", []), b"", DATE)
 
 
 def accepted(data: bytes, limits: Limits = LIMITS) -> tuple[Request, bytes]:
@@ -140,7 +140,7 @@ def chunked(coded: bytes) -> bytes:
 def asked(data: bytes = NEXT, ident: str = "", limits: Limits = LIMITS) -> Connection:
     """Return a connection that has been sent `data` and owes a response to the request in it."""
     connection = Connection(limits, ident)
-    connection.feed(data)
+    connection.reader.feed(data)
     assert isinstance(connection.next_event(), Request)
     return connection
 
@@ -153,14 +153,16 @@ def answer(*fields: tuple[str, str], status: str = "200 OK") -> ResponseHead:
 def text(connection: Connection, body: bytes = b"", response: ResponseHead | None = None) -> str:
     """Return a whole response as text, without the Date field."""
     return (
-        connection.encode_response(response or answer(), body, DATE).decode("latin-1").replace(f"Date: {DATE}\r\n", "")
+        connection.encoder.encode_response(response or answer(), body, DATE)
+        .decode("latin-1")
+        .replace(f"Date: {DATE}\r\n", "")
     )
 
 
 def parts(connection: Connection, response: ResponseHead, *data: bytes, length: int | None = None) -> str:
     """Return a response that is encoded piece by piece as text, without the Date field."""
-    encoded = connection.encode_head(response, DATE, length)
+    encoded = connection.encoder.encode_head(response, DATE, length)
     for piece in data:
-        encoded += b"".join(connection.encode_data(piece))
-    encoded += connection.encode_end()
+        encoded += b"".join(connection.encoder.encode_data(piece))
+    encoded += connection.encoder.encode_end()
     return encoded.decode("latin-1").replace(f"Date: {DATE}\r\n", "")

@@ -28,7 +28,7 @@ Handler = Callable[[Request, BinaryIO | None, Channel], None]
 def answer(channel: Channel, body: bytes = b"hello", fields: tuple[tuple[str, str], ...] = ()) -> None:
     """Answer 200 with this body, as a task does."""
     head = build_head("200 OK", [("Content-Type", "text/plain"), *fields])
-    channel.write(channel.connection.encode_response(head, body, DATE))
+    channel.write(channel.connection.encoder.encode_response(head, body, DATE))
 
 
 def hello(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:

@@ -42,6 +42,7 @@ class RecordingTransport:
 
     def __init__(self, peer: str = "127.0.0.1:5555", *, leaves_after_bytes: int | None = None) -> None:
         self.connection = Connection(Limits(), "waitressd")
+        self.encoder = self.connection.encoder
         self.origin = origin_of(peer)
         self.writes: list[bytes] = []
         self.files: list[bytes] = []
@@ -84,7 +85,7 @@ class RecordingTransport:
 
     def receive(self, data: bytes) -> tuple[Request, BinaryIO | None]:
         """Let the client send `data`, one complete request; return what the channel would hand to the handler."""
-        self.connection.feed(data)
+        self.connection.reader.feed(data)
         request = self.connection.next_event()
         assert isinstance(request, Request), request
         if request.complete:

@@ -16,7 +16,7 @@ HEAD = b"GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: test/1.0\r\nRe
 def request_of(data: bytes) -> Request:
     """Parse one request head."""
     connection = Connection(Limits(), "")
-    connection.feed(data)
+    connection.reader.feed(data)
     event = connection.next_event()
     assert isinstance(event, Request)
     return event

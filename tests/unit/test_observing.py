@@ -1,10 +1,11 @@
 """Request logs of a configuration: each problem at its line, and request loggers for listeners."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.origins import origin_of
+from tests.support.recording import RecordingTransport
 from tests.support.samples import HEAD, request_of
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
@@ -13,9 +14,8 @@ from waitressd.config.reading import Given
 from waitressd.config.requestlogs import LogSection
 from waitressd.observing import build_handler, build_logger, build_request_logs
 from waitressd.wsgi.environ import EnvironSettings
-from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.proxies import TrustedProxies
-from waitressd.wsgi.task import TaskSettings, WsgiHandler
+from waitressd.wsgi.task import TaskSettings
 
 if TYPE_CHECKING:
     from waitressd.requestlog import RequestRecord
@@ -72,13 +72,19 @@ def test_from_python_there_is_no_place() -> None:
     assert text.startswith("request_log = no.module:x: cannot import")
 
 
-def test_a_handler_is_watched_only_if_there_is_a_log() -> None:
+def test_requests_are_logged_only_if_there_is_a_log() -> None:
+    def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"hello"]
+
     settings = EnvironSettings()
     logs = build_request_logs(Adjustments.from_keywords(request_log="common"), {})
-    plain = build_handler(lambda _environ, _start: [], settings, TaskSettings(), None)
-    watched = build_handler(lambda _environ, _start: [], settings, TaskSettings(), build_logger(logs, settings))
-    assert type(plain) is WsgiHandler
-    assert type(watched) is ObservedHandler
+    for logger in (None, build_logger(logs, settings)):
+        handler = build_handler(application, settings, TaskSettings(), logger)
+        transport = RecordingTransport()
+        handler(*transport.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), transport)
+        assert transport.answer().body == b"hello"
+        assert (handler._application is application) is (logger is None)
 
 
 @pytest.mark.parametrize(

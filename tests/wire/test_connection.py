@@ -38,10 +38,10 @@ def serve(feeds: Iterable[bytes], *, ends: bool = False) -> Outcome:
     connection = Connection(Limits(), "waitressd")
     outcome = Outcome()
     for data in feeds:
-        connection.feed(data)
+        connection.reader.feed(data)
         drain(connection, outcome)
     if ends:
-        connection.feed_eof()
+        connection.reader.feed_eof()
         drain(connection, outcome)
     outcome.closed_cleanly = connection.next_event() is CLOSED
     return outcome
@@ -68,7 +68,7 @@ def drain(connection: Connection, outcome: Outcome) -> None:
             request, body = outcome.requests[-1]
             outcome.requests[-1] = request, body + event.data
         if isinstance(event, EndOfBody) or (isinstance(event, Request) and event.complete):
-            connection.encode_response(build_head("200 OK", []), b"", DATE)
+            connection.encoder.encode_response(build_head("200 OK", []), b"", DATE)
 
 
 def bytewise(data: bytes) -> list[bytes]:

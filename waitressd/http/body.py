@@ -1,7 +1,7 @@
 """The chunked transfer coding of a request body (RFC 9112, section 7.1).
 
 Knows chunk sizes, extensions and trailer sections, and how much of each is allowed; holds no octets itself. What it
-cannot use yet stays in the buffer of its caller, and that is never more than one unfinished line.
+cannot use yet stays in the buffer of its caller: never more than one unfinished line.
 """
 
 import re
@@ -34,7 +34,7 @@ class Phase(IntEnum):
     END = 4  # not part of this body any more
 
 
-class Met(IntEnum):
+class ChunkEvent(IntEnum):
     """What was read of a chunked body."""
 
     CHUNK = 0  # the size line of a chunk that has data
@@ -45,16 +45,16 @@ class Met(IntEnum):
     BLANK_LINE = 5  # the line that ends the body
 
 
-PHASE_TRANSITIONS: Final[dict[tuple[Phase, Met], Phase]] = {
-    (Phase.SIZE, Met.CHUNK): Phase.DATA,
-    (Phase.SIZE, Met.LAST_CHUNK): Phase.TRAILER,
-    (Phase.DATA, Met.ALL_DATA): Phase.DATA_END,
-    (Phase.DATA_END, Met.LINE_END): Phase.SIZE,
-    (Phase.TRAILER, Met.FIELD): Phase.TRAILER,
-    (Phase.TRAILER, Met.BLANK_LINE): Phase.END,
+PHASE_TRANSITIONS: Final[dict[tuple[Phase, ChunkEvent], Phase]] = {
+    (Phase.SIZE, ChunkEvent.CHUNK): Phase.DATA,
+    (Phase.SIZE, ChunkEvent.LAST_CHUNK): Phase.TRAILER,
+    (Phase.DATA, ChunkEvent.ALL_DATA): Phase.DATA_END,
+    (Phase.DATA_END, ChunkEvent.LINE_END): Phase.SIZE,
+    (Phase.TRAILER, ChunkEvent.FIELD): Phase.TRAILER,
+    (Phase.TRAILER, ChunkEvent.BLANK_LINE): Phase.END,
 }
 
-_CHUNK, _ALL_DATA, _LINE_END = Met.CHUNK, Met.ALL_DATA, Met.LINE_END
+_CHUNK, _ALL_DATA, _LINE_END = ChunkEvent.CHUNK, ChunkEvent.ALL_DATA, ChunkEvent.LINE_END
 _END: Final = Phase.END
 
 
@@ -86,7 +86,7 @@ class ChunkedDecoder:
     def decode(self, buffer: Buffer, position: int) -> tuple[bytes, int]:
         """Decode from `position` as far as the buffer allows; the data, and the position of the first unused octet.
 
-        Raises HttpError for a broken rule. Data that stands before the breach is given out first.
+        Raises HttpError for a broken rule. Data before the broken part is given out first.
         """
         pieces: list[Buffer] = []
         self._pieces = pieces
@@ -99,7 +99,8 @@ class ChunkedDecoder:
                     break
                 position = after
         except HttpError:
-            # The state is as it was before the bad octets: the next call comes here again, with nothing to give out.
+            # The state is as it was before the bad octets, so the next call raises the error again, with nothing to
+            # give out.
             if not pieces:
                 raise
         self._pieces = []
@@ -126,7 +127,7 @@ class ChunkedDecoder:
         self._extension_room -= extension
         self._body_room -= size
         self._remaining = size
-        self._move(_CHUNK if size else Met.LAST_CHUNK)
+        self._move(_CHUNK if size else ChunkEvent.LAST_CHUNK)
         return end + 2
 
     def _read_data(self, buffer: Buffer, position: int) -> int:
@@ -158,7 +159,7 @@ class ChunkedDecoder:
             return self._await_line(buffer, position)
         self._check_trailer_room(end - position)
         if end == position:
-            self._move(Met.BLANK_LINE)
+            self._move(ChunkEvent.BLANK_LINE)
             return end + 2
         line = buffer[position:end]
         if line.translate(None, FIELD_OCTETS):
@@ -166,7 +167,7 @@ class ChunkedDecoder:
         if not self._trailer_lines:
             raise HttpError(431, "The request has too many trailer fields.")
         parse_fields(["", line.decode("latin-1")])
-        self._move(Met.FIELD)
+        self._move(ChunkEvent.FIELD)
         self._scanned = 0
         self._trailer_lines -= 1
         self._trailer_room -= end + 2 - position
@@ -193,7 +194,7 @@ class ChunkedDecoder:
             raise HttpError(431, "The trailer section of the request is larger than this server accepts.")
 
     def _await_line(self, buffer: Buffer, position: int) -> int:
-        """Look once at each octet of an unfinished line: a bare CR or LF, or a control, will not get better."""
+        """Check each octet of an unfinished line once: a bare CR or LF, or a control, is refused at once."""
         part = buffer[position + self._scanned :]
         awaiting_lf = part.endswith(b"\r")
         if len(part.translate(None, FIELD_OCTETS)) > awaiting_lf:
@@ -201,7 +202,7 @@ class ChunkedDecoder:
         self._scanned = len(buffer) - position - awaiting_lf
         return _MORE
 
-    def _move(self, met: Met) -> None:
+    def _move(self, met: ChunkEvent) -> None:
         try:
             self.phase = PHASE_TRANSITIONS[self.phase, met]
         except KeyError:

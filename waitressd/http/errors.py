@@ -1,6 +1,7 @@
 """What can go wrong between a client, the application and us, as exceptions.
 
-Four classes for four guilty parties: the client's message, the application's response, our own code, the network.
+One class for each party that can be at fault: the client's message, the application's response, our own code, and the
+network.
 """
 
 from typing import Final
@@ -69,8 +70,8 @@ REASONS: Final[dict[int, str]] = {
 class HttpError(Exception):
     """A request that is answered with an error status, after which the connection closes.
 
-    `detail` is one sentence for the client and the operator. It never contains what the client sent: an answer
-    that repeats its input is a tool for attacking somebody else. `fields` go into the answer (`Retry-After`, `Allow`).
+    `detail` is one sentence for the client and the operator. It never contains what the client sent: a response that
+    repeats its input can be used to attack others. `fields` go into the response (`Retry-After`, `Allow`).
     """
 
     def __init__(self, status: int, detail: str, fields: tuple[tuple[str, str], ...] = ()) -> None:

@@ -39,7 +39,7 @@ class Request:
     known: "Request | None" = None
     """The earlier request of the connection whose `fields` these are, if its field lines have come again."""
     basis: dict[str, Any] | None = None
-    """What somebody has made of the fields, kept here for the requests that share them; see `known`."""
+    """What the WSGI side has made of the fields, kept for the requests that share them; see `known`."""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Which body follows a request head (RFC 9112, section 6.3).
 
-Knows two field values and a limit; does not read a body and does not know who sent it. There is one function, it
-either names the framing or refuses the request, and there is no default to fall back to: a length that cannot be
-read with certainty is where two servers begin to disagree about where the next request starts.
+Knows two field values and a limit; does not read a body and does not know who sent it. `decide_framing` either names
+the framing or refuses the request. There is no default: where a length cannot be read with certainty, two servers
+begin to disagree about where the next request starts.
 """
 
 from enum import Enum
@@ -31,7 +31,7 @@ def decide_framing(version: str, coding: str | None, length: str | None, body_by
             # RFC 9112, 6.1: the framing is faulty, since HTTP/1.0 has no transfer codings.
             raise HttpError(400, "Transfer-Encoding is not allowed in an HTTP/1.0 request.")
         if length is not None:
-            # RFC 9112, 6.1 lets us choose; whoever sends both tries to be read in two ways.
+            # RFC 9112, 6.1 lets us choose; a client that sends both tries to be read in two ways.
             raise HttpError(400, "Transfer-Encoding and Content-Length exclude each other.")
         check_coding(coding)
         return Framing.CHUNKED, None

@@ -61,7 +61,7 @@ def is_ipv6(address: str) -> bool:
     """Whether `address` is an IPv6address (RFC 3986, 3.2.2); zone identifiers are not part of that grammar."""
     head, gap, tail = address.partition("::")
     groups = _group_count(head, last=not gap) + _group_count(tail, last=True)
-    # "::" stands for at least one group, and a second "::" leaves an empty group, which counts as many.
+    # "::" replaces at least one group; a second "::" leaves an empty group, which counts as too many.
     return groups <= 7 if gap else groups == 8
 
 

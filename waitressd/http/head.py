@@ -1,7 +1,7 @@
 """A request head as a value (RFC 9112, sections 2 to 5): the octets before the blank line in, a Request out.
 
-Knows the whole syntax and all limits of a head; does not know how the octets arrived. The common case is made of few
-operations that each look at the whole block in C; everything else, errors above all, is in functions beside that path.
+Knows the whole syntax and all limits of a head; does not know how the octets arrived. The common case is a few
+operations that each look at the whole block in C; everything else, above all errors, is in separate functions.
 """
 
 import re
@@ -22,11 +22,11 @@ _TARGET_OCTETS: Final = re.compile(r"[!-\"$-~]++").fullmatch
 _VERSION: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 _ABSOLUTE_FORM: Final = re.compile(r"(?i:https?)://([^/?]*+)([^?]*+)(?:\?(.*+))?").fullmatch
 
-# Fields that are one value by definition; a second line means that somebody was fooled (RFC 9110, 5.3).
+# Fields that are one value by definition; a second line is an attempt to be read in two ways (RFC 9110, 5.3).
 _SINGLE: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE"})
 
-# Field name as received -> environ key, '' for fields that are left out. Only validated names get in, so that a hit
-# is at the same time the proof that the name is a token.
+# Field name as received -> environ key, '' for fields that are left out. Only validated names get in, so a hit also
+# proves that the name is a token.
 _KEYS: Final[dict[str, str]] = {}
 # Host values that were found valid.
 _HOSTS: Final[set[str | None]] = set()
@@ -51,8 +51,8 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     """
     lines = block.decode("latin-1").split("\r\n")
     line = lines[0]
-    # What is left over after deleting all octets that a line may hold are the line ends themselves, or something
-    # that has no place in a head: a bare CR or LF, NUL, another control (RFC 9112, 2.2; RFC 9110, 5.5).
+    # After deleting all octets that a line may hold, only the line ends may be left. More than that is an octet which
+    # is not allowed in a head: a bare CR or LF, NUL, another control (RFC 9112, 2.2; RFC 9110, 5.5).
     if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines) - 2:
         raise octet_refusal(block)
     authority = None
@@ -85,7 +85,8 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
 def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits: Limits) -> Request | None:
     """Parse a head whose field lines are `lines`, which meant `known`; None if they are not, or the start is unusual.
 
-    `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which nobody changes.
+    `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which must not be
+    changed.
     """
     if not head.endswith(lines) or len(head) - len(lines) > limits.start_line_bytes:
         return None
@@ -262,7 +263,7 @@ def _learn_name(name: str) -> str:
 
 
 def _describe_bad_line(line: str) -> str:
-    """What is wrong with a field line, or with what stands before its colon."""
+    """What is wrong with a field line, or with the part before its colon."""
     if line.startswith((" ", "\t")):
         # RFC 9112, 5.2: obsolete line folding may be refused, preferably with a text that says so.
         return "A header field is folded over several lines, which is obsolete and not accepted."

@@ -1,7 +1,7 @@
 """The PROXY protocol, versions 1 and 2: what a balancer says of a connection before its first HTTP octet.
 
-Bytes in, one `ProxyHeader` out. Whether the peer may send one, and for how long we wait for it, is decided by whoever
-owns the socket; it is read once, at the very beginning of a connection, and never again.
+Bytes in, one `ProxyHeader` out, read once at the beginning of a connection. The owner of the socket decides whether the
+peer may send one, and how long to wait for it.
 """
 
 import struct
@@ -65,7 +65,7 @@ class ClientTls:
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What the proxy says. Without a `source` the connection is the proxy's own, or nobody knows whose it is."""
+    """What the proxy says. Without a `source` the connection is the proxy's own, or its client is unknown."""
 
     source: Endpoint | None = None
     destination: Endpoint | None = None
@@ -78,8 +78,8 @@ class ProxyHeader:
     def knows_source(self) -> bool:
         """Whether the source has an address by which it can be trusted or not.
 
-        A balancer that does not know its client, or has it behind a Unix socket of its own, still passes on what that
-        one wrote: neither its own address nor our trust in our own Unix sockets vouches for that.
+        A balancer may not know its client, or may reach it by a Unix socket; it still passes on what the client wrote.
+        The balancer's own address says nothing about that, nor does our trust in our own Unix sockets.
         """
         return self.source is not None and self.source.port is not None
 

@@ -1,55 +1,55 @@
 """The request side of a connection: octets in; heads, pieces of bodies and refusals out (RFC 9112, sections 2 to 8).
 
 Keeps what was fed and not used, and looks at every octet a bounded number of times however it is cut into pieces.
-Does not know responses; `waitressd.http.connection` adds them by overriding the three `_on_...` methods.
+Does not know responses: after a whole request it waits until it is told that the next one may come.
 """
 
 from typing import Final
 
 from waitressd.http.body import ChunkedDecoder, Phase
 from waitressd.http.errors import HttpError, ProtocolMisuse, UnfinishedError
-from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request, Signal
 from waitressd.http.grammar import FIELD_OCTETS
 from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_repeated, parse_start_line
 from waitressd.http.limits import BLANK_LINES, METHOD_BYTES, Limits
-from waitressd.http.states import READING_TRANSITIONS, Heard, Reading
+from waitressd.http.states import READING_TRANSITIONS, ReadEvent, Reading
 
 # Octets in front of an unfinished message that may lie around before the buffer is cut.
 _SLACK_BYTES: Final = 65536
 _CR: Final = 13
+REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head that cannot be parsed
 
 # The members used for every request, as plain globals: looking one up in its class costs as much as a transition.
-_IDLE, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.BODY, Reading.DONE, Reading.ERROR
-_HEAD, _WHOLE, _DATA, _END = Heard.HEAD, Heard.WHOLE, Heard.DATA, Heard.END
+_IDLE, _HELD, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.HELD, Reading.BODY, Reading.DONE, Reading.ERROR
+_DATA, _END, _GO_ON = ReadEvent.DATA, ReadEvent.END, ReadEvent.GO_ON
 # Where a request head leads from IDLE, which `next_event` has just seen: looked up once instead of for each request.
-_AFTER_HEAD, _AFTER_WHOLE = READING_TRANSITIONS[_IDLE, _HEAD], READING_TRANSITIONS[_IDLE, _WHOLE]
+_AFTER_HEAD, _AFTER_WHOLE = READING_TRANSITIONS[_IDLE, ReadEvent.HEAD], READING_TRANSITIONS[_IDLE, ReadEvent.WHOLE]
 # Field lines up to this size are compared with those of the client's next request.
 _KNOWN_BYTES: Final = 2048
 
 
 class RequestReader:
-    """What one client says. Used by one thread at a time, whoever owns the channel.
+    """What one client says. Used by one thread at a time: the one that owns the connection.
 
     It holds at most one unfinished head or line, plus what was fed last, if nothing is fed after PAUSED.
     """
 
     __slots__ = (
-        "_body_begun",
         "_buffer",
         "_decoder",
-        "_eof",
         "_known",
         "_known_lines",
         "_limits",
-        "_line_checked",
+        "_line_bytes",
         "_position",
         "_remaining",
         "_scanned",
         "_searched",
         "_skipped",
-        "_to_head_request",
-        "has_dropped",
+        "_when_used_up",
+        "dropped_bytes",
         "reading",
+        "refused_line",
         "request",
     )
 
@@ -63,22 +63,23 @@ class RequestReader:
         # found to be good ones.
         self._searched = 0
         self._scanned = 0
-        # Whether the request line of the unfinished head has been parsed; blank lines seen before it.
-        self._line_checked = False
+        # The length of the unfinished head's request line, once that was parsed; empty lines seen before it.
+        self._line_bytes = 0
         self._skipped = 0
-        self._eof = False
+        # What the end of the buffer means: more may come, or the client has ended.
+        self._when_used_up: Signal = NEED_DATA
         # Octets of a length-framed body that are still to come; the decoder of a chunked one.
         self._remaining = 0
         self._decoder: ChunkedDecoder | None = None
-        self._body_begun = False
-        self._to_head_request = False
         # The last request whose field lines may come again octet by octet, as those of most clients do, and the lines.
         self._known: Request | None = None
         self._known_lines = b""
-        self.has_dropped = False
-        """Octets came that nobody will look at any more."""
+        self.dropped_bytes = 0
+        """Octets that came and that will never be looked at."""
         self.request: Request | None = None
         """The current request, or the last one; None before the first and after a head that was refused."""
+        self.refused_line = b""
+        """The beginning of the first line of a head that was refused."""
 
     @property
     def has_buffered(self) -> bool:
@@ -98,7 +99,7 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Take octets that the client sent. Once the connection can give no further request they are dropped."""
         if self.reading >= _ERROR:
-            self.has_dropped = True
+            self.dropped_bytes += len(data)
             return
         if not self._buffer:
             self._buffer = data
@@ -115,7 +116,7 @@ class RequestReader:
 
     def feed_eof(self) -> None:
         """Note that the client will send no more. What it sent before is still served (RFC 9112, 9.6)."""
-        self._eof = True
+        self._when_used_up = CLOSED
 
     def next_event(self) -> Event:
         """The next part of what the client says.
@@ -126,7 +127,7 @@ class RequestReader:
         reading = self.reading
         if reading is _IDLE:
             return self._read_head()
-        if reading is _BODY:
+        if reading is _BODY or reading is _HELD:
             return self._read_body()
         return PAUSED if reading is _DONE else CLOSED
 
@@ -153,7 +154,7 @@ class RequestReader:
                 request = parse_head(head, self._limits)
                 self._remember(request, head)
         except HttpError:
-            self._refuse_head()
+            self.refuse_head()
             raise
         self._accept(request, end + 4, head_bytes)
         return request
@@ -176,24 +177,24 @@ class RequestReader:
     def _accept(self, request: Request, position: int, head_bytes: int) -> None:
         """Begin a request whose head ends at `position`."""
         self.request = request
-        self._to_head_request = request.method == "HEAD"
         self._consume(position)
         self._skipped = 0
-        self._line_checked = False
+        self._line_bytes = 0
         if request.complete:
             self.reading = _AFTER_WHOLE
+            return
+        if request.expects_continue:
+            self._move(ReadEvent.EXPECT)
         else:
             self.reading = _AFTER_HEAD
-            self._body_begun = False
-            if request.content_length is None:
-                self._decoder = ChunkedDecoder(self._limits, head_bytes)
-            else:
-                self._remaining = request.content_length
-        self._on_request(request)
+        if request.content_length is None:
+            self._decoder = ChunkedDecoder(self._limits, head_bytes)
+        else:
+            self._remaining = request.content_length
 
     def _await_first_octet(self) -> Event:
         """Nothing of a head is here (RFC 9112, 9.5: a client may close between requests at any time)."""
-        if not self._eof:
+        if self._when_used_up is NEED_DATA:
             return NEED_DATA
         return self._end()
 
@@ -214,7 +215,7 @@ class RequestReader:
         """Check what is here of a head that is not finished, or that is too large."""
         end = min(len(self._buffer), self._position + self._limits.head_bytes + 1)
         self._check_unfinished(end)
-        if not self._eof:
+        if self._when_used_up is NEED_DATA:
             return NEED_DATA
         return self._end()
 
@@ -225,7 +226,7 @@ class RequestReader:
         awaiting_lf = part.endswith(b"\r")
         if len(part.translate(None, FIELD_OCTETS)) != 2 * part.count(b"\r\n") + awaiting_lf:
             raise octet_refusal(buffer[position:end])
-        if not self._line_checked:
+        if not self._line_bytes:
             self._check_unfinished_line(end)
         if end - position > self._limits.head_bytes:
             raise HttpError(431, "The request head is larger than this server accepts.")
@@ -242,39 +243,46 @@ class RequestReader:
             check_start_line(start, end - position - 1, self._limits)
         else:
             parse_start_line(buffer[position:line_end].decode("latin-1"), self._limits)
-            self._line_checked = True
+            self._line_bytes = line_end - position
 
     def take_body(self) -> bytes | None:
         """Take a length-framed body that is here in whole, in place of its events; None if it is not, or has begun."""
         remaining, start = self._remaining, self._position
-        if not remaining or self._body_begun or len(self._buffer) - start < remaining:
+        if not remaining or len(self._buffer) - start < remaining:
+            return None
+        if self.request is None or self.request.content_length != remaining:
             return None
         data = bytes(self._buffer[start : start + remaining])
-        self._body_begun = True
         self._remaining = 0
         self._consume(start + remaining)
-        self._hear(_DATA)
-        self._hear(_END)
+        if self.reading is _HELD:
+            self._move(_GO_ON)
+        self._move(_DATA)
+        self._move(_END)
         return data
+
+    def go_on(self) -> None:
+        """Expect the body: the client that held it back is told to send it."""
+        self._move(_GO_ON)
 
     def _read_body(self) -> Event:
         """The next octets of the request body, or its end."""
         buffer = self._buffer
         position = self._position
-        if buffer:
-            self._body_begun = True
+        if buffer and self.reading is _HELD:
+            self._move(_GO_ON)
         if self._decoder is not None:
             return self._read_chunked(self._decoder, buffer, position)
         remaining = self._remaining
         if not remaining:
-            self._hear(_END)
+            self._move(_END)
             return END_OF_BODY
         if not buffer:
             return self._await_body()
         data = buffer if not position and len(buffer) <= remaining else buffer[position : position + remaining]
         self._remaining = remaining - len(data)
         self._consume(position + len(data))
-        self._hear(_DATA)
+        self._move(_DATA)
         return Body(bytes(data))
 
     def _read_chunked(self, decoder: ChunkedDecoder, buffer: bytes | bytearray, position: int) -> Event:
@@ -282,23 +290,23 @@ class RequestReader:
         try:
             data, position = decoder.decode(buffer, position)
         except HttpError:
-            self._refuse(Heard.BROKEN)
+            self._refuse(ReadEvent.BROKEN)
             raise
         self._consume(position)
         if data:
-            self._hear(_DATA)
+            self._move(_DATA)
             return Body(data)
         if decoder.phase is Phase.END:
             self._decoder = None
-            self._hear(_END)
+            self._move(_END)
             return END_OF_BODY
         return self._await_body()
 
     def _await_body(self) -> Event:
         """Wait for more of the body, unless the client ended in the middle of it (RFC 9112, 8)."""
-        if not self._eof:
+        if self._when_used_up is NEED_DATA:
             return NEED_DATA
-        self._refuse(Heard.EOF)
+        self._refuse(ReadEvent.EOF)
         raise UnfinishedError(400, "The request body ended before it was complete.")
 
     def _consume(self, position: int) -> None:
@@ -311,45 +319,38 @@ class RequestReader:
         self._scanned = 0
         self._searched = 0
 
-    def _refuse_head(self) -> None:
-        """The request head at the position is not acceptable."""
+    def refuse_head(self) -> None:
+        """Give up the request head at the position: it is not acceptable, or did not come in time."""
         self.request = None
-        # What can be told of the method, so that a refused HEAD gets no content either.
-        self._to_head_request = self._buffer.startswith(b"HEAD ", self._position)
-        self._refuse(Heard.BROKEN)
+        start = bytes(self._buffer[self._position : self._position + REFUSED_LINE_BYTES])
+        self.refused_line = start.partition(b"\r\n")[0]
+        self._refuse(ReadEvent.BROKEN)
 
-    def _refuse(self, event: Heard) -> None:
+    def _refuse(self, event: ReadEvent) -> None:
         """Look at nothing any more that the client sends (RFC 9112, 2.2)."""
-        self._hear(event)
+        self._move(event)
         self._drop()
-        self._on_refusal()
 
     def _end(self) -> Event:
-        """Note that the client left between two requests, or in the middle of a head that nobody will finish."""
-        self._hear(Heard.EOF)
+        """Note that the client left between two requests, or in the middle of a head that will never be complete."""
+        self._move(ReadEvent.EOF)
         self._drop()
-        self._on_end()
         return CLOSED
+
+    def close(self) -> None:
+        """Read nothing any more; twice is harmless."""
+        self._move(ReadEvent.CLOSE)
+        self._drop()
 
     def _drop(self) -> None:
         """Forget what is not used yet."""
         self._decoder = None
         self._remaining = 0
-        self.has_dropped = self.has_dropped or bool(self._buffer)
+        self.dropped_bytes += self.buffered_bytes
         self._consume(len(self._buffer))
 
-    def _hear(self, event: Heard) -> None:
-        """Move the request side."""
+    def _move(self, event: ReadEvent) -> None:
         try:
             self.reading = READING_TRANSITIONS[self.reading, event]
         except KeyError:
             raise ProtocolMisuse(f"{event!r} while the request is {self.reading!r}") from None
-
-    def _on_request(self, request: Request) -> None:
-        """Begin a response: a request head was accepted."""
-
-    def _on_refusal(self) -> None:
-        """Prepare for an error answer: the request is refused."""
-
-    def _on_end(self) -> None:
-        """Expect no further request: the client has left."""

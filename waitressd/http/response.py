@@ -1,8 +1,8 @@
 """The head of a response, built from what an application says (RFC 9110, section 5; RFC 9112, section 4; PEP 3333).
 
-Knows which statuses and fields may be sent and which are the server's own business; does not know the request and
-does not decide the framing. A `ResponseHead` is the only way in which an application's text reaches the wire, and
-`build_head` is the only maker of one: whatever holds a `ResponseHead` holds validated text.
+Knows which statuses and fields may be sent and which are the server's own business; does not know the request and does
+not decide the framing. An application's text reaches the wire only in a `ResponseHead`, and only `build_head` makes
+one: so every `ResponseHead` holds validated text.
 """
 
 import re
@@ -19,15 +19,15 @@ from waitressd.http.limits import LENGTH_DIGITS, MEMO_ENTRIES, MEMO_TEXT_LENGTH
 # above 599 there is no valid one: a client would take it for a server's error (RFC 9110, 15).
 _STATUS: Final = re.compile(r"([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+").fullmatch
 
-# Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). 205 is in a class of
-# its own: it has no content, and says so with Content-Length: 0 (RFC 9110, 15.3.6).
+# Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). Of these only 205 says
+# so with Content-Length: 0 (RFC 9110, 15.3.6).
 NO_CONTENT: Final = frozenset({204, 205, 304})
 _LENGTH_IS_OURS: Final = frozenset({204, 205})
 _UPGRADE_REQUIRED: Final = 426
 _NOT_MODIFIED: Final = 304
 
 
-class Role(Enum):
+class FieldPolicy(Enum):
     """What a field of the application means to the server."""
 
     PLAIN = "plain"  # nothing: goes out as it is
@@ -40,22 +40,22 @@ class Role(Enum):
     REFUSED = "refused"  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
 
 
-_ROLE_PLAIN: Final = Role.PLAIN
-_ROLE_LENGTH: Final = Role.LENGTH
-_ROLES: Final = {
-    "content-length": Role.LENGTH,
-    "date": Role.DATE,
-    "server": Role.SERVER,
-    "connection": Role.CONNECTION,
-    "keep-alive": Role.DROPPED,
-    "proxy-connection": Role.DROPPED,
-    "transfer-encoding": Role.REFUSED,
-    "te": Role.REFUSED,
-    "trailer": Role.DROPPED,
-    "trailers": Role.REFUSED,
-    "upgrade": Role.UPGRADE,
-    "proxy-authenticate": Role.REFUSED,
-    "proxy-authorization": Role.REFUSED,
+_POLICY_PLAIN: Final = FieldPolicy.PLAIN
+_POLICY_LENGTH: Final = FieldPolicy.LENGTH
+_POLICIES: Final = {
+    "content-length": FieldPolicy.LENGTH,
+    "date": FieldPolicy.DATE,
+    "server": FieldPolicy.SERVER,
+    "connection": FieldPolicy.CONNECTION,
+    "keep-alive": FieldPolicy.DROPPED,
+    "proxy-connection": FieldPolicy.DROPPED,
+    "transfer-encoding": FieldPolicy.REFUSED,
+    "te": FieldPolicy.REFUSED,
+    "trailer": FieldPolicy.DROPPED,
+    "trailers": FieldPolicy.REFUSED,
+    "upgrade": FieldPolicy.UPGRADE,
+    "proxy-authenticate": FieldPolicy.REFUSED,
+    "proxy-authorization": FieldPolicy.REFUSED,
 }
 
 
@@ -74,19 +74,23 @@ class ResponseHead:
     has_server: bool = False
     asks_close: bool = False
     known: tuple[str, int, str, bytes] | None = None
-    """Date, body length and Server line of the last answer with this head on a kept connection, and its octets."""
+    """Date, body length and Server line of the last response with this head on a kept connection, and its octets.
+
+    None for a head that is not likely to come again.
+    """
 
 
 # Status -> code and status line, field -> field line, for what was found valid before. Only plain fields are
 # remembered, and no cookies: a memo is no place for what belongs to one user.
 _STATUSES: Final[dict[str, tuple[int, str]]] = {}
 _LINES: Final[dict[tuple[str, str], str]] = {}
-# The arguments of start_response -> the head they make, where every field of it is remembered. A head in here is shared
-# by the requests of all threads, so nobody changes it; `known` is replaced as a whole.
+# The arguments of start_response -> the head they make, if every field of it is remembered. The requests of all threads
+# share the heads in here, so a head does not change; `known` is replaced as a whole.
 _HEADS: Final[dict[tuple[object, ...], ResponseHead]] = {}
+_NEVER_SENT: Final = ("", -1, "", b"")
 _HEAD_FIELDS: Final = 8  # more of them are no longer likely to come again just so
 # Valid field name, as spelled -> what it means.
-_NAMES: Final[dict[str, Role]] = {}
+_NAMES: Final[dict[str, FieldPolicy]] = {}
 
 
 def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
@@ -97,8 +101,9 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
     """
     key = (status, *fields) if type(fields) is list and len(fields) <= _HEAD_FIELDS else None
     if key is not None:
-        # Most answers of an application have one of a few heads, and finding one takes a third of checking it (two
-        # fields, measured). What is found was checked: a class derived from str cannot bring other text in this way.
+        # Most responses of an application have one of a few heads, and finding one takes a third of the time of
+        # checking it (two fields, measured). What is found was checked: a class derived from str cannot bring other
+        # text in.
         try:
             head = _HEADS.get(key)
         except TypeError:  # not hashable, so something is wrong with it
@@ -128,6 +133,7 @@ def _build_new_head(status: str, fields: Iterable[tuple[str, str]], key: tuple[o
     if key is not None and may_return:
         if len(_HEADS) >= MEMO_ENTRIES:
             _HEADS.clear()
+        head.known = _NEVER_SENT
         _HEADS[key] = head
     return head
 
@@ -154,7 +160,7 @@ def build_lines(fields: Iterable[tuple[str, str]]) -> str:
     lines = []
     for field in _iterate(fields):
         name, value = _check_field(field)
-        if _ROLES.get(name.lower()) is not None:
+        if _POLICIES.get(name.lower()) is not None:
             raise ResponseError(f"The field {name!r} cannot be sent in an interim response.")
         lines.append(_encode_line(name, value))
     return "".join(lines)
@@ -198,18 +204,18 @@ def _check_field(field: object) -> tuple[str, str]:
 def _add_field(field: object, head: ResponseHead) -> str:
     """Return the line of a field that is not in the memo, '' if none is to be sent; note its meaning in `head`."""
     if type(field) is tuple and len(field) == 2:
-        # Nearly every response has a length, and it is nearly never the last one's: it has a way of its own.
+        # Nearly every response has a length, and it is rarely that of the last one: it is checked first.
         name, value = field
-        if type(name) is str and type(value) is str and _NAMES.get(name) is _ROLE_LENGTH:
+        if type(name) is str and type(value) is str and _NAMES.get(name) is _POLICY_LENGTH:
             return _add_length(name, value, head)
     name, value = _check_field(field)
-    role = _NAMES.get(name)
-    if role is None:
-        role = _learn_name(name)
-    if role is _ROLE_LENGTH:
+    policy = _NAMES.get(name)
+    if policy is None:
+        policy = _learn_name(name)
+    if policy is _POLICY_LENGTH:
         return _add_length(name, value, head)
-    if role is not _ROLE_PLAIN:
-        return _add_special(role, name, value, head)
+    if policy is not _POLICY_PLAIN:
+        return _add_special(policy, name, value, head)
     line = _encode_line(name, value)
     if len(value) <= MEMO_TEXT_LENGTH and name.lower() != "set-cookie":
         if len(_LINES) >= MEMO_ENTRIES:
@@ -218,30 +224,30 @@ def _add_field(field: object, head: ResponseHead) -> str:
     return line
 
 
-def _learn_name(name: str) -> Role:
-    """Return the role of a valid name that is not in the memo yet."""
-    role = _ROLES.get(name.lower(), _ROLE_PLAIN)
+def _learn_name(name: str) -> FieldPolicy:
+    """Return the policy of a valid name that is not in the memo yet."""
+    policy = _POLICIES.get(name.lower(), _POLICY_PLAIN)
     if len(name) <= MEMO_TEXT_LENGTH:
         if len(_NAMES) >= MEMO_ENTRIES:
             _NAMES.clear()
-        _NAMES[name] = role
-    return role
+        _NAMES[name] = policy
+    return policy
 
 
-def _add_special(role: Role, name: str, value: str, head: ResponseHead) -> str:
+def _add_special(policy: FieldPolicy, name: str, value: str, head: ResponseHead) -> str:
     """Return the line of a field that means something to the server, '' if it is not to be sent."""
-    if role is Role.UPGRADE and head.code == _UPGRADE_REQUIRED:
-        # Whoever sends Upgrade must name it in Connection too (RFC 9110, 7.8); that field may have several lines.
+    if policy is FieldPolicy.UPGRADE and head.code == _UPGRADE_REQUIRED:
+        # A sender of Upgrade must name it in Connection too (RFC 9110, 7.8); that field may have several lines.
         return _encode_line(name, value) + "Connection: upgrade\r\n"
-    if role is Role.REFUSED or role is Role.UPGRADE:
+    if policy is FieldPolicy.REFUSED or policy is FieldPolicy.UPGRADE:
         raise ResponseError(f"The field {name!r} belongs to the connection; applications must not send it (PEP 3333).")
-    if role is Role.DATE and not head.has_date:
+    if policy is FieldPolicy.DATE and not head.has_date:
         head.has_date = True
         return _encode_line(name, value)
-    if role is Role.SERVER and not head.has_server:
+    if policy is FieldPolicy.SERVER and not head.has_server:
         head.has_server = True
         return _encode_line(name, value)
-    if role is Role.CONNECTION and "close" in split_list(value):
+    if policy is FieldPolicy.CONNECTION and "close" in split_list(value):
         head.asks_close = True
     return ""
 

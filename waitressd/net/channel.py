@@ -51,6 +51,7 @@ class Channel(Outlet):
         "answered_count",
         "body",
         "connection",
+        "encoder",
         "request",
         "sink",
         "state",
@@ -60,6 +61,7 @@ class Channel(Outlet):
     def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
         super().__init__(sock, peer, dispatcher, settings)
         self.connection = Connection(settings.limits, settings.ident)
+        self.encoder = self.connection.encoder
         self.state = State.IDLE
         self.request: Request | None = None  # complete, waiting for its task or in it
         self.body: BinaryIO | None = None
@@ -78,7 +80,7 @@ class Channel(Outlet):
 
     def on_readable(self) -> bool:
         """Read once; True when a request is complete and may run."""
-        if self.state is _IDLE and self.connection.has_buffered:
+        if self.state is _IDLE and self.connection.reader.has_buffered:
             return False  # its next request is here already and has a turn of its own; reading on would give it two
         try:
             data = self.sock.recv(self._settings.recv_bytes)
@@ -90,10 +92,10 @@ class Channel(Outlet):
             return False
         self._fruitless_events = 0
         if data:
-            self.connection.feed(data)
+            self.connection.reader.feed(data)
         else:
             self.half_closed = True
-            self.connection.feed_eof()
+            self.connection.reader.feed_eof()
         return self.advance()
 
     def _note_no_progress(self) -> None:
@@ -153,7 +155,7 @@ class Channel(Outlet):
         """Most bodies are small and come with their head: they need no spool (a fifth of a 10 KiB POST, measured)."""
         if self.answered_count and self.request is not None and self.request.expects_continue:
             return False
-        data = self.connection.take_body()
+        data = self.connection.reader.take_body()
         if data is None:
             return False
         self.body = io.BytesIO(data)
@@ -182,7 +184,7 @@ class Channel(Outlet):
         now = self.dispatcher.now
         if self.state is State.BODY:
             self.deadline = self._pace(now + deadlines.body_seconds, deadlines.body_min_rate)
-        elif self.state is State.IDLE and self.connection.request_started:
+        elif self.state is State.IDLE and self.connection.reader.request_started:
             self._move(Move.BYTES)
             self.deadline = now + deadlines.head_seconds
 
@@ -202,7 +204,7 @@ class Channel(Outlet):
         self.state = NEXT[self.state][_RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
         self.deadline = NEVER
         if self.dispatcher.draining:
-            self.connection.forbid_keep_alive()
+            self.connection.encoder.forbid_keep_alive()
 
     def run(self) -> None:
         """Answer the request. Task thread; never raises."""
@@ -218,7 +220,12 @@ class Channel(Outlet):
 
     def settle_aside(self) -> bool:
         """Give the channel back without the role, if nothing is left to do but to wait for the next request."""
-        if not self._is_answered() or self.half_closed or self.connection.has_buffered or self.dispatcher.draining:
+        if (
+            not self._is_answered()
+            or self.half_closed
+            or self.connection.reader.has_buffered
+            or self.dispatcher.draining
+        ):
             return False
         try:
             if self._mask != READ:
@@ -232,15 +239,15 @@ class Channel(Outlet):
     def settle(self) -> None:
         """Take the channel back from its task. Holder of the role."""
         connection = self.connection
-        if self.outbuf is not None or self.gone or connection.sending is not _WAIT:
+        if self.outbuf is not None or self.gone or connection.encoder.sending is not _WAIT:
             self._settle_slowly()
             return
         self._become_idle()
-        if connection.has_buffered or self.half_closed:
+        if connection.reader.has_buffered or self.half_closed:
             self.dispatcher.ready.append((self.fd, 0))
 
     def _is_answered(self) -> bool:
-        return self.outbuf is None and not self.gone and self.connection.sending is _WAIT
+        return self.outbuf is None and not self.gone and self.connection.encoder.sending is _WAIT
 
     def _become_idle(self) -> None:
         self.request = None
@@ -258,7 +265,7 @@ class Channel(Outlet):
         if self.gone or (self.outbuf is not None and self.outbuf.broken):
             self.close()
             return
-        if not self.connection.response_done:
+        if not self.connection.encoder.response_done:
             self._cut = True
         request = self.request
         # A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
@@ -329,16 +336,16 @@ class Channel(Outlet):
         """Everything that can be sent is with the kernel: keep the connection, or end it."""
         self._drop_outbuf()
         connection = self.connection
-        if self._cut and connection.ends_with_connection:
+        if self._cut and connection.encoder.ends_with_connection:
             # Where the end of the connection is the end of the body, only a reset tells a cut answer from a complete
             # one. Elsewhere framing shows what is missing, and earlier answers on their way must not be destroyed.
             self.close(reset=True)
-        elif not self._cut and connection.sending is _WAIT:
+        elif not self._cut and connection.encoder.sending is _WAIT:
             self._become_idle()
             self.dispatcher.ready.append((self.fd, 0))
         elif (
             self._may_receive_more
-            or connection.has_dropped
+            or connection.reader.dropped_bytes
             # Nothing of a small answer is left here that a reset could destroy.
             or unacknowledged_bytes(self.sock) > IN_FLIGHT_BYTES
         ):
@@ -406,7 +413,7 @@ class Channel(Outlet):
             self.outbuf.break_off()
         connection = self.connection
         with contextlib.suppress(OSError):  # dead already
-            if connection.ends_with_connection:
+            if connection.encoder.ends_with_connection:
                 # Where the end of the connection is the end of the body, FIN would make the answer look complete.
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             else:

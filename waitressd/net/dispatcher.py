@@ -359,7 +359,7 @@ class Dispatcher:
 
     def _watch_fresh(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched: list[tuple[Channel, OSError, bool]] = []
+        unwatched = []
         with self.role.lock:
             for channel in list(self.fresh):
                 try:
@@ -489,7 +489,7 @@ class Dispatcher:
                 if channel.state is State.IDLE:
                     channel.deadline = min(channel.deadline, self.now + self.idle_seconds)
                 else:
-                    channel.connection.forbid_keep_alive()
+                    channel.connection.encoder.forbid_keep_alive()
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
 
@@ -497,5 +497,5 @@ class Dispatcher:
 def _has_begun(channel: Channel) -> bool:
     """Whether a request of the client would be lost with its connection, or a part of the answer."""
     if channel.state is State.IDLE:
-        return channel.connection.has_buffered
+        return channel.connection.reader.has_buffered
     return channel.state not in (State.LINGERING, State.CLOSED)

@@ -6,10 +6,10 @@ the last byte went to the kernel there, else by a call that never blocks, so tha
 """
 
 import socket
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from waitressd.http.connection import Connection
 from waitressd.http.errors import ClientDisconnected, HttpError, UnfinishedError
 from waitressd.http.events import Request
 from waitressd.http.response import ResponseHead
@@ -21,10 +21,8 @@ from waitressd.peer import Origin, Peer
 if TYPE_CHECKING:
     from waitressd.net.dispatcher import Dispatcher
 
-REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head that cannot be parsed
 
 # What every request would call through super(), which costs as much as the rest of the call.
-_encode_response: Final = Connection.encode_response
 _run: Final = Channel.run
 _BEGUN: Final = frozenset({State.HEAD, State.BODY, State.QUEUED})
 
@@ -66,53 +64,6 @@ class RequestObserver(Protocol):
         """Take the complete notes from the dispatcher: never blocks, never raises."""
 
 
-class ObservedConnection(Connection):
-    """A connection that remembers what it was told to say."""
-
-    __slots__ = ("answer_bytes", "answer_head", "answered_at", "piece_bytes", "refused_line")
-
-    def __init__(self, channel_settings: ChannelSettings) -> None:
-        super().__init__(channel_settings.limits, channel_settings.ident)
-        self.answer_head: ResponseHead | None = None
-        self.answered_at = 0.0
-        self.answer_bytes = 0  # octets of the body that were given out to be sent
-        self.piece_bytes = 0  # those of the last step
-        self.refused_line = b""
-
-    def encode_response(self, head: ResponseHead, body: bytes, date: str) -> bytes:
-        """See Connection. Where body and head do not fit together, it goes on through the methods below."""
-        self.answer_head = head
-        self.answered_at = monotonic()
-        self.answer_bytes = self.piece_bytes = len(body)
-        return _encode_response(self, head, body, date)
-
-    def encode_head(self, head: ResponseHead, date: str, body_length: int | None = None) -> bytes:
-        """See Connection."""
-        self.answer_head = head
-        self.answered_at = monotonic()
-        self.answer_bytes = self.piece_bytes = 0
-        return super().encode_head(head, date, body_length)
-
-    def encode_data(self, data: bytes) -> list[bytes]:
-        """See Connection."""
-        parts = super().encode_data(data)
-        self.piece_bytes = (len(data) if self.is_chunked else len(parts[0])) if parts else 0
-        self.answer_bytes += self.piece_bytes
-        return parts
-
-    def account_file(self, count: int) -> int:
-        """See Connection."""
-        allowed = super().account_file(count)
-        self.piece_bytes = allowed
-        self.answer_bytes += allowed
-        return allowed
-
-    def _refuse_head(self) -> None:
-        start = bytes(self._buffer[self._position : self._position + REFUSED_LINE_BYTES])
-        self.refused_line = start.partition(b"\r\n")[0]
-        super()._refuse_head()
-
-
 class ObservedChannel(Channel):
     """A channel with an observer. Threads as in Channel; see the module for when the observer is called.
 
@@ -120,24 +71,22 @@ class ObservedChannel(Channel):
     atomic: the task, or the stop of the server that does not wait for it.
     """
 
-    __slots__ = ("_began_at", "_ended_by", "_id", "_observer", "_open")
-
-    connection: ObservedConnection
+    __slots__ = ("_answered_at", "_began_at", "_ended_by", "_id", "_observer", "_open")
 
     def __init__(self, sock: socket.socket, peer: Peer, dispatcher: "Dispatcher", settings: ChannelSettings) -> None:
         super().__init__(sock, peer, dispatcher, settings)
         assert settings.observer is not None
         self._observer = settings.observer
-        self.connection = ObservedConnection(settings)
         self._id = self._observer.connect()
         self._open: list[Notes] = []
         self._began_at = 0.0  # the first byte of a request that did not come in one piece
         self._ended_by = ""  # why we end the connection under a request
+        self._answered_at = 0.0  # the first bytes of the current response
 
     # -- a request begins
 
     def _wait_for_more(self) -> None:
-        if self.state is State.IDLE and self.connection.request_started:
+        if self.state is State.IDLE and self.connection.reader.request_started:
             self._began_at = monotonic()
         super()._wait_for_more()
 
@@ -150,6 +99,7 @@ class ObservedChannel(Channel):
         request = self.request
         notes = self._observer.open(self.origin, self._id, self.answered_count + 1, request)
         self._open.append(notes)
+        self._answered_at = 0.0
         if self._began_at or self.waiting_since or request is None or not request.complete:
             self._date_back(notes)
         else:
@@ -190,15 +140,30 @@ class ObservedChannel(Channel):
             _run(self)
             if self._open:  # else a forced stop has handed them over meanwhile
                 notes.returned_at = notes.ended_at = monotonic()
-        if self._ended_by or not connection.response_done:
+        if self._ended_by or not connection.encoder.response_done:
             self._conclude_here(notes)
         elif self.outbuf is None and self._take_notes() is not None:
-            notes.head = connection.answer_head
-            notes.answered_at = connection.answered_at
-            notes.body_bytes_sent = connection.answer_bytes
-            connection.answer_head = None
+            notes.head = connection.encoder.response_head
+            notes.answered_at = self._answered_at
+            notes.body_bytes_sent = connection.encoder.body_bytes
+            connection.encoder.response_head = None
             observer.finish(notes)
         observer.enter(None)
+
+    def write(self, data: bytes) -> None:
+        """See Outlet."""
+        self._answered_at = self._answered_at or monotonic()
+        super().write(data)
+
+    def write_parts(self, parts: Sequence[bytes]) -> None:
+        """See Outlet."""
+        self._answered_at = self._answered_at or monotonic()
+        super().write_parts(parts)
+
+    def _push(self, data: bytes) -> None:
+        if self.encoder.response_head is not None:
+            self._answered_at = self._answered_at or monotonic()
+        super()._push(data)
 
     def refuse(self, error: HttpError) -> None:
         """Answer by the server itself, then close. Holder of the role."""
@@ -241,7 +206,7 @@ class ObservedChannel(Channel):
         if self.dispatcher.aborting:
             return "stop"
         connection = self.connection
-        answered = connection.answer_head is not None and connection.response_done
+        answered = connection.encoder.response_head is not None and connection.encoder.response_done
         return "" if answered and (self.outbuf is None or self.outbuf.is_empty) else "client"
 
     def _lost(self) -> ClientDisconnected:
@@ -283,16 +248,16 @@ class ObservedChannel(Channel):
     def _fill(self, notes: Notes, ended_by: str) -> None:
         """Write down what was answered, and who ended it unless that is known."""
         connection = self.connection
-        notes.refused_line = connection.refused_line
+        notes.refused_line = connection.reader.refused_line
         # Why we ended it comes first: what the task saw of that was only a client that is gone.
         notes.ended_by = self._ended_by or notes.ended_by or ended_by
-        if connection.answer_head is None:
+        if connection.encoder.response_head is None:
             return
-        notes.head, connection.answer_head = connection.answer_head, None
-        notes.answered_at = connection.answered_at
+        notes.head, connection.encoder.response_head = connection.encoder.response_head, None
+        notes.answered_at = self._answered_at
         unsent = 0
         if self.outbuf is not None:
             unsent = self.outbuf.pending_bytes + (self.outbuf.file.count if self.outbuf.file is not None else 0)
         elif self._ended_by:
-            unsent = connection.piece_bytes  # what the task tried to write last
-        notes.body_bytes_sent = max(0, connection.answer_bytes - unsent)
+            unsent = connection.encoder.piece_bytes  # what the task tried to write last
+        notes.body_bytes_sent = max(0, connection.encoder.body_bytes - unsent)

@@ -89,7 +89,7 @@ class ProxiedChannel(Channel):
         self.origin = origin
         self.deadline = self.dispatcher.now + self.dispatcher.idle_seconds
         if rest:
-            self.connection.feed(rest)
+            self.connection.reader.feed(rest)
         return self.advance()
 
     def on_deadline(self) -> None:

@@ -39,14 +39,18 @@ class BackgroundQueue(Generic[Item]):
         self._measure = measure
         self._gather_seconds = gather_seconds
         self._batch_items = BATCH_ITEMS if gather_seconds else 1
+        self._lost = Failures(name)
+        self._thread: threading.Thread | None = None
+        self._is_let_go = False  # by a child that was only forked, whose thread has not been started yet
+        self._empty()
+
+    def _empty(self) -> None:
         self._lock = threading.Lock()  # guards all that follow
         self._changed = threading.Condition(self._lock)
         self._items: list[Item] = []
-        self._room = limit  # what is left of it
+        self._room = self._limit  # what is left of it
         self._batch: list[Item] = []  # what is being consumed
-        self._thread: threading.Thread | None = None
         self._closing = False
-        self._lost = Failures(name)
 
     def put(self, item: Item) -> None:
         """Have an item consumed soon. Any thread; never waits."""
@@ -56,7 +60,7 @@ class BackgroundQueue(Generic[Item]):
             if fits:
                 self._room -= size
                 if not self._items:  # only then does the thread sleep
-                    self._changed.notify()
+                    self._wake()
                 self._items.append(item)
         if not fits:
             self._lost.add("it is too slow, so that they were dropped")
@@ -64,6 +68,24 @@ class BackgroundQueue(Generic[Item]):
     def start(self) -> None:
         """Start the thread, which also consumes what was put before."""
         self._closing = False
+        self._start_thread()
+        forks.hold(self)
+
+    def let_go(self) -> None:
+        """Leave what waits to the parent, in a child that was only forked; the first item starts a thread there."""
+        self._empty()
+        self._thread = None
+        self._is_let_go = True
+        forks.hold(self)
+
+    def _wake(self) -> None:
+        if self._is_let_go:
+            self._is_let_go = False
+            self._start_thread()
+        else:
+            self._changed.notify()
+
+    def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._work, name=f"request-log-{self._name}", daemon=True)
         self._thread.start()
 
@@ -72,6 +94,7 @@ class BackgroundQueue(Generic[Item]):
 
         Twice is harmless.
         """
+        forks.drop(self)
         with self._lock:
             self._closing = True
             self._changed.notify()

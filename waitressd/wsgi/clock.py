@@ -1,4 +1,4 @@
-"""The Date of an answer (RFC 9110, section 6.6.1), made once a second."""
+"""The Date of a response (RFC 9110, section 6.6.1), made once a second."""
 
 from email.utils import formatdate
 from time import time

@@ -1,7 +1,7 @@
 """The environ of a request (PEP 3333, "environ Variables"; RFC 3875 for the CGI ones).
 
-Knows what a listener is called and what a request says; who the client is behind a trusted proxy is decided by
-`proxies.py`, once, before the application sees anything.
+Knows what a listener is called and what a request says. `proxies.py` decides who the client behind a trusted proxy is,
+once, before the application sees anything.
 """
 
 import io
@@ -92,15 +92,15 @@ class EnvironBuilder:
         }
 
     def build(self, request: Request, body: BinaryIO | None, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
-        """Return the environ of one request; nobody else ever sees the dictionary.
+        """Return the environ of one request, a dictionary of its own.
 
         The caller adds what only it knows: `wsgi.early_hints`.
 
         Raises HttpError: a trusted proxy sent fields that cannot be understood.
         """
         known = request.known
-        # What the connection's last request with the same field lines began with is what this one begins with: half of
-        # the time of building it (measured).
+        # A request with the same field lines as the connection's last one begins with the same keys, which saves half
+        # of the time of building its environ (measured).
         basis = known.basis if known is not None else None
         environ = basis.copy() if basis is not None else self._begin(request, origin.peer, is_gone)
         environ["REQUEST_METHOD"] = request.method
@@ -129,8 +129,7 @@ class EnvironBuilder:
     def _begin(self, request: Request, peer: Peer, is_gone: Callable[[], bool]) -> Environ:
         """Return what an environ has of its connection and of the request's fields, and keep it for the next one."""
         environ = self._template.copy()
-        # First: names of fields are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH, so none of them can reach past here,
-        # and what follows would win if one ever could.
+        # First, so that no field can replace what follows; their names are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH.
         environ.update(request.fields)
         environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = peer.address
         if peer.port is None:
@@ -144,8 +143,8 @@ class EnvironBuilder:
         return environ
 
     def _strip_prefix(self, environ: Environ) -> None:
-        # A path outside the prefix is kept whole, and SCRIPT_NAME is the prefix all the same: that is what a proxy
-        # leaves that cuts the prefix off before it passes the request on.
+        # A path outside the prefix is kept whole, with SCRIPT_NAME the prefix all the same: a proxy that cuts the
+        # prefix off passes on such paths.
         path = environ["PATH_INFO"]
         if path == self._prefix:
             environ["PATH_INFO"] = ""

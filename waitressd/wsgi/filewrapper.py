@@ -64,7 +64,7 @@ class FileWrapper:
         return RealFile(file, offset, max(0, status.st_size - offset))
 
     def remaining_bytes(self) -> int | None:
-        """Return how many bytes `read` will still give, None where the object cannot tell."""
+        """Return how many bytes `read` will still give, None if the object cannot tell."""
         try:
             offset: int = self.filelike.tell()
             end: int | None = self.filelike.seek(0, os.SEEK_END)

@@ -1,6 +1,6 @@
 """The field Forwarded, by its grammar (RFC 7239, section 4).
 
-Knows where elements, pairs and values begin and end; what they mean is decided in `proxies.py`. The scan looks at every
+Knows where elements, pairs and values begin and end; `proxies.py` decides what they mean. The scan looks at every
 character once.
 """
 
@@ -36,7 +36,7 @@ def parse_forwarded(value: str) -> list[Element]:
                 raise ValueError("not a list of name=value pairs")
             name = pair[1].lower()
             if name in element:
-                raise ValueError("a parameter that stands twice in one element")
+                raise ValueError("a parameter that occurs twice in one element")
             element[name] = pair[2] if pair[2] is not None else _ESCAPED.sub(r"\1", pair[3])
             position = _skip(value, pair.end())
             if position == len(value):

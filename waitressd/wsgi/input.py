@@ -85,8 +85,8 @@ class BodyFile(io.BufferedRandom):
 class BodySpool:
     """Collects one request body and hands it on as a file at its beginning.
 
-    Owned by whoever reads the connection, one thread at a time. Every method may raise OSError when the disk of
-    the temporary file is full or broken; the body is lost then, `close` still gives everything back.
+    Owned by the reader of the connection, one thread at a time. Every method may raise OSError if the disk of the
+    temporary file is full or broken. The body is lost then; `close` still gives everything back.
     """
 
     __slots__ = ("_directory", "_file", "_length_bytes", "_overflow_bytes", "_parts")
@@ -134,7 +134,7 @@ class BodySpool:
         if self._parts is None:
             raise ValueError("the body was handed on or given up already")
         parts, self._parts = self._parts, None
-        # One piece needs no join; BytesIO shares the bytes object until somebody writes to it.
+        # One piece needs no join; BytesIO shares the bytes object until it is written to.
         return io.BytesIO(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Who the client is: one model of trust, applied once to each environ before the application sees it.
 
 Whether a peer is trusted follows from its address alone, so all requests of a connection are judged alike. What a
-trusted proxy says is validated and rewritten; what anybody else says of the client is taken away and has no effect.
+trusted proxy says is validated and rewritten; what others say of the client is removed and has no effect.
 """
 
 import logging
@@ -18,7 +18,7 @@ from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH
 from waitressd.peer import UNIX
 from waitressd.ratelimit import RateLimiter
 from waitressd.wsgi.forwarded import Element, format_forwarded, parse_forwarded
-from waitressd.wsgi.nodes import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
+from waitressd.wsgi.forwardednode import UNKNOWN, Node, parse_node, parse_port, parse_strict_node
 
 log = logging.getLogger("waitressd")
 
@@ -37,8 +37,8 @@ FIELD_KEYS: Final = {
     "x-forwarded-by": "HTTP_X_FORWARDED_BY",
     "x-forwarded-prefix": "HTTP_X_FORWARDED_PREFIX",
 }
-# Fields by which other servers let themselves be told the same things. They never have an effect here; applications
-# read some of them on their own, so they are taken away from whoever sends them.
+# Fields by which other servers are told the same things. They have no effect here, but applications read some of them
+# on their own, so they are removed whoever sends them.
 _OTHER_KEYS: Final = frozenset(
     {
         "HTTP_X_FORWARDED_SERVER",
@@ -90,9 +90,9 @@ class _Malformed(Exception):  # noqa: N818  # carries which field it is and why,
 class TrustedProxies:
     """Which peers may say who the client is, and in which fields. Immutable; any thread.
 
-    `networks` and `unix` are who is trusted, `everyone` overrides them. `hop_count` proxies are believed, counted from
-    the right; None walks the chain from the right as long as each address in it is trusted itself, which needs
-    addresses: where everyone is trusted it means 1. `headers` are keys of FIELD_KEYS: "forwarded" or any of the others.
+    `networks` and `unix` are the trusted peers; `everyone` overrides them. `hop_count` proxies are believed, counted
+    from the right. None walks the chain from the right as long as each address in it is trusted itself; if everyone is
+    trusted, it means 1. `headers` are keys of FIELD_KEYS: "forwarded" or any of the others.
     """
 
     networks: tuple[Network, ...] = ()
@@ -103,7 +103,7 @@ class TrustedProxies:
     clear_untrusted: bool = True
     log_untrusted: bool = False
     is_silent: bool = False
-    """Nothing is logged: what is judged here was judged, and complained about, before."""
+    """Nothing is logged: for a request that was judged, and logged, before."""
     _judged: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
     _cleared: RateLimiter = field(default_factory=_LIMITER, init=False, compare=False, repr=False)
     _refused: RateLimiter = field(default_factory=_LIMITER, init=False, compare=False, repr=False)
@@ -119,11 +119,11 @@ class TrustedProxies:
         return known
 
     def distrust(self, environ: dict[str, Any]) -> None:
-        """Remove what the fields of a request say of its client, who is nobody that may."""
+        """Remove what a request says of its client, as its peer is not trusted."""
         self._clear(environ, [key for key in environ if is_proxy_key(key)], environ["REMOTE_ADDR"])
 
     def rewrite(self, environ: dict[str, Any]) -> None:
-        """Make the environ say who the client is, as far as trusted proxies know, and remove what nobody vouches for.
+        """Make the environ say who the client is, as far as trusted proxies know, and remove what none of them said.
 
         Raises HttpError: 400, a trusted proxy sent something that cannot be understood; it was logged.
         """
@@ -152,7 +152,7 @@ class TrustedProxies:
             address = ip_address(text.partition("%")[0])
         except ValueError:
             return False
-        # A network may be written as the socket of both families writes its IPv4 peers.
+        # A network may be written as a socket for both families writes its IPv4 peers.
         spellings = (address, IPv6Address(f"::ffff:{address}")) if isinstance(address, IPv4Address) else (address,)
         return any(spelling in network for network in self.networks for spelling in spellings)
 
@@ -212,13 +212,13 @@ class TrustedProxies:
         nodes = self._walk([element.get("for", "unknown") for element in elements], parse_strict_node, "Forwarded")
         elements = elements[-len(nodes) :]
         said = _Said(*_nearest_known(nodes))
-        for element in reversed(elements):  # the client's side is looked at last, so its word is the one that stays
+        for element in reversed(elements):  # the client's side comes last, so that its values win
             said = _read_element(element, said)
         environ["HTTP_FORWARDED"] = format_forwarded(elements)
         return said
 
     def _walk(self, texts: Sequence[str], parse: Callable[[str], Node], name: str) -> list[Node]:
-        """Return the nodes of the hops that are believed, the client's first; what stands left of them is not read."""
+        """Return the nodes of the hops that are believed, the client's first; what is left of them is not read."""
         nodes: list[Node] = []
         limit = self.hop_count or (1 if self.everyone else len(texts))
         for text in reversed(texts[-limit:]):
@@ -283,7 +283,7 @@ def _and_more(left_out: int) -> str:
 
 
 def _nearest_known(nodes: Sequence[Node]) -> Node:
-    """Return the client, or where that one is hidden, the believed hop nearest to it that has an address."""
+    """Return the client; if it is hidden, the believed hop nearest to it that has an address."""
     return next((node for node in nodes if node.address), UNKNOWN)
 
 
@@ -323,14 +323,14 @@ def _read_prefix(text: str) -> str:
     if not _PREFIX(text):
         raise ValueError("not a path prefix")
     prefix = decode_percent(text.rstrip("/"))
-    # What is decoded here becomes the beginning of every link: it must not lead to another host, nor climb.
+    # Every link will begin with what is decoded here: it must not lead to another host or to a parent folder.
     if (
         "//" in prefix
         or prefix.endswith("/")
         or _CONTROL_OR_BACKSLASH(prefix)
         or not {".", ".."}.isdisjoint(prefix.split("/"))
     ):
-        raise ValueError("a path prefix that leads astray")
+        raise ValueError("a path prefix that leads to another host or to a parent folder")
     return prefix
 
 
@@ -342,9 +342,9 @@ _SINGLE_READERS: Final[dict[str, Callable[[str], str]]] = {
 
 
 def split_host(host: str) -> tuple[str, str]:
-    """Split a valid host into name and port, '' where it has none; IPv6 keeps its brackets.
+    """Split a valid host into name and port, '' if it has none; IPv6 keeps its brackets.
 
-    Raises ValueError: the port is none that a connection could have.
+    Raises ValueError: the port is not one that a connection can have.
     """
     name, colon, port = host.rpartition(":")
     if not colon or port.endswith("]"):
@@ -359,7 +359,7 @@ def _apply(said: _Said, environ: dict[str, Any]) -> None:
         if said.port:
             environ["REMOTE_PORT"] = said.port
         else:
-            environ.pop("REMOTE_PORT", None)  # the proxy's own port next to the client's address would be a lie
+            environ.pop("REMOTE_PORT", None)  # beside the client's address, the proxy's own port would be wrong
     if said.prefix:
         environ["SCRIPT_NAME"] = said.prefix + environ["SCRIPT_NAME"]
     if not (said.scheme or said.host or said.server_port):

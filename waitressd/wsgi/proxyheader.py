@@ -1,6 +1,6 @@
 """What a PROXY header says, as keys of an environ.
 
-Comes before the fields of the request: the source is the peer that may be trusted to send X-Forwarded-For or not.
+Applied before the fields of the request: it names the peer, which may be trusted to send X-Forwarded-For or not.
 """
 
 from typing import Any

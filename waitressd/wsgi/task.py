@@ -10,15 +10,15 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd import forks
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
-from waitressd.wsgi.answer import Answer, AnswerState, Transport
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import Environ, EnvironBuilder
+from waitressd.wsgi.response import Response, ResponseState, Transport
 
 __all__ = ["Application", "TaskSettings", "Transport", "WsgiHandler"]
 
@@ -34,7 +34,7 @@ _FAILURE_TEXT: Final = "The server encountered an unexpected internal server err
 class TaskSettings:
     """What the operator decided about tasks.
 
-    `signature` names the server at the end of an error answer. `log_disconnects` is waitress's `log_socket_errors`;
+    `signature` names the server at the end of an error response. `log_disconnects` is waitress's `log_socket_errors`;
     an application's own OSError is always logged.
     """
 
@@ -43,68 +43,89 @@ class TaskSettings:
     signature: str = "waitressd"
 
 
+class TaskObserver(Protocol):
+    """What wants to know about tasks, as a request log does. Called in the thread of the task; must not raise."""
+
+    def watch(self, application: Application, /) -> Application:
+        """Return the application with whatever the observer does before it."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """Take note of what the application raised, or of a client that left."""
+
+
 class WsgiHandler:
     """Runs requests through the application. Built once per listener; any number of threads may call it at once."""
 
-    __slots__ = ("_application", "_environs", "_settings")
+    __slots__ = ("_application", "_environs", "_observer", "_settings")
 
-    def __init__(self, application: Application, environs: EnvironBuilder, settings: TaskSettings) -> None:
-        self._application = application
+    def __init__(
+        self,
+        application: Application,
+        environs: EnvironBuilder,
+        settings: TaskSettings,
+        observer: TaskObserver | None = None,
+    ) -> None:
+        self._application = application if observer is None else observer.watch(application)
         self._environs = environs
+        self._observer = observer
         self._settings = settings
 
     def __call__(self, request: Request, body: BinaryIO | None, transport: Transport) -> None:
-        """Answer one request; never raises. `body` is closed afterwards.
+        """Respond to one request; never raises. `body` is closed afterwards.
 
-        Where `transport.connection.response_done` is false on return, the answer broke off and the channel must
-        abort the connection, so that the client sees it.
+        If the encoder's response is not done on return, it broke off, and the connection must be aborted so that the
+        client sees it.
         """
         context = copy_context()
-        context.run(self._answer, context, request, body, transport)
+        context.run(self._respond, context, request, body, transport)
 
-    def _answer(self, context: Context, request: Request, body: BinaryIO | None, transport: Transport) -> None:
-        answer = Answer(request, transport)
-        answer.context = context
+    def _respond(self, context: Context, request: Request, body: BinaryIO | None, transport: Transport) -> None:
+        response = Response(request, transport)
+        response.context = context
         environ: Environ | None = None
         try:
             environ = self._environs.build(request, body, transport.origin, transport.is_gone)
-            environ["wsgi.early_hints"] = answer.early_hints
-            answer.respond(self._application(environ, answer.start_response))
+            environ["wsgi.early_hints"] = response.early_hints
+            response.respond(self._application(environ, response.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on
             # A child that has returned finds its client gone, which is no failure of its own.
             forks.end_stray(None if isinstance(error, ClientDisconnected) else error)
-            answer.close_result()
-            self._on_failure(answer, environ, transport, error)
+            response.close_result()
+            self._on_failure(response, environ, transport, error)
         else:
-            answer.close_result()
+            response.close_result()
         if body is not None:
             _close_body(body)
 
-    def _on_failure(self, answer: Answer, environ: Environ | None, transport: Transport, error: BaseException) -> None:
-        """Say what happened once, and answer 500 if nothing has left; otherwise the answer stays broken off."""
+    def _on_failure(
+        self, response: Response, environ: Environ | None, transport: Transport, error: BaseException
+    ) -> None:
+        """Say what happened once, and answer 500 if nothing has left; otherwise the response stays broken off."""
+        if self._observer is not None:
+            self._observer.fail(error)
         client = (environ and environ.get("REMOTE_ADDR")) or transport.origin.peer
         try:
             if isinstance(error, HttpError) and environ is None:
                 # The environ was refused: proxies.py has logged whose field it was.
-                transport.write(transport.connection.encode_error(error, http_date()))
-            elif isinstance(error, ClientDisconnected) or answer.state is AnswerState.FAILED:
-                self._on_disconnect(answer, client)
+                transport.write(transport.encoder.encode_error(error, http_date()))
+            elif isinstance(error, ClientDisconnected) or response.state is ResponseState.FAILED:
+                self._on_disconnect(response, client)
             else:
-                log.error("Exception while serving %s for %s", answer.describe(), client, exc_info=error)
-                if answer.state < AnswerState.SENT:
+                log.error("Exception while serving %s for %s", response.describe(), client, exc_info=error)
+                if response.state < ResponseState.SENT:
                     head = build_head("500 Internal Server Error", _FAILURE_FIELDS)
-                    answer.send_failure(head, self._failure_body(error))
+                    response.send_failure(head, self._failure_body(error))
                 else:
-                    answer.break_off()
+                    response.break_off()
         except ClientDisconnected:
-            self._on_disconnect(answer, client)
+            self._on_disconnect(response, client)
         except BaseException:  # border: whatever goes wrong while answering 500 ends this connection only
-            log.exception("The failure of %s for %s could not be answered", answer.describe(), client)
+            log.exception("The failure of %s for %s could not be answered", response.describe(), client)
 
-    def _on_disconnect(self, answer: Answer, client: object) -> None:
-        answer.fail()
+    def _on_disconnect(self, response: Response, client: object) -> None:
+        response.fail()
         if self._settings.log_disconnects:
-            log.info("The client %s left before the answer to %s was complete", client, answer.describe())
+            log.info("The client %s left before the response to %s was complete", client, response.describe())
 
     def _failure_body(self, error: BaseException) -> bytes:
         detail = _FAILURE_TEXT

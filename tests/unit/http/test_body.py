@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.exchange import accepted, chunked, cut, exchange, head, refused
-from waitressd.http.body import ChunkedDecoder, Met, Phase
+from waitressd.http.body import ChunkedDecoder, ChunkEvent, Phase
 from waitressd.http.errors import HttpError
 from waitressd.http.limits import Limits
 
@@ -129,7 +129,7 @@ def test_the_work_for_small_chunks_grows_with_their_number_alone() -> None:
     steps = 0
 
     class Counting(ChunkedDecoder):
-        def _move(self, met: Met) -> None:
+        def _move(self, met: ChunkEvent) -> None:
             nonlocal steps
             steps += 1
             super()._move(met)

@@ -1,5 +1,7 @@
 """How requests and responses meet: interim responses, refusals, early answers, and the end of a connection."""
 
+import contextlib
+
 import pytest
 
 from tests.support.exchange import DATE, LIMITS, NEXT, answer, asked, chunked, head, parts, text
@@ -21,7 +23,7 @@ def awaits(connection: Connection) -> bool:
 def test_continue_is_sent_once_and_only_while_it_is_awaited() -> None:
     connection = Connection(LIMITS, "")
     assert not awaits(connection)
-    connection.feed(head("Expect: 100-continue", "Content-Length: 5", start="POST / HTTP/1.1"))
+    connection.reader.feed(head("Expect: 100-continue", "Content-Length: 5", start="POST / HTTP/1.1"))
     assert not awaits(connection)
     connection.next_event()
     assert awaits(connection)
@@ -29,7 +31,7 @@ def test_continue_is_sent_once_and_only_while_it_is_awaited() -> None:
     assert not awaits(connection)
     with pytest.raises(ProtocolMisuse):
         connection.encode_continue()
-    connection.feed(b"hello" + NEXT)
+    connection.reader.feed(b"hello" + NEXT)
     assert connection.next_event() == Body(b"hello")
     assert connection.next_event() is END_OF_BODY
     assert text(connection) == f"{OK}Content-Length: 0\r\n\r\n"
@@ -54,7 +56,7 @@ def test_continue_is_not_awaited(sent: bytes) -> None:
 
 def test_a_body_that_came_unasked_ends_the_wait() -> None:
     connection = asked(head("Expect: 100-continue", "Content-Length: 5"))
-    connection.feed(b"he")
+    connection.reader.feed(b"he")
     assert not connection.awaiting_continue
     assert connection.next_event() == Body(b"he")
     assert not connection.awaiting_continue
@@ -67,7 +69,7 @@ def test_a_final_answer_ends_the_wait() -> None:
     assert "Connection: close" in text(connection)
     assert not connection.awaiting_continue
     connection = asked(head("Expect: 100-continue", "Content-Length: 5"))
-    connection.encode_head(answer(), DATE)
+    connection.encoder.encode_head(answer(), DATE)
     assert not connection.awaiting_continue
     with pytest.raises(ProtocolMisuse):
         connection.encode_continue()
@@ -77,17 +79,17 @@ def test_early_hints() -> None:
     connection = asked()
     hints = [("Link", "</a.css>; rel=preload"), ("Link", "</b.js>; rel=preload")]
     for _ in range(2):
-        assert connection.encode_early_hints(hints) == (
+        assert connection.encoder.encode_early_hints(hints) == (
             b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\n\r\n"
         )
-    assert connection.encode_early_hints([]) == b""
-    assert not connection.response_started
+    assert connection.encoder.encode_early_hints([]) == b""
+    assert connection.encoder.response_head is None
     with pytest.raises(ResponseError):
-        connection.encode_early_hints([("Link", "a\r\nb")])
+        connection.encoder.encode_early_hints([("Link", "a\r\nb")])
     assert text(connection) == f"{OK}Content-Length: 0\r\n\r\n"
     with pytest.raises(ProtocolMisuse):
-        connection.encode_early_hints(hints)
-    assert asked(head(start="GET / HTTP/1.0")).encode_early_hints(hints) == b""
+        connection.encoder.encode_early_hints(hints)
+    assert asked(head(start="GET / HTTP/1.0")).encoder.encode_early_hints(hints) == b""
 
 
 # -- refusals and errors --
@@ -95,20 +97,20 @@ def test_early_hints() -> None:
 
 def test_a_refusal_is_answered_and_nothing_follows() -> None:
     connection = Connection(LIMITS, "waitressd")
-    connection.feed(head("X : y") + NEXT)
+    connection.reader.feed(head("X : y") + NEXT)
     with pytest.raises(HttpError) as caught:
         connection.next_event()
-    assert (connection.reading, connection.sending) == (Reading.ERROR, Sending.READY)
-    assert connection.request is None
-    assert connection.will_close
-    assert (connection.response_started, connection.response_done) == (False, False)
+    assert (connection.reader.reading, connection.encoder.sending) == (Reading.ERROR, Sending.READY)
+    assert connection.reader.request is None
+    assert connection.encoder.will_close
+    assert (connection.encoder.response_head, connection.encoder.response_done) == (None, False)
     encoded = connection.encode_error(caught.value, DATE)
     assert encoded == (
         b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 72\r\n"
         b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: waitressd\r\nConnection: close\r\n\r\n"
         b"400 Bad Request\n\nA header field has no colon, or white space before it.\n"
     )
-    assert connection.response_done
+    assert connection.encoder.response_done
     assert connection.next_event() is CLOSED
     with pytest.raises(ProtocolMisuse):
         connection.encode_error(caught.value, DATE)
@@ -117,7 +119,7 @@ def test_a_refusal_is_answered_and_nothing_follows() -> None:
 def test_head_is_refused_without_content() -> None:
     for sent in (head("X : y", start="HEAD / HTTP/1.1"), b"HEAD /\x00"):
         connection = Connection(LIMITS, "")
-        connection.feed(sent)
+        connection.reader.feed(sent)
         with pytest.raises(HttpError) as caught:
             connection.next_event()
         encoded = connection.encode_error(caught.value, DATE)
@@ -130,7 +132,7 @@ def test_a_refusal_after_answers() -> None:
     text(connection, b"hello")
     with pytest.raises(HttpError) as caught:
         connection.next_event()
-    assert not connection.response_started
+    assert connection.encoder.response_head is None
     assert connection.encode_error(caught.value, DATE).startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert connection.next_event() is CLOSED
 
@@ -138,13 +140,13 @@ def test_a_refusal_after_answers() -> None:
 def test_an_error_that_nobody_asked_for() -> None:
     """A client that is too slow with its head gets 408; the rest of the head is not waited for."""
     connection = Connection(LIMITS, "")
-    connection.feed(NEXT[:20])
+    connection.reader.feed(NEXT[:20])
     assert connection.next_event() is NEED_DATA
     assert connection.encode_error(HttpError(408, "Too slow."), DATE).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    connection.feed(NEXT[20:])
+    connection.reader.feed(NEXT[20:])
     assert connection.next_event() is CLOSED
     connection = Connection(LIMITS, "")
-    connection.feed(b"HEAD / HTTP/1.1\r\n")
+    connection.reader.feed(b"HEAD / HTTP/1.1\r\n")
     connection.next_event()
     assert connection.encode_error(HttpError(408, "Too slow."), DATE).endswith(b"\r\n\r\n")
 
@@ -160,22 +162,22 @@ def test_an_error_instead_of_a_response() -> None:
 
 def test_no_error_after_the_head_of_a_response() -> None:
     connection = asked()
-    connection.encode_head(answer(), DATE)
-    assert connection.response_started
+    connection.encoder.encode_head(answer(), DATE)
+    assert connection.encoder.response_head is not None
     with pytest.raises(ProtocolMisuse):
         connection.encode_error(HttpError(500, "Oh."), DATE)
     with pytest.raises(ProtocolMisuse):
-        connection.encode_response(answer(), b"", DATE)
+        connection.encoder.encode_response(answer(), b"", DATE)
     with pytest.raises(ProtocolMisuse):
-        connection.encode_head(answer(), DATE)
-    assert not connection.will_close
-    connection.encode_end()
+        connection.encoder.encode_head(answer(), DATE)
+    assert not connection.encoder.will_close
+    connection.encoder.encode_end()
     with pytest.raises(ProtocolMisuse):
-        connection.encode_end()
+        connection.encoder.encode_end()
     with pytest.raises(ProtocolMisuse):
-        connection.encode_data(b"a")
+        connection.encoder.encode_data(b"a")
     with pytest.raises(ProtocolMisuse):
-        connection.account_file(1)
+        connection.encoder.account_file(1)
 
 
 def test_a_body_that_breaks_a_rule_is_refused() -> None:
@@ -183,17 +185,17 @@ def test_a_body_that_breaks_a_rule_is_refused() -> None:
     assert connection.next_event() == Body(b"hello")
     with pytest.raises(HttpError) as caught:
         connection.next_event()
-    assert isinstance(connection.request, Request)
+    assert isinstance(connection.reader.request, Request)
     assert connection.encode_error(caught.value, DATE).startswith(b"HTTP/1.1 400 ")
     assert connection.next_event() is CLOSED
 
 
 def test_a_body_that_breaks_a_rule_while_it_is_answered() -> None:
     connection = asked(chunked(b"zz\r\n"))
-    connection.encode_head(answer(), DATE)
+    connection.encoder.encode_head(answer(), DATE)
     with pytest.raises(HttpError):
         connection.next_event()
-    assert b"".join([*connection.encode_data(b"a"), connection.encode_end()]) == b"1\r\na\r\n0\r\n\r\n"
+    assert b"".join([*connection.encoder.encode_data(b"a"), connection.encoder.encode_end()]) == b"1\r\na\r\n0\r\n\r\n"
     assert connection.next_event() is CLOSED
 
 
@@ -205,21 +207,21 @@ def test_an_early_answer_closes() -> None:
             assert "Connection: close" in text(connection, b"early")
         else:
             assert "Connection: close" in parts(connection, answer(), b"early")
-        assert connection.will_close
-        assert connection.response_done
-        connection.feed(NEXT)
+        assert connection.encoder.will_close
+        assert connection.encoder.response_done
+        connection.reader.feed(NEXT)
         assert connection.next_event() is CLOSED
 
 
 def test_a_body_that_comes_in_while_it_is_answered() -> None:
     """The head has said close; reading the rest does not change that."""
     connection = asked(head("Content-Length: 5") + b"hel")
-    assert b"Connection: close" in connection.encode_head(answer(), DATE, 0)
-    connection.feed(b"lo" + NEXT)
+    assert b"Connection: close" in connection.encoder.encode_head(answer(), DATE, 0)
+    connection.reader.feed(b"lo" + NEXT)
     assert connection.next_event() == Body(b"hello")
     assert connection.next_event() is END_OF_BODY
     assert connection.next_event() is PAUSED
-    connection.encode_end()
+    connection.encoder.encode_end()
     assert connection.next_event() is CLOSED
 
 
@@ -228,58 +230,58 @@ def test_a_body_that_comes_in_while_it_is_answered() -> None:
 
 def test_a_client_that_ends_after_its_request_is_answered() -> None:
     connection = asked(NEXT + NEXT)
-    connection.feed_eof()
+    connection.reader.feed_eof()
     text(connection)
     assert isinstance(connection.next_event(), Request)
     text(connection)
     assert connection.next_event() is CLOSED
-    assert connection.will_close
-    assert connection.response_done
+    assert connection.encoder.will_close
+    assert connection.encoder.response_done
 
 
 def test_closing_at_any_time_and_twice() -> None:
     for data in (b"", b"GET", NEXT, head("Content-Length: 5"), chunked(b"5"), NEXT + NEXT):
         connection = Connection(LIMITS, "")
-        connection.feed(data)
+        connection.reader.feed(data)
         connection.next_event()
-        owed = connection.sending is Sending.READY
+        owed = connection.encoder.sending is Sending.READY
         for _ in range(2):
             connection.close()
-            assert (connection.reading, connection.sending) == (Reading.CLOSED, Sending.CLOSED)
-            assert connection.will_close
-            assert connection.response_done is not owed
-            assert connection.truncated is owed
-            assert not connection.has_buffered
+            assert connection.reader.reading is Reading.CLOSED
+            assert connection.encoder.sending is (Sending.BROKEN if owed else Sending.CLOSED)
+            assert connection.encoder.will_close
+            assert connection.encoder.response_done is not owed
+            assert not connection.reader.has_buffered
             assert connection.next_event() is CLOSED
 
 
 def test_closing_in_a_response_or_after_it() -> None:
     connection = asked()
-    connection.encode_head(answer(), DATE)
+    connection.encoder.encode_head(answer(), DATE)
     connection.close()
-    assert connection.truncated
-    assert not connection.response_done
+    assert connection.encoder.sending is Sending.BROKEN
+    assert not connection.encoder.response_done
     connection = asked()
     text(connection)
     connection.close()
-    assert connection.response_done
-    assert not connection.truncated
+    assert connection.encoder.response_done
+    assert connection.encoder.sending is Sending.CLOSED
 
 
 def test_before_the_first_request() -> None:
     connection = Connection(LIMITS, "")
-    assert not connection.response_started
-    assert connection.response_done
-    assert not connection.will_close
-    assert not connection.body_allowed
-    assert connection.missing_bytes == 0
+    assert connection.encoder.response_head is None
+    assert connection.encoder.response_done
+    assert not connection.encoder.will_close
+    assert not connection.encoder.takes_data
+    assert connection.encoder.surplus_bytes == 0
     for move in (
-        lambda: connection.encode_response(answer(), b"", DATE),
-        lambda: connection.encode_head(answer(), DATE),
-        lambda: connection.encode_data(b""),
-        connection.encode_end,
+        lambda: connection.encoder.encode_response(answer(), b"", DATE),
+        lambda: connection.encoder.encode_head(answer(), DATE),
+        lambda: connection.encoder.encode_data(b""),
+        connection.encoder.encode_end,
         connection.encode_continue,
-        lambda: connection.encode_early_hints([]),
+        lambda: connection.encoder.encode_early_hints([]),
     ):
         with pytest.raises(ProtocolMisuse):
             move()
@@ -287,12 +289,48 @@ def test_before_the_first_request() -> None:
 
 def test_pipelined_requests_are_given_out_one_by_one() -> None:
     connection = Connection(LIMITS, "")
-    connection.feed(b"".join(head(start=f"GET /{number} HTTP/1.1") for number in range(20)))
+    connection.reader.feed(b"".join(head(start=f"GET /{number} HTTP/1.1") for number in range(20)))
     for number in range(20):
         request = connection.next_event()
         assert isinstance(request, Request)
         assert request.path == f"/{number}"
-        assert not connection.response_started
+        assert connection.encoder.response_head is None
         assert connection.next_event() is PAUSED
         text(connection)
     assert connection.next_event() is NEED_DATA
+
+
+@pytest.mark.parametrize(
+    ("data", "sending"),
+    [(NEXT, Sending.READY), (b"\x00", Sending.READY), (b"", Sending.CLOSED), (b"GET", Sending.CLOSED)],
+)
+def test_the_response_side_hears_of_requests_refusals_and_ends(data: bytes, sending: Sending) -> None:
+    connection = Connection(LIMITS, "")
+    connection.reader.feed(data)
+    connection.reader.feed_eof()
+    with contextlib.suppress(HttpError):
+        connection.next_event()
+    assert connection.encoder.sending is sending
+
+
+def test_a_response_goes_on_after_the_end_of_what_the_client_says() -> None:
+    """A client may end its side while it is answered (RFC 9112, 9.6)."""
+    connection = asked(NEXT)
+    connection.encoder.encode_head(answer(), DATE)
+    connection.reader.feed_eof()
+    assert connection.next_event() is PAUSED
+    assert b"".join(connection.encoder.encode_data(b"hello")) == b"5\r\nhello\r\n"
+    connection.encoder.encode_end()
+    assert connection.next_event() is CLOSED
+    assert connection.encoder.sending is Sending.CLOSED
+
+
+def test_a_body_that_breaks_off_while_it_is_answered_leaves_the_response_alone() -> None:
+    connection = asked(head("Content-Length: 5") + b"he")
+    connection.encoder.encode_head(answer(), DATE)
+    connection.reader.feed_eof()
+    connection.next_event()
+    with pytest.raises(HttpError):
+        connection.next_event()
+    assert (connection.next_event(), connection.encoder.sending) == (CLOSED, Sending.BODY)
+    assert connection.encoder.response_head is not None

@@ -8,7 +8,7 @@ from waitressd.http.events import NEED_DATA, PAUSED, Body, Request
 from waitressd.http.head import parse_head, parse_repeated
 from waitressd.http.limits import Limits
 from waitressd.http.reader import RequestReader
-from waitressd.http.states import Heard, Reading
+from waitressd.http.states import ReadEvent, Reading
 
 LINES = ("X-A: b", "Cookie: c", "Cookie: d", "Accept: */*")
 
@@ -142,7 +142,7 @@ def test_a_body_that_is_here_in_whole() -> None:
     assert reader.reading is Reading.DONE
     assert reader.next_event() is PAUSED
     assert reader.take_body() is None
-    reader._hear(Heard.NEXT)
+    reader._move(ReadEvent.NEXT)
     assert isinstance(reader.next_event(), Request)
     assert reader.take_body() is None
 

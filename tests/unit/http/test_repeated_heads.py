@@ -60,15 +60,15 @@ def describe(request: Request) -> tuple[object, ...]:
 
 def read_request(connection: Connection, data: bytes) -> tuple[object, ...]:
     """Feed one head, take its request, and answer it so that the connection goes on."""
-    connection.feed(data)
+    connection.reader.feed(data)
     request = connection.next_event()
     assert isinstance(request, Request)
     seen = describe(request)
     if not request.complete:
-        connection.feed(b"3\r\nabc\r\n0\r\n\r\n" if request.content_length is None else b"abc")
+        connection.reader.feed(b"3\r\nabc\r\n0\r\n\r\n" if request.content_length is None else b"abc")
         while connection.next_event().__class__ is Body:
             pass
-    connection.encode_response(HEAD, b"", DATE)
+    connection.encoder.encode_response(HEAD, b"", DATE)
     return seen
 
 
@@ -86,7 +86,7 @@ def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
     for start in BROKEN:
         connection = Connection(Limits(), "")
         read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-        connection.feed(start + b"\r\nHost: a.test\r\n\r\n")
+        connection.reader.feed(start + b"\r\nHost: a.test\r\n\r\n")
         with pytest.raises(HttpError) as caught:
             connection.next_event()
         assert caught.value.status == 400
@@ -95,7 +95,7 @@ def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
 def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
     connection = Connection(Limits(start_line_bytes=100), "")
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    connection.feed(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    connection.reader.feed(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
     with pytest.raises(HttpError) as caught:
         connection.next_event()
     assert caught.value.status == 414
@@ -104,30 +104,30 @@ def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
 def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:
     connection = Connection(Limits(), "")
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\nCookie: " + b"c" * 4000 + b"\r\n\r\n")
-    kept = [connection._known]
+    kept = [connection.reader._known]
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    kept.append(connection._known)
+    kept.append(connection.reader._known)
     connection.forget()
-    kept.append(connection._known)
+    kept.append(connection.reader._known)
     assert [request is None for request in kept] == [True, False, True]
-    assert connection.request is None
+    assert connection.reader.request is None
     assert connection.next_event() is NEED_DATA
 
 
 def test_a_body_that_is_here_is_taken_in_one_piece() -> None:
     connection = Connection(Limits(), "")
     head = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n"
-    connection.feed(head + b"abc" + head + b"de")
+    connection.reader.feed(head + b"abc" + head + b"de")
     assert isinstance(connection.next_event(), Request)
-    assert connection.take_body() == b"abc"
-    connection.encode_response(HEAD, b"", DATE)
+    assert connection.reader.take_body() == b"abc"
+    connection.encoder.encode_response(HEAD, b"", DATE)
     assert isinstance(connection.next_event(), Request)
-    assert connection.take_body() is None
+    assert connection.reader.take_body() is None
     body = connection.next_event()
     assert isinstance(body, Body)
     assert body.data == b"de"
-    connection.feed(b"f")
-    assert connection.take_body() is None
+    connection.reader.feed(b"f")
+    assert connection.reader.take_body() is None
 
 
 def test_an_answer_that_comes_again_has_the_octets_it_would_have_alone() -> None:
@@ -149,9 +149,9 @@ def test_an_answer_that_comes_again_has_the_octets_it_would_have_alone() -> None
                             (second, ResponseHead(200, head.start, head.lines)),
                         ):
                             connection = Connection(Limits(), ident)
-                            connection.feed(data)
+                            connection.reader.feed(data)
                             connection.next_event()
-                            answers.append(connection.encode_response(use, body, date))
+                            answers.append(connection.encoder.encode_response(use, body, date))
                         assert answers[-1] == answers[-2]
 
 
@@ -159,11 +159,11 @@ def test_a_stop_is_said_although_the_answer_is_known() -> None:
     request = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
     connection = Connection(Limits(), "")
     for _ in range(2):
-        connection.feed(request)
+        connection.reader.feed(request)
         connection.next_event()
-        assert b"Connection: close" not in connection.encode_response(HEAD, b"", DATE)
-    connection.feed(request)
+        assert b"Connection: close" not in connection.encoder.encode_response(HEAD, b"", DATE)
+    connection.reader.feed(request)
     connection.next_event()
-    connection.forbid_keep_alive()
-    assert b"Connection: close\r\n" in connection.encode_response(HEAD, b"", DATE)
-    assert connection.will_close
+    connection.encoder.forbid_keep_alive()
+    assert b"Connection: close\r\n" in connection.encoder.encode_response(HEAD, b"", DATE)
+    assert connection.encoder.will_close

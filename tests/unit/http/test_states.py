@@ -5,19 +5,19 @@ from itertools import product
 
 import pytest
 
-from waitressd.http.body import PHASE_TRANSITIONS, ChunkedDecoder, Met, Phase
+from waitressd.http.body import PHASE_TRANSITIONS, ChunkedDecoder, ChunkEvent, Phase
 from waitressd.http.connection import Connection
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.limits import Limits
-from waitressd.http.states import READING_TRANSITIONS, SENDING_TRANSITIONS, Heard, Reading, Said, Sending
+from waitressd.http.states import READING_TRANSITIONS, SENDING_TRANSITIONS, ReadEvent, Reading, SendEvent, Sending
 
 
 @pytest.mark.parametrize(
     ("table", "states", "events", "first"),
     [
-        (READING_TRANSITIONS, Reading, Heard, Reading.IDLE),
-        (SENDING_TRANSITIONS, Sending, Said, Sending.WAIT),
-        (PHASE_TRANSITIONS, Phase, Met, Phase.SIZE),
+        (READING_TRANSITIONS, Reading, ReadEvent, Reading.IDLE),
+        (SENDING_TRANSITIONS, Sending, SendEvent, Sending.WAIT),
+        (PHASE_TRANSITIONS, Phase, ChunkEvent, Phase.SIZE),
     ],
 )
 def test_every_member_is_in_its_table(
@@ -31,34 +31,34 @@ def test_every_member_is_in_its_table(
     assert reached == set(states)
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(Reading, Heard)))
-def test_each_move_of_the_request_side(state: Reading, event: Heard) -> None:
+@pytest.mark.parametrize(("state", "event"), list(product(Reading, ReadEvent)))
+def test_each_move_of_the_request_side(state: Reading, event: ReadEvent) -> None:
     connection = Connection(Limits(), "")
-    connection.reading = state
+    connection.reader.reading = state
     if (state, event) in READING_TRANSITIONS:
-        connection._hear(event)
-        assert connection.reading is READING_TRANSITIONS[state, event]
+        connection.reader._move(event)
+        assert connection.reader.reading is READING_TRANSITIONS[state, event]
     else:
         with pytest.raises(ProtocolMisuse, match=r"while the request is <Reading\."):
-            connection._hear(event)
-        assert connection.reading is state
+            connection.reader._move(event)
+        assert connection.reader.reading is state
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(Sending, Said)))
-def test_each_move_of_the_response_side(state: Sending, event: Said) -> None:
+@pytest.mark.parametrize(("state", "event"), list(product(Sending, SendEvent)))
+def test_each_move_of_the_response_side(state: Sending, event: SendEvent) -> None:
     connection = Connection(Limits(), "")
-    connection.sending = state
+    connection.encoder.sending = state
     if (state, event) in SENDING_TRANSITIONS:
-        connection._say(event)
-        assert connection.sending is SENDING_TRANSITIONS[state, event]
+        connection.encoder._move(event)
+        assert connection.encoder.sending is SENDING_TRANSITIONS[state, event]
     else:
         with pytest.raises(ProtocolMisuse, match=r"while the response is <Sending\."):
-            connection._say(event)
-        assert connection.sending is state
+            connection.encoder._move(event)
+        assert connection.encoder.sending is state
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(Phase, Met)))
-def test_each_move_of_a_chunked_body(state: Phase, event: Met) -> None:
+@pytest.mark.parametrize(("state", "event"), list(product(Phase, ChunkEvent)))
+def test_each_move_of_a_chunked_body(state: Phase, event: ChunkEvent) -> None:
     decoder = ChunkedDecoder(Limits(), 0)
     decoder.phase = state
     if (state, event) in PHASE_TRANSITIONS:
@@ -81,7 +81,7 @@ def test_an_error_leads_nowhere_but_out() -> None:
 
 def test_a_request_while_a_response_is_owed_is_a_mistake_of_ours() -> None:
     connection = Connection(Limits(), "")
-    connection.sending = Sending.READY
-    connection.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.encoder.sending = Sending.READY
+    connection.reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(ProtocolMisuse):
         connection.next_event()

@@ -65,7 +65,7 @@ def test_twenty_thousand_pipelined_requests_hold_little_memory() -> None:
             with contextlib.suppress(BlockingIOError):
                 unsent = unsent[client.sock.send(unsent[:65536]) :] if unsent else unsent
             loop.turn()
-            read_ahead = max(read_ahead, loop.channels[0].connection.buffered_bytes)
+            read_ahead = max(read_ahead, loop.channels[0].connection.reader.buffered_bytes)
             try:
                 received += client.sock.recv(1 << 20).count(b"HTTP/1.1 200")
             except BlockingIOError:
@@ -168,8 +168,8 @@ def test_the_wsgi_side_may_fail_in_any_way_and_the_thread_goes_on(caplog: pytest
 
 def test_an_answer_that_breaks_off_ends_the_connection_without_its_last_chunk() -> None:
     def breaks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
-        channel.write(channel.connection.encode_head(build_head("200 OK", []), "date"))
-        channel.write_parts(channel.connection.encode_data(b"half"))
+        channel.write(channel.connection.encoder.encode_head(build_head("200 OK", []), "date"))
+        channel.write_parts(channel.connection.encoder.encode_data(b"half"))
 
     with Loop(breaks) as loop, loop.connect() as client:
         loop.request(client, GET)
@@ -179,7 +179,7 @@ def test_an_answer_that_breaks_off_ends_the_connection_without_its_last_chunk() 
 def test_a_cut_answer_does_not_destroy_the_one_before_it() -> None:
     def second_breaks(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
         if len(loop.requests) == 2:
-            channel.write(channel.connection.encode_head(build_head("200 OK", []), "date"))
+            channel.write(channel.connection.encoder.encode_head(build_head("200 OK", []), "date"))
         else:
             answer(channel)
 
@@ -225,7 +225,7 @@ def test_bytes_for_a_busy_channel_wait_in_the_kernel() -> None:
         channel = running(loop)
         loop.request(client, GET)
         assert channel._mask == PARKED
-        assert not channel.connection.has_buffered
+        assert not channel.connection.reader.has_buffered
         assert not channel.is_gone()
         channel.settle()
         loop.settle()
@@ -281,7 +281,7 @@ def test_what_only_the_holder_can_settle_is_left_to_it(trouble: str) -> None:
         if trouble in ("gone", "half_closed"):
             setattr(channel, trouble, True)
         elif trouble == "buffered":
-            channel.connection.feed(b"GET")
+            channel.connection.reader.feed(b"GET")
         elif trouble == "draining":
             loop.dispatcher.draining = True
         elif trouble == "output":

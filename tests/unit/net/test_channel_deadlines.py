@@ -177,9 +177,9 @@ def answer_open(channel: Channel, body: bytes) -> None:
     """Answer an HTTP/1.0 client with a body whose length is not said."""
     from waitressd.http.response import build_head
 
-    channel.write(channel.connection.encode_head(build_head("200 OK", []), "date"))
-    channel.write_parts(channel.connection.encode_data(body))
-    assert channel.connection.encode_end() == b""
+    channel.write(channel.connection.encoder.encode_head(build_head("200 OK", []), "date"))
+    channel.write_parts(channel.connection.encoder.encode_data(body))
+    assert channel.connection.encoder.encode_end() == b""
 
 
 def test_a_reader_must_keep_a_minimum_rate() -> None:

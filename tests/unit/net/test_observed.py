@@ -1,9 +1,8 @@
 """A channel that is watched: what its observer is told, and when."""
 
 import contextlib
-import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pytest
@@ -11,12 +10,11 @@ import pytest
 from tests.support.loop import BEGIN, DATE, GET, Loop, answer, hello
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
 from waitressd.net.channel import Channel
-from waitressd.net.channelsettings import ChannelSettings, Deadlines
+from waitressd.net.channelsettings import Deadlines
 from waitressd.net.dispatcher import Bounds
-from waitressd.net.observed import ObservedChannel, ObservedConnection
+from waitressd.net.observed import ObservedChannel
 from waitressd.peer import Origin
 from waitressd.requestlog.record import RequestRecord
 
@@ -162,10 +160,10 @@ def test_a_file_that_is_too_short() -> None:
         def shrinking(_request: Request, _body: BinaryIO | None, channel: Channel) -> None:
             connection = channel.connection
             head = build_head("200 OK", [("Content-Length", str(BIG))])
-            channel.write(connection.encode_head(head, DATE))
-            count = connection.account_file(BIG)
+            channel.write(connection.encoder.encode_head(head, DATE))
+            count = connection.encoder.account_file(BIG)
             channel.write_file(file, 0, count, lambda: None)
-            connection.encode_end()
+            connection.encoder.encode_end()
             file.truncate(BIG // 2)
 
         with watched(shrinking) as (loop, watching), loop.connect(receive_buffer_bytes=8192) as client:
@@ -255,53 +253,3 @@ def test_what_runs_when_the_server_ends_is_told_once() -> None:
         loop.request(client, GET)
         assert watching.only.ended_by == "stop"
         assert watching.heard == ["open", "enter", "finish soon", "leave"]
-
-
-def connection(data: bytes) -> ObservedConnection:
-    found = ObservedConnection(ChannelSettings(hello, io.BytesIO, lambda: DATE, limits=Limits()))  # type: ignore[arg-type] # no body is spooled
-    found.feed(data)
-    assert isinstance(found.next_event(), Request)
-    return found
-
-
-def whole(one: ObservedConnection, fields: list[tuple[str, str]], status: str = "200 OK") -> None:
-    one.encode_response(build_head(status, fields), b"12345", DATE)
-
-
-def streamed(one: ObservedConnection, fields: list[tuple[str, str]], status: str = "200 OK") -> None:
-    one.encode_head(build_head(status, fields), DATE)
-    one.encode_data(b"123")
-    one.encode_data(b"")
-    one.encode_data(b"45")
-
-
-@pytest.mark.parametrize("way", [whole, streamed])
-@pytest.mark.parametrize(
-    ("head", "fields", "status", "sent"),
-    [
-        (GET, [], "200 OK", 5),
-        (GET, [("Content-Length", "5")], "200 OK", 5),
-        (GET, [("Content-Length", "4")], "200 OK", 4),
-        (GET, [("Content-Length", "9")], "200 OK", 5),
-        (GET, [], "204 No Content", 0),
-        (GET, [], "304 Not Modified", 0),
-        (GET.replace(b"GET", b"HEAD"), [("Content-Length", "5")], "200 OK", 0),
-        (GET.replace(b"1.1", b"1.0"), [], "200 OK", 5),
-    ],
-)
-def test_the_octets_of_a_body_are_those_that_go_out(
-    way: Callable[..., None], head: bytes, fields: list[tuple[str, str]], status: str, sent: int
-) -> None:
-    one = connection(head)
-    way(one, fields, status)
-    assert one.answer_bytes == sent
-    assert one.answer_head is not None
-    assert one.answer_head.code == int(status[:3])
-    assert one.answered_at > 0
-
-
-def test_the_octets_of_a_file_are_counted() -> None:
-    one = connection(GET)
-    one.encode_head(build_head("200 OK", [("Content-Length", "5")]), DATE)
-    assert one.account_file(9) == 5
-    assert (one.answer_bytes, one.piece_bytes) == (5, 5)

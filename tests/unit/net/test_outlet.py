@@ -198,11 +198,11 @@ def _answer_file(_request: Request, channel: Channel, part: tuple[BinaryIO, int,
 
     file, count, sent = part
     connection = channel.connection
-    channel.write(connection.encode_head(build_head("200 OK", [("Content-Length", str(count))]), "date"))
-    connection.account_file(count)
+    channel.write(connection.encoder.encode_head(build_head("200 OK", [("Content-Length", str(count))]), "date"))
+    connection.encoder.account_file(count)
     try:
         channel.write_file(file, 0, count, sent.close)
-        connection.encode_end()
+        connection.encoder.encode_end()
     except ClientDisconnected:
         return
 

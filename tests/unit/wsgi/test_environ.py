@@ -86,7 +86,7 @@ def test_an_application_may_do_what_it_likes_with_it() -> None:
         environ["SCRIPT_NAME"] = "/changed"
         environ.pop("SERVER_NAME")
         request.fields.clear()
-        transport.connection.encode_response(build_head("200 OK", []), b"", "now")
+        transport.connection.encoder.encode_response(build_head("200 OK", []), b"", "now")
 
 
 @pytest.mark.parametrize("peer", ["10.1.2.3:1", "[::1]:80", "unix:"])
@@ -112,7 +112,7 @@ def test_requests_whose_fields_come_again_get_what_they_would_get_alone(fields: 
             environs.append(dict(environ))
             environ["mine"] = 1
             environ["REMOTE_ADDR"] = "changed"
-            transport.connection.encode_response(build_head("200 OK", []), b"", "now")
+            transport.connection.encoder.encode_response(build_head("200 OK", []), b"", "now")
         for transport, environ in zip((kept, alone), environs, strict=True):
             for key in ("waitressd.client_disconnected", "waitress.client_disconnected"):
                 assert environ.pop(key).__self__ is transport

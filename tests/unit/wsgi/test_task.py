@@ -58,8 +58,8 @@ def test_an_error_before_the_head_is_a_500(
     assert b"secret" not in transport.sent.lower()
     assert len(transport.writes) == 1
     # The request was read in whole, so the connection is in step and stays.
-    assert transport.connection.response_done
-    assert not transport.connection.will_close
+    assert transport.connection.encoder.response_done
+    assert not transport.connection.encoder.will_close
     assert errors(caplog) == ["Exception while serving GET /path for 127.0.0.1"]
     assert caplog.records[0].exc_info
     assert caplog.records[0].exc_info[1] is error
@@ -105,7 +105,7 @@ def test_an_error_behind_the_head_breaks_the_answer_off(
     transport = exchange(application)
     answer = transport.answer()
     assert (answer.status, answer.body, answer.complete) == (200, b"first part", False)
-    assert not transport.connection.response_done
+    assert not transport.connection.encoder.response_done
     assert result.closed_count == 1
     assert len(errors(caplog)) == 1
 
@@ -125,7 +125,7 @@ def test_an_error_behind_the_last_byte_changes_nothing(*, written: bool, caplog:
     transport = exchange(application)
     answer = transport.answer()
     assert (answer.body, answer.complete) == (b"hello", True)
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done
     assert len(errors(caplog)) == 1
 
 
@@ -136,7 +136,7 @@ def test_an_error_after_write_breaks_the_answer_off() -> None:
 
     transport = exchange(application)
     assert not transport.answer().complete
-    assert not transport.connection.response_done
+    assert not transport.connection.encoder.response_done
 
 
 def test_a_failed_head_request_has_no_body() -> None:
@@ -185,10 +185,10 @@ def test_an_error_in_close_changes_nothing(error: BaseException, caplog: pytest.
     transport = exchange(application, GET)
     answer = transport.answer()
     assert (answer.status, answer.body, answer.complete) == (200, b"ok", True)
-    assert transport.connection.response_done
-    assert not transport.connection.will_close
+    assert transport.connection.encoder.response_done
+    assert not transport.connection.encoder.will_close
     assert result.closed_count == 1
-    assert errors(caplog) == ["close() of the answer to GET /path failed"]
+    assert errors(caplog) == ["close() of the response to GET /path failed"]
 
 
 def test_an_error_in_close_does_not_hide_the_first_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -218,7 +218,7 @@ def test_close_is_called_when_the_answer_is_complete(data: bytes, status: str) -
         return result
 
     transport = exchange(application, data)
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done
     assert result.closed_count == 1
 
 
@@ -268,7 +268,7 @@ def test_a_client_that_left_stops_the_answer(
     assert len(asked) <= 1 + leaves_after_bytes // 100
     assert result.closed_count == 1
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "The client 127.0.0.1 left before the answer to GET /path was complete")
+        ("INFO", "The client 127.0.0.1 left before the response to GET /path was complete")
     ]
 
 
@@ -350,7 +350,7 @@ def test_what_a_proxy_cannot_mean_is_a_400() -> None:
     transport = exchange(lambda _environ, _start: called.append(True), data, environ=settings)
     answer = transport.answer()
     assert (answer.status, answer.get("Connection"), called) == (400, "close", [])
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done
 
 
 def test_requests_of_one_connection_know_nothing_of_each_other() -> None:

@@ -1,4 +1,4 @@
-"""waitressd.wsgi.answer: files through wsgi.file_wrapper."""
+"""waitressd.wsgi.response: files through wsgi.file_wrapper."""
 
 import io
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_file_is_sent_from_its_position_on(
     assert (answer.body, answer.get("Content-Length"), answer.complete) == (body, str(len(body)), True)
     assert transport.files == ([body] if kind == "real" and body else [])
     assert file.closed
-    assert not transport.connection.will_close
+    assert not transport.connection.encoder.will_close
     assert caplog.records == []
 
 
@@ -74,7 +74,7 @@ def test_a_file_shorter_than_promised_breaks_the_connection_off(path: Path, kind
     file.seek(offset)
     transport = exchange(from_file(file, length=50))
     assert not transport.answer().complete
-    assert not transport.connection.response_done
+    assert not transport.connection.encoder.response_done
     assert file.closed
 
 
@@ -89,7 +89,7 @@ def test_a_file_is_not_sent_where_no_content_goes(path: Path, kind: str, data: b
     assert transport.sent.endswith(b"\r\n\r\n")
     assert transport.files == []
     assert file.closed
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done
     if data is HEAD:
         assert transport.answer("HEAD").get("Content-Length") == "10"
 
@@ -145,4 +145,4 @@ def test_a_file_after_a_written_head_is_not_sent(path: Path) -> None:
     transport = exchange(application, HEAD)
     assert transport.answer("HEAD").complete
     assert transport.files == []
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done

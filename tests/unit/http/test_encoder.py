@@ -1,13 +1,15 @@
 """The response side, and how the two sides meet: framing, what closes, and what may never be sent."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.exchange import DATE, LIMITS, NEXT, answer, asked, head, parts, text
 from waitressd.http import response as response_module
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ProtocolMisuse
+from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, Request
-from waitressd.http.response import build_head
+from waitressd.http.response import ResponseHead, build_head
 from waitressd.http.states import Reading, Sending
 
 OK = "HTTP/1.1 200 OK\r\n"
@@ -18,20 +20,20 @@ OK = "HTTP/1.1 200 OK\r\n"
 
 def test_a_whole_response() -> None:
     connection = asked(ident="waitressd")
-    encoded = connection.encode_response(answer(("Content-Type", "text/plain")), b"hello", DATE)
+    encoded = connection.encoder.encode_response(answer(("Content-Type", "text/plain")), b"hello", DATE)
     assert encoded == (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
         b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: waitressd\r\n\r\nhello"
     )
-    assert (connection.reading, connection.sending) == (Reading.IDLE, Sending.WAIT)
-    assert not connection.will_close
-    assert connection.response_started
-    assert connection.response_done
+    assert (connection.reader.reading, connection.encoder.sending) == (Reading.IDLE, Sending.WAIT)
+    assert not connection.encoder.will_close
+    assert connection.encoder.response_head is not None
+    assert connection.encoder.response_done
     assert connection.next_event() is NEED_DATA
 
 
 def test_a_date_and_a_server_of_the_application() -> None:
-    encoded = asked(ident="waitressd").encode_response(answer(("date", "a"), ("SERVER", "b")), b"", DATE)
+    encoded = asked(ident="waitressd").encoder.encode_response(answer(("date", "a"), ("SERVER", "b")), b"", DATE)
     assert encoded == b"HTTP/1.1 200 OK\r\ndate: a\r\nSERVER: b\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -69,33 +71,33 @@ def test_what_is_said_about_the_connection(
         if way == "whole":
             encoded = text(asking, b"hello", answer(*fields))
         else:
-            encoded = asking.encode_head(answer(*fields), DATE, 5).decode().replace(f"Date: {DATE}\r\n", "")
-            encoded += b"".join([*asking.encode_data(b"hello"), asking.encode_end()]).decode()
+            encoded = asking.encoder.encode_head(answer(*fields), DATE, 5).decode().replace(f"Date: {DATE}\r\n", "")
+            encoded += b"".join([*asking.encoder.encode_data(b"hello"), asking.encoder.encode_end()]).decode()
         assert encoded == f"{OK}Content-Length: 5\r\n{connection}\r\nhello"
-        assert asking.will_close is closes
-        assert asking.response_done
+        assert asking.encoder.will_close is closes
+        assert asking.encoder.response_done
         if closes:
-            assert (asking.reading, asking.sending) == (Reading.CLOSED, Sending.CLOSED)
+            assert (asking.reader.reading, asking.encoder.sending) == (Reading.CLOSED, Sending.CLOSED)
             assert asking.next_event() is CLOSED
-            assert not asking.has_buffered
+            assert not asking.reader.has_buffered
         else:
             assert isinstance(asking.next_event(), Request)
 
 
 def test_no_keep_alive_while_the_server_stops() -> None:
     connection = asked(NEXT + NEXT)
-    connection.forbid_keep_alive()
+    connection.encoder.forbid_keep_alive()
     assert "Connection: close" in text(connection)
-    assert connection.will_close
+    assert connection.encoder.will_close
     assert connection.next_event() is CLOSED
 
 
 def test_no_keep_alive_is_from_the_next_head_on() -> None:
     connection = asked(NEXT + NEXT)
-    connection.encode_head(answer(), DATE)
-    connection.forbid_keep_alive()
-    connection.encode_data(b"a")
-    connection.encode_end()
+    connection.encoder.encode_head(answer(), DATE)
+    connection.encoder.forbid_keep_alive()
+    connection.encoder.encode_data(b"a")
+    connection.encoder.encode_end()
     assert isinstance(connection.next_event(), Request)
     assert "Connection: close" in text(connection)
 
@@ -113,10 +115,9 @@ def test_chunked_when_no_length_is_known() -> None:
 
 def test_a_large_chunk_is_not_copied() -> None:
     connection = asked()
-    connection.encode_head(answer(), DATE)
-    assert connection.is_chunked
+    connection.encoder.encode_head(answer(), DATE)
     data = b"x" * 20_000
-    pieces = connection.encode_data(data)
+    pieces = connection.encoder.encode_data(data)
     assert pieces[1] is data
     assert b"".join(pieces) == b"4e20\r\n" + data + b"\r\n"
 
@@ -126,72 +127,72 @@ def test_until_the_end_of_the_connection_for_an_old_client() -> None:
         connection = asked(head(*lines, start="GET / HTTP/1.0") + NEXT)
         assert parts(connection, answer(), b"hello", b"", b"x") == f"{OK}Connection: close\r\n\r\nhellox"
         assert connection.next_event() is CLOSED
-        assert connection.response_done
+        assert connection.encoder.response_done
 
 
 def test_the_length_that_the_server_knows() -> None:
     connection = asked()
     assert parts(connection, answer(), b"hel", b"lo", length=5) == f"{OK}Content-Length: 5\r\n\r\nhello"
-    assert not connection.is_chunked
 
 
 def test_a_body_beyond_its_length_is_cut() -> None:
     for body in ((b"hello world",), (b"hel", b"lo world"), (b"hello", b" world"), (b"hello ", b"world")):
         connection = asked(NEXT + NEXT)
         assert parts(connection, answer(("Content-Length", "5")), *body) == f"{OK}Content-Length: 5\r\n\r\nhello"
-        assert connection.excess_bytes == 6
-        assert connection.missing_bytes == 0
+        assert connection.encoder.surplus_bytes == 6
         assert isinstance(connection.next_event(), Request)
         assert text(connection, b"") == f"{OK}Content-Length: 0\r\n\r\n"
-        assert connection.excess_bytes == 0
+        assert connection.encoder.surplus_bytes == 0
     connection = asked()
     assert text(connection, b"hello world", answer(("Content-Length", "5"))) == f"{OK}Content-Length: 5\r\n\r\nhello"
-    assert connection.excess_bytes == 6
+    assert connection.encoder.surplus_bytes == 6
 
 
 def test_a_body_that_is_too_short_breaks_the_connection() -> None:
     connection = asked(NEXT + NEXT)
-    connection.encode_head(answer(("Content-Length", "100")), DATE)
-    connection.encode_data(b"only ten..")
-    assert connection.missing_bytes == 90
-    assert connection.encode_end() == b""
-    assert connection.truncated
-    assert connection.will_close
-    assert not connection.response_done
-    assert connection.missing_bytes == 90
+    connection.encoder.encode_head(answer(("Content-Length", "100")), DATE)
+    connection.encoder.encode_data(b"only ten..")
+    assert not connection.encoder.is_satisfied
+    assert connection.encoder.encode_end() == b""
+    assert connection.encoder.sending is Sending.BROKEN
+    assert connection.encoder.will_close
+    assert not connection.encoder.response_done
+    assert connection.encoder.surplus_bytes == -90
     assert connection.next_event() is CLOSED
     connection = asked()
     assert text(connection, b"hel", answer(("Content-Length", "5"))) == f"{OK}Content-Length: 5\r\n\r\nhel"
-    assert connection.truncated
-    assert not connection.response_done
+    assert connection.encoder.sending is Sending.BROKEN
+    assert not connection.encoder.response_done
 
 
 def test_a_declared_length_that_is_right() -> None:
     connection = asked()
     assert text(connection, b"hello", answer(("content-length", "5"))) == f"{OK}content-length: 5\r\n\r\nhello"
-    assert (connection.truncated, connection.excess_bytes) == (False, 0)
+    assert (connection.encoder.sending, connection.encoder.surplus_bytes) == (Sending.WAIT, 0)
 
 
 def test_a_file_is_accounted_like_data() -> None:
     connection = asked()
-    connection.encode_head(answer(("Content-Length", "10")), DATE)
-    assert connection.body_allowed
-    assert connection.account_file(4) == 4
-    assert connection.missing_bytes == 6
-    assert connection.account_file(100) == 6
-    assert connection.excess_bytes == 94
-    connection.encode_end()
+    connection.encoder.encode_head(answer(("Content-Length", "10")), DATE)
+    assert (connection.encoder.takes_data, connection.encoder.is_satisfied) == (True, False)
+    assert connection.encoder.account_file(4) == 4
+    assert (connection.encoder.takes_data, connection.encoder.is_satisfied) == (True, False)
+    assert connection.encoder.account_file(100) == 6
+    assert connection.encoder.surplus_bytes == 94
+    assert (connection.encoder.takes_data, connection.encoder.is_satisfied) == (False, True)
+    assert (connection.encoder.body_bytes, connection.encoder.piece_bytes) == (10, 6)
+    connection.encoder.encode_end()
     connection = asked(head(start="GET / HTTP/1.0"))
-    connection.encode_head(answer(), DATE)
-    assert connection.account_file(100) == 100
+    connection.encoder.encode_head(answer(), DATE)
+    assert connection.encoder.account_file(100) == 100
     connection = asked(head(start="HEAD / HTTP/1.1"))
-    connection.encode_head(answer(("Content-Length", "10")), DATE)
-    assert not connection.body_allowed
-    assert connection.account_file(10) == 0
+    connection.encoder.encode_head(answer(("Content-Length", "10")), DATE)
+    assert not connection.encoder.takes_data
+    assert connection.encoder.account_file(10) == 0
     connection = asked()
-    connection.encode_head(answer(), DATE)
+    connection.encoder.encode_head(answer(), DATE)
     with pytest.raises(ProtocolMisuse):
-        connection.account_file(1)
+        connection.encoder.account_file(1)
 
 
 # -- responses without content --
@@ -219,7 +220,7 @@ def test_a_status_without_content(status: str, fields: list[tuple[str, str]], fr
         for length in (None, len(body)):
             connection = asked(head(start=start) + NEXT)
             assert parts(connection, response, body, body, length=length) == expected
-            assert (connection.truncated, connection.excess_bytes) == (False, 0)
+            assert (connection.encoder.sending, connection.encoder.surplus_bytes) == (Sending.WAIT, 0)
             assert isinstance(connection.next_event(), Request)
 
 
@@ -235,7 +236,7 @@ def test_head_is_answered_like_get_without_the_content(version: str) -> None:
     assert text(asked(sent)) == f"{OK}{keep}\r\n"
     connection = asked(sent)
     assert parts(connection, answer(), b"hello", b"world") == f"{OK}{keep}\r\n"
-    assert not connection.truncated
+    assert connection.encoder.sending is Sending.WAIT
     assert isinstance(connection.next_event(), Request)
 
 
@@ -251,14 +252,14 @@ def test_the_same_answer_is_encoded_the_same_again() -> None:
         [("Date", "x")],
     ):
         connection = asked(NEXT * 4, ident="kit")
-        first = connection.encode_response(answer(*fields), b"hello", DATE)
+        first = connection.encoder.encode_response(answer(*fields), b"hello", DATE)
         connection.next_event()
-        assert connection.encode_response(answer(*fields), b"hello", DATE) == first
+        assert connection.encoder.encode_response(answer(*fields), b"hello", DATE) == first
         connection.next_event()
-        other = connection.encode_response(answer(*fields), b"world", DATE)
+        other = connection.encoder.encode_response(answer(*fields), b"world", DATE)
         assert other == first[:-5] + b"world"
         connection.next_event()
-        later = connection.encode_response(answer(*fields), b"hello", "Mon, 07 Nov 1994 08:49:37 GMT")
+        later = connection.encoder.encode_response(answer(*fields), b"hello", "Mon, 07 Nov 1994 08:49:37 GMT")
         assert later == first.replace(b"Sun, 06", b"Mon, 07")
 
 
@@ -276,8 +277,8 @@ def test_the_same_head_is_another_answer_for_another_request() -> None:
     def encode(name: str, ident: str) -> bytes:
         connection = asked(asks.get(name, NEXT), ident)
         if name == "drain":
-            connection.forbid_keep_alive()
-        return connection.encode_response(answer(("X-Same", "yes")), b"hello", DATE)
+            connection.encoder.forbid_keep_alive()
+        return connection.encoder.encode_response(answer(("X-Same", "yes")), b"hello", DATE)
 
     names = [*asks, "drain"]
     fresh = {}
@@ -300,3 +301,71 @@ def test_another_length_for_the_same_head() -> None:
     for body in (b"hello", b"", b"hello again"):
         assert text(connection, body) == f"{OK}Content-Length: {len(body)}\r\n\r\n{body.decode()}"
         connection.next_event()
+
+
+# -- what a request log wants to know --
+
+
+def whole(one: Connection, response: ResponseHead) -> None:
+    one.encoder.encode_response(response, b"12345", DATE)
+
+
+def streamed(one: Connection, response: ResponseHead) -> None:
+    one.encoder.encode_head(response, DATE)
+    for piece in (b"123", b"", b"45"):
+        one.encoder.encode_data(piece)
+
+
+@pytest.mark.parametrize("way", [whole, streamed])
+@pytest.mark.parametrize(
+    ("start", "fields", "status", "sent"),
+    [
+        ("GET / HTTP/1.1", [], "200 OK", 5),
+        ("GET / HTTP/1.1", [("Content-Length", "5")], "200 OK", 5),
+        ("GET / HTTP/1.1", [("Content-Length", "4")], "200 OK", 4),
+        ("GET / HTTP/1.1", [("Content-Length", "9")], "200 OK", 5),
+        ("GET / HTTP/1.1", [], "204 No Content", 0),
+        ("GET / HTTP/1.1", [], "304 Not Modified", 0),
+        ("HEAD / HTTP/1.1", [("Content-Length", "5")], "200 OK", 0),
+        ("GET / HTTP/1.0", [], "200 OK", 5),
+    ],
+)
+def test_the_octets_of_a_body_are_those_that_go_out(
+    way: Callable[[Connection, ResponseHead], None], start: str, fields: list[tuple[str, str]], status: str, sent: int
+) -> None:
+    one = asked(head(start=start))
+    response = build_head(status, fields)
+    way(one, response)
+    assert (one.encoder.response_head, one.encoder.body_bytes) == (response, sent)
+
+
+def test_what_was_said_is_forgotten_when_the_next_request_begins() -> None:
+    one = asked(NEXT + NEXT + b"\x00")
+    heads = [one.encoder.response_head]
+    text(one)
+    one.next_event()
+    heads.append(one.encoder.response_head)
+    text(one)
+    with pytest.raises(HttpError):
+        one.next_event()
+    heads.append(one.encoder.response_head)
+    assert heads == [None, None, None]
+    one.encode_error(HttpError(400, "No."), DATE)
+    assert one.encoder.response_head is not None
+    assert one.encoder.response_head.code == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (b"\xff / HTTP/1.1\r\nHost: a\r\n\r\n", b"\xff / HTTP/1.1"),
+        (b"GET / HTTP/abc\r\n\r\n", b"GET / HTTP/abc"),
+        (b"\x16\x03\x01" + b"x" * 3000, b"\x16\x03\x01" + b"x" * 1021),
+    ],
+)
+def test_the_first_line_of_a_refused_head_is_kept(sent: bytes, line: bytes) -> None:
+    one = Connection(LIMITS, "")
+    one.reader.feed(sent)
+    with pytest.raises(HttpError):
+        one.next_event()
+    assert (one.reader.refused_line, one.reader.request) == (line, None)

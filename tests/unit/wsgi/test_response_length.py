@@ -1,4 +1,4 @@
-"""waitressd.wsgi.answer: a Content-Length that is not true, and answers without content."""
+"""waitressd.wsgi.response: a Content-Length that is not true, and answers without content."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,10 +24,10 @@ def test_what_is_longer_is_cut(make_result: Any, caplog: pytest.LogCaptureFixtur
     transport = exchange(returning(make_result, length=5))
     answer = transport.answer()
     assert (answer.body, answer.complete) == (b"hello", True)
-    assert transport.connection.response_done
-    assert not transport.connection.will_close
+    assert transport.connection.encoder.response_done
+    assert not transport.connection.encoder.will_close
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "The answer to GET / is longer" in caplog.text
+    assert "The response to GET / is longer" in caplog.text
 
 
 @cases(
@@ -96,7 +96,7 @@ def test_what_is_shorter_breaks_the_connection_off(make_result: Any, caplog: pyt
     transport = exchange(returning(make_result, length=100))
     assert transport.sent.startswith(b"HTTP/1.1 200 OK\r\n")
     assert not transport.answer().complete
-    assert not transport.connection.response_done
+    assert not transport.connection.encoder.response_done
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "shorter than its Content-Length" in caplog.text
 
@@ -143,8 +143,8 @@ def test_no_content_goes_out(
     answer = transport.answer(method)
     assert (answer.body, answer.complete) == (b"", True)
     assert transport.sent.endswith(b"\r\n\r\n")
-    assert transport.connection.response_done
-    assert not transport.connection.will_close
+    assert transport.connection.encoder.response_done
+    assert not transport.connection.encoder.will_close
     assert len(transport.writes) == 1
     assert caplog.records == []
 

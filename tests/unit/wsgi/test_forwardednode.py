@@ -1,10 +1,10 @@
-"""waitressd.wsgi.nodes: addresses as proxies write them (RFC 7239, section 6)."""
+"""waitressd.wsgi.forwardednode: addresses as proxies write them (RFC 7239, section 6)."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waitressd.wsgi.nodes import UNKNOWN, Node, parse_address, parse_node, parse_port, parse_strict_node
+from waitressd.wsgi.forwardednode import UNKNOWN, Node, parse_address, parse_node, parse_port, parse_strict_node
 
 
 @pytest.mark.parametrize(

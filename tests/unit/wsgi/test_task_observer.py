@@ -1,4 +1,4 @@
-"""A watched handler tells what its application raised, and nothing else is different."""
+"""A handler with an observer tells what its application raised, and nothing else is different."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,9 +8,8 @@ import pytest
 from tests.support.recording import RecordingTransport
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.observed import ObservedHandler
 from waitressd.wsgi.proxies import TrustedProxies
-from waitressd.wsgi.task import Application, TaskSettings
+from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
@@ -36,7 +35,7 @@ class Listening:
 def run(application: Application, transport: RecordingTransport, data: bytes = REQUEST + b"\r\n") -> Listening:
     listening = Listening()
     proxies = TrustedProxies(everyone=True, headers=frozenset({"x-forwarded-for"}))
-    handler = ObservedHandler(application, EnvironBuilder(EnvironSettings(proxies=proxies)), TaskSettings(), listening)
+    handler = WsgiHandler(application, EnvironBuilder(EnvironSettings(proxies=proxies)), TaskSettings(), listening)
     request, body = transport.receive(data)
     handler(request, body, transport)
     return listening

@@ -1,4 +1,4 @@
-"""waitressd.wsgi.answer: what an application's answer becomes on the wire (PEP 3333)."""
+"""waitressd.wsgi.response: what an application's answer becomes on the wire (PEP 3333)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,15 @@ from tests.support.applications import OLD, PLAIN, Closing, Start, cases, reques
 from tests.support.recording import RecordingTransport, exchange
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.response import build_head
-from waitressd.wsgi.answer import JOIN_BYTES, TRANSITIONS, Answer, AnswerEvent, AnswerState, blocks, checked_bytes
+from waitressd.wsgi.response import (
+    JOIN_BYTES,
+    TRANSITIONS,
+    Response,
+    ResponseEvent,
+    ResponseState,
+    blocks,
+    checked_bytes,
+)
 
 
 class Words(list[bytes]):
@@ -23,17 +31,17 @@ class Octets(bytes):
 # States
 
 
-def make_answer(state: AnswerState) -> Answer:
+def make_answer(state: ResponseState) -> Response:
     transport = RecordingTransport()
     request, _ = transport.receive(request_line("GET / HTTP/1.1"))
-    answer = Answer(request, transport)
+    answer = Response(request, transport)
     answer.state = state
     return answer
 
 
-@pytest.mark.parametrize("state", AnswerState)
-@pytest.mark.parametrize("event", AnswerEvent)
-def test_a_move_is_in_the_table_or_an_error(state: AnswerState, event: AnswerEvent) -> None:
+@pytest.mark.parametrize("state", ResponseState)
+@pytest.mark.parametrize("event", ResponseEvent)
+def test_a_move_is_in_the_table_or_an_error(state: ResponseState, event: ResponseEvent) -> None:
     answer = make_answer(state)
     if (state, event) in TRANSITIONS:
         answer._move(event)
@@ -64,8 +72,8 @@ def test_a_known_answer_is_one_write_with_its_length(make_result: Any, length: i
     assert answer.body == b"Hello, world!"
     assert answer.get("Content-Length") == "13"
     assert answer.get("Transfer-Encoding") is None
-    assert transport.connection.response_done
-    assert not transport.connection.will_close
+    assert transport.connection.encoder.response_done
+    assert not transport.connection.encoder.will_close
 
 
 @cases(
@@ -81,8 +89,8 @@ def test_an_empty_answer_keeps_the_connection(make_result: Any, length: int | No
     transport = exchange(returning(make_result, length=length))
     answer = transport.answer()
     assert (answer.body, answer.get("Content-Length"), answer.complete) == (b"", "0", True)
-    assert transport.connection.response_done
-    assert not transport.connection.will_close
+    assert transport.connection.encoder.response_done
+    assert not transport.connection.encoder.will_close
     assert len(transport.writes) == 1
 
 
@@ -153,7 +161,7 @@ def test_a_stream_is_chunked_and_keeps_the_connection() -> None:
     transport = exchange(returning(Closing([b"one", b"", b"two"])))
     answer = transport.answer()
     assert (answer.body, answer.get("Transfer-Encoding"), answer.complete) == (b"onetwo", "chunked", True)
-    assert not transport.connection.will_close
+    assert not transport.connection.encoder.will_close
     # The head leaves with the first bytes, not alone and not before.
     assert [write.count(b"one") for write in transport.writes] == [1, 0, 0]
 
@@ -162,8 +170,8 @@ def test_a_stream_to_an_old_client_ends_with_the_connection() -> None:
     transport = exchange(returning(Closing([b"one", b"two"])), OLD)
     answer = transport.answer()
     assert (answer.body, answer.get("Transfer-Encoding")) == (b"onetwo", None)
-    assert transport.connection.will_close
-    assert transport.connection.response_done
+    assert transport.connection.encoder.will_close
+    assert transport.connection.encoder.response_done
 
 
 def test_a_stream_with_a_declared_length_is_not_chunked() -> None:
@@ -204,7 +212,7 @@ def test_bytes_by_another_name_are_taken(chunk: Any) -> None:
 def test_checked_bytes() -> None:
     assert checked_bytes(bytearray(b"x"), "here") == b"x"
     for item in ("text", 7, None, [b"x"]):
-        with pytest.raises(TypeError, match=rf"^here {type(item).__name__}; a WSGI answer consists of bytes"):
+        with pytest.raises(TypeError, match=rf"^here {type(item).__name__}; a WSGI response consists of bytes"):
             checked_bytes(item, "here")
 
 
@@ -265,14 +273,14 @@ def test_bad_hints_are_the_applications_error(hint: tuple[str, str]) -> None:
 def test_a_request_is_described_by_its_target_as_it_came() -> None:
     transport = RecordingTransport()
     request, _ = transport.receive(request_line("GET /a%0Ab HTTP/1.1"))
-    assert Answer(request, transport).describe() == "GET /a%0Ab"
+    assert Response(request, transport).describe() == "GET /a%0Ab"
     request.target = "/login?password=secret"
-    assert Answer(request, transport).describe() == "GET /login"
+    assert Response(request, transport).describe() == "GET /login"
     request.target = "/" + "x" * 5000
-    assert Answer(request, transport).describe() == "GET /" + "x" * 199 + "..."
+    assert Response(request, transport).describe() == "GET /" + "x" * 199 + "..."
 
 
 def test_a_whole_answer_is_one_write() -> None:
-    answer = make_answer(AnswerState.NEW)
+    answer = make_answer(ResponseState.NEW)
     answer.send_failure(build_head("500 Internal Server Error", PLAIN), b"sorry")
-    assert answer.state is AnswerState.FINISHED
+    assert answer.state is ResponseState.FINISHED

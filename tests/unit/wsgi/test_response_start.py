@@ -1,4 +1,4 @@
-"""waitressd.wsgi.answer: start_response, write and exc_info, and what is refused (PEP 3333)."""
+"""waitressd.wsgi.response: start_response, write and exc_info, and what is refused (PEP 3333)."""
 
 import itertools
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.applications import HEAD, PLAIN, Closing, Start, cases, returning
 from tests.support.recording import RecordingTransport, exchange
-from waitressd.wsgi.answer import JOIN_BYTES
+from waitressd.wsgi.response import JOIN_BYTES
 
 # Written answers
 
@@ -29,7 +29,7 @@ def test_written_bytes_leave_at_once_with_the_head() -> None:
 
     exchange(application, transport=transport)
     assert transport.answer().body == b"written twice and returned"
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done
 
 
 @cases(list=list, stream=lambda: Closing([]))
@@ -43,7 +43,7 @@ def test_an_answer_may_be_written_only(make_result: Any, length: int | None) -> 
     transport = exchange(application)
     assert transport.answer().body == b"written"
     assert transport.answer().complete
-    assert not transport.connection.will_close
+    assert not transport.connection.encoder.will_close
 
 
 def test_much_may_be_returned_after_write() -> None:
@@ -85,7 +85,7 @@ def test_a_head_has_no_body_when_it_is_written() -> None:
 
     transport = exchange(application, HEAD)
     assert transport.answer("HEAD").body == b""
-    assert transport.connection.response_done
+    assert transport.connection.encoder.response_done
 
 
 # exc_info
@@ -136,7 +136,7 @@ def test_exc_info_after_the_head_raises_what_it_holds() -> None:
     assert str(caught[0]) == "the application's own"
     assert b"503" not in transport.sent
     assert not transport.answer().complete
-    assert not transport.connection.response_done
+    assert not transport.connection.encoder.response_done
 
 
 @pytest.mark.parametrize("exc_info", [(), (None,)], ids=["without", "None"])

@@ -14,7 +14,7 @@ _PORT: Final = re.compile(r"[0-9]{1,5}").fullmatch
 
 
 class Node(NamedTuple):
-    """Who stood at one end of a hop: a normalised address and a port; either is '' where it was not said."""
+    """One end of a hop: a normalised address and a port; either is '' if it was not said."""
 
     address: str
     port: str = ""
@@ -29,7 +29,7 @@ def parse_address(text: str) -> str:
     Raises ValueError: it is no address.
     """
     try:
-        # A zone identifier means something on one machine only, and this is not that machine.
+        # A zone identifier has a meaning on the machine that wrote it only.
         if "%" in text:
             raise ValueError
         address = ipaddress.ip_address(text)
@@ -40,7 +40,7 @@ def parse_address(text: str) -> str:
 
 
 def parse_node(text: str) -> Node:
-    """Read `node [":" node-port]`; an IPv6 address may also stand without brackets, as in X-Forwarded-For.
+    """Read `node [":" node-port]`; an IPv6 address may have no brackets, as in X-Forwarded-For.
 
     Raises ValueError: it is no node.
     """

@@ -1,0 +1,341 @@
+"""The response side of a connection: response heads and data in, octets out (RFC 9112, sections 4, 6 and 7).
+
+Decides how a response is framed, whether it has content, and whether the connection stays open after it. Knows the
+reader whose requests it answers: what was asked, and whether the request is here in whole; when a response has ended it
+lets the reader go on.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from waitressd.http.errors import HttpError, ProtocolMisuse
+from waitressd.http.events import Request
+from waitressd.http.framing import Framing
+from waitressd.http.grammar import is_field_value
+from waitressd.http.reader import RequestReader
+from waitressd.http.response import NO_CONTENT, ResponseHead, build_head, build_lines
+from waitressd.http.states import (
+    PERSISTENCE_TRANSITIONS,
+    READING_TRANSITIONS,
+    SENDING_TRANSITIONS,
+    Persistence,
+    PersistenceEvent,
+    ReadEvent,
+    Reading,
+    SendEvent,
+    Sending,
+)
+
+# Chunk data up to this size is copied into one piece with its framing; above, copying costs more than a longer list.
+_JOINED_CHUNK_BYTES: Final = 16384
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# The members used for every response, as plain globals: looking one up in its class costs as much as a transition.
+_READ: Final = Reading.DONE
+_WAIT, _READY, _BODY = Sending.WAIT, Sending.READY, Sending.BODY
+_HEAD, _WHOLE, _DATA, _END = SendEvent.HEAD, SendEvent.WHOLE, SendEvent.DATA, SendEvent.END
+_KEPT, _LAST = Persistence.KEPT, Persistence.LAST
+# Where a request and a complete response lead, once they are seen to be what is asked for here.
+_AFTER_REQUEST = SENDING_TRANSITIONS[_WAIT, SendEvent.REQUEST]
+_AFTER_WHOLE = SENDING_TRANSITIONS[_READY, _WHOLE]
+_NEXT_READING = READING_TRANSITIONS[_READ, ReadEvent.NEXT]
+_NEXT_SENDING = SENDING_TRANSITIONS[Sending.DONE, SendEvent.NEXT]
+_NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
+
+
+class ResponseEncoder:
+    """What one client is told. Used by one thread at a time: by the one that answers, while a request is answered.
+
+    Each request is answered with either `encode_response`, or `encode_head`, `encode_data`... and `encode_end`, or
+    `encode_error`. What these return is to be sent in that order.
+    """
+
+    __slots__ = (
+        "_framing",
+        "_ident",
+        "_reader",
+        "_unsent",
+        "body_bytes",
+        "persistence",
+        "piece_bytes",
+        "response_head",
+        "sending",
+        "surplus_bytes",
+    )
+
+    def __init__(self, reader: RequestReader, ident: str) -> None:
+        """`ident` is the value of the Server field, '' for none. Raises ValueError: it cannot be sent."""
+        if not is_field_value(ident):
+            raise ValueError("The server's ident has a control or a character beyond latin-1.")
+        self._ident = f"Server: {ident}\r\n" if ident else ""
+        self._reader = reader
+        self._framing = Framing.NONE
+        self._unsent = 0  # octets that a body with a length still lacks
+        self.sending = Sending.WAIT
+        self.persistence = Persistence.KEPT
+        """What follows the current response."""
+        self.surplus_bytes = 0
+        """By how much the body of the current response exceeds its Content-Length, below 0 by how much it fell short.
+
+        What exceeds it is not sent; what it lacks is known at the end.
+        """
+        self.response_head: ResponseHead | None = None
+        """The final head of the current response, or of the last one; None before it is encoded."""
+        self.body_bytes = 0
+        """Octets of the current response's body that were given out, without any coding around them."""
+        self.piece_bytes = 0
+        """Those of them that the last call gave out."""
+
+    @property
+    def will_close(self) -> bool:
+        """The connection closes after the current response; final once its head is encoded."""
+        return self.persistence is _LAST
+
+    @property
+    def response_done(self) -> bool:
+        """No response is owed: the last one was encoded to its end, or was never asked for."""
+        sending = self.sending
+        return sending is not _READY and sending is not _BODY and sending is not Sending.BROKEN
+
+    @property
+    def takes_data(self) -> bool:
+        """More data given to `encode_data` may reach the client: there is content, and no more than was declared."""
+        return self.sending is _BODY and self._framing is not _NONE and not self.surplus_bytes
+
+    @property
+    def is_satisfied(self) -> bool:
+        """All that the head has promised was given out; if it promised no length, only `encode_end` can tell."""
+        return self._framing is _NONE or (self._framing is _LENGTH and not self._unsent)
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """The current response has no other end than that of the connection, so that a FIN makes it look complete."""
+        return self._framing is _CLOSE
+
+    def allows_content(self, head: ResponseHead) -> bool:
+        """Whether a response with this head has a body (RFC 9110, 6.4.1): not to HEAD, nor with 204, 205 and 304."""
+        request = self._reader.request
+        return head.code not in NO_CONTENT and request is not None and request.method != "HEAD"
+
+    def _is_to_head(self) -> bool:
+        # A refused head is not known, but what can be told of its method is: HEAD gets no content either.
+        request = self._reader.request
+        return request.method == "HEAD" if request is not None else self._reader.refused_line.startswith(b"HEAD ")
+
+    # -- what a response consists of --
+
+    def encode_continue(self) -> bytes:
+        """`100 Continue`; the connection knows whether it is awaited."""
+        self._move(SendEvent.INTERIM)
+        return _CONTINUE
+
+    def encode_early_hints(self, fields: Iterable[tuple[str, str]]) -> bytes:
+        """`103 Early Hints` (RFC 8297), nothing for an HTTP/1.0 client, which knows no interim responses.
+
+        Raises ResponseError for a field that cannot be sent.
+        """
+        lines = build_lines(fields)
+        self._move(SendEvent.INTERIM)
+        request = self._reader.request
+        if not lines or request is None or request.version == "HTTP/1.0":
+            return b""
+        return f"HTTP/1.1 103 Early Hints\r\n{lines}\r\n".encode("latin-1")
+
+    def encode_response(self, head: ResponseHead, body: bytes, date: str) -> bytes:
+        """A whole response in one go; `body` is hidden where the request or the status allows none.
+
+        A body longer than the declared length is cut, one that is shorter leaves the response BROKEN; see
+        `surplus_bytes`.
+        """
+        reader = self._reader
+        request = reader.request
+        length = len(body)
+        declared = head.content_length
+        if (
+            request is None
+            or request.method == "HEAD"
+            or head.code in NO_CONTENT
+            or (declared is not None and declared != length)
+        ):
+            return self._encode_unusual(head, body, date)
+        if self.sending is _READY:
+            self.sending = _AFTER_WHOLE
+        else:
+            self._move(_WHOLE)
+        self._framing = _NONE
+        self.surplus_bytes = 0
+        self.response_head = head
+        self.body_bytes = self.piece_bytes = length
+        known = head.known
+        # A head that comes again and was sent within this second with a body of this length, and nothing about the
+        # connection asks for another: its octets are the same (a tenth of the Python of a small request, measured).
+        if known is not None:
+            is_usual = self.persistence is _KEPT and reader.reading is _READ and request.version == "HTTP/1.1"
+            if is_usual and known[0] is date and known[1] == length and known[2] == self._ident:
+                reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
+                return known[3] + body
+        framing = f"Content-Length: {length}\r\n" if declared is None else ""
+        octets = self._encode_fields(head, framing, date)
+        if known is not None and self.persistence is _KEPT and request.version == "HTTP/1.1":
+            head.known = (date, length, self._ident, octets)
+        self._finish()
+        return octets + body
+
+    def _encode_unusual(self, head: ResponseHead, body: bytes, date: str) -> bytes:
+        """A whole response without a body, or with one of another length than declared."""
+        parts = [self.encode_head(head, date, len(body) or None)]
+        parts += self.encode_data(body)
+        parts.append(self.encode_end())
+        return b"".join(parts)
+
+    def encode_head(self, head: ResponseHead, date: str, body_length: int | None = None) -> bytes:
+        """The head of a response; `body_length` is the length of its body if it is known though not declared."""
+        self._move(_HEAD)
+        self.surplus_bytes = 0
+        self.response_head = head
+        self.body_bytes = self.piece_bytes = 0
+        self._framing, self._unsent, line = self._frame(head, body_length)
+        if self._framing is _CLOSE:
+            self.persistence = _LAST
+        return self._encode_fields(head, line, date)
+
+    def _frame(self, head: ResponseHead, length: int | None) -> tuple[Framing, int, str]:
+        """How the response is framed, its length, and the field that says so (RFC 9112, 6; RFC 9110, 8.6)."""
+        declared = head.content_length
+        if head.code in NO_CONTENT:
+            return _NONE, 0, "Content-Length: 0\r\n" if head.code == 205 else ""
+        line = "" if declared is not None or length is None else f"Content-Length: {length}\r\n"
+        if self._is_to_head():
+            # The length that a GET would have, if it is known. The transfer coding is not announced, as clients
+            # exist that wait for the last chunk (RFC 9112, 6.1 makes it optional).
+            return _NONE, 0, line
+        if declared is not None:
+            return _LENGTH, declared, ""
+        if length is not None:
+            return _LENGTH, length, line
+        request = self._reader.request
+        if request is not None and request.version == "HTTP/1.0":
+            return _CLOSE, 0, ""
+        return _CHUNKED, 0, "Transfer-Encoding: chunked\r\n"
+
+    def _encode_fields(self, head: ResponseHead, framing: str, date: str) -> bytes:
+        """All of a final head, with the fields that are the server's (RFC 9110, 6.6.1; RFC 9112, 9.3 and 9.6)."""
+        connection = ""
+        request = self._reader.request
+        # The rest of a request body that was not read to its end is where the next request would begin.
+        if self.persistence is not _KEPT or head.asks_close or self._reader.reading is not _READ:
+            self.persistence = _LAST
+            connection = "Connection: close\r\n"
+        elif request is not None and request.version == "HTTP/1.0":
+            connection = "Connection: keep-alive\r\n"
+        date_line = "" if head.has_date else f"Date: {date}\r\n"
+        server = "" if head.has_server else self._ident
+        return f"{head.start}{head.lines}{framing}{date_line}{server}{connection}\r\n".encode("latin-1")
+
+    def encode_data(self, data: bytes) -> list[bytes]:
+        """The pieces to send, in order, for some octets of the body; none if the response has no content.
+
+        What exceeds the Content-Length is cut off and counted in `surplus_bytes`.
+        """
+        if self.sending is not _BODY:  # where data leads nowhere else
+            self._move(_DATA)
+        count = len(data)
+        if self._framing is _CHUNKED:
+            self.piece_bytes = count
+            self.body_bytes += count
+            if not data:
+                return []  # an empty chunk would be the last one
+            if count <= _JOINED_CHUNK_BYTES:
+                return [b"%x\r\n%b\r\n" % (count, data)]
+            return [b"%x\r\n" % count, data, b"\r\n"]
+        allowed = self._account(count)
+        if allowed < count:
+            data = data[:allowed]
+        return [data] if data else []
+
+    def account_file(self, count: int) -> int:
+        """How many of `count` octets may be sent without any coding around them; they count as sent."""
+        self._move(_DATA)
+        if self._framing is _CHUNKED:
+            raise ProtocolMisuse("a chunked body cannot be sent as it is")
+        return self._account(count)
+
+    def _account(self, count: int) -> int:
+        """How many of `count` octets fit into what is left of the declared length; they count as sent."""
+        if self._framing is _NONE:
+            return 0
+        if self._framing is _LENGTH:
+            allowed = min(count, self._unsent)
+            self._unsent -= allowed
+            self.surplus_bytes += count - allowed
+            count = allowed
+        self.piece_bytes = count
+        self.body_bytes += count
+        return count
+
+    def encode_end(self) -> bytes:
+        """What ends the body. If it is too short, the response is BROKEN: break the connection off."""
+        if self._framing is _LENGTH and self._unsent:
+            self._move(SendEvent.SHORT)
+            self.surplus_bytes = -self._unsent
+            self._close()
+            return b""
+        self._move(_END)
+        self._finish()
+        return b"0\r\n\r\n" if self._framing is _CHUNKED else b""
+
+    def encode_error(self, error: HttpError, date: str, body: str | None = None) -> bytes:
+        """The whole response to a request that is refused; `body` replaces the text about the error."""
+        text = f"{error.status} {error.reason}\n\n{error.detail}\n" if body is None else body
+        content = text.encode("utf-8", "backslashreplace")
+        fields = [("Content-Type", "text/plain; charset=utf-8"), *error.fields, ("Connection", "close")]
+        return self.encode_response(build_head(f"{error.status} {error.reason}", fields), content, date)
+
+    # -- what the connection tells --
+
+    def begin(self, request: Request) -> None:
+        """Owe a response: a request head was accepted."""
+        self.response_head = None
+        if not request.keep_alive:
+            self.persistence = _LAST
+        if self.sending is _WAIT:
+            self.sending = _AFTER_REQUEST
+        else:
+            self._move(SendEvent.REQUEST)
+
+    def refuse(self) -> None:
+        """Prepare for an error response: the request is refused, or broke a rule while it was answered."""
+        self.persistence = _LAST
+        if self.sending is _WAIT:
+            self.response_head = None
+        self._move(SendEvent.REFUSED)
+
+    def forbid_keep_alive(self) -> None:
+        """From the next response head on, say `Connection: close` and mean it; the server is stopping."""
+        self.persistence = PERSISTENCE_TRANSITIONS[self.persistence, PersistenceEvent.DRAIN]
+
+    def close(self) -> None:
+        """The connection is lost, given up or ended by the client; a response in the making stays undone."""
+        self._move(SendEvent.CLOSE)
+        self._close()
+
+    # -- moves --
+
+    def _finish(self) -> None:
+        """End a response: the next request may come, or the connection closes (RFC 9112, 9.3)."""
+        if self._reader.reading is _READ and self.persistence is not _LAST:
+            self._reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
+        else:
+            self._move(SendEvent.CLOSE)
+            self._close()
+
+    def _close(self) -> None:
+        self.persistence = _LAST
+        self._reader.close()
+
+    def _move(self, event: SendEvent) -> None:
+        try:
+            self.sending = SENDING_TRANSITIONS[self.sending, event]
+        except KeyError:
+            raise ProtocolMisuse(f"{event!r} while the response is {self.sending!r}") from None
