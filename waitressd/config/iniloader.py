@@ -18,6 +18,7 @@ from paste.deploy.loadwsgi import SERVER, ConfigLoader, NicerConfigParser
 
 from waitressd.config.inidocument import IniDocument, scan
 from waitressd.config.inierrors import interpolation_trouble, unreadable
+from waitressd.config.origins import display_path
 from waitressd.config.reading import Given
 
 _ABSOLUTE: Final = re.compile(r"(?P<scheme>[A-Za-z]+):(?P<target>[^#]*)(?:#(?P<name>.*))?", re.DOTALL)
@@ -91,10 +92,12 @@ class IniLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
         return loader
 
     def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:  # noqa: ANN401 - PasteDeploy has no types
-        """Follow a ``use``; called by PasteDeploy."""
+        """Follow a ``use``; called by PasteDeploy. Raises LookupError and ConfigError."""
         if name is None or scheme_of(name) != "config":
             return super().get_context(object_type, name, global_conf)
         path, name = config_target(name, str(Path(self.filename).parent))
+        if not Path(path).is_file():
+            raise LookupError(f"there is no file {display_path(path)}")
         return self.used(path, global_conf or {}).get_context(object_type, name, global_conf)
 
 

@@ -17,7 +17,7 @@ from waitressd.config.hints import reference_hint
 from waitressd.config.inidocument import IniDocument
 from waitressd.config.inierrors import application_trouble
 from waitressd.config.inifile import ANOTHER_SERVER, ServerSection, from_file, is_ours
-from waitressd.config.iniloader import Documents
+from waitressd.config.iniloader import Documents, IniLoader
 from waitressd.config.inilogging import logging_problems
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
@@ -121,4 +121,4 @@ def _raised_by_loader(error: Exception) -> bool:
         return names.count("paste.deploy.loadwsgi") > len(names) // 4
     if isinstance(error, SyntaxError) or any(name.partition(".")[0] not in _LOADERS for name in names):
         return False
-    return names[-1].startswith(("paste.deploy", "configparser", "importlib.metadata"))
+    return names[-1].startswith(("paste.deploy", "configparser", "importlib.metadata", IniLoader.__module__))
