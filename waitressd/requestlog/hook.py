@@ -1,6 +1,7 @@
 """One request log: a callable that anybody can write, and the wall between it and the server."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Final, Protocol, runtime_checkable
 
 from waitressd.requestlog.background import BackgroundQueue
@@ -62,7 +63,7 @@ class IsolatedHook:
             self._queue.put(record)
             return
         try:
-            self.hook(record)
+            copy_context().run(self.hook, record)  # what the hook sets in its context does not stay in the thread
         except BaseException as error:  # border: plugin
             self._failures.add(error)
 
@@ -92,7 +93,7 @@ class IsolatedHook:
         for record in records:
             current.set(record)
             try:
-                self.hook(record)
+                copy_context().run(self.hook, record)
             except BaseException as error:  # border: plugin
                 self._failures.add(error)
         current.set(None)
