@@ -22,6 +22,7 @@ from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
 from waitressd.dispatch.snapshot import EMPTY, Snapshot, take_snapshot
 from waitressd.dispatch.taskpool import TaskPool, build_role
+from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.net.logs import logger, say
@@ -107,6 +108,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._dispatcher: Dispatcher | None = None
         self._pool: TaskPool | None = None
+        self._watcher: Watcher | None = None
         self._runner: int | None = None  # the thread inside run()
         self._stopped = threading.Event()
         self._stop_signals = 0
@@ -211,12 +213,13 @@ class Server:
 
     def _serve(self, notifier: Notifier) -> None:
         assert self._pool is not None
+        assert self._watcher is not None
         self._supervisor = self._build_supervisor(notifier)
         serving = self._describe()  # now: a stop closes the listeners, and may come with the first thread
         try:
             self._pool.start()
             self._supervisor.ready(serving)
-            self._pool.watch(self._on_tick)
+            self._watcher.watch(self._on_tick)
         finally:
             self._shut()
 
@@ -273,8 +276,8 @@ class Server:
                 self._drain_end = time.monotonic()
         else:
             self._reopen_asked = True
-        if self._pool is not None:
-            self._pool.ring()
+        if self._watcher is not None:
+            self._watcher.ring()
 
     def _assemble(self) -> None:
         adjustments = self.adjustments
@@ -284,6 +287,7 @@ class Server:
             settings = channel_settings(adjustments, self.application, listener, self._request_logs)
             dispatcher.add_listener(listener, settings)
         self._pool = TaskPool(dispatcher, task_log_seconds=adjustments.task_log_timeout)
+        self._watcher = Watcher([self._pool])
         self._dispatcher = dispatcher
 
     def _build_supervisor(self, notifier: Notifier) -> Supervisor:

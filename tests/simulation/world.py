@@ -14,10 +14,11 @@ from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
 from tests.simulation.watch import Watch
-from waitressd.dispatch import blocking, reports, role, taskpool
+from waitressd.dispatch import blocking, reports, role, taskpool, watcher
 from waitressd.dispatch.dispatcher import Bounds, Dispatcher
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.taskpool import TaskPool, build_role
+from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
 from waitressd.net import channel, outbuf, progress
 from waitressd.net.channel import Channel
@@ -247,6 +248,7 @@ class World:
             self.dispatcher.blocking.share = self.blocking_share
             self.dispatcher.add_listener(Listener(cast("Any", self.listen_socket)), self._settings)
             self.pool = TaskPool(self.dispatcher, task_log_seconds=0)
+            self.watcher = Watcher([self.pool])
             self.watch = Watch(self)
             scheduler.on_step = self.watch.check
             SimThread(scheduler, "main", self._main, ()).start()
@@ -262,7 +264,7 @@ class World:
     def _main(self) -> None:
         """What `Server.run` does."""
         self.pool.start()
-        self.pool.watch(self._on_tick)
+        self.watcher.watch(self._on_tick)
         self.pool.join()
         self.dispatcher.close()
 
@@ -271,7 +273,7 @@ class World:
         self.is_stopped = True
         self.kernel.faults.end()
         self.dispatcher.stop()
-        self.pool.ring()
+        self.watcher.ring()
 
     def _on_tick(self, now: float) -> None:
         if now >= self.stop_at + SHUTDOWN_SECONDS and not self.is_aborted:
@@ -285,6 +287,8 @@ class World:
         simulated: Any = SimThreading(self.scheduler)
         places: list[tuple[Any, str, Any]] = [
             (taskpool, "threading", simulated),
+            (watcher, "threading", simulated),
+            (watcher, "time", simulated),
             (taskpool, "time", simulated),
             (taskpool, "Worker", self._build_worker),
             (role, "threading", simulated),

@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 from waitressd import create_server, serve
 from waitressd.config.adjustments import Adjustments
 from waitressd.dispatch.snapshot import EMPTY
-from waitressd.dispatch.taskpool import TaskPool
+from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.server import TRANSITIONS, Life, Server, Turn, reopen_log_files
 
@@ -105,10 +105,10 @@ def test_threads_that_cannot_be_started_end_the_start_and_leave_nothing(
 
 
 def test_a_defect_of_the_watcher_ends_the_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_pool: TaskPool, _on_tick: Any) -> None:
+    def fail(_watcher: Watcher, _on_tick: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(TaskPool, "watch", fail)
+    monkeypatch.setattr(Watcher, "watch", fail)
     server = create_server(hello, listen=LOOPBACK)
     with pytest.raises(ZeroDivisionError):
         server.run()

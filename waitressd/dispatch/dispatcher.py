@@ -76,7 +76,7 @@ class Dispatcher:
         self._read_ahead = max(1, bounds.queue)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
-        self._unread = 0  # how many of `ready` belong to this turn and were not looked at yet
+        self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._drain_asked = False
@@ -171,8 +171,11 @@ class Dispatcher:
         What a job adds waits for the next turn: between two requests of one client everybody else has one. No more is
         read at once than may wait for a thread; what does not fit is read when those have had their turn.
         """
-        count = min(self._unread, self._read_ahead)
-        self._unread -= count
+        count = self._unread or len(self.ready)
+        self._unread = 0
+        if count > self._read_ahead:
+            self._unread = count - self._read_ahead
+            count = self._read_ahead
         channel = None
         try:
             for _ in range(count):
@@ -207,7 +210,6 @@ class Dispatcher:
         if events:
             self.ready.extend(events)
             self._next_sweep = min(self._next_sweep, now + self._sweep_seconds)  # an event may start a short deadline
-        self._unread = len(self.ready)
         if self._drain_asked:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:

@@ -1,16 +1,14 @@
-"""The threads: those that run tasks, one in reserve that never does, and a watcher that moves the dispatcher role.
+"""The threads: those that run tasks, and one in reserve that never does.
 
-A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. The watcher is the
-thread that calls `watch`, usually the main thread, which has nothing else to do and is where signals arrive.
+A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. Who takes the
+dispatcher role away from a task that blocks is the watcher's business (`watcher.py`).
 """
 
-import contextlib
 import contextvars
 import errno
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from waitressd.dispatch.dispatcher import Dispatcher
@@ -18,11 +16,6 @@ from waitressd.dispatch.reports import describe, is_busy, log_stack
 from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.net.logs import report_defect, say
 
-SHORTEST_TICK_SECONDS: Final = 0.00025
-LONGEST_TICK_SECONDS: Final = 0.005
-TICK_GROWTH: Final = 1.1  # of a tick without a takeover
-QUIET_LOOKS: Final = 20  # without a task in sight, before the watcher sleeps without a tick
-SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task or an interrupt is noticed
 JOIN_SECONDS: Final = 2.0  # for threads that have nothing left to do
 FAILED_SECONDS: Final = 0.1  # that the event loop rests after a defect
 ENDING_SECONDS: Final = 0.5  # for all tasks together that were cut off, or that are just ending
@@ -42,16 +35,14 @@ class TaskPool:
     """The threads of one dispatcher."""
 
     def __init__(self, dispatcher: Dispatcher, *, name: str = "waitressd", task_log_seconds: float = 10.0) -> None:
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
+        self.on_end = _ring_nobody  # called by the last leader; the watcher puts its bell here
         self._role = dispatcher.role
         self._name = name
         self._task_log_seconds = task_log_seconds
         self._threads: list[threading.Thread] = []
         self._workers: list[Worker] = []
-        self._bell = threading.Lock()  # held while the watcher may sleep; released to wake it
-        self._bell.acquire()
         self._reported: dict[str, float] = {}  # worker name -> start of the task that was reported
-        self._looked_for_hung = 0.0
 
     def start(self) -> None:
         """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
@@ -66,7 +57,7 @@ class TaskPool:
             run = context.copy().run
             thread = threading.Thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
             self._threads.append(thread)
-        self._dispatcher.logs.workers = self._workers
+        self.dispatcher.logs.workers = self._workers
         for number, thread in enumerate(self._threads, 1):
             try:
                 thread.start()
@@ -77,7 +68,7 @@ class TaskPool:
                 raise OSError(errno.EAGAIN, text) from None
 
     def join(self) -> bool:
-        """Wait for the threads after `watch` returned; False when some still run the application."""
+        """Wait for the threads once the event loop has ended; False when some still run the application."""
         self._role.stop()
         now = time.monotonic()
         for thread, worker in zip(self._threads, self._workers, strict=True):
@@ -91,12 +82,12 @@ class TaskPool:
         """Take every claim away in a child that was only forked: a task that goes on there meets `end_stray`."""
         for worker in self._workers:
             worker.claim.clear()
-        self._dispatcher.let_go()
+        self.dispatcher.let_go()
 
     def give_up(self) -> None:
-        """Let `watch` return although the event loop does not end: it is ill. The thread inside `watch`."""
+        """Do not wait for the event loop any longer: it is ill. The watcher's thread."""
         say(logging.CRITICAL, "the event loop does not end; the process ends without it")
-        self._dispatcher.finished = True
+        self.dispatcher.finished = True
 
     @property
     def is_whole(self) -> bool:
@@ -130,81 +121,33 @@ class TaskPool:
                 worker.sleeper.acquire()
                 assignment = worker.assignment
         if not worker.is_reserve:
-            self._dispatcher.run_last()
+            self.dispatcher.run_last()
 
     def _run_aside(self, worker: Worker) -> None:
         assert worker.job is not None
         try:
-            self._dispatcher.run_aside(worker, worker.job)
+            self.dispatcher.run_aside(worker, worker.job)
         except BaseException:  # border: as for the leader
             report_defect("a thread failed and goes on")
 
     def _lead(self, worker: Worker) -> Assignment:
         try:
-            if self._dispatcher.lead(worker):
+            if self.dispatcher.lead(worker):
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
             report_defect("the dispatcher failed and goes on")
             time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()
-        self.ring()
+        self.on_end()
         return self._role.resign(worker)
-
-    # -- the watcher
-
-    def watch(self, on_tick: Callable[[float], None]) -> None:
-        """Move the role away from tasks that block, until everything is finished.
-
-        `on_tick` is called with the monotonic time about once a second and after every signal.
-        """
-        role, dispatcher = self._role, self._dispatcher
-        tick, quiet = LONGEST_TICK_SECONDS, 0
-        while not dispatcher.finished:
-            if role.look():
-                tick = max(SHORTEST_TICK_SECONDS, tick / 2)
-                quiet = 0
-            else:
-                tick = min(LONGEST_TICK_SECONDS, tick * TICK_GROWTH)
-                quiet = 0 if role.has_claim() else quiet + 1
-            if quiet > QUIET_LOOKS:
-                if self._sleep_until_a_task_runs():
-                    quiet = 0
-            else:
-                time.sleep(tick)
-            now = time.monotonic()
-            if now >= self._looked_for_hung + SLEEP_SECONDS:
-                self._looked_for_hung = now
-                self._report_hung(now)
-            on_tick(now)
-
-    def _sleep_until_a_task_runs(self) -> bool:
-        """Sleep without a tick; False when the time was over and nobody rang."""
-        # First say that a ring is wanted, then look: a task that began before this line is seen by the look, one that
-        # begins after it rings. Both sides write first and read then, which proves something only where all threads see
-        # writes in one order. The GIL gives that; without it, a processor may let each side read before the write of
-        # the other has arrived. So the first sleep is a tick long, and `watch` looks again: by then, whatever either
-        # side had written has arrived, and the wish stays as long as nobody rings.
-        dispatcher = self._dispatcher
-        wish_is_old = dispatcher.wake_watcher is not None
-        dispatcher.wake_watcher = self.ring
-        awake = self._role.has_claim() or dispatcher.finished
-        awake = awake or self._bell.acquire(timeout=SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS)
-        if awake:
-            dispatcher.wake_watcher = None
-        return awake
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the pool's."""
         return thread in self._threads
 
-    def ring(self) -> None:
-        """Wake the watcher. Any thread, a signal handler too; harmless when it is awake."""
-        self._dispatcher.wake_watcher = None
-        with contextlib.suppress(RuntimeError):  # rung already
-            self._bell.release()
-
-    def _report_hung(self, now: float) -> None:
+    def report_hung(self, now: float) -> None:
+        """Log the stack of each task that has been running for too long, once. The watcher's thread."""
         if not self._task_log_seconds:
             return
         for worker in self.busy_workers():
@@ -214,6 +157,10 @@ class TaskPool:
                 log_stack(
                     worker, "%s of %s has been running for %.1f s", describe(worker), _peer(worker), now - started
                 )
+
+
+def _ring_nobody() -> None:
+    """Where nobody watches."""
 
 
 def _peer(worker: Worker) -> str:

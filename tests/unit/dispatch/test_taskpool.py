@@ -2,95 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
 
 import pytest
 
-from tests.support.client import Client
-from tests.support.loop import DATE, GET, answer
+from tests.support.loop import GET
+from tests.support.service import Service, leader
 from tests.support.waiting import wait_until
 from waitressd.dispatch import taskpool
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
-from waitressd.dispatch.role import Assignment, Worker
-from waitressd.dispatch.taskpool import TaskPool, build_role
-from waitressd.http.events import Request
-from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.exchange import Exchange
-from waitressd.net.listener import open_tcp
-from waitressd.net.poller import build_poller
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.net.progress import Deadlines
-from waitressd.wsgi.input import BodySpool
-
-
-class Service:
-    """A dispatcher and its threads, watched by a thread of the test."""
-
-    def __init__(self, threads: int, *, task_log_seconds: float = 0.0, **options: Any) -> None:
-        self.gate = threading.Event()  # lets those go on that hang
-        self.hanging = threading.Semaphore(0)  # released by each request that hangs
-        self.dispatcher = Dispatcher(build_poller(), build_role(threads), options.pop("bounds", Bounds()))
-        settings = ChannelSettings(
-            handler=self._handle,
-            new_body=lambda: BodySpool(1 << 20),
-            http_date=lambda: DATE,
-            **options,
-        )
-        self.listener = open_tcp("127.0.0.1", 0, 64)[0]
-        self.dispatcher.add_listener(self.listener, settings)
-        self.pool = TaskPool(self.dispatcher, name="test", task_log_seconds=task_log_seconds)
-        self.ticks: list[float] = []
-        self.run_by: set[str] = set()
-        self._watcher = threading.Thread(target=lambda: self.pool.watch(self.ticks.append), name="watcher")
-
-    def _handle(self, request: Request, body: BinaryIO | None, exchange: Exchange) -> None:
-        self.run_by.add(threading.current_thread().name)
-        if request.target == "/hang":
-            self.hanging.release()
-            self.gate.wait(30)
-        elif request.target.startswith("/sleep/"):
-            time.sleep(float(request.target.rpartition("/")[2]))
-        answer(exchange)
-
-    @contextmanager
-    def run(self) -> Iterator["Service"]:
-        self.pool.start()
-        self._watcher.start()
-        try:
-            yield self
-        finally:
-            self.gate.set()
-            self.dispatcher.abort()
-            self._watcher.join(10)
-            assert self.pool.join(), "a thread is left"
-            self.dispatcher.close()
-            self.listener.close()
-
-    def connect(self) -> Client:
-        return Client(self.listener.socket.getsockname(), timeout=10)
-
-    @contextmanager
-    def all_hung(self, count: int) -> Iterator[None]:
-        """Have so many requests hang for the time of the block."""
-        clients = [self.connect() for _ in range(count)]
-        for client in clients:
-            client.send(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
-        for _ in clients:
-            assert self.hanging.acquire(timeout=10)
-        try:
-            yield
-        finally:
-            self.gate.set()
-            for client in clients:
-                assert client.receive().status == 200
-                client.close()
-
-
-def leader(service: Service) -> str:
-    """Name the worker that holds the role."""
-    holder = service.dispatcher.role.holder
-    return "" if holder is None else holder.name
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -122,22 +42,6 @@ def test_with_every_thread_hung_the_server_goes_on() -> None:
             assert second.receive().status == 503
 
 
-def test_the_role_leaves_a_task_that_blocks_within_a_few_looks() -> None:
-    delays = []
-    with Service(2).run() as service, service.connect() as other:
-        assert other.request(GET).status == 200
-        for _ in range(5):
-            with service.connect() as client:
-                client.send(b"GET /sleep/0.3 HTTP/1.1\r\nHost: x\r\n\r\n")
-                begun = time.monotonic()
-                assert other.request(GET).status == 200
-                delays.append(time.monotonic() - begun)
-                assert client.receive().status == 200
-    # Two looks are ten milliseconds at most; the rest is a machine that is busy with other tests.
-    assert min(delays) < 0.1
-    assert max(delays) < 0.29
-
-
 def test_queued_requests_are_answered_when_threads_are_free_again() -> None:
     with Service(1).run() as service:
         clients = [service.connect() for _ in range(5)]
@@ -150,83 +54,10 @@ def test_queued_requests_are_answered_when_threads_are_free_again() -> None:
             client.close()
 
 
-def test_hung_requests_are_named_with_their_stacks_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(taskpool, "SLEEP_SECONDS", 0.05)
-    with Service(2, task_log_seconds=0.1).run() as service, service.all_hung(2):
-        assert wait_until(lambda: sum("has been running" in message for message in caplog.messages) == 2)
-        time.sleep(0.3)
-        found = [message for message in caplog.messages if "has been running" in message]
-        assert len(found) == 2
-        for message in found:
-            assert message.startswith("GET /hang of 127.0.0.1:")
-            assert "self.gate.wait" in message
-        assert len(service.pool.busy_workers()) == 2
-        caplog.clear()
-        service.pool.log_stacks("cut off by the stop")
-        assert len(caplog.messages) == 2
-        assert caplog.messages[0].startswith("cut off by the stop: GET /hang of 127.0.0.1:")
-
-
 def test_nothing_is_said_of_hung_requests_where_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
     with Service(1, task_log_seconds=0.0).run() as service, service.all_hung(1):
-        service.pool._report_hung(time.monotonic() + 1000)
+        service.pool.report_hung(time.monotonic() + 1000)
         assert caplog.messages == []
-
-
-def test_an_idle_watcher_sleeps_without_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trap 6, and the promise that idling costs nothing."""
-    with Service(2).run() as service, service.connect() as client:
-        assert client.request(GET).status == 200
-        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
-        before = len(service.ticks)
-        time.sleep(1.5)
-        assert len(service.ticks) - before <= 3
-        # And it is woken by the next task that blocks, not by the end of its sleep.
-        with service.connect() as other:
-            client.send(b"GET /sleep/0.4 HTTP/1.1\r\nHost: x\r\n\r\n")
-            begun = time.monotonic()
-            assert other.request(GET).status == 200
-            assert time.monotonic() - begun < 0.35
-        assert client.receive().status == 200
-
-
-def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that began at that moment may have seen no bell, and the watcher no task.
-
-    Not every processor shows the writes of one thread to all others in one order.
-    """
-    monkeypatch.setattr(taskpool, "SLEEP_SECONDS", 1000.0)
-    poller = build_poller()
-    dispatcher = Dispatcher(poller, build_role(1), Bounds())
-    pool = TaskPool(dispatcher)
-    worker = Worker("one")
-
-    def wants_a_ring() -> bool:
-        return dispatcher.wake_watcher is not None
-
-    assert dispatcher.role.enter(worker) is Assignment.LEAD
-    assert not pool._sleep_until_a_task_runs()
-    assert wants_a_ring(), "who begins meanwhile has to ring"
-    worker.claim.append(lambda: None)  # without a ring
-    assert pool._sleep_until_a_task_runs()
-    assert not wants_a_ring()
-    worker.claim.pop()
-    assert not pool._sleep_until_a_task_runs()
-    pool.ring()
-    assert not wants_a_ring()
-    assert pool._sleep_until_a_task_runs()
-    poller.close()
-
-
-def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:
-    with Service(1).run() as service:
-        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
-        before = len(service.ticks)
-        service.pool.ring()
-        service.pool.ring()
-        assert wait_until(lambda: len(service.ticks) > before)
 
 
 def test_a_defect_of_the_loop_does_not_end_the_service(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,131 @@
+"""How fast the role moves, how quiet the watcher is, and what it says of tasks that hang."""
+
+import threading
+import time
+
+import pytest
+
+from tests.support.loop import GET
+from tests.support.service import Service
+from tests.support.waiting import wait_until
+from waitressd.dispatch import watcher as module
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.role import Assignment, Worker
+from waitressd.dispatch.taskpool import TaskPool, build_role
+from waitressd.dispatch.watcher import Watcher
+from waitressd.net.poller import build_poller
+
+
+def test_the_role_leaves_a_task_that_blocks_within_a_few_looks() -> None:
+    delays = []
+    with Service(2).run() as service, service.connect() as other:
+        assert other.request(GET).status == 200
+        for _ in range(5):
+            with service.connect() as client:
+                client.send(b"GET /sleep/0.3 HTTP/1.1\r\nHost: x\r\n\r\n")
+                begun = time.monotonic()
+                assert other.request(GET).status == 200
+                delays.append(time.monotonic() - begun)
+                assert client.receive().status == 200
+    # Two looks are ten milliseconds at most; the rest is a machine that is busy with other tests.
+    assert min(delays) < 0.1
+    assert max(delays) < 0.29
+
+
+def test_hung_requests_are_named_with_their_stacks_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLEEP_SECONDS", 0.05)
+    with Service(2, task_log_seconds=0.1).run() as service, service.all_hung(2):
+        assert wait_until(lambda: sum("has been running" in message for message in caplog.messages) == 2)
+        time.sleep(0.3)
+        found = [message for message in caplog.messages if "has been running" in message]
+        assert len(found) == 2
+        for message in found:
+            assert message.startswith("GET /hang of 127.0.0.1:")
+            assert "self.gate.wait" in message
+        assert len(service.pool.busy_workers()) == 2
+        caplog.clear()
+        service.pool.log_stacks("cut off by the stop")
+        assert len(caplog.messages) == 2
+        assert caplog.messages[0].startswith("cut off by the stop: GET /hang of 127.0.0.1:")
+
+
+def test_an_idle_watcher_sleeps_without_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap 6, and the promise that idling costs nothing."""
+    with Service(2).run() as service, service.connect() as client:
+        assert client.request(GET).status == 200
+        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
+        before = len(service.ticks)
+        time.sleep(1.5)
+        assert len(service.ticks) - before <= 3
+        # And it is woken by the next task that blocks, not by the end of its sleep.
+        with service.connect() as other:
+            client.send(b"GET /sleep/0.4 HTTP/1.1\r\nHost: x\r\n\r\n")
+            begun = time.monotonic()
+            assert other.request(GET).status == 200
+            assert time.monotonic() - begun < 0.35
+        assert client.receive().status == 200
+
+
+def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that began at that moment may have seen no bell, and the watcher no task.
+
+    Not every processor shows the writes of one thread to all others in one order.
+    """
+    monkeypatch.setattr(module, "SLEEP_SECONDS", 1000.0)
+    poller = build_poller()
+    dispatcher = Dispatcher(poller, build_role(1), Bounds())
+    watcher = Watcher([TaskPool(dispatcher)])
+    worker = Worker("one")
+
+    def wants_a_ring() -> bool:
+        return dispatcher.wake_watcher is not None
+
+    assert dispatcher.role.enter(worker) is Assignment.LEAD
+    assert not watcher._sleep_until_a_task_runs()
+    assert wants_a_ring(), "who begins meanwhile has to ring"
+    worker.claim.append(lambda: None)  # without a ring
+    assert watcher._sleep_until_a_task_runs()
+    assert not wants_a_ring()
+    worker.claim.pop()
+    assert not watcher._sleep_until_a_task_runs()
+    watcher.ring()
+    assert not wants_a_ring()
+    assert watcher._sleep_until_a_task_runs()
+    poller.close()
+
+
+def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:
+    with Service(1).run() as service:
+        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
+        before = len(service.ticks)
+        service.watcher.ring()
+        service.watcher.ring()
+        assert wait_until(lambda: len(service.ticks) > before)
+
+
+def test_one_watcher_looks_after_any_number_of_pools() -> None:
+    """It takes each role from a task that blocks, and its work is over when all of them have ended."""
+    first, second = Service(1), Service(1)
+    watcher = Watcher([first.pool, second.pool])
+    watching = threading.Thread(target=watcher.watch, args=(lambda _now: None,))
+    first.pool.start()
+    second.pool.start()
+    watching.start()
+    for service in (first, second):
+        with service.all_hung(1), service.connect() as other:
+            other.send(GET)
+            assert wait_until(service.dispatcher.role.queue.__len__)
+            service.gate.set()
+            assert other.receive().status == 200
+    first.dispatcher.abort()
+    assert wait_until(lambda: first.dispatcher.finished)
+    assert watching.is_alive()
+    second.dispatcher.abort()
+    watching.join(10)
+    assert not watching.is_alive()
+    for service in (first, second):
+        assert service.pool.join()
+        service.dispatcher.close()
+        service.listener.close()
