@@ -1,5 +1,6 @@
 """Servers for tests to talk to: one in a thread of this process, or one in a process of its own."""
 
+import contextlib
 import os
 import re
 import signal
@@ -151,9 +152,9 @@ class ServerProcess:
         return self.wait(seconds)
 
     def kill(self) -> None:
-        """Take it away, whatever state it is in."""
-        if self.process.poll() is None:
-            self.process.kill()
+        """Take it away, whatever state it is in, and the children that it has left."""
+        with contextlib.suppress(ProcessLookupError):  # nobody is left
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_SECONDS)
         self._reader.join(STOP_SECONDS)
         assert not self._reader.is_alive(), "a process that the server has started still holds its output"
@@ -178,6 +179,7 @@ def start_process(
         text=True,
         cwd=cwd,
         env=variables,
+        start_new_session=True,  # so that its children can be found
     )
     return ServerProcess(process)
 

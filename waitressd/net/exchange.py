@@ -418,7 +418,8 @@ class Exchange:
     def let_go(self) -> None:
         """Lose it in a child that was only forked; the parent records it. The child's only thread takes no lock."""
         self.fault = Fault.CLIENT
-        self.recorder = None
+        if self.recorder is not None:
+            self.recorder.let_go()
         if self.outbuf is not None:
             self.outbuf.let_go()
 

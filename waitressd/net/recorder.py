@@ -179,6 +179,10 @@ class Recorder:
             self._fill(notes, exchange, Fault.CLIENT)
             self._observer.finish_soon(notes)
 
+    def let_go(self) -> None:
+        """Record nothing in a child that was only forked. The child's only thread."""
+        self._open.clear()
+
     # -- the notes
 
     def _open_notes(self, exchange: Recorded) -> Notes:
