@@ -5,6 +5,7 @@ later call of the server against `SystemExit`, and would turn an error raised th
 """
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -24,6 +25,7 @@ Environ = dict[str, Any]
 _PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
 
 SERVING: Final = "Serving on http://{}:{}"
+RELOADER_SECONDS: Final = 0.2  # between two looks of hupper's at what the application has imported
 
 
 class Runner:
@@ -57,6 +59,7 @@ class Runner:
             raise TypeError(trouble)
         self._server.application = cast("Application", application)
         self.open()
+        hurry_reloader()
         with operator_log.running(), self.end.bounded():
             self._server.print_listen(SERVING)
             if say is not None:
@@ -95,6 +98,18 @@ def active_hupper() -> Any:  # noqa: ANN401 - hupper has no types
 def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM."""
     return replace(adjustments, shutdown_timeout=0.0) if active_hupper() else adjustments
+
+
+def hurry_reloader() -> None:
+    """Let the end of hupper's worker take less than the second after which hupper kills it.
+
+    The worker's last step is to wait for a thread that looks for imported modules once a second.
+    """
+    hupper = active_hupper()
+    watches = getattr(getattr(hupper, "worker", None), "WatchSysModules", None)
+    for thread in threading.enumerate():
+        if watches is not None and isinstance(thread, watches):
+            thread.poll_interval = RELOADER_SECONDS
 
 
 def watch_for_reloader(paths: Sequence[str]) -> None:

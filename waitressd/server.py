@@ -178,9 +178,15 @@ class Server:
         """
         if self._life is Life.BUILT:
             self.open()
-        if threading.current_thread() is not threading.main_thread():
-            self._run(Notifier({}))
-            return
+        try:
+            if threading.current_thread() is threading.main_thread():
+                self._run_with_signals()
+            else:
+                self._run(Notifier({}))
+        finally:
+            self._stopped.set()
+
+    def _run_with_signals(self) -> None:
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
         signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
@@ -199,17 +205,14 @@ class Server:
             forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop()
-        try:
-            with operator_log.running():
-                if signals is not None and (known := signals.describe()):
-                    say(logging.INFO, known)
-                self._serve(notifier)
-                if signals is not None:
-                    signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
-                    if self.on_stop is None:
-                        say_what_lives()
-        finally:
-            self._stopped.set()
+        with operator_log.running():
+            if signals is not None and (known := signals.describe()):
+                say(logging.INFO, known)
+            self._serve(notifier)
+            if signals is not None:
+                signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
+                if self.on_stop is None:
+                    say_what_lives()
 
     def _serve(self, notifier: Notifier) -> None:
         assert self._pool is not None

@@ -1,6 +1,7 @@
 """The last answer of a connection reaches a slow client whole, whatever that client still sends."""
 
 import os
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +42,27 @@ def test_what_still_comes_destroys_no_answer(first: bytes, second: bytes) -> Non
         time.sleep(0.1)  # the server has given the answer to the kernel, and most of it is still there
         answer = client.receive()
         assert (answer.body, answer.closes) == (BIG, True)
+        client.expect_closed()
+
+
+@pytest.mark.parametrize("second", [b"\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HT"])
+def test_what_comes_while_the_last_request_runs_destroys_no_answer(second: bytes) -> None:
+    """The client asked for the end and sends more all the same: it sees the end, and no reset."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def application(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        started.set()
+        assert go_on.wait(10)
+        start_response("200 OK", [])
+        return [b"all of it"]
+
+    with running_server(application) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
+        assert started.wait(10)
+        client.send(second)
+        go_on.set()
+        answer = client.receive()
+        assert (answer.body, answer.closes) == (b"all of it", True)
         client.expect_closed()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
-from waitressd.deploy import Runner, adjusted_for_reloader, demo, server_factory, server_runner
+from waitressd.deploy import Runner, adjusted_for_reloader, demo, hurry_reloader, server_factory, server_runner
 
 
 def test_the_factory_checks_at_once_and_opens_nothing() -> None:
@@ -71,6 +71,22 @@ def test_inside_hupper_there_is_no_drain(hupper_says: Any) -> None:
     assert adjusted_for_reloader(adjustments) is adjustments
     hupper_says(active=True)
     assert adjusted_for_reloader(adjustments).shutdown_timeout == 0
+
+
+def test_the_worker_of_hupper_does_not_wait_for_a_look_at_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker joins that thread, which sleeps between two looks, and hupper kills a worker after a second."""
+    hupper = pytest.importorskip("hupper")
+    looker = hupper.worker.WatchSysModules(lambda _paths: None)
+    looker.start()
+    try:
+        hurry_reloader()
+        assert looker.poll_interval == 1  # this process is no worker
+        monkeypatch.setattr(hupper.worker, "_reloader_proxy", object())
+        hurry_reloader()
+        assert looker.poll_interval < 0.5
+    finally:
+        looker.stop()
+        looker.join()
 
 
 def test_inside_hupper_every_file_is_watched(hupper_says: Any, tmp_path: Path) -> None:

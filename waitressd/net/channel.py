@@ -317,6 +317,7 @@ class Channel:
             or connection.reader.dropped_bytes
             # Nothing of a small response is left here that a reset could destroy.
             or unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
+            or self._drop_unread()
         ):
             self._linger()
         else:
@@ -330,6 +331,13 @@ class Channel:
         """
         request = self.exchange.request
         return request is None or request.keep_alive or not request.complete
+
+    def _drop_unread(self) -> bool:
+        """Drop what came while the last request ran; whether there was anything. A close would answer it by a reset."""
+        try:
+            return bool(self.wire.recv(DROP_BYTES))
+        except OSError:  # most often there is nothing
+            return False
 
     def expect_end(self, deadline: float) -> None:
         """The server stops: wait for a request no longer than that, and let the present response be the last one."""
