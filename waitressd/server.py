@@ -16,7 +16,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from waitressd import forks
-from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
@@ -27,13 +26,13 @@ from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.net.logs import logger, say
 from waitressd.net.poller import build_poller
-from waitressd.observing import build_request_logs
 from waitressd.operatorlog import operator_log
 from waitressd.processend import handlers_of_logging, say_what_lives
 from waitressd.rlimits import raise_descriptor_limit
 from waitressd.signals import ServerSignals
 from waitressd.standardstreams import fill_descriptors
 from waitressd.systemd import Notifier, Supervisor, Watchdog
+from waitressd.wiring import bounds, build_request_logs, channel_settings
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 

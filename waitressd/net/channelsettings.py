@@ -1,4 +1,4 @@
-"""What a channel needs to know and whom it calls, as values; `assembly.py` fills it in."""
+"""What a channel needs to know and whom it calls, as values; `wiring.py` fills it in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

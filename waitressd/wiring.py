@@ -1,23 +1,54 @@
-"""From Adjustments to the small records that the inner layers take."""
+"""The composition root: from Adjustments and an application to the parts of a server.
 
+Turns settings into the small records that the inner layers take, and introduces sockets, WSGI and request logs to each
+other; none of them knows another, or has ever seen a setting. Opens and starts nothing.
+"""
+
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.origins import PYTHON
+from waitressd.config.requestlogs import RequestLog
 from waitressd.dispatch.dispatcher import Bounds
+from waitressd.http.errors import HttpError
+from waitressd.http.events import Request
 from waitressd.http.limits import Limits
+from waitressd.metrics import request_log
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.preface import ProxyProtocol
 from waitressd.net.progress import Deadlines
-from waitressd.observing import build_handler, build_logger
-from waitressd.requestlog.requestlogger import RequestLogs
+from waitressd.peer import Origin
+from waitressd.requestlog.dev import dev
+from waitressd.requestlog.formats import combined, common, template
+from waitressd.requestlog.jsonlines import json_lines
+from waitressd.requestlog.loading import Factory, Trouble, load
+from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
+from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
+from waitressd.wording import assignment_hint
 from waitressd.wsgi.clock import http_date
-from waitressd.wsgi.environ import EnvironSettings
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.proxies import TrustedProxies
-from waitressd.wsgi.task import Application, TaskSettings
+from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+BUILT_IN: Final[Mapping[str, Factory]] = {
+    "common": common,
+    "combined": combined,
+    "template": template,
+    "json": json_lines,
+    "dev": dev,
+    "metrics": request_log,
+}
+"""The factories of the request logs that come with the server, by the names that an operator gives them."""
+
+_LINE_FORMATS: Final = ("common", "combined", "json", "template")
 
 
 def bounds(adjustments: Adjustments) -> Bounds:
@@ -79,7 +110,7 @@ def channel_settings(
     )
     observer = build_logger(logs, environ)
     return ChannelSettings(
-        handler=build_handler(application, environ, tasks, observer),
+        handler=WsgiHandler(application, EnvironBuilder(environ), tasks, observer),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
         listener=listener.name,
@@ -117,3 +148,60 @@ def _proxies_of_clients(adjustments: Adjustments, balancers: TrustedProxies) -> 
     That everybody may be the balancer does not make everybody's clients trustworthy.
     """
     return replace(balancers, everyone=False, headers=adjustments.trusted_proxy_headers)
+
+
+def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestLogger | None:
+    """Make the request logger of one listener; None without request logs."""
+    return None if logs is None else RequestLogger(logs, environ.proxies.trusts, _identifier(environ))
+
+
+def _identifier(settings: EnvironSettings) -> Identify:
+    """Return what finds the client of a refused request, as the application's environ would have named it."""
+    builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
+
+    def identify(request: Request, origin: Origin) -> dict[str, Any] | None:
+        try:
+            # Without `known`: what is built here is of no use to later requests.
+            return builder.build(replace(request, known=None), None, origin, bool)
+        except HttpError:
+            return None
+
+    return identify
+
+
+def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
+    """Build the hooks that `request_log` names; they open nothing yet. Return None without any.
+
+    Raises ConfigError with everything that is wrong with them, each with its line.
+    """
+    if not adjustments.request_log:
+        return None
+    hooks, troubles = load(adjustments.request_log, global_conf, BUILT_IN)
+    if troubles:
+        raise ConfigError(_problem(adjustments, trouble) for trouble in troubles)
+    return RequestLogs(hooks)
+
+
+def silent_loggers(adjustments: Adjustments) -> tuple[str, ...]:
+    """Return the loggers that built-in request logs write to and that drop the lines. Logging must be set up."""
+    names = dict.fromkeys(
+        log.options.get("logger", DEFAULT_LOGGER)
+        for log in adjustments.request_log
+        if str(log.use).removeprefix("egg:waitressd#") in _LINE_FORMATS and "path" not in log.options
+    )
+    loggers = map(logging.getLogger, names)
+    return tuple(each.name for each in loggers if not (each.isEnabledFor(logging.INFO) and each.hasHandlers()))
+
+
+def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
+    log = trouble.choice
+    assert isinstance(log, RequestLog)
+    setting = adjustments.origin_of("request_log")
+    origin = log.origins.get(trouble.option, log.origin)
+    if origin == PYTHON:
+        # The log has no section of its own, so the setting that names it is shown.
+        subject = f"request_log = {shorten(log.name)}" + (f" ({trouble.option})" if trouble.option != "use" else "")
+        return Problem(setting.place, subject, trouble.text)
+    value = str(log.use) if trouble.option == "use" else log.options.get(trouble.option, "")
+    text = trouble.text + assignment_hint(value)
+    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), text)

@@ -6,10 +6,10 @@ import pytest
 
 from tests.apps.plain import hello
 from waitressd import create_server
-from waitressd.assembly import bounds, channel_settings, deadlines
 from waitressd.config.adjustments import Adjustments
 from waitressd.http.limits import Limits
 from waitressd.net.progress import Deadlines
+from waitressd.wiring import bounds, channel_settings, deadlines
 
 LOOPBACK = "127.0.0.1:0"
 
