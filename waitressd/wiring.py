@@ -5,7 +5,7 @@ other; none of them knows another, or has ever seen a setting. Opens and starts 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.lane import Lane
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
@@ -21,6 +22,7 @@ from waitressd.metrics import request_log
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
+from waitressd.net.poller import build_poller
 from waitressd.net.preface import ProxyProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.peer import Origin
@@ -51,6 +53,16 @@ BUILT_IN: Final[Mapping[str, Factory]] = {
 _LINE_FORMATS: Final = ("common", "combined", "json", "template")
 
 
+def build_lane(
+    adjustments: Adjustments, application: Application, listeners: Sequence[Listener], logs: RequestLogs | None
+) -> Lane:
+    """Build an event loop and its threads for these listeners; it starts nothing."""
+    lane = Lane(build_poller(), bounds(adjustments), task_log_seconds=adjustments.task_log_timeout)
+    for listener in listeners:
+        lane.dispatcher.add_listener(listener, channel_settings(adjustments, application, listener, logs))
+    return lane
+
+
 def bounds(adjustments: Adjustments) -> Bounds:
     """Say how much the dispatcher takes on."""
     each = deadlines(adjustments)
@@ -63,6 +75,7 @@ def bounds(adjustments: Adjustments) -> Bounds:
         max(0.04, each.linger_seconds),
     )
     return Bounds(
+        threads=adjustments.threads,
         connections=connection_bound(adjustments.connection_limit),
         per_client=adjustments.per_client_connection_limit,
         queue=adjustments.queue_limit,

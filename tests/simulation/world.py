@@ -12,15 +12,14 @@ from typing import Any, BinaryIO, Final, Self, cast
 from tests.simulation.application import MOODS, Application, Body
 from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
-from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
+from tests.simulation.scheduler import Actor, Scheduler, SimThread
 from tests.simulation.watch import Watch
-from waitressd.dispatch import blocking, reports, role, taskpool, watcher
 from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
-from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
-from waitressd.net import channel, outbuf, progress
+from waitressd.net import channel, progress
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job
@@ -132,6 +131,7 @@ class World:
         self.random = rng = scheduler.random
         self.sometimes: Counter[str] = scheduler.sometimes
         self.kernel = Kernel(scheduler)
+        self.machine = scheduler.machine()
         self.uploads: dict[tuple[int, int], bytes] = {}
         self.bodies: list[Body] = []
         self.files: list[BinaryIO] = []
@@ -148,6 +148,7 @@ class World:
         self.blocking_share = rng.choice((0.0, 0.0, 0.12, 1.0))
         self.task_limit = rng.choice((1, 1, 2, 3))
         self.bounds = Bounds(
+            threads=self.task_limit,
             connections=rng.choice((2, 5, 1000)),
             per_client=rng.choice((0, 0, 0, 2)),
             queue=rng.choice((1, 3, 1000)),
@@ -158,7 +159,7 @@ class World:
         self.clients = [SimClient(self, number) for number in range(rng.choice((1, 2, 4, 8)))]
         self.stop_at = scheduler.now + rng.choice((0.05, 1.0, 6.0, 12.0)) * (0.5 + rng.random())
         self.dispatcher: ImpatientDispatcher
-        self.pool: TaskPool
+        self.lane: Lane
         self.watch: Watch
         self._settings = self._build_settings()
 
@@ -191,6 +192,7 @@ class World:
             new_body=lambda: BodySpool(rng.choice((10, 1000, 100_000))),
             http_date=lambda: DATE,
             recv_bytes=rng.choice((7, 100, 4096)),
+            machine=self.machine,
             limits=Limits(head_bytes=2000, body_bytes=10_000),
             deadlines=DEADLINES,
             proxy_protocol=ProxyProtocol("v1", lambda _address: True) if self.is_proxied else None,
@@ -237,18 +239,17 @@ class World:
         """Let it happen. Raises SimulationError."""
         scheduler = self.scheduler
         with self._machine():
-            # mypy knows the real modules; the simulation's have what is used of them.
-            role_ = build_role(self.task_limit)
-            role_.__class__ = CountingRole
-            cast("CountingRole", role_).sometimes = self.sometimes
-            self.dispatcher = self.dispatcher_class(
-                SimPoller(self.kernel), role_, self.bounds, clock=lambda: scheduler.now
-            )
+            self.lane = Lane(SimPoller(self.kernel), self.bounds, task_log_seconds=0, machine=self.machine)
+            self.lane.dispatcher.role.__class__ = CountingRole
+            cast("CountingRole", self.lane.dispatcher.role).sometimes = self.sometimes
+            self.lane.dispatcher.__class__ = self.dispatcher_class
+            self.dispatcher = cast("ImpatientDispatcher", self.lane.dispatcher)
             self.dispatcher.world = self
+            for worker in self.lane.workers:
+                worker.claim = SimClaim(scheduler)
             self.dispatcher.blocking.share = self.blocking_share
             self.dispatcher.add_listener(Listener(cast("Any", self.listen_socket)), self._settings)
-            self.pool = TaskPool(self.dispatcher, task_log_seconds=0)
-            self.watcher = Watcher([self.pool])
+            self.watcher = Watcher([self.lane], self.machine)
             self.watch = Watch(self)
             scheduler.on_step = self.watch.check
             SimThread(scheduler, "main", self._main, ()).start()
@@ -263,10 +264,9 @@ class World:
 
     def _main(self) -> None:
         """What `Server.run` does."""
-        self.pool.start()
+        self.lane.start()
         self.watcher.watch(self._on_tick)
-        self.pool.join()
-        self.dispatcher.close()
+        self.lane.end()
 
     def _stop(self) -> None:
         self.scheduler.note("stop")
@@ -283,20 +283,10 @@ class World:
 
     @contextlib.contextmanager
     def _machine(self) -> Iterator[None]:
-        """Let the server's modules see the simulated operating system instead of the real one."""
-        simulated: Any = SimThreading(self.scheduler)
+        """Simulate what the server asks of the system's files and sockets, and read its log."""
         places: list[tuple[Any, str, Any]] = [
-            (taskpool, "threading", simulated),
-            (watcher, "threading", simulated),
-            (watcher, "time", simulated),
-            (taskpool, "time", simulated),
-            (taskpool, "Worker", self._build_worker),
-            (role, "threading", simulated),
-            (blocking, "time", simulated),
-            (reports, "time", simulated),
             (response, "http_date", lambda: DATE),
             (task, "http_date", lambda: DATE),
-            (outbuf, "threading", simulated),
             (channel, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
             (progress, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
             (os, "pwrite", self._pwrite),
@@ -320,11 +310,6 @@ class World:
             logger.level, logger.propagate = settings
             for file in [*self.files, *self.spools]:
                 file.close()
-
-    def _build_worker(self, name: str, *, is_reserve: bool = False) -> Worker:
-        worker = Worker(name, is_reserve=is_reserve)
-        worker.claim = SimClaim(self.scheduler)
-        return worker
 
     def _pwrite(self, fd: int, data: Any, offset: int, /) -> int:
         if self.kernel.chance(self.kernel.faults.disk):

@@ -254,7 +254,7 @@ class Exchange:
 
     def _new_outbuf(self) -> OutBuffer:
         if self.outbuf is None:
-            self.outbuf = OutBuffer(self.settings.output)
+            self.outbuf = OutBuffer(self.settings.output, self.settings.machine)
         return self.outbuf
 
     def _lose(self, fault: Fault) -> ClientDisconnected:

@@ -7,13 +7,13 @@ the last thing of a response. Nothing is copied on its way from the application 
 
 import contextlib
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Final
 
+from waitressd.machine import MACHINE, Machine
 from waitressd.net.wire import SEND_PARTS, WOULD_BLOCK, BrokenFileError, Wire, send_file, send_parts, write_at
 
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
@@ -150,14 +150,14 @@ class Pieces:
 class OutBuffer:
     """What one client has not taken yet."""
 
-    def __init__(self, limits: OutputLimits) -> None:
-        self.lock = threading.Lock()  # guards everything below
+    def __init__(self, limits: OutputLimits, machine: Machine = MACHINE) -> None:
+        self.lock = machine.new_lock()  # guards everything below
         self.pending_bytes = 0  # memory and spool; a file of the application costs nothing while it waits
         self.flushed_bytes = 0  # taken by the kernel since this buffer was made
         self.file: FilePart | None = None
         self.broken = False  # the connection is dead: appends are refused, nobody waits
         self._limits = limits
-        self._below = threading.Condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
+        self._below = machine.new_condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
         self._memory = Pieces()
         self._memory_bytes = 0
         self._spool: SpoolFile | None = None  # the one that is written to

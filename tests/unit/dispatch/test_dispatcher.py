@@ -120,7 +120,7 @@ class Watching:
     def __call__(self, _request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         assert self.loop is not None
         self.backlogs.append(self.loop.dispatcher.backlog())
-        self.queued.append(take_snapshot(self.loop.dispatcher).connections["queued"])
+        self.queued.append(take_snapshot([self.loop.dispatcher]).connections["queued"])
         self.loop.time += self.seconds
         answer(exchange)
 

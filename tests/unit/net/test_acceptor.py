@@ -33,7 +33,7 @@ def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureF
         third.send(GET)
         loop.settle()
         assert len(loop.channels) == 2
-        assert not loop.dispatcher._acceptor.accepting
+        assert not loop.dispatcher._acceptor._heard
         assert caplog.messages == ["2 connections are open, the limit; new ones wait in the backlog until some close"]
         loop.request(first, GET)
         assert first.receive().status == 200
@@ -94,11 +94,11 @@ def test_a_poller_that_cannot_take_a_listener_back_is_asked_again() -> None:
         loop.poller.add = fail
         loop.time += 1
         loop.turn()
-        assert (acceptor.accepting, acceptor.resume_at) == (False, loop.time + ACCEPT_PAUSE_SECONDS)
+        assert (acceptor._heard, acceptor.resume_at) == (set(), loop.time + ACCEPT_PAUSE_SECONDS)
         loop.poller.add = before
         loop.time += 1
         loop.turn()
-        assert (acceptor.accepting, acceptor.resume_at) == (True, NEVER)
+        assert (acceptor._heard, acceptor.resume_at) == ({loop.listener.fd}, NEVER)
         with loop.connect() as client:
             loop.request(client, GET)
             assert client.receive().status == 200
