@@ -349,7 +349,7 @@ def test_a_stop_that_the_event_loop_does_not_follow_ends_all_the_same(
     server = create_server(hello, listen=LOOPBACK, shutdown_timeout=0)
     server.on_ready.append(lambda _text: server.close())
     well = threading.Event()
-    monkeypatch.setattr(Dispatcher, "_continue_drain", lambda _dispatcher: not well.is_set())
+    monkeypatch.setattr(Dispatcher, "_continue_drain", lambda _dispatcher: not well.wait(30))
     server.run()
     well.set()
     assert server._life is Life.STOPPED
