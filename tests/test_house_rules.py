@@ -75,6 +75,20 @@ def test_every_module_has_tests_of_its_own() -> None:
     assert found == []
 
 
+def test_no_two_modules_need_each_other() -> None:
+    assert list(rules.check_circles(PACKAGE)) == []
+
+
+def test_a_circle_for_the_type_checker_alone_is_found() -> None:
+    one = Source("waitressd/net/one.py", "if TYPE_CHECKING:\n    from waitressd.net.two import Two")
+    two = Source("waitressd/net/two.py", "from waitressd.net import one\nfrom waitressd.net.three import Three")
+    assert [text.partition(" ")[0] for text in rules.check_circles([one, two])] == [
+        "waitressd.net.one",
+        "waitressd.net.two",
+    ]
+    assert list(rules.check_circles([one])) == []
+
+
 def test_nothing_waits_in_what_is_not_python() -> None:
     paths = [path for pattern in ("*.rst", "*.toml", "configs/*.ini", "docs/*.rst") for path in ROOT.glob(pattern)]
     sources = [Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
@@ -83,6 +97,7 @@ def test_nothing_waits_in_what_is_not_python() -> None:
 
 # What each rule must find, and what it must let pass: (rule, path, text, complaint or None)
 LATER_WORD: Final = "TO" + "DO"
+BOOLEANS: Final = "class Machine:\n    def __init__(self):\n        self._closed = self.broken = False"
 PLANTED: Final = [
     (rules.check_layers, "net/channel.py", "import waitressd.wsgi.task", "net must not import waitressd.wsgi"),
     (rules.check_layers, "net/channel.py", "from waitressd.wsgi import task", "net must not import waitressd.wsgi"),
@@ -141,6 +156,19 @@ PLANTED: Final = [
     (rules.check_silenced, "server.py", "f()  # noqa" + ": S101", "a silenced check without its reason"),
     (rules.check_silenced, "server.py", "f()  # type" + ": ignore[misc]", "a silenced check without its reason"),
     (rules.check_silenced, "server.py", "f()  # noqa" + ": S101 - the peer decides that", None),
+    (rules.check_booleans, "server.py", BOOLEANS, "Machine keeps its state in _closed, broken"),
+    (rules.check_booleans, "server.py", BOOLEANS.replace("self.broken", "broken"), None),
+    (rules.check_predicates, "server.py", "class A:\n def is_b(self):\n  self.c = 1", "is_b changes self.c"),
+    (rules.check_predicates, "server.py", "class A:\n def _may_b(self):\n  del self.c[0]", "_may_b changes self.c[0]"),
+    (rules.check_predicates, "server.py", "class A:\n def is_b(self):\n  c = self.d\n  return c", None),
+    (rules.check_late_imports, "server.py", "def f():\n    import json", "json is imported inside f"),
+    (rules.check_late_imports, "server.py", "def f():\n    import pwd", None),
+    (rules.check_late_imports, "server.py", "X = 'waitressd.metrics:log'", "waitressd.metrics:log is named by text"),
+    (rules.check_late_imports, "server.py", "X = getLogger('waitressd.queue')", None),
+    (rules.check_locks, "server.py", "with self.role.lock:\n    self.logs.full(1)", "self.logs.full is called"),
+    (rules.check_locks, "server.py", "with self._life_lock:\n    if a:\n        say(1)", "say is called under a lock"),
+    (rules.check_locks, "server.py", "with self.loop.lock:\n    self.recorder.on_end()", "recorder.on_end is called"),
+    (rules.check_locks, "server.py", "with self.role.lock:\n    self.queue.append(1)\nsay(1)", None),
     (rules.check_docstring, "server.py", "import os", "no module docstring"),
     (rules.check_docstring, "server.py", '"""What it knows."""', None),
     (rules.check_doubles, "server.py", "from unittest.mock import Mock", "unittest.mock (no mocks of our own code)"),

@@ -6,7 +6,7 @@ Nothing here reads the tree, so that each rule can be shown a planted violation.
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -88,6 +88,22 @@ LATER: Final = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "
 SILENCED: Final = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no\s*cover)(?P<rest>.*)$")
 REASON: Final = re.compile(r"(-|#|:)\s*\w+(\W+\w+){2,}")
 BORDER: Final = re.compile(r"#\s*border:\s*\w+")
+
+MORE_BOOLEANS: Final[dict[str, int]] = {
+    "Dispatcher": 5,  # what others ask of it, each set by one thread and in a signal handler, and how far it has come
+    "BackgroundQueue": 2,  # that it ends, and that a forked child has none
+    "FileSink": 2,  # what the file is, and how its last line ended
+}
+"""Classes with more than one boolean attribute; the numbers may fall and not rise."""
+
+PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
+NOT_EVERYWHERE: Final = frozenset({"grp", "pwd", "resource", "hupper", "multiprocessing.util"})
+"""What a system or an installation may lack, or what costs a start that does not need it."""
+BY_TEXT: Final = re.compile(r"waitressd(\.\w+)+:\w+")
+LOCK: Final = re.compile(r"\b(role|loop|self)\.lock$|_life_lock$")
+OUTWARD: Final = re.compile(
+    r"logs?\b|logger|\bsay\b|report|hook|observer|recorder|application|handler|\bcallback|\.run$"
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -277,6 +293,78 @@ def check_patient_threads(source: Source) -> Iterator[str]:
             yield f"{source.short}:{node.lineno}: {ast.unparse(node.func)}, and not the operator's log"
 
 
+def check_booleans(source: Source) -> Iterator[str]:
+    """State is an enum: one switch in a class may be a boolean, and two of them are a state machine in hiding."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef):
+            found = {name for part in ast.walk(node) for name in _boolean_attributes(part)}
+            if len(found) > MORE_BOOLEANS.get(node.name, 1):
+                yield f"{source.short}:{node.lineno}: {node.name} keeps its state in {', '.join(sorted(found))}"
+
+
+def _boolean_attributes(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, bool):
+            yield from (part.attr for part in targets if isinstance(part, ast.Attribute) and _is_self(part.value))
+
+
+def _is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+def check_predicates(source: Source) -> Iterator[str]:
+    """A question changes nothing."""
+    for function in functions(source):
+        if PREDICATE.match(function.name):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+                    yield f"{source.short}:{node.lineno}: {function.name} changes {ast.unparse(node)}"
+
+
+def check_late_imports(source: Source) -> Iterator[str]:
+    """What a module needs stands at its top, unless this system or this start may lack it; nothing is named by text."""
+    for function in functions(source):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {node.module or ""} if isinstance(node, ast.ImportFrom) else {part.name for part in node.names}
+                if not names <= NOT_EVERYWHERE:
+                    yield f"{source.short}:{node.lineno}: {', '.join(sorted(names))} is imported inside {function.name}"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and BY_TEXT.fullmatch(node.value):
+            yield f"{source.short}:{node.lineno}: {node.value} is named by text; import it"
+
+
+def check_locks(source: Source) -> Iterator[str]:
+    """Nothing is logged and nobody is called back while others wait for the role's lock or the server's."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.With) and any(LOCK.search(ast.unparse(item.context_expr)) for item in node.items):
+            for part in (part for line in node.body for part in ast.walk(line)):
+                if isinstance(part, ast.Call) and OUTWARD.search(ast.unparse(part.func)):
+                    yield f"{source.short}:{part.lineno}: {ast.unparse(part.func)} is called under a lock"
+
+
+def check_circles(sources: list[Source]) -> Iterator[str]:
+    """No two modules need each other, for the type checker either."""
+    paths = {source.path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source for source in sources}
+    needs = {name: set(_needed(source, paths)) for name, source in paths.items()}
+    while free := {name for name, others in needs.items() if not others & needs.keys() - {name}}:
+        for name in free:
+            del needs[name]
+    for name in sorted(needs):
+        others = ", ".join(sorted(needs[name] & needs.keys()))
+        yield f"{name} is in a circle, or needs one: it imports {others}"
+
+
+def _needed(source: Source, known: Mapping[str, Source]) -> Iterator[str]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules = {f"{node.module}.{part.name}" for part in node.names}
+            yield from (modules & known.keys()) or {node.module}
+        elif isinstance(node, ast.Import):
+            yield from (part.name for part in node.names)
+
+
 def check_doubles(source: Source) -> Iterator[str]:
     """No doubles of our own code."""
     for line, module, _ in imports(source):
@@ -334,6 +422,7 @@ def check_has_tests(path: str, tests: frozenset[str], elsewhere: dict[str, str])
 Check = Callable[[Source], Iterator[str]]
 
 FOR_PACKAGE: Final[tuple[Check, ...]] = (
+    check_booleans, check_predicates, check_late_imports, check_locks,
     check_layers, check_outside_imports, check_config_opens_nothing, check_print,
     check_patient_threads,
 )  # fmt: skip

@@ -101,7 +101,7 @@ class Channel:
     def on_ready(self, mask: int) -> Exchange | None:
         """Act on an event, or with 0 on what is buffered; return the exchange if a request is complete and may run."""
         exchange = self.exchange
-        if self.state > _HALF_CLOSED or exchange.state > _BODY:
+        if exchange.state > _BODY or self._preface is not None:  # it is busy, lingers or is closed; or it has not begun
             return self._on_rare_event(mask)
         if not mask:
             return self.advance()
