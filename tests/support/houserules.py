@@ -90,7 +90,6 @@ REASON: Final = re.compile(r"(-|#|:)\s*\w+(\W+\w+){2,}")
 BORDER: Final = re.compile(r"#\s*border:\s*\w+")
 
 MORE_BOOLEANS: Final[dict[str, int]] = {
-    "Dispatcher": 5,  # what others ask of it, each set by one thread and in a signal handler, and how far it has come
     "BackgroundQueue": 2,  # that it ends, and that a forked child has none
     "FileSink": 2,  # what the file is, and how its last line ended
 }
