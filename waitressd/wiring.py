@@ -57,7 +57,7 @@ def build_lane(
     adjustments: Adjustments, application: Application, listeners: Sequence[Listener], logs: RequestLogs | None
 ) -> Lane:
     """Build an event loop and its threads for these listeners; it starts nothing."""
-    lane = Lane(build_poller(), bounds(adjustments), task_log_seconds=adjustments.task_log_timeout)
+    lane = Lane(build_poller(), bounds(adjustments), task_log_timeout=adjustments.task_log_timeout)
     for listener in listeners:
         lane.dispatcher.add_listener(listener, channel_settings(adjustments, application, listener, logs))
     return lane
@@ -67,20 +67,19 @@ def bounds(adjustments: Adjustments) -> Bounds:
     """Say how much the dispatcher takes on."""
     each = deadlines(adjustments)
     finest = min(
-        each.idle_seconds,
-        each.head_seconds,
-        each.body_seconds,
-        each.queue_seconds,
-        each.stall_seconds,
-        max(0.04, each.linger_seconds),
+        each.request_header_timeout,
+        each.channel_timeout,
+        each.queue_timeout,
+        each.send_timeout,
+        max(0.04, each.linger_timeout),
     )
     return Bounds(
         threads=adjustments.threads,
-        connections=connection_bound(adjustments.connection_limit),
-        per_client=adjustments.per_client_connection_limit,
-        queue=adjustments.queue_limit,
-        queue_seconds=adjustments.queue_timeout,
-        idle_seconds=adjustments.channel_timeout,
+        connection_limit=connection_bound(adjustments.connection_limit),
+        per_client_connection_limit=adjustments.per_client_connection_limit,
+        queue_limit=adjustments.queue_limit,
+        queue_timeout=adjustments.queue_timeout,
+        channel_timeout=adjustments.channel_timeout,
         finest_deadline_seconds=finest,
     )
 
@@ -88,15 +87,14 @@ def bounds(adjustments: Adjustments) -> Bounds:
 def deadlines(adjustments: Adjustments) -> Deadlines:
     """Say how long each state of a channel may last."""
     return Deadlines(
-        idle_seconds=adjustments.channel_timeout,
-        head_seconds=adjustments.request_header_timeout,
-        body_seconds=adjustments.channel_timeout,
-        body_min_rate=adjustments.request_body_min_rate,
-        queue_seconds=adjustments.queue_timeout,
-        stall_seconds=adjustments.send_timeout,
+        request_header_timeout=adjustments.request_header_timeout,
+        channel_timeout=adjustments.channel_timeout,
+        request_body_min_rate=adjustments.request_body_min_rate,
+        queue_timeout=adjustments.queue_timeout,
+        send_timeout=adjustments.send_timeout,
         response_min_rate=adjustments.response_min_rate,
-        grace_seconds=adjustments.min_rate_grace,
-        linger_seconds=adjustments.linger_timeout,
+        min_rate_grace=adjustments.min_rate_grace,
+        linger_timeout=adjustments.linger_timeout,
     )
 
 
@@ -130,10 +128,10 @@ def channel_settings(
         ident=adjustments.ident,
         recv_bytes=adjustments.recv_bytes,
         limits=Limits(
-            head_bytes=adjustments.max_request_header_size,
-            start_line_bytes=adjustments.max_request_line_size,
-            field_count=adjustments.max_request_fields,
-            body_bytes=adjustments.max_request_body_size,
+            max_request_header_size=adjustments.max_request_header_size,
+            max_request_line_size=adjustments.max_request_line_size,
+            max_request_fields=adjustments.max_request_fields,
+            max_request_body_size=adjustments.max_request_body_size,
         ),
         deadlines=deadlines(adjustments),
         output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),

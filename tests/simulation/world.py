@@ -38,15 +38,14 @@ SHUTDOWN_SECONDS: Final = 4.0
 DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 DEADLINES: Final = Deadlines(
-    idle_seconds=3.0,
-    head_seconds=2.0,
-    body_seconds=2.0,
-    body_min_rate=100,
-    queue_seconds=2.0,
-    stall_seconds=1.5,
+    request_header_timeout=2.0,
+    channel_timeout=2.0,
+    request_body_min_rate=100,
+    queue_timeout=2.0,
+    send_timeout=1.5,
     response_min_rate=20,
-    grace_seconds=2.0,
-    linger_seconds=0.5,
+    min_rate_grace=2.0,
+    linger_timeout=0.5,
 )
 
 
@@ -149,11 +148,11 @@ class World:
         self.task_limit = rng.choice((1, 1, 2, 3))
         self.bounds = Bounds(
             threads=self.task_limit,
-            connections=rng.choice((2, 5, 1000)),
-            per_client=rng.choice((0, 0, 0, 2)),
-            queue=rng.choice((1, 3, 1000)),
-            idle_seconds=DEADLINES.idle_seconds,
-            finest_deadline_seconds=DEADLINES.linger_seconds,
+            connection_limit=rng.choice((2, 5, 1000)),
+            per_client_connection_limit=rng.choice((0, 0, 0, 2)),
+            queue_limit=rng.choice((1, 3, 1000)),
+            channel_timeout=3.0,
+            finest_deadline_seconds=DEADLINES.linger_timeout,
         )
         self.listen_socket = SimListenSocket(self.kernel)
         self.clients = [SimClient(self, number) for number in range(rng.choice((1, 2, 4, 8)))]
@@ -166,12 +165,12 @@ class World:
     @property
     def may_break_promises(self) -> bool:
         """Whether faults were such that a polite client may be let down."""
-        return self.is_aborted or self.kernel.had_control_faults or bool(self.bounds.per_client)
+        return self.is_aborted or self.kernel.had_control_faults or bool(self.bounds.per_client_connection_limit)
 
     @property
     def was_closed_to_some(self) -> bool:
         """Whether the stop came while the server could not accept."""
-        return self.faults_at_accept or self.bounds.connections <= len(self.clients)
+        return self.faults_at_accept or self.bounds.connection_limit <= len(self.clients)
 
     def _build_settings(self) -> ChannelSettings:
         rng = self.random
@@ -193,10 +192,12 @@ class World:
             http_date=lambda: DATE,
             recv_bytes=rng.choice((7, 100, 4096)),
             machine=self.machine,
-            limits=Limits(head_bytes=2000, body_bytes=10_000),
+            limits=Limits(max_request_header_size=2000, max_request_body_size=10_000),
             deadlines=DEADLINES,
             proxy_protocol=ProxyProtocol("v1", lambda _address: True) if self.is_proxied else None,
-            output=OutputLimits(memory_bytes=rng.choice((500, 5000)), high_water_bytes=rng.choice((6000, 20_000))),
+            output=OutputLimits(
+                outbuf_overflow=rng.choice((500, 5000)), outbuf_high_watermark=rng.choice((6000, 20_000))
+            ),
         )
 
     def note_revoked(self, channel: Channel) -> None:
@@ -239,7 +240,7 @@ class World:
         """Let it happen. Raises SimulationError."""
         scheduler = self.scheduler
         with self._machine():
-            self.lane = Lane(SimPoller(self.kernel), self.bounds, task_log_seconds=0, machine=self.machine)
+            self.lane = Lane(SimPoller(self.kernel), self.bounds, task_log_timeout=0, machine=self.machine)
             self.lane.dispatcher.role.__class__ = CountingRole
             cast("CountingRole", self.lane.dispatcher.role).sometimes = self.sometimes
             self.lane.dispatcher.__class__ = self.dispatcher_class

@@ -23,11 +23,11 @@ from waitressd.wsgi.input import BodySpool
 class Service:
     """A dispatcher and its threads, watched by a thread of the test."""
 
-    def __init__(self, threads: int, *, task_log_seconds: float = 0.0, **options: Any) -> None:
+    def __init__(self, threads: int, *, task_log_timeout: float = 0.0, **options: Any) -> None:
         self.gate = threading.Event()  # lets those go on that hang
         self.hanging = threading.Semaphore(0)  # released by each request that hangs
         bounds = replace(options.pop("bounds", Bounds()), threads=threads)
-        self.lane = Lane(build_poller(), bounds, name="test", task_log_seconds=task_log_seconds)
+        self.lane = Lane(build_poller(), bounds, name="test", task_log_timeout=task_log_timeout)
         self.dispatcher = self.lane.dispatcher
         settings = ChannelSettings(
             handler=self._handle,

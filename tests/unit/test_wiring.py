@@ -17,15 +17,14 @@ LOOPBACK = "127.0.0.1:0"
 @pytest.mark.parametrize(
     ("setting", "field"),
     [
-        ("channel_timeout", "idle_seconds"),
-        ("channel_timeout", "body_seconds"),
-        ("request_header_timeout", "head_seconds"),
-        ("request_body_min_rate", "body_min_rate"),
-        ("queue_timeout", "queue_seconds"),
-        ("send_timeout", "stall_seconds"),
+        ("channel_timeout", "channel_timeout"),
+        ("request_header_timeout", "request_header_timeout"),
+        ("request_body_min_rate", "request_body_min_rate"),
+        ("queue_timeout", "queue_timeout"),
+        ("send_timeout", "send_timeout"),
         ("response_min_rate", "response_min_rate"),
-        ("min_rate_grace", "grace_seconds"),
-        ("linger_timeout", "linger_seconds"),
+        ("min_rate_grace", "min_rate_grace"),
+        ("linger_timeout", "linger_timeout"),
     ],
 )
 def test_every_deadline_is_a_setting(setting: str, field: str) -> None:
@@ -55,6 +54,11 @@ def test_the_bounds_and_the_shortest_deadline() -> None:
         linger_timeout=0.0,
     )
     found = bounds(adjustments)
-    assert (found.connections, found.per_client, found.queue, found.idle_seconds) == (5, 3, 4, 60.0)
+    assert (found.connection_limit, found.per_client_connection_limit, found.queue_limit, found.channel_timeout) == (
+        5,
+        3,
+        4,
+        60.0,
+    )
     assert found.finest_deadline_seconds == 0.04
     assert bounds(replace(adjustments, linger_timeout=9.0, send_timeout=1.5)).finest_deadline_seconds == 1.5

@@ -43,14 +43,14 @@ CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much the dispatcher takes on. 0 means no bound for `per_client`."""
+    """How much the dispatcher takes on, under the names of the settings. 0 means no bound for a client."""
 
     threads: int = 4
-    connections: int = 1000
-    per_client: int = 0
-    queue: int = 1000
-    queue_seconds: float = 30.0
-    idle_seconds: float = 120.0
+    connection_limit: int = 1000
+    per_client_connection_limit: int = 0
+    queue_limit: int = 1000
+    queue_timeout: float = 30.0
+    channel_timeout: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
 
 
@@ -63,7 +63,7 @@ class Dispatcher:
         self.lock = role.lock
         self.clock = machine.monotonic
         self.now = self.clock()  # the present turn's time; fresh enough for every deadline
-        self.idle_seconds = bounds.idle_seconds
+        self.idle_seconds = bounds.channel_timeout
         self.channels: dict[int, Channel] = {}
         self.ready: deque[tuple[int, int]] = deque()  # (descriptor, mask); mask 0: look at what is buffered
         self.tasks: deque[Job] = deque()  # complete requests, and callbacks, in the order in which they will run
@@ -75,11 +75,11 @@ class Dispatcher:
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
-        self._read_ahead = max(1, bounds.queue)  # requests
+        self._read_ahead = max(1, bounds.queue_limit)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
-        self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
+        self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._asked: deque[DispatcherMove] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
@@ -275,7 +275,7 @@ class Dispatcher:
                 return False
             self.tasks.popleft()
         # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-        is_full = not role.waiting and len(role.queue) >= self._bounds.queue
+        is_full = not role.waiting and len(role.queue) >= self._bounds.queue_limit
         if is_full and self._refuse(job, "The server has more requests than it can take."):
             return True
         job.queue()
@@ -323,7 +323,7 @@ class Dispatcher:
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(*self.backlog())
-        return waited < self._bounds.queue_seconds or not self._refuse(job, "No thread was free in time.")
+        return waited < self._bounds.queue_timeout or not self._refuse(job, "No thread was free in time.")
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""

@@ -38,14 +38,14 @@ class Lane:
         bounds: Bounds,
         *,
         name: str = "waitressd",
-        task_log_seconds: float = 10.0,
+        task_log_timeout: float = 10.0,
         machine: Machine = MACHINE,
     ) -> None:
         self._role = Role(bounds.threads, _wake, machine)
         self.dispatcher = Dispatcher(poller, self._role, bounds, machine)
         self.on_end = _ring_nobody  # called by the last leader; the watcher puts its bell here
         self._machine = machine
-        self._task_log_seconds = task_log_seconds
+        self._task_log_timeout = task_log_timeout
         self._threads: list[threading.Thread] = []
         self.workers = [Worker(f"{name}-{number}") for number in range(self._role.task_limit)]
         # Last, so that a task worker leads first.
@@ -170,11 +170,11 @@ class Lane:
 
     def report_hung(self, now: float) -> None:
         """Log the stack of each task that has been running for too long, once. The watcher's thread."""
-        if not self._task_log_seconds:
+        if not self._task_log_timeout:
             return
         for worker in self.busy_workers():
             started = worker.started
-            if now - started >= self._task_log_seconds and self._reported.get(worker.name) != started:
+            if now - started >= self._task_log_timeout and self._reported.get(worker.name) != started:
                 self._reported[worker.name] = started
                 log_stack(
                     worker, "%s of %s has been running for %.1f s", describe(worker), _peer(worker), now - started

@@ -26,8 +26,8 @@ def test_there_is_one_thread_more_than_tasks_may_run(threads: int) -> None:
 
 def test_with_every_thread_hung_the_server_goes_on() -> None:
     """It accepts, reads heads, keeps deadlines and sends refusals; what is complete waits for its turn."""
-    deadlines = Deadlines(head_seconds=0.3, queue_seconds=0.5)
-    bounds = Bounds(queue=2, finest_deadline_seconds=0.2)
+    deadlines = Deadlines(request_header_timeout=0.3, queue_timeout=0.5)
+    bounds = Bounds(queue_limit=2, finest_deadline_seconds=0.2)
     with Service(2, deadlines=deadlines, bounds=bounds).run() as service, service.all_hung(2):
         with service.connect() as slow, service.connect() as broken:
             slow.send(b"GET / HT")
@@ -55,7 +55,7 @@ def test_queued_requests_are_answered_when_threads_are_free_again() -> None:
 
 
 def test_nothing_is_said_of_hung_requests_where_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
-    with Service(1, task_log_seconds=0.0).run() as service, service.all_hung(1):
+    with Service(1, task_log_timeout=0.0).run() as service, service.all_hung(1):
         service.lane.report_hung(time.monotonic() + 1000)
         assert caplog.messages == []
 

@@ -36,7 +36,7 @@ def test_hung_requests_are_named_with_their_stacks_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SLEEP_SECONDS", 0.05)
-    with Service(2, task_log_seconds=0.1).run() as service, service.all_hung(2):
+    with Service(2, task_log_timeout=0.1).run() as service, service.all_hung(2):
         assert wait_until(lambda: sum("has been running" in message for message in caplog.messages) == 2)
         time.sleep(0.3)
         found = [message for message in caplog.messages if "has been running" in message]
