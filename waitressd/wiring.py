@@ -5,9 +5,10 @@ other; none of them knows another, or has ever seen a setting. Opens and starts 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from inspect import signature
+from typing import Any, Final, TypeVar
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -51,6 +52,9 @@ BUILT_IN: Final[Mapping[str, Factory]] = {
 """The factories of the request logs that come with the server, by the names that an operator gives them."""
 
 _LINE_FORMATS: Final = ("common", "combined", "json", "template")
+_SETTINGS: Final = frozenset(setting.name for setting in fields(Adjustments))
+
+Record = TypeVar("Record")
 
 
 def build_lane(
@@ -65,37 +69,26 @@ def build_lane(
 
 def bounds(adjustments: Adjustments) -> Bounds:
     """Say how much the dispatcher takes on."""
-    each = deadlines(adjustments)
     finest = min(
-        each.request_header_timeout,
-        each.channel_timeout,
-        each.queue_timeout,
-        each.send_timeout,
-        max(0.04, each.linger_timeout),
+        adjustments.request_header_timeout,
+        adjustments.channel_timeout,
+        adjustments.queue_timeout,
+        adjustments.send_timeout,
+        max(0.04, adjustments.linger_timeout),
     )
-    return Bounds(
-        threads=adjustments.threads,
-        connection_limit=connection_bound(adjustments.connection_limit),
-        per_client_connection_limit=adjustments.per_client_connection_limit,
-        queue_limit=adjustments.queue_limit,
-        queue_timeout=adjustments.queue_timeout,
-        channel_timeout=adjustments.channel_timeout,
-        finest_deadline_seconds=finest,
-    )
+    limit = connection_bound(adjustments.connection_limit)
+    return _fill(Bounds, adjustments, connection_limit=limit, finest_deadline_seconds=finest)
 
 
 def deadlines(adjustments: Adjustments) -> Deadlines:
     """Say how long each state of a channel may last."""
-    return Deadlines(
-        request_header_timeout=adjustments.request_header_timeout,
-        channel_timeout=adjustments.channel_timeout,
-        request_body_min_rate=adjustments.request_body_min_rate,
-        queue_timeout=adjustments.queue_timeout,
-        send_timeout=adjustments.send_timeout,
-        response_min_rate=adjustments.response_min_rate,
-        min_rate_grace=adjustments.min_rate_grace,
-        linger_timeout=adjustments.linger_timeout,
-    )
+    return _fill(Deadlines, adjustments)
+
+
+def _fill(record: Callable[..., Record], adjustments: Adjustments, **others: object) -> Record:
+    """Fill a record whose fields have the names of settings; `others` are those that need a word more."""
+    names = (signature(record).parameters.keys() & _SETTINGS) - others.keys()
+    return record(**{name: getattr(adjustments, name) for name in names}, **others)
 
 
 def channel_settings(
@@ -127,14 +120,9 @@ def channel_settings(
         listener=listener.name,
         ident=adjustments.ident,
         recv_bytes=adjustments.recv_bytes,
-        limits=Limits(
-            max_request_header_size=adjustments.max_request_header_size,
-            max_request_line_size=adjustments.max_request_line_size,
-            max_request_fields=adjustments.max_request_fields,
-            max_request_body_size=adjustments.max_request_body_size,
-        ),
+        limits=_fill(Limits, adjustments),
         deadlines=deadlines(adjustments),
-        output=OutputLimits(adjustments.outbuf_overflow, adjustments.outbuf_high_watermark, directory),
+        output=_fill(OutputLimits, adjustments, spool_directory=directory),
         observer=observer,
         proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts) if is_proxied else None,
     )
