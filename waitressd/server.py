@@ -42,36 +42,17 @@ class Life(IntEnum):
     LISTENING = 1  # bound; the system's backlog takes connections
     SERVING = 2
     DRAINING = 3  # accepts no more, finishes what has begun
-    ABORTING = 4  # cuts off whoever is left
+    ABORTING = 4  # after a second signal, or the deadline of the drain: cuts off whoever is left
     STOPPED = 5
 
 
-class Turn(IntEnum):
-    """What moves a server on."""
-
-    OPEN = 0
-    RUN = 1
-    STOP = 2  # a signal, or `close`
-    FORCE = 3  # a second signal, or the deadline of the drain
-    END = 4
-
-
-TRANSITIONS: Final[dict[tuple[Life, Turn], Life]] = {
-    (Life.BUILT, Turn.OPEN): Life.LISTENING,
-    (Life.BUILT, Turn.END): Life.STOPPED,
-    (Life.LISTENING, Turn.RUN): Life.SERVING,
-    (Life.LISTENING, Turn.STOP): Life.LISTENING,
-    (Life.LISTENING, Turn.END): Life.STOPPED,
-    (Life.SERVING, Turn.STOP): Life.DRAINING,
-    (Life.SERVING, Turn.END): Life.STOPPED,
-    (Life.DRAINING, Turn.STOP): Life.DRAINING,
-    (Life.DRAINING, Turn.FORCE): Life.ABORTING,
-    (Life.DRAINING, Turn.END): Life.STOPPED,
-    (Life.ABORTING, Turn.STOP): Life.ABORTING,
-    (Life.ABORTING, Turn.FORCE): Life.ABORTING,
-    (Life.ABORTING, Turn.END): Life.STOPPED,
-    (Life.STOPPED, Turn.STOP): Life.STOPPED,
-    (Life.STOPPED, Turn.END): Life.STOPPED,
+TRANSITIONS: Final[dict[Life, frozenset[Life]]] = {
+    Life.BUILT: frozenset({Life.LISTENING, Life.STOPPED}),
+    Life.LISTENING: frozenset({Life.SERVING, Life.STOPPED}),
+    Life.SERVING: frozenset({Life.DRAINING, Life.STOPPED}),
+    Life.DRAINING: frozenset({Life.ABORTING, Life.STOPPED}),
+    Life.ABORTING: frozenset({Life.STOPPED}),
+    Life.STOPPED: frozenset({Life.STOPPED}),
 }
 
 _ABORT_SECONDS: Final = 5.0  # for the event loop to cut off whoever is left
@@ -162,7 +143,7 @@ class Server:
         With `listeners`, those are served and closed in the end, and nothing is bound. Raises OSError naming the
         address, or the file of a request log.
         """
-        self._move(Turn.OPEN)
+        self._become(Life.LISTENING)
         fill_descriptors()
         self._listeners = open_listeners(self.adjustments) if listeners is None else list(listeners)
         if self._request_logs is not None:
@@ -195,7 +176,7 @@ class Server:
         with self._life_lock:
             if self._life is Life.STOPPED:
                 return  # closed before it began
-            self._move(Turn.RUN)
+            self._become(Life.SERVING)
             self._running = running = self._build(notifier)
             forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
@@ -233,7 +214,7 @@ class Server:
         with self._life_lock:
             running = self._running
             if running is None:
-                self._move(Turn.END)
+                self._become(Life.STOPPED)
         if running is None:
             self._close_listeners()
             self._close_request_logs()
@@ -288,8 +269,8 @@ class Server:
 
     def _stop(self, running: Running, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
         with self._life_lock:
-            begins = self._life is Life.SERVING
-            self._life = TRANSITIONS[self._life, Turn.STOP]
+            if begins := self._life is Life.SERVING:
+                self._become(Life.DRAINING)
         if begins:
             # A second signal may have come while the first one was handled; it must not be forgotten.
             self._drain_end = min(self._drain_end, time.monotonic() + self.adjustments.shutdown_timeout)
@@ -304,7 +285,7 @@ class Server:
             self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
         running.manager.on_tick(now)
         if now >= self._drain_end and self._life is Life.DRAINING:
-            self._move(Turn.FORCE)
+            self._become(Life.ABORTING)
             for lane in running.lanes:
                 lane.cut_off()
         elif now >= self._drain_end + _ABORT_SECONDS and self._life is Life.ABORTING:
@@ -338,7 +319,7 @@ class Server:
         self._close_listeners()
         self._reopener.join()
         self._close_request_logs()
-        self._move(Turn.END)
+        self._become(Life.STOPPED)
 
     def let_go(self) -> None:
         """Be stopped in a child that was only forked: nothing is served there, and nobody waits for it.
@@ -368,11 +349,10 @@ class Server:
         if self._request_logs is not None:
             self._request_logs.close()
 
-    def _move(self, turn: Turn) -> None:
+    def _become(self, following: Life) -> None:
         with self._life_lock:
-            following = TRANSITIONS.get((self._life, turn))
-            if following is None:
-                raise ProtocolMisuse(f"a server cannot {turn.name} when it is {self._life.name}")
+            if following not in TRANSITIONS[self._life]:
+                raise ProtocolMisuse(f"a server that is {self._life.name} cannot become {following.name}")
             self._life = following
 
 

@@ -34,10 +34,6 @@ class Notifier:
         """Say that the server accepts connections: after the start, and after a reload."""
         self._send(f"READY=1\nSTATUS={_one_line(status)}")
 
-    def status(self, text: str) -> None:
-        """Say what ``systemctl status`` shows."""
-        self._send(f"STATUS={_one_line(text)}")
-
     def reloading(self) -> None:
         """Say that log files and the like are opened anew; `ready` must follow."""
         # The time lets systemd tell this reload from an earlier one (Type=notify-reload).

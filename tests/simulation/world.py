@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import tempfile
@@ -19,7 +20,6 @@ from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
-from waitressd.net import channel, progress
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job
@@ -288,8 +288,7 @@ class World:
         places: list[tuple[Any, str, Any]] = [
             (response, "http_date", lambda: DATE),
             (task, "http_date", lambda: DATE),
-            (channel, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
-            (progress, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
+            (fcntl, "ioctl", self._ioctl),
             (os, "pwrite", self._pwrite),
             (tempfile, "TemporaryFile", self._temporary_file),
             *self.mutations,
@@ -311,6 +310,12 @@ class World:
             logger.level, logger.propagate = settings
             for file in [*self.files, *self.spools]:
                 file.close()
+
+    def _ioctl(self, fd: int, _request: int, count: Any) -> None:
+        """How much of what was sent the client has not taken yet (TIOCOUTQ)."""
+        if fd not in self.kernel.sockets:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        count[0] = len(self.kernel.sockets[fd].outbox)
 
     def _pwrite(self, fd: int, data: Any, offset: int, /) -> int:
         if self.kernel.chance(self.kernel.faults.disk):

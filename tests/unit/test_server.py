@@ -21,22 +21,22 @@ from waitressd.dispatch.snapshot import EMPTY
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import open_listeners
-from waitressd.server import TRANSITIONS, Life, Server, Turn
+from waitressd.server import TRANSITIONS, Life, Server
 
 LOOPBACK = "127.0.0.1:0"
 
 
-@pytest.mark.parametrize("turn", Turn)
+@pytest.mark.parametrize("following", Life)
 @pytest.mark.parametrize("life", Life)
-def test_a_move_that_is_not_in_the_table_is_refused(life: Life, turn: Turn) -> None:
+def test_a_move_that_is_not_in_the_table_is_refused(life: Life, following: Life) -> None:
     server = Server(Adjustments(), hello)
     server._life = life
-    if (life, turn) in TRANSITIONS:
-        server._move(turn)
-        assert server._life is TRANSITIONS[life, turn]
+    if following in TRANSITIONS[life]:
+        server._become(following)
+        assert server._life is following
     else:
-        with pytest.raises(ProtocolMisuse, match=f"cannot {turn.name} when it is {life.name}"):
-            server._move(turn)
+        with pytest.raises(ProtocolMisuse, match=f"a server that is {life.name} cannot become {following.name}"):
+            server._become(following)
         assert server._life is life
 
 
@@ -80,7 +80,7 @@ def test_run_binds_what_is_not_bound_yet() -> None:
 def test_a_server_that_runs_is_not_harmed_by_a_second_run() -> None:
     with running_server(hello) as server, server.connect() as client:
         assert client.get().status == 200
-        with pytest.raises(ProtocolMisuse, match="cannot RUN when it is SERVING"):
+        with pytest.raises(ProtocolMisuse, match="a server that is SERVING cannot become SERVING"):
             server.server.run()
         assert client.get().status == 200
 

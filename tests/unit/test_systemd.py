@@ -49,8 +49,6 @@ def test_what_is_said(manager: Manager, environ: dict[str, str]) -> None:
     assert notifier
     notifier.ready("Serving on\nhttp://127.0.0.1:80")
     assert manager.receive() == ["READY=1", "STATUS=Serving on http://127.0.0.1:80"]
-    notifier.status("busy")
-    assert manager.receive() == ["STATUS=busy"]
     notifier.reloading()
     first, second = manager.receive()
     assert first == "RELOADING=1"
@@ -67,8 +65,8 @@ def test_an_abstract_address() -> None:
     name = f"waitressd-test-{os.getpid()}"
     manager = Manager(f"\0{name}")
     try:
-        Notifier({"NOTIFY_SOCKET": f"@{name}"}).status("here")
-        assert manager.receive() == ["STATUS=here"]
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).alive()
+        assert manager.receive() == ["WATCHDOG=1"]
     finally:
         manager.socket.close()
 

@@ -20,7 +20,7 @@ from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, Blocki
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs
 from waitressd.dispatch.role import Role, Worker
-from waitressd.dispatch.states import TRANSITIONS, DispatcherMove, DispatcherState
+from waitressd.dispatch.states import TRANSITIONS, DispatcherState
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
@@ -81,7 +81,7 @@ class Dispatcher:
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
-        self._asked: deque[DispatcherMove] = deque()  # by other threads
+        self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
 
     # -- any thread
@@ -96,12 +96,12 @@ class Dispatcher:
         A kept connection is closed when it has brought no request for `idle_seconds`.
         """
         self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
-        self._asked.append(DispatcherMove.STOP)
+        self._asked.append(DispatcherState.DRAINING)
         self.poller.wake()
 
     def abort(self) -> None:
         """Ask for the end: cut off whoever is left. Safe in a signal handler."""
-        self._asked.append(DispatcherMove.ABORT)
+        self._asked.append(DispatcherState.ABORTING)
         self.poller.wake()
 
     def give_back(self, job: Job) -> None:
@@ -404,7 +404,8 @@ class Dispatcher:
     def _continue_drain(self) -> bool:
         """One turn of a stop; False when nothing is left."""
         while self._asked:
-            self._move(self._asked.popleft())
+            if (wanted := self._asked.popleft()) > self.state:  # else that has begun already
+                self._become(wanted)
         if not self.draining:
             self._begin_drain()
         if self.state is DispatcherState.ABORTING:
@@ -420,14 +421,14 @@ class Dispatcher:
             channel.give_up(Fault.STOP)
             if channel.exchange.state is not ExchangeState.RUNNING:
                 channel.close()
-        self._move(DispatcherMove.LEAVE)
+        self._become(DispatcherState.LEADERLESS)
         self._settle_last()
         # The last step: whatever has to be called yet is there before the task workers are sent home.
-        self._move(DispatcherMove.END)
+        self._become(DispatcherState.FINISHED)
 
     def let_go(self) -> None:
         """Forget every client in a child that was only forked. The child's only thread."""
-        self._move(DispatcherMove.END)
+        self.state = DispatcherState.FINISHED
         for channel in self.channels.values():
             channel.let_go()
         self.poller.close()
@@ -463,10 +464,9 @@ class Dispatcher:
             channel.exchange.revoke(Fault.STOP)
         self.poller.close()
 
-    def _move(self, move: DispatcherMove) -> None:
-        following = TRANSITIONS.get((self.state, move))
-        if following is None:
-            raise ProtocolMisuse(f"an event loop cannot {move.name} when it is {self.state.name}")
+    def _become(self, following: DispatcherState) -> None:
+        if following not in TRANSITIONS[self.state]:
+            raise ProtocolMisuse(f"an event loop that is {self.state.name} cannot become {following.name}")
         self.state = following
 
     def _begin_drain(self) -> None:

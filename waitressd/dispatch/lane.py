@@ -67,10 +67,8 @@ class Lane:
             try:
                 thread.start()
             except RuntimeError as error:
-                text = (
-                    f"cannot start thread {number} of {len(self._threads)}: {error}; lower threads, or raise the limit"
-                )
-                raise OSError(errno.EAGAIN, text) from None
+                text = f"cannot start thread {number} of {len(self._threads)}: {error}"
+                raise OSError(errno.EAGAIN, text + "; lower threads, or raise the limit") from None
 
     def cut_off(self) -> None:
         """End the drain: log what still runs, and cut off every client that is left. Any thread."""
@@ -89,7 +87,7 @@ class Lane:
         """Wait for the threads once the event loop has ended; False when some still run the application."""
         self._role.stop()
         now = self._machine.monotonic()
-        for thread, worker in zip(self._threads, self.workers, strict=True):
+        for thread, worker in zip(self._threads, self.workers, strict=False):  # none where nothing was started
             if thread.ident is None:
                 continue  # never started
             end = now + (ENDING_SECONDS if is_busy(worker) else JOIN_SECONDS)
@@ -165,7 +163,7 @@ class Lane:
         return self._role.resign(worker)
 
     def owns(self, thread: threading.Thread) -> bool:
-        """Whether a thread is one of the pool's."""
+        """Whether a thread is one of the lane's."""
         return thread in self._threads
 
     def report_hung(self, now: float) -> None:

@@ -1,11 +1,11 @@
-"""Where an event loop is in its life, and what moves it on."""
+"""Where an event loop is in its life."""
 
 from enum import IntEnum
 from typing import Final
 
 
 class DispatcherState(IntEnum):
-    """Where an event loop is in its life."""
+    """Where an event loop is in its life. Nothing leads back, so a state is also later than another."""
 
     SERVING = 0
     DRAINING = 1  # accepts no more, finishes what has begun
@@ -14,28 +14,12 @@ class DispatcherState(IntEnum):
     FINISHED = 4  # whatever has to be called yet is there: the threads may be sent home
 
 
-class DispatcherMove(IntEnum):
-    """What moves an event loop on."""
-
-    STOP = 0
-    ABORT = 1  # a second signal, the deadline of the drain, or a defect
-    LEAVE = 2  # nothing is left, or it was cut off
-    END = 3
-
-
-TRANSITIONS: Final[dict[tuple[DispatcherState, DispatcherMove], DispatcherState]] = {
-    (DispatcherState.SERVING, DispatcherMove.STOP): DispatcherState.DRAINING,
-    (DispatcherState.SERVING, DispatcherMove.ABORT): DispatcherState.ABORTING,
-    (DispatcherState.SERVING, DispatcherMove.LEAVE): DispatcherState.LEADERLESS,
-    (DispatcherState.SERVING, DispatcherMove.END): DispatcherState.FINISHED,
-    (DispatcherState.DRAINING, DispatcherMove.STOP): DispatcherState.DRAINING,
-    (DispatcherState.DRAINING, DispatcherMove.ABORT): DispatcherState.ABORTING,
-    (DispatcherState.DRAINING, DispatcherMove.LEAVE): DispatcherState.LEADERLESS,
-    (DispatcherState.DRAINING, DispatcherMove.END): DispatcherState.FINISHED,
-    (DispatcherState.ABORTING, DispatcherMove.STOP): DispatcherState.ABORTING,
-    (DispatcherState.ABORTING, DispatcherMove.ABORT): DispatcherState.ABORTING,
-    (DispatcherState.ABORTING, DispatcherMove.LEAVE): DispatcherState.LEADERLESS,
-    (DispatcherState.ABORTING, DispatcherMove.END): DispatcherState.FINISHED,
-    (DispatcherState.LEADERLESS, DispatcherMove.END): DispatcherState.FINISHED,
-    (DispatcherState.FINISHED, DispatcherMove.END): DispatcherState.FINISHED,
+TRANSITIONS: Final[dict[DispatcherState, frozenset[DispatcherState]]] = {
+    DispatcherState.SERVING: frozenset(
+        {DispatcherState.DRAINING, DispatcherState.ABORTING, DispatcherState.LEADERLESS}
+    ),
+    DispatcherState.DRAINING: frozenset({DispatcherState.ABORTING, DispatcherState.LEADERLESS}),
+    DispatcherState.ABORTING: frozenset({DispatcherState.LEADERLESS}),
+    DispatcherState.LEADERLESS: frozenset({DispatcherState.FINISHED}),
+    DispatcherState.FINISHED: frozenset(),
 }

@@ -181,3 +181,9 @@ def test_a_steady_load_uses_few_threads_and_a_blocking_one_all() -> None:
             client.close()
         assert time.monotonic() - begun < 1.2  # at the same time
         assert len(service.run_by) >= 3 >= quick
+
+
+def test_a_lane_that_was_never_started_can_be_ended() -> None:
+    service = Service(2)
+    assert service.lane.end()
+    service.listener.close()

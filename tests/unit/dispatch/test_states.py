@@ -5,34 +5,35 @@ import itertools
 import pytest
 
 from tests.support.loop import Loop
-from waitressd.dispatch.states import TRANSITIONS, DispatcherMove, DispatcherState
+from waitressd.dispatch.states import TRANSITIONS, DispatcherState
 from waitressd.http.errors import ProtocolMisuse
 
 
-def test_every_state_comes_after_those_before_it() -> None:
-    assert all(following >= state for (state, _), following in TRANSITIONS.items())
-
-
-def test_an_end_is_possible_at_any_time() -> None:
-    """In a child that was only forked nothing else can be done with the loop."""
-    for state in DispatcherState:
-        assert TRANSITIONS[state, DispatcherMove.END] is DispatcherState.FINISHED
-
-
-def test_a_stop_never_takes_an_abort_back() -> None:
-    assert TRANSITIONS[DispatcherState.ABORTING, DispatcherMove.STOP] is DispatcherState.ABORTING
+def test_nothing_leads_back_and_everything_to_the_end() -> None:
+    """So a later wish never takes an earlier one back, and a state can be compared with another."""
+    assert all(following > state for state in TRANSITIONS for following in TRANSITIONS[state])
+    assert [state for state in DispatcherState if not TRANSITIONS[state]] == [DispatcherState.FINISHED]
 
 
 def test_a_move_that_is_not_in_the_table_is_refused() -> None:
     with Loop() as loop:
         dispatcher = loop.dispatcher
-        for state, move in itertools.product(DispatcherState, DispatcherMove):
+        for state, following in itertools.product(DispatcherState, DispatcherState):
             dispatcher.state = state
-            if (state, move) in TRANSITIONS:
-                dispatcher._move(move)
-                assert dispatcher.state is TRANSITIONS[state, move]
+            if following in TRANSITIONS[state]:
+                dispatcher._become(following)
+                assert dispatcher.state is following
             else:
-                with pytest.raises(ProtocolMisuse, match=f"cannot {move.name} when it is {state.name}"):
-                    dispatcher._move(move)
+                with pytest.raises(ProtocolMisuse, match=f"that is {state.name} cannot become {following.name}"):
+                    dispatcher._become(following)
                 assert dispatcher.state is state
         dispatcher.state = DispatcherState.SERVING
+
+
+def test_a_stop_never_takes_an_abort_back() -> None:
+    with Loop() as loop, loop.connect() as client:
+        loop.dispatcher.abort()
+        loop.dispatcher.stop()
+        loop.turn()
+        assert loop.dispatcher.finished
+        client.expect_closed()
