@@ -101,17 +101,29 @@ def forking(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  #
     return [leave(how)]
 
 
+def hear(speaking: int) -> None:
+    """Say that a child has begun, since Python drops a signal that comes while it forks, and wait for signals."""
+    os.write(speaking, b"!")
+    os.close(speaking)
+    while True:
+        signal.pause()
+
+
 def living(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Leave children behind that live until somebody ends them."""
+    """Leave children behind that live until somebody ends them, and that hear signals when this returns."""
     pids = []
+    listening, speaking = os.pipe()
     if environ["PATH_INFO"] == "/hand":
         pids.append(os.fork())
-        while not pids[0]:
-            signal.pause()
+        if not pids[0]:
+            hear(speaking)
     elif environ["PATH_INFO"] == "/daemon":
-        process = multiprocessing.get_context("fork").Process(target=signal.pause, daemon=True)
+        process = multiprocessing.get_context("fork").Process(target=hear, args=(speaking,), daemon=True)
         process.start()
         pids.append(process.pid or 0)
+    os.close(speaking)
+    os.read(listening, 1)
+    os.close(listening)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(pid).encode() for pid in pids]
 

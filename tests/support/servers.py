@@ -156,6 +156,7 @@ class ServerProcess:
             self.process.kill()
         self.process.wait(STOP_SECONDS)
         self._reader.join(STOP_SECONDS)
+        assert not self._reader.is_alive(), "a process that the server has started still holds its output"
         if self.process.stdout is not None:
             self.process.stdout.close()
 
