@@ -33,12 +33,12 @@ from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.listeners import check_system
-from waitressd.observing import build_request_logs, silent_loggers
+from waitressd.logfiles import log_files
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
-from waitressd.server import log_files
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
+from waitressd.wiring import build_request_logs, silent_loggers
 from waitressd.wording import did_you_mean
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application

@@ -1,44 +1,38 @@
-"""Assembly and life cycle: Adjustments and an application in, a running server out.
-
-This is the only module that knows all the others: it turns settings into the small records that the inner layers take,
-and introduces sockets to WSGI.
-"""
+"""The life of a server: addresses, start, drain, end. What it is made of comes from `wiring.py`."""
 
 import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from waitressd import forks
-from waitressd.assembly import bounds, channel_settings
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
-from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS, Dispatcher
-from waitressd.dispatch.snapshot import EMPTY, Snapshot, take_snapshot
-from waitressd.dispatch.taskpool import TaskPool, build_role
+from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS
+from waitressd.dispatch.lane import Lane
+from waitressd.dispatch.snapshot import Snapshot, take_snapshot
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
-from waitressd.net.logs import logger, say
-from waitressd.net.poller import build_poller
-from waitressd.observing import build_request_logs
+from waitressd.logfiles import Reopener, log_files, reopen_log_files
+from waitressd.net.listener import Listener
+from waitressd.net.logs import say
 from waitressd.operatorlog import operator_log
-from waitressd.processend import handlers_of_logging, say_what_lives
+from waitressd.processend import say_what_lives
 from waitressd.rlimits import raise_descriptor_limit
 from waitressd.signals import ServerSignals
 from waitressd.standardstreams import fill_descriptors
-from waitressd.systemd import Notifier, Supervisor, Watchdog
+from waitressd.systemd import Notifier, ServiceManager
+from waitressd.wiring import build_lane, build_request_logs
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
-
-if TYPE_CHECKING:
-    from waitressd.net.listener import Listener
 
 
 class Life(IntEnum):
@@ -48,41 +42,31 @@ class Life(IntEnum):
     LISTENING = 1  # bound; the system's backlog takes connections
     SERVING = 2
     DRAINING = 3  # accepts no more, finishes what has begun
-    ABORTING = 4  # cuts off whoever is left
+    ABORTING = 4  # after a second signal, or the deadline of the drain: cuts off whoever is left
     STOPPED = 5
 
 
-class Turn(IntEnum):
-    """What moves a server on."""
-
-    OPEN = 0
-    RUN = 1
-    STOP = 2  # a signal, or `close`
-    FORCE = 3  # a second signal, or the deadline of the drain
-    END = 4
-
-
-TRANSITIONS: Final[dict[tuple[Life, Turn], Life]] = {
-    (Life.BUILT, Turn.OPEN): Life.LISTENING,
-    (Life.BUILT, Turn.END): Life.STOPPED,
-    (Life.LISTENING, Turn.RUN): Life.SERVING,
-    (Life.LISTENING, Turn.STOP): Life.LISTENING,
-    (Life.LISTENING, Turn.END): Life.STOPPED,
-    (Life.SERVING, Turn.STOP): Life.DRAINING,
-    (Life.SERVING, Turn.END): Life.STOPPED,
-    (Life.DRAINING, Turn.STOP): Life.DRAINING,
-    (Life.DRAINING, Turn.FORCE): Life.ABORTING,
-    (Life.DRAINING, Turn.END): Life.STOPPED,
-    (Life.ABORTING, Turn.STOP): Life.ABORTING,
-    (Life.ABORTING, Turn.FORCE): Life.ABORTING,
-    (Life.ABORTING, Turn.END): Life.STOPPED,
-    (Life.STOPPED, Turn.STOP): Life.STOPPED,
-    (Life.STOPPED, Turn.END): Life.STOPPED,
+TRANSITIONS: Final[dict[Life, frozenset[Life]]] = {
+    Life.BUILT: frozenset({Life.LISTENING, Life.STOPPED}),
+    Life.LISTENING: frozenset({Life.SERVING, Life.STOPPED}),
+    Life.SERVING: frozenset({Life.DRAINING, Life.STOPPED}),
+    Life.DRAINING: frozenset({Life.ABORTING, Life.STOPPED}),
+    Life.ABORTING: frozenset({Life.STOPPED}),
+    Life.STOPPED: frozenset({Life.STOPPED}),
 }
 
 _ABORT_SECONDS: Final = 5.0  # for the event loop to cut off whoever is left
-_REOPEN_SECONDS: Final = 2.0  # for log files that are being opened anew
 _CLOSE_MARGIN_SECONDS: Final = 5.0  # what `close` waits beyond the drain's own deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What there is from the start of serving on."""
+
+    thread_id: int  # of the thread inside `run`
+    lanes: tuple[Lane, ...]
+    watcher: Watcher
+    manager: ServiceManager
 
 
 class Server:
@@ -106,18 +90,16 @@ class Server:
         # interrupt the main thread while that holds it.
         self._life_lock = threading.RLock()
         self._listeners: list[Listener] = []
-        self._dispatcher: Dispatcher | None = None
-        self._pool: TaskPool | None = None
-        self._watcher: Watcher | None = None
-        self._runner: int | None = None  # the thread inside run()
+        self._running: Running | None = None
         self._stopped = threading.Event()
         self._stop_signals = 0
         self._unsaid_signal = ""  # what told the server to stop, until that is logged
         self._drain_end = float("inf")
         self.on_stop: Callable[[], object] | None = None
         """Called by the thread inside `run` when a stop has begun; set by who bounds the end of the process itself."""
-        self._reopen_asked = False
-        self._reopener: threading.Thread | None = None
+        self.on_ready: list[Callable[[str], object]] = []
+        """Called by the thread inside `run` once requests are served, with a sentence that says where."""
+        self._reopener = Reopener(self._reopen)
 
     # -- addresses
 
@@ -155,14 +137,15 @@ class Server:
 
     # -- life
 
-    def open(self) -> None:
+    def open(self, listeners: Sequence[Listener] | None = None) -> None:
         """Bind and listen; connections wait in the backlog until `run`.
 
-        Raises OSError naming the address, or the file of a request log.
+        With `listeners`, those are served and closed in the end, and nothing is bound. Raises OSError naming the
+        address, or the file of a request log.
         """
-        self._move(Turn.OPEN)
+        self._become(Life.LISTENING)
         fill_descriptors()
-        self._listeners = open_listeners(self.adjustments)
+        self._listeners = open_listeners(self.adjustments) if listeners is None else list(listeners)
         if self._request_logs is not None:
             try:
                 self._request_logs.start(self)
@@ -199,32 +182,31 @@ class Server:
         with self._life_lock:
             if self._life is Life.STOPPED:
                 return  # closed before it began
-            self._move(Turn.RUN)
-            self._assemble()
-            self._runner = threading.get_ident()
+            self._become(Life.SERVING)
+            self._running = running = self._build(notifier)
             forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
-                self._stop()
+                self._stop(running)
         with operator_log.running():
             if signals is not None and (known := signals.describe()):
                 say(logging.INFO, known)
-            self._serve(notifier)
+            self._serve(running)
             if signals is not None:
                 signals.pass_on(self._drain_end - time.monotonic(), partial(say, logging.INFO))
                 if self.on_stop is None:
                     say_what_lives()
 
-    def _serve(self, notifier: Notifier) -> None:
-        assert self._pool is not None
-        assert self._watcher is not None
-        self._supervisor = self._build_supervisor(notifier)
-        serving = self._describe()  # now: a stop closes the listeners, and may come with the first thread
+    def _serve(self, running: Running) -> None:
+        # Named now: a stop closes the listeners, and may come with the first thread.
+        listeners = ", ".join(listener.name for listener in self._listeners)
         try:
-            self._pool.start()
-            self._supervisor.ready(serving)
-            self._watcher.watch(self._on_tick)
+            for lane in running.lanes:
+                lane.start()
+            for call in (running.manager.ready, *self.on_ready):
+                call(f"Serving on {listeners} with {self.adjustments.threads} threads")
+            running.watcher.watch(partial(self._on_tick, running))
         finally:
-            self._shut()
+            self._shut(running)
 
     def close(self) -> None:
         """Stop: accept no more, finish what has begun within `shutdown_timeout`, give everything back.
@@ -233,16 +215,17 @@ class Server:
         that the stop would wait for.
         """
         with self._life_lock:
-            has_run = self._dispatcher is not None
-            if not has_run:
-                self._move(Turn.END)
-        if not has_run:
+            running = self._running
+            if running is None:
+                self._become(Life.STOPPED)
+        if running is None:
             self._close_listeners()
             self._close_request_logs()
             self._stopped.set()
             return
-        self._stop(CLOSE_IDLE_SECONDS)
-        if self._runner != threading.get_ident() and not self._is_own_thread():
+        self._stop(running, CLOSE_IDLE_SECONDS)
+        thread = threading.current_thread()
+        if running.thread_id != thread.ident and not any(lane.owns(thread) for lane in running.lanes):
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
 
     @property
@@ -258,7 +241,8 @@ class Server:
 
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
-        return EMPTY if self._dispatcher is None else take_snapshot(self._dispatcher)
+        lanes = self._running.lanes if self._running is not None else ()
+        return take_snapshot(lane.dispatcher for lane in lanes)
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.
@@ -273,104 +257,72 @@ class Server:
             self._stop_signals += 1
             if self._stop_signals == 1:
                 self._unsaid_signal = signal.Signals(number).name
-                if self._dispatcher is not None:
-                    self._stop()
+                if self._running is not None:
+                    self._stop(self._running)
             else:
                 self._drain_end = time.monotonic()
         else:
-            self._reopen_asked = True
-        if self._watcher is not None:
-            self._watcher.ring()
+            self._reopener.ask()
+        if self._running is not None:
+            self._running.watcher.ring()
 
-    def _assemble(self) -> None:
-        adjustments = self.adjustments
-        role = build_role(adjustments.threads)
-        dispatcher = Dispatcher(build_poller(), role, bounds(adjustments))
-        for listener in self._listeners:
-            settings = channel_settings(adjustments, self.application, listener, self._request_logs)
-            dispatcher.add_listener(listener, settings)
-        self._pool = TaskPool(dispatcher, task_log_seconds=adjustments.task_log_timeout)
-        self._watcher = Watcher([self._pool])
-        self._dispatcher = dispatcher
+    def _build(self, notifier: Notifier) -> Running:
+        lanes = (build_lane(self.adjustments, self.application, self._listeners, self._request_logs),)
+        return Running(threading.get_ident(), lanes, Watcher(lanes), ServiceManager(notifier, lanes))
 
-    def _build_supervisor(self, notifier: Notifier) -> Supervisor:
-        assert self._pool is not None
-        assert self._dispatcher is not None
-        pool, dispatcher = self._pool, self._dispatcher
-        return Supervisor(
-            notifier, Watchdog(notifier, dispatcher.poller.wake, lambda: dispatcher.now, lambda: pool.is_whole)
-        )
-
-    def _describe(self) -> str:
-        listeners = ", ".join(listener.name for listener in self._listeners)
-        return f"Serving on {listeners} with {self.adjustments.threads} threads"
-
-    def _stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
-        assert self._dispatcher is not None
+    def _stop(self, running: Running, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
         with self._life_lock:
-            begins = self._life is Life.SERVING
-            self._life = TRANSITIONS[self._life, Turn.STOP]
+            if begins := self._life is Life.SERVING:
+                self._become(Life.DRAINING)
         if begins:
             # A second signal may have come while the first one was handled; it must not be forgotten.
             self._drain_end = min(self._drain_end, time.monotonic() + self.adjustments.shutdown_timeout)
-        self._dispatcher.stop(idle_seconds)
+        for lane in running.lanes:
+            lane.dispatcher.stop(idle_seconds)
 
-    def _on_tick(self, now: float) -> None:
+    def _on_tick(self, running: Running, now: float) -> None:
         """Look after the stop and the signals. The thread inside `run`."""
         self._say_signal()
-        if self._reopen_asked and not (self._reopener is not None and self._reopener.is_alive()):
-            self._reopen_asked = False
-            # In a thread of its own: a disk that does not answer, or a plugin, must not keep this one from its work.
-            self._reopener = threading.Thread(target=self._reopen, name="waitressd-reopen", daemon=True)
-            self._reopener.start()
+        self._reopener.on_tick()
         if self._life is Life.DRAINING:
-            self._tell_stop("Finishing what has begun", self.adjustments.shutdown_timeout)
-        self._supervisor.on_tick(now)
-        assert self._pool is not None
-        assert self._dispatcher is not None
+            self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
+        running.manager.on_tick(now)
         if now >= self._drain_end and self._life is Life.DRAINING:
-            self._move(Turn.FORCE)
-            if self._pool.busy_workers():
-                self._pool.log_stacks("cut off by the stop")
-            self._dispatcher.abort()
+            self._become(Life.ABORTING)
+            for lane in running.lanes:
+                lane.cut_off()
         elif now >= self._drain_end + _ABORT_SECONDS and self._life is Life.ABORTING:
-            self._pool.give_up()
+            say(logging.CRITICAL, "the event loop does not end; the process ends without it")
+            running.watcher.give_up()
 
     def _say_signal(self) -> None:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
             say(logging.INFO, "%s: stopping; a second signal ends at once", name)
 
-    def _tell_stop(self, status: str, seconds: float) -> None:
-        self._supervisor.stopping(status, seconds)
+    def _tell_stop(self, running: Running, status: str, seconds: float) -> None:
+        running.manager.stopping(status, seconds)
         if self.on_stop is not None:
             self.on_stop()
 
     def _reopen(self) -> None:
-        try:
-            self._supervisor.reopened(self.reopen)
-        except Exception:  # border: handlers of logging are anybody's classes
-            operator_log.say(logger, logging.ERROR, "log files could not be opened anew", error=True)
+        if self._running is not None:
+            self._running.manager.reopened(self.reopen)
 
-    def _shut(self) -> None:
+    def _shut(self, running: Running) -> None:
         if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
             forks.leave(sys.exc_info()[1])
-        assert self._pool is not None
-        assert self._dispatcher is not None
         self._say_signal()  # where the stop was faster than the next tick
-        self._tell_stop("Stopping", _CLOSE_MARGIN_SECONDS)
-        if not self._dispatcher.finished:  # something went wrong, and the threads know of no stop
-            self._dispatcher.abort()
-        if self._pool.join():
+        self._tell_stop(running, "Stopping", _CLOSE_MARGIN_SECONDS)
+        ended = [lane.end() for lane in running.lanes]
+        if all(ended):
             forks.drop(self)
         else:
             say(logging.WARNING, "stopped while the application was still running; its threads end with the process")
-        self._dispatcher.close()
         self._close_listeners()
-        if self._reopener is not None:
-            self._reopener.join(_REOPEN_SECONDS)
+        self._reopener.join()
         self._close_request_logs()
-        self._move(Turn.END)
+        self._become(Life.STOPPED)
 
     def let_go(self) -> None:
         """Be stopped in a child that was only forked: nothing is served there, and nobody waits for it.
@@ -383,8 +335,9 @@ class Server:
         self._stopped = threading.Event()
         self._stopped.set()
         self.let_go_of_listeners()
-        assert self._pool is not None
-        self._pool.let_go()
+        if self._running is not None:
+            for lane in self._running.lanes:
+                lane.let_go()
 
     def let_go_of_listeners(self) -> None:
         """Close what a child has inherited and will not serve; the addresses stay the parent's."""
@@ -399,42 +352,11 @@ class Server:
         if self._request_logs is not None:
             self._request_logs.close()
 
-    def _is_own_thread(self) -> bool:
-        return self._pool is not None and self._pool.owns(threading.current_thread())
-
-    def _move(self, turn: Turn) -> None:
+    def _become(self, following: Life) -> None:
         with self._life_lock:
-            following = TRANSITIONS.get((self._life, turn))
-            if following is None:
-                raise ProtocolMisuse(f"a server cannot {turn.name} when it is {self._life.name}")
+            if following not in TRANSITIONS[self._life]:
+                raise ProtocolMisuse(f"a server that is {self._life.name} cannot become {following.name}")
             self._life = following
-
-
-def reopen_log_files() -> None:
-    """Open the files of all logging handlers anew, so that a rotated file is let go. Any thread."""
-    for handler in log_files():
-        try:
-            _reopen(handler)
-        except OSError:
-            operator_log.say(logger, logging.ERROR, "cannot reopen the log file %s", handler.baseFilename, error=True)
-
-
-def log_files() -> set[logging.FileHandler]:
-    """Return the handlers of `logging` that write to files. Any thread."""
-    return {handler for handler in handlers_of_logging() if isinstance(handler, logging.FileHandler)}
-
-
-def _reopen(handler: logging.FileHandler) -> None:
-    handler.acquire()
-    try:
-        stream = handler.stream
-        if stream is not None:
-            # A handler without a stream opens its file at the next line, also if that is not possible now.
-            handler.stream = None
-            stream.close()
-            handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
-    finally:
-        handler.release()
 
 
 def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types

@@ -9,8 +9,8 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 FIRST_DESCRIPTOR: Final = 3
 
@@ -33,10 +33,6 @@ class Notifier:
     def ready(self, status: str) -> None:
         """Say that the server accepts connections: after the start, and after a reload."""
         self._send(f"READY=1\nSTATUS={_one_line(status)}")
-
-    def status(self, text: str) -> None:
-        """Say what ``systemctl status`` shows."""
-        self._send(f"STATUS={_one_line(text)}")
 
     def reloading(self) -> None:
         """Say that log files and the like are opened anew; `ready` must follow."""
@@ -64,48 +60,30 @@ class Notifier:
             sock.sendto(message.encode(), self._address)
 
 
-class Watchdog:
-    """Feeds systemd's watchdog as long as the event loop turns and the pool has its threads. One thread.
+class Loop(Protocol):
+    """An event loop with its threads, as the watchdog sees it."""
 
-    `poke` makes the loop turn, `last_turn` says when it did last (monotonic seconds), `pool_lives` looks at the
-    threads.
-    """
+    @property
+    def turned_at(self) -> float:
+        """When it turned last, monotonic seconds."""
 
-    def __init__(
-        self,
-        notifier: Notifier,
-        poke: Callable[[], object],
-        last_turn: Callable[[], float],
-        pool_lives: Callable[[], bool],
-    ) -> None:
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its threads are there."""
+
+    def wake(self) -> None:
+        """Make it turn."""
+
+
+class ServiceManager:
+    """What the service manager is told: each thing at its time, and once. The thread inside `Server.run`."""
+
+    def __init__(self, notifier: Notifier, loops: Sequence[Loop]) -> None:
         self._notifier = notifier
-        self._poke = poke
-        self._last_turn = last_turn
-        self._pool_lives = pool_lives
-        self._poked = 0.0
-        self._due = 0.0
-
-    def on_tick(self, now: float) -> None:
-        """Say that the server lives, if the loop has turned since it was poked. Four times in a watchdog's interval."""
-        seconds = self._notifier.watchdog_seconds
-        if not seconds or now < self._due:
-            return
-        self._due = now + seconds / 4
-        if self._last_turn() < self._poked or not self._pool_lives():
-            return  # poked already: a loop that comes back is noticed at the next look
-        self._notifier.alive()
-        self._poked = now
-        self._poke()
-
-
-class Supervisor:
-    """The server's side of the talk: says each thing at its time, and once. The thread inside `Server.run`."""
-
-    def __init__(self, notifier: Notifier, watchdog: Watchdog) -> None:
-        self._notifier = notifier
-        self._watchdog = watchdog
+        self._loops = loops
         self._stops = False
         self._serving = ""
+        self._poked = self._due = 0.0  # of the watchdog, monotonic seconds
 
     def ready(self, serving: str) -> None:
         """The server accepts connections; `serving` is what the status shows from now on."""
@@ -113,7 +91,7 @@ class Supervisor:
         self._notifier.ready(serving)
 
     def reopened(self, reopen: Callable[[], object]) -> None:
-        """Do what a reload means, framed by the words for it."""
+        """Do what a reload means, framed by the words for it. Any thread."""
         self._notifier.reloading()
         reopen()
         self._notifier.ready(self._serving)
@@ -126,8 +104,17 @@ class Supervisor:
             self._notifier.extend_stop(seconds)
 
     def on_tick(self, now: float) -> None:
-        """Look after the watchdog."""
-        self._watchdog.on_tick(now)
+        """Feed the watchdog as long as every loop has turned since it was poked, four times in its interval."""
+        seconds = self._notifier.watchdog_seconds
+        if not seconds or now < self._due:
+            return
+        self._due = now + seconds / 4
+        if not all(loop.is_whole and loop.turned_at >= self._poked for loop in self._loops):
+            return  # poked already: a loop that comes back is noticed at the next look
+        self._notifier.alive()
+        self._poked = now
+        for loop in self._loops:
+            loop.wake()
 
 
 def _one_line(text: str) -> str:

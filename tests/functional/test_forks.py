@@ -387,7 +387,7 @@ def test_a_child_may_run_a_server_of_its_own(serving: Callable[..., ServerProces
     child = int(get(server, f"/?{path}").body)
     assert wait_until(path.exists)
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(path))
+        assert wait_until(lambda: sock.connect_ex(str(path)) == 0)  # bound, and listening a moment later
         for target, text in (("call?exit7", b"answered"), ("status", b" 7")):  # and have children there, too
             sock.sendall(f"GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
             answer = sock.recv(1000)

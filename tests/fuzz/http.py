@@ -25,7 +25,13 @@ from waitressd.http.limits import Limits
 CORPUS: Final = Path(__file__).parent / "corpus"
 WATCHED: Final = str(Path(head.__file__).parent)
 LONGEST: Final = 4096
-SMALL: Final = Limits(head_bytes=300, start_line_bytes=60, field_count=5, body_bytes=60, chunk_extension_bytes=20)
+SMALL: Final = Limits(
+    max_request_header_size=300,
+    max_request_line_size=60,
+    max_request_fields=5,
+    max_request_body_size=60,
+    chunk_extension_bytes=20,
+)
 
 WORDS: Final = (
     b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b"\t", b":", b";", b"=", b'"', b"\\", b",", b"%", b"%41", b"#", b"?",
@@ -54,7 +60,7 @@ def check(data: bytes, cuts: Iterable[int] = ()) -> Exchange:
         if seen.facts() != whole.facts():
             raise BrokenLawError(f"pieces of {size} octets give other events")
         small = exchange(cut(data, size), SMALL, eof=True)
-        if small.most_buffered > SMALL.head_bytes + size:
+        if small.most_buffered > SMALL.max_request_header_size + size:
             raise BrokenLawError(f"{small.most_buffered} octets are buffered")
     messages, refused = naive.read_messages(data)
     ours = [

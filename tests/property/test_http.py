@@ -23,7 +23,13 @@ from waitressd.http.reader import RequestReader
 from waitressd.http.response import build_head
 from waitressd.http.states import Reading, Sending
 
-SMALL = Limits(head_bytes=300, start_line_bytes=60, field_count=5, body_bytes=60, chunk_extension_bytes=20)
+SMALL = Limits(
+    max_request_header_size=300,
+    max_request_line_size=60,
+    max_request_fields=5,
+    max_request_body_size=60,
+    chunk_extension_bytes=20,
+)
 
 
 @given(st.data(), anything())
@@ -45,7 +51,7 @@ def test_octets_give_events_or_a_refusal_and_never_anything_else(data: st.DataOb
 
 @given(anything(), st.integers(1, 64))
 def test_what_is_buffered_stays_under_the_limit(sent: bytes, size: int) -> None:
-    longest = max(SMALL.head_bytes, SMALL.chunk_extension_bytes + 17)
+    longest = max(SMALL.max_request_header_size, SMALL.chunk_extension_bytes + 17)
     assert exchange(cut(sent * 3, size), SMALL).most_buffered <= longest + size
 
 

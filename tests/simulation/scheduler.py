@@ -9,7 +9,10 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NoReturn, Self
+
+from waitressd.machine import Machine
 
 STEP_SECONDS: Final = 5e-6  # what one step costs on the clock
 STEP_LIMIT: Final = 400_000
@@ -107,6 +110,21 @@ class Scheduler:
         if self.trace is not None:
             name = self.current.name if self.current is not None else "-"
             self.trace.append(f"{self.now:.6f} {name}: {text}")
+
+    def machine(self) -> Machine:
+        """Build what the server takes its time, locks and threads from."""
+        # mypy knows the real classes; the simulation's have what is used of them.
+        build_thread: Any = partial(SimThread, self)
+        build_lock: Any = partial(SimLock, self)
+        build_condition: Any = SimCondition
+        return Machine(
+            monotonic=lambda: self.now,
+            thread_time=lambda: self.current.cpu_seconds if self.current is not None else 0.0,
+            sleep=self.sleep,
+            new_lock=build_lock,
+            new_condition=build_condition,
+            new_thread=build_thread,
+        )
 
     # -- what actors call
 
@@ -277,35 +295,6 @@ class SimLock:
         self.release()
 
 
-class SimSemaphore:
-    """`threading.Semaphore` of the simulation, as far as it is used."""
-
-    def __init__(self, scheduler: Scheduler, value: int) -> None:
-        self._scheduler = scheduler
-        self._value = value
-        self._waiters: list[Actor] = []
-
-    def acquire(self, blocking: bool = True) -> bool:  # noqa: FBT001, FBT002 - threading's own name
-        """Take one, or wait for one."""
-        scheduler = self._scheduler
-        scheduler.switch()
-        while not self._value:
-            if not blocking:
-                return False
-            actor = scheduler.current
-            assert actor is not None
-            self._waiters.append(actor)
-            scheduler.block(None)
-        self._value -= 1
-        return True
-
-    def release(self) -> None:
-        """Give one back."""
-        self._value += 1
-        if self._waiters:
-            self._scheduler.wake(self._waiters.pop(0))
-
-
 class SimCondition:
     """`threading.Condition` of the simulation, as far as it is used."""
 
@@ -343,7 +332,15 @@ class SimCondition:
 class SimThread:
     """`threading.Thread` of the simulation, as far as it is used."""
 
-    def __init__(self, scheduler: Scheduler, name: str, target: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        name: str,
+        target: Callable[..., object],
+        args: tuple[Any, ...],
+        *,
+        daemon: bool = False,
+    ) -> None:
         self.name = name
         self.ident: int | None = None
         self._scheduler = scheduler
@@ -365,45 +362,3 @@ class SimThread:
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return not self._actor.is_done
-
-
-class SimThreading:
-    """What the server takes from the modules `threading` and `time`."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def Lock(self) -> SimLock:  # noqa: N802 - threading's own name
-        """Build a lock."""
-        return SimLock(self._scheduler)
-
-    def Semaphore(self, value: int = 1) -> SimSemaphore:  # noqa: N802 - threading's own name
-        """Build a semaphore."""
-        return SimSemaphore(self._scheduler, value)
-
-    def Condition(self, lock: SimLock) -> SimCondition:  # noqa: N802 - threading's own name
-        """Build a condition."""
-        return SimCondition(lock)
-
-    def Thread(  # noqa: N802 - threading's own name
-        self, *, target: Callable[..., object], args: tuple[Any, ...] = (), name: str = "", daemon: bool = False
-    ) -> SimThread:
-        """Build a thread."""
-        return SimThread(self._scheduler, name, target, args)
-
-    def get_ident(self) -> int:
-        """Return the number of the running thread."""
-        return threading.get_ident()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self._scheduler.sleep(seconds)
-
-    def thread_time(self) -> float:
-        """Return the CPU time of the running thread."""
-        current = self._scheduler.current
-        return current.cpu_seconds if current is not None else 0.0
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        return self._scheduler.now

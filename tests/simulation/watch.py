@@ -50,7 +50,7 @@ class Watch:
         outbuf = channel.exchange.outbuf
         if outbuf is not None:
             limits = world._settings.output
-            if outbuf.pending_bytes > limits.high_water_bytes + 50_000:
+            if outbuf.pending_bytes > limits.outbuf_high_watermark + 50_000:
                 world.scheduler.violate(f"{outbuf.pending_bytes} bytes wait for {number}")
         if channel.connection.reader.buffered_bytes > 2000 + 2 * 4096:
             world.scheduler.violate(f"{channel.connection.reader.buffered_bytes} bytes of {number} are read ahead")
@@ -66,12 +66,12 @@ class Watch:
         deadlines = self._world._settings.deadlines
         moved_at = max(since, moved_at)
         return {
-            "idle": moved_at + deadlines.idle_seconds,
-            "head": since + deadlines.head_seconds,
-            "body": moved_at + deadlines.body_seconds,
-            "queued": since + deadlines.queue_seconds,
-            "flushing": moved_at + deadlines.stall_seconds * (1 + 1 / LOOKS),
-            "lingering": since + deadlines.linger_seconds,
+            "idle": moved_at + self._world.bounds.channel_timeout,
+            "head": since + deadlines.request_header_timeout,
+            "body": moved_at + deadlines.channel_timeout,
+            "queued": since + deadlines.queue_timeout,
+            "flushing": moved_at + deadlines.send_timeout * (1 + 1 / LOOKS),
+            "lingering": since + deadlines.linger_timeout,
         }.get(phase, NEVER)
 
     def check_end(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import tempfile
@@ -12,15 +13,13 @@ from typing import Any, BinaryIO, Final, Self, cast
 from tests.simulation.application import MOODS, Application, Body
 from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
-from tests.simulation.scheduler import Actor, Scheduler, SimThread, SimThreading
+from tests.simulation.scheduler import Actor, Scheduler, SimThread
 from tests.simulation.watch import Watch
-from waitressd.dispatch import blocking, reports, role, taskpool, watcher
 from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
-from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
-from waitressd.net import channel, outbuf, progress
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job
@@ -39,15 +38,14 @@ SHUTDOWN_SECONDS: Final = 4.0
 DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 DEADLINES: Final = Deadlines(
-    idle_seconds=3.0,
-    head_seconds=2.0,
-    body_seconds=2.0,
-    body_min_rate=100,
-    queue_seconds=2.0,
-    stall_seconds=1.5,
+    request_header_timeout=2.0,
+    channel_timeout=2.0,
+    request_body_min_rate=100,
+    queue_timeout=2.0,
+    send_timeout=1.5,
     response_min_rate=20,
-    grace_seconds=2.0,
-    linger_seconds=0.5,
+    min_rate_grace=2.0,
+    linger_timeout=0.5,
 )
 
 
@@ -132,6 +130,7 @@ class World:
         self.random = rng = scheduler.random
         self.sometimes: Counter[str] = scheduler.sometimes
         self.kernel = Kernel(scheduler)
+        self.machine = scheduler.machine()
         self.uploads: dict[tuple[int, int], bytes] = {}
         self.bodies: list[Body] = []
         self.files: list[BinaryIO] = []
@@ -148,29 +147,30 @@ class World:
         self.blocking_share = rng.choice((0.0, 0.0, 0.12, 1.0))
         self.task_limit = rng.choice((1, 1, 2, 3))
         self.bounds = Bounds(
-            connections=rng.choice((2, 5, 1000)),
-            per_client=rng.choice((0, 0, 0, 2)),
-            queue=rng.choice((1, 3, 1000)),
-            idle_seconds=DEADLINES.idle_seconds,
-            finest_deadline_seconds=DEADLINES.linger_seconds,
+            threads=self.task_limit,
+            connection_limit=rng.choice((2, 5, 1000)),
+            per_client_connection_limit=rng.choice((0, 0, 0, 2)),
+            queue_limit=rng.choice((1, 3, 1000)),
+            channel_timeout=3.0,
+            finest_deadline_seconds=DEADLINES.linger_timeout,
         )
         self.listen_socket = SimListenSocket(self.kernel)
         self.clients = [SimClient(self, number) for number in range(rng.choice((1, 2, 4, 8)))]
         self.stop_at = scheduler.now + rng.choice((0.05, 1.0, 6.0, 12.0)) * (0.5 + rng.random())
         self.dispatcher: ImpatientDispatcher
-        self.pool: TaskPool
+        self.lane: Lane
         self.watch: Watch
         self._settings = self._build_settings()
 
     @property
     def may_break_promises(self) -> bool:
         """Whether faults were such that a polite client may be let down."""
-        return self.is_aborted or self.kernel.had_control_faults or bool(self.bounds.per_client)
+        return self.is_aborted or self.kernel.had_control_faults or bool(self.bounds.per_client_connection_limit)
 
     @property
     def was_closed_to_some(self) -> bool:
         """Whether the stop came while the server could not accept."""
-        return self.faults_at_accept or self.bounds.connections <= len(self.clients)
+        return self.faults_at_accept or self.bounds.connection_limit <= len(self.clients)
 
     def _build_settings(self) -> ChannelSettings:
         rng = self.random
@@ -191,10 +191,13 @@ class World:
             new_body=lambda: BodySpool(rng.choice((10, 1000, 100_000))),
             http_date=lambda: DATE,
             recv_bytes=rng.choice((7, 100, 4096)),
-            limits=Limits(head_bytes=2000, body_bytes=10_000),
+            machine=self.machine,
+            limits=Limits(max_request_header_size=2000, max_request_body_size=10_000),
             deadlines=DEADLINES,
             proxy_protocol=ProxyProtocol("v1", lambda _address: True) if self.is_proxied else None,
-            output=OutputLimits(memory_bytes=rng.choice((500, 5000)), high_water_bytes=rng.choice((6000, 20_000))),
+            output=OutputLimits(
+                outbuf_overflow=rng.choice((500, 5000)), outbuf_high_watermark=rng.choice((6000, 20_000))
+            ),
         )
 
     def note_revoked(self, channel: Channel) -> None:
@@ -237,18 +240,17 @@ class World:
         """Let it happen. Raises SimulationError."""
         scheduler = self.scheduler
         with self._machine():
-            # mypy knows the real modules; the simulation's have what is used of them.
-            role_ = build_role(self.task_limit)
-            role_.__class__ = CountingRole
-            cast("CountingRole", role_).sometimes = self.sometimes
-            self.dispatcher = self.dispatcher_class(
-                SimPoller(self.kernel), role_, self.bounds, clock=lambda: scheduler.now
-            )
+            self.lane = Lane(SimPoller(self.kernel), self.bounds, task_log_timeout=0, machine=self.machine)
+            self.lane.dispatcher.role.__class__ = CountingRole
+            cast("CountingRole", self.lane.dispatcher.role).sometimes = self.sometimes
+            self.lane.dispatcher.__class__ = self.dispatcher_class
+            self.dispatcher = cast("ImpatientDispatcher", self.lane.dispatcher)
             self.dispatcher.world = self
+            for worker in self.lane.workers:
+                worker.claim = SimClaim(scheduler)
             self.dispatcher.blocking.share = self.blocking_share
             self.dispatcher.add_listener(Listener(cast("Any", self.listen_socket)), self._settings)
-            self.pool = TaskPool(self.dispatcher, task_log_seconds=0)
-            self.watcher = Watcher([self.pool])
+            self.watcher = Watcher([self.lane], self.machine)
             self.watch = Watch(self)
             scheduler.on_step = self.watch.check
             SimThread(scheduler, "main", self._main, ()).start()
@@ -263,10 +265,9 @@ class World:
 
     def _main(self) -> None:
         """What `Server.run` does."""
-        self.pool.start()
+        self.lane.start()
         self.watcher.watch(self._on_tick)
-        self.pool.join()
-        self.dispatcher.close()
+        self.lane.end()
 
     def _stop(self) -> None:
         self.scheduler.note("stop")
@@ -283,22 +284,11 @@ class World:
 
     @contextlib.contextmanager
     def _machine(self) -> Iterator[None]:
-        """Let the server's modules see the simulated operating system instead of the real one."""
-        simulated: Any = SimThreading(self.scheduler)
+        """Simulate what the server asks of the system's files and sockets, and read its log."""
         places: list[tuple[Any, str, Any]] = [
-            (taskpool, "threading", simulated),
-            (watcher, "threading", simulated),
-            (watcher, "time", simulated),
-            (taskpool, "time", simulated),
-            (taskpool, "Worker", self._build_worker),
-            (role, "threading", simulated),
-            (blocking, "time", simulated),
-            (reports, "time", simulated),
             (response, "http_date", lambda: DATE),
             (task, "http_date", lambda: DATE),
-            (outbuf, "threading", simulated),
-            (channel, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
-            (progress, "unacknowledged_bytes", lambda wire: len(wire.outbox)),
+            (fcntl, "ioctl", self._ioctl),
             (os, "pwrite", self._pwrite),
             (tempfile, "TemporaryFile", self._temporary_file),
             *self.mutations,
@@ -321,10 +311,11 @@ class World:
             for file in [*self.files, *self.spools]:
                 file.close()
 
-    def _build_worker(self, name: str, *, is_reserve: bool = False) -> Worker:
-        worker = Worker(name, is_reserve=is_reserve)
-        worker.claim = SimClaim(self.scheduler)
-        return worker
+    def _ioctl(self, fd: int, _request: int, count: Any) -> None:
+        """How much of what was sent the client has not taken yet (TIOCOUTQ)."""
+        if fd not in self.kernel.sockets:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        count[0] = len(self.kernel.sockets[fd].outbox)
 
     def _pwrite(self, fd: int, data: Any, offset: int, /) -> int:
         if self.kernel.chance(self.kernel.faults.disk):

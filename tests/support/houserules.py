@@ -20,21 +20,22 @@ PARAMETERS: Final = 5
 
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
-    frozenset({"server", "signals", "assembly", "observing", "listeners", "rlimits", "operatorlog", "processend"})
-    | {"standardstreams", "systemd", "kinds", "wording"}
+    frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
+    | {"standardstreams", "systemd", "machine", "metrics", "peer", "wording"}
     | _MIDDLE
 )
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
+    "machine": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"operatorlog"}),
     "signals": frozenset({"forks"}),
     "peer": frozenset({"http"}),
-    "net": frozenset({"net", "http", "peer", "ratelimit", "operatorlog"}),
-    "dispatch": frozenset({"dispatch", "net", "http", "peer", "ratelimit", "forks", "operatorlog"}),
+    "net": frozenset({"net", "http", "peer", "ratelimit", "operatorlog", "machine"}),
+    "dispatch": frozenset({"dispatch", "net", "http", "peer", "ratelimit", "forks", "operatorlog", "machine"}),
     "wsgi": frozenset({"wsgi", "http", "peer", "ratelimit", "forks"}),
     "wording": frozenset(),
     "kinds": frozenset({"wording"}),
@@ -43,10 +44,10 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
-    "observing": frozenset({"wsgi", "config", "requestlog", "http", "peer", "metrics", "wording"}),
     "listeners": frozenset({"net", "config", "systemd"}),
     "rlimits": frozenset(),
-    "assembly": _ASSEMBLY,
+    "logfiles": frozenset({"operatorlog", "net", "processend"}),
+    "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
     "deploy": _ASSEMBLY | {"waitressd", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "deploy", "cli"},
@@ -89,7 +90,6 @@ REASON: Final = re.compile(r"(-|#|:)\s*\w+(\W+\w+){2,}")
 BORDER: Final = re.compile(r"#\s*border:\s*\w+")
 
 MORE_BOOLEANS: Final[dict[str, int]] = {
-    "Dispatcher": 5,  # what others ask of it, each set by one thread and in a signal handler, and how far it has come
     "BackgroundQueue": 2,  # that it ends, and that a forked child has none
     "FileSink": 2,  # what the file is, and how its last line ended
 }

@@ -12,6 +12,7 @@ from waitressd.dispatch.dispatcher import Bounds, Dispatcher
 from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.http.events import Request
 from waitressd.http.response import build_head
+from waitressd.machine import Machine
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.exchange import Exchange
@@ -82,7 +83,7 @@ class Loop:
         self.poller = CountingPoller()
         self.woken: list[Worker] = []
         self.role = Role(threads, self.woken.append)
-        self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), clock=lambda: self.time)
+        self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), Machine(monotonic=lambda: self.time))
         self.settings = ChannelSettings(
             handler=self._handle,
             new_body=lambda: BodySpool(1 << 20),
@@ -134,7 +135,7 @@ class Loop:
         for _ in range(count):
             if not self.serve():
                 raise AssertionError("the role was lost")
-            if not self.dispatcher._turn():
+            if self.dispatcher.finished or not self.dispatcher._turn():
                 return
 
     def serve(self) -> bool:

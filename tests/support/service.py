@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from tests.support.client import Client
 from tests.support.loop import DATE, answer
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
-from waitressd.dispatch.taskpool import TaskPool, build_role
+from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.events import Request
 from waitressd.net.channelsettings import ChannelSettings
@@ -22,10 +23,12 @@ from waitressd.wsgi.input import BodySpool
 class Service:
     """A dispatcher and its threads, watched by a thread of the test."""
 
-    def __init__(self, threads: int, *, task_log_seconds: float = 0.0, **options: Any) -> None:
+    def __init__(self, threads: int, *, task_log_timeout: float = 0.0, **options: Any) -> None:
         self.gate = threading.Event()  # lets those go on that hang
         self.hanging = threading.Semaphore(0)  # released by each request that hangs
-        self.dispatcher = Dispatcher(build_poller(), build_role(threads), options.pop("bounds", Bounds()))
+        bounds = replace(options.pop("bounds", Bounds()), threads=threads)
+        self.lane = Lane(build_poller(), bounds, name="test", task_log_timeout=task_log_timeout)
+        self.dispatcher = self.lane.dispatcher
         settings = ChannelSettings(
             handler=self._handle,
             new_body=lambda: BodySpool(1 << 20),
@@ -34,8 +37,7 @@ class Service:
         )
         self.listener = open_tcp("127.0.0.1", 0, 64)[0]
         self.dispatcher.add_listener(self.listener, settings)
-        self.pool = TaskPool(self.dispatcher, name="test", task_log_seconds=task_log_seconds)
-        self.watcher = Watcher([self.pool])
+        self.watcher = Watcher([self.lane])
         self.ticks: list[float] = []
         self.run_by: set[str] = set()
         self._watching = threading.Thread(target=self.watcher.watch, args=(self.ticks.append,), name="watcher")
@@ -51,7 +53,7 @@ class Service:
 
     @contextmanager
     def run(self) -> Iterator["Service"]:
-        self.pool.start()
+        self.lane.start()
         self._watching.start()
         try:
             yield self
@@ -59,8 +61,7 @@ class Service:
             self.gate.set()
             self.dispatcher.abort()
             self._watching.join(10)
-            assert self.pool.join(), "a thread is left"
-            self.dispatcher.close()
+            assert self.lane.end(), "a thread is left"
             self.listener.close()
 
     def connect(self) -> Client:

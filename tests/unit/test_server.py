@@ -10,29 +10,33 @@ from typing import Any
 import pytest
 
 from tests.apps.plain import hello
+from tests.support.client import Client
 from tests.support.servers import running_server
 from tests.support.waiting import wait_until
 from waitressd import create_server, serve
+from waitressd import server as module
 from waitressd.config.adjustments import Adjustments
+from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.snapshot import EMPTY
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.server import TRANSITIONS, Life, Server, Turn, reopen_log_files
+from waitressd.listeners import open_listeners
+from waitressd.server import TRANSITIONS, Life, Server
 
 LOOPBACK = "127.0.0.1:0"
 
 
-@pytest.mark.parametrize("turn", Turn)
+@pytest.mark.parametrize("following", Life)
 @pytest.mark.parametrize("life", Life)
-def test_a_move_that_is_not_in_the_table_is_refused(life: Life, turn: Turn) -> None:
+def test_a_move_that_is_not_in_the_table_is_refused(life: Life, following: Life) -> None:
     server = Server(Adjustments(), hello)
     server._life = life
-    if (life, turn) in TRANSITIONS:
-        server._move(turn)
-        assert server._life is TRANSITIONS[life, turn]
+    if following in TRANSITIONS[life]:
+        server._become(following)
+        assert server._life is following
     else:
-        with pytest.raises(ProtocolMisuse, match=f"cannot {turn.name} when it is {life.name}"):
-            server._move(turn)
+        with pytest.raises(ProtocolMisuse, match=f"a server that is {life.name} cannot become {following.name}"):
+            server._become(following)
         assert server._life is life
 
 
@@ -76,7 +80,7 @@ def test_run_binds_what_is_not_bound_yet() -> None:
 def test_a_server_that_runs_is_not_harmed_by_a_second_run() -> None:
     with running_server(hello) as server, server.connect() as client:
         assert client.get().status == 200
-        with pytest.raises(ProtocolMisuse, match="cannot RUN when it is SERVING"):
+        with pytest.raises(ProtocolMisuse, match="a server that is SERVING cannot become SERVING"):
             server.server.run()
         assert client.get().status == 200
 
@@ -161,7 +165,7 @@ def test_another_server_can_be_opened_beside_one() -> None:
 def test_a_snapshot_before_the_start_is_empty() -> None:
     server = create_server(hello, listen=LOOPBACK)
     try:
-        assert server.snapshot() is EMPTY
+        assert server.snapshot() == EMPTY
     finally:
         server.close()
 
@@ -210,57 +214,6 @@ def log_file(tmp_path: Path) -> Iterator[Path]:
         yield path
     finally:
         logger.removeHandler(handler)
-        handler.close()
-
-
-def test_a_rotated_file_is_let_go_and_no_line_is_lost(log_file: Path) -> None:
-    logger = logging.getLogger("tests.reopened")
-    logger.warning("one")
-    log_file.rename(log_file.with_suffix(".1"))
-    logger.warning("two")
-    reopen_log_files()
-    logger.warning("three")
-    assert log_file.with_suffix(".1").read_text() == "one\ntwo\n"
-    assert log_file.read_text() == "three\n"
-
-
-def test_a_file_that_cannot_be_opened_again_is_said(log_file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    log_file.unlink()
-    log_file.mkdir()
-    reopen_log_files()
-    assert f"cannot reopen the log file {log_file}" in caplog.messages
-    log_file.rmdir()
-    reopen_log_files()
-    logging.getLogger("tests.reopened").warning("back")
-    assert log_file.read_text() == "back\n"
-
-
-def test_a_file_that_cannot_be_opened_now_is_opened_later(tmp_path: Path) -> None:
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    handler = logging.FileHandler(folder / "a.log")
-    log = logging.getLogger("tests.reopened")
-    log.addHandler(handler)
-    try:
-        log.error("one")
-        folder.rename(tmp_path / "old")
-        reopen_log_files()
-        folder.mkdir()
-        log.error("two")
-        assert (folder / "a.log").read_text() == "two\n"
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-
-
-def test_a_file_that_nobody_has_written_to_is_not_made(tmp_path: Path) -> None:
-    handler = logging.FileHandler(tmp_path / "late.log", delay=True)
-    logging.getLogger("tests.reopened").addHandler(handler)
-    try:
-        reopen_log_files()
-        assert not (tmp_path / "late.log").exists()
-    finally:
-        logging.getLogger("tests.reopened").removeHandler(handler)
         handler.close()
 
 
@@ -355,3 +308,49 @@ def test_a_stop_leaves_nothing_behind_when_close_returns() -> None:
         running.server.close()
         names = {thread.name for thread in threading.enumerate()}
         assert not {name for name in names if name.startswith("waitressd")}
+
+
+def test_listeners_can_be_handed_in_and_belong_to_the_server_then() -> None:
+    listeners = open_listeners(Adjustments.from_keywords(listen=LOOPBACK))
+    server = Server(Adjustments.from_keywords(listen="127.0.0.1:1"), hello)
+    server.open(listeners)
+    assert server.addresses == [listeners[0].socket.getsockname()]
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with Client(listeners[0].socket.getsockname(), timeout=10) as client:
+        assert client.get("/").status == 200
+    server.close()
+    thread.join(10)
+    assert listeners[0].socket.fileno() == -1
+
+
+def test_whoever_wants_to_know_is_told_when_requests_are_served() -> None:
+    server = create_server(hello, listen=LOOPBACK, threads=2)
+    ready = threading.Event()
+    said: list[str] = []
+    server.on_ready += [said.append, lambda _text: ready.set()]
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert ready.wait(10)
+    server.close()
+    thread.join(10)
+    assert said == [f"Serving on 127.0.0.1:{server_port(said[0])} with 2 threads"]
+
+
+def server_port(sentence: str) -> int:
+    """Find the port in what a server says of itself."""
+    return int(sentence.split(":")[1].split(maxsplit=1)[0])
+
+
+def test_a_stop_that_the_event_loop_does_not_follow_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_ABORT_SECONDS", 0.0)
+    server = create_server(hello, listen=LOOPBACK, shutdown_timeout=0)
+    server.on_ready.append(lambda _text: server.close())
+    well = threading.Event()
+    monkeypatch.setattr(Dispatcher, "_continue_drain", lambda _dispatcher: not well.wait(30))
+    server.run()
+    well.set()
+    assert server._life is Life.STOPPED
+    assert "the event loop does not end; the process ends without it" in caplog.messages

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from waitressd.systemd import Notifier, Supervisor, Watchdog, inherited_descriptors
+from waitressd.systemd import Notifier, ServiceManager, inherited_descriptors
 
 
 class Manager:
@@ -49,8 +49,6 @@ def test_what_is_said(manager: Manager, environ: dict[str, str]) -> None:
     assert notifier
     notifier.ready("Serving on\nhttp://127.0.0.1:80")
     assert manager.receive() == ["READY=1", "STATUS=Serving on http://127.0.0.1:80"]
-    notifier.status("busy")
-    assert manager.receive() == ["STATUS=busy"]
     notifier.reloading()
     first, second = manager.receive()
     assert first == "RELOADING=1"
@@ -67,8 +65,8 @@ def test_an_abstract_address() -> None:
     name = f"waitressd-test-{os.getpid()}"
     manager = Manager(f"\0{name}")
     try:
-        Notifier({"NOTIFY_SOCKET": f"@{name}"}).status("here")
-        assert manager.receive() == ["STATUS=here"]
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).alive()
+        assert manager.receive() == ["WATCHDOG=1"]
     finally:
         manager.socket.close()
 
@@ -100,11 +98,11 @@ class Loop:
     """An event loop and a pool that live as long as a test says."""
 
     def __init__(self) -> None:
-        self.turn = 0.0
+        self.turned_at = 0.0
         self.poked = 0
-        self.pool_lives = True
+        self.is_whole = True
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         self.poked += 1
 
 
@@ -113,9 +111,9 @@ def loop() -> Loop:
     return Loop()
 
 
-def watchdog(loop: Loop, environ: dict[str, str], usec: str = "8000000") -> Watchdog:
+def watchdog(loop: Loop, environ: dict[str, str], usec: str = "8000000") -> ServiceManager:
     notifier = Notifier(environ | {"WATCHDOG_USEC": usec})
-    return Watchdog(notifier, loop.poke, lambda: loop.turn, lambda: loop.pool_lives)
+    return ServiceManager(notifier, [loop])
 
 
 def test_a_loop_that_turns_feeds_the_watchdog(manager: Manager, environ: dict[str, str], loop: Loop) -> None:
@@ -123,7 +121,7 @@ def test_a_loop_that_turns_feeds_the_watchdog(manager: Manager, environ: dict[st
     for now in (100.0, 102.0, 104.0):
         dog.on_tick(now)
         assert manager.receive() == ["WATCHDOG=1"]
-        loop.turn = now + 0.1  # the poke made it turn
+        loop.turned_at = now + 0.1  # the poke made it turn
     assert loop.poked == 3
     dog.on_tick(105.0)
     assert manager.is_silent()
@@ -136,13 +134,13 @@ def test_a_loop_that_hangs_does_not(manager: Manager, environ: dict[str, str], l
     dog.on_tick(102.0)
     dog.on_tick(104.0)
     assert manager.is_silent()
-    loop.turn = 105.0
+    loop.turned_at = 105.0
     dog.on_tick(106.0)
     assert manager.receive() == ["WATCHDOG=1"]
 
 
 def test_a_pool_without_threads_does_not(manager: Manager, environ: dict[str, str], loop: Loop) -> None:
-    loop.pool_lives = False
+    loop.is_whole = False
     watchdog(loop, environ).on_tick(100.0)
     assert manager.is_silent()
 
@@ -153,20 +151,19 @@ def test_a_watchdog_that_nobody_wants_is_silent(manager: Manager, environ: dict[
     assert loop.poked == 0
 
 
-def test_the_supervisor_says_each_thing_once(manager: Manager, environ: dict[str, str], loop: Loop) -> None:
-    notifier = Notifier(environ)
-    supervisor = Supervisor(notifier, watchdog(loop, environ))
-    supervisor.ready("Serving on a:1")
+def test_the_service_manager_is_told_each_thing_once(manager: Manager, environ: dict[str, str], loop: Loop) -> None:
+    told = watchdog(loop, environ)
+    told.ready("Serving on a:1")
     assert manager.receive() == ["READY=1", "STATUS=Serving on a:1"]
     reopened: list[bool] = []
-    supervisor.reopened(lambda: reopened.append(True))
+    told.reopened(lambda: reopened.append(True))
     assert manager.receive()[0] == "RELOADING=1"
     assert manager.receive() == ["READY=1", "STATUS=Serving on a:1"]
     assert reopened == [True]
-    supervisor.on_tick(100.0)
+    told.on_tick(100.0)
     assert manager.receive() == ["WATCHDOG=1"]
-    supervisor.stopping("Finishing", 2)
-    supervisor.stopping("Finishing", 2)
+    told.stopping("Finishing", 2)
+    told.stopping("Finishing", 2)
     assert manager.receive() == ["STOPPING=1", "STATUS=Finishing"]
     assert manager.receive() == ["EXTEND_TIMEOUT_USEC=2000000"]
     assert manager.is_silent()

@@ -10,7 +10,6 @@ thread does to settle its channel.
 """
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, Blocki
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs
 from waitressd.dispatch.role import Role, Worker
-from waitressd.http.errors import HttpError
+from waitressd.dispatch.states import TRANSITIONS, DispatcherState
+from waitressd.http.errors import HttpError, ProtocolMisuse
+from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
@@ -42,47 +43,46 @@ CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much the dispatcher takes on. 0 means no bound for `per_client`."""
+    """How much the dispatcher takes on, under the names of the settings. 0 means no bound for a client."""
 
-    connections: int = 1000
-    per_client: int = 0
-    queue: int = 1000
-    queue_seconds: float = 30.0
-    idle_seconds: float = 120.0
+    threads: int = 4
+    connection_limit: int = 1000
+    per_client_connection_limit: int = 0
+    queue_limit: int = 1000
+    queue_timeout: float = 30.0
+    channel_timeout: float = 120.0
     finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
 
 
 class Dispatcher:
     """All clients of one server. See the module for threads."""
 
-    def __init__(self, poller: Poller, role: Role, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, poller: Poller, role: Role, bounds: Bounds, machine: Machine = MACHINE) -> None:
         self.poller = poller
         self.role = role
         self.lock = role.lock
-        self.clock = clock
-        self.now = clock()  # the present turn's time; fresh enough for every deadline
-        self.idle_seconds = bounds.idle_seconds
+        self.clock = machine.monotonic
+        self.now = self.clock()  # the present turn's time; fresh enough for every deadline
+        self.idle_seconds = bounds.channel_timeout
         self.channels: dict[int, Channel] = {}
         self.ready: deque[tuple[int, int]] = deque()  # (descriptor, mask); mask 0: look at what is buffered
         self.tasks: deque[Job] = deque()  # complete requests, and callbacks, in the order in which they will run
         self.heard_at = self.now  # when events were looked for last: since then the requests in `tasks` are here
-        self.draining = False
-        self.finished = False
-        self.logs = DispatcherLogs()
-        self.blocking = BlockingShare()
+        self.state = DispatcherState.SERVING
+        self.draining = False  # said of the state by `_begin_drain` alone: every response asks for it
+        self.logs = DispatcherLogs(self.clock)
+        self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
-        self._read_ahead = max(1, bounds.queue)  # requests
+        self._read_ahead = max(1, bounds.queue_limit)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
-        self._acceptor = Acceptor(poller, self.logs, bounds.connections, bounds.per_client)
+        self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
-        self._drain_asked = False
+        self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
-        self._abort_asked = False
-        self._closed = False  # no thread leads any more
 
     # -- any thread
 
@@ -96,21 +96,26 @@ class Dispatcher:
         A kept connection is closed when it has brought no request for `idle_seconds`.
         """
         self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
-        self._drain_asked = True
+        self._asked.append(DispatcherState.DRAINING)
         self.poller.wake()
 
     def abort(self) -> None:
         """Ask for the end: cut off whoever is left. Safe in a signal handler."""
-        self._drain_asked = self._abort_asked = True
+        self._asked.append(DispatcherState.ABORTING)
         self.poller.wake()
 
     def give_back(self, job: Job) -> None:
         """Leave a job that only the holder can settle."""
         self._returned.append(job)
         self.poller.wake()
-        if self._closed:  # nobody else will
+        if self.state >= DispatcherState.LEADERLESS:  # nobody else will
             self._settle_last()
             self.run_last()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the loop has ended, and the threads may be sent home."""
+        return self.state is DispatcherState.FINISHED
 
     # -- what channels ask for: the holder of the role
 
@@ -210,7 +215,7 @@ class Dispatcher:
         if events:
             self.ready.extend(events)
             self._next_sweep = min(self._next_sweep, now + self._sweep_seconds)  # an event may start a short deadline
-        if self._drain_asked:
+        if self._asked or self.draining:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:
             self._acceptor.look(now)
@@ -270,7 +275,7 @@ class Dispatcher:
                 return False
             self.tasks.popleft()
         # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-        is_full = not role.waiting and len(role.queue) >= self._bounds.queue
+        is_full = not role.waiting and len(role.queue) >= self._bounds.queue_limit
         if is_full and self._refuse(job, "The server has more requests than it can take."):
             return True
         job.queue()
@@ -318,7 +323,7 @@ class Dispatcher:
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(*self.backlog())
-        return waited < self._bounds.queue_seconds or not self._refuse(job, "No thread was free in time.")
+        return waited < self._bounds.queue_timeout or not self._refuse(job, "No thread was free in time.")
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
@@ -398,9 +403,12 @@ class Dispatcher:
 
     def _continue_drain(self) -> bool:
         """One turn of a stop; False when nothing is left."""
+        while self._asked:
+            if (wanted := self._asked.popleft()) > self.state:  # else that has begun already
+                self._become(wanted)
         if not self.draining:
             self._begin_drain()
-        if self._abort_asked:
+        if self.state is DispatcherState.ABORTING:
             self.logs.cut_off(sum(map(_has_begun, self.channels.values())))
         elif self.channels or self.ready or self.tasks or self._returned or self.role.running:
             return True
@@ -413,14 +421,14 @@ class Dispatcher:
             channel.give_up(Fault.STOP)
             if channel.exchange.state is not ExchangeState.RUNNING:
                 channel.close()
-        self._closed = True
+        self._become(DispatcherState.LEADERLESS)
         self._settle_last()
         # The last step: whatever has to be called yet is there before the task workers are sent home.
-        self.finished = True
+        self._become(DispatcherState.FINISHED)
 
     def let_go(self) -> None:
         """Forget every client in a child that was only forked. The child's only thread."""
-        self.finished = self._closed = True
+        self.state = DispatcherState.FINISHED
         for channel in self.channels.values():
             channel.let_go()
         self.poller.close()
@@ -450,11 +458,16 @@ class Dispatcher:
 
     def close(self) -> None:
         """Give everything back once the threads have ended, or will not. The thread that owns the server."""
-        if not self._closed:  # the event loop never ran, or is ill
+        if self.state < DispatcherState.LEADERLESS:  # the event loop never ran, or is ill
             self._let_go()
         for channel in list(self.channels.values()):
             channel.exchange.revoke(Fault.STOP)
         self.poller.close()
+
+    def _become(self, following: DispatcherState) -> None:
+        if following not in TRANSITIONS[self.state]:
+            raise ProtocolMisuse(f"an event loop that is {self.state.name} cannot become {following.name}")
+        self.state = following
 
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)

@@ -6,6 +6,7 @@ One line of a kind a second at most, whatever clients do; the queue line every f
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Final
 
 from waitressd.dispatch.role import Assignment, Worker
@@ -18,7 +19,8 @@ QUEUE_LOG_SECONDS: Final = 5.0
 class DispatcherLogs:
     """The dispatcher's own lines. Any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.workers: list[Worker] = []  # the pool's; only read
         self.spool = RateLimitedLog(logger, logging.ERROR)
         self.stalled = RateLimitedLog(logger, logging.INFO)
@@ -68,7 +70,7 @@ class DispatcherLogs:
 
     def describe_workers(self) -> str:
         """What every busy thread is doing, and for how long."""
-        now = time.monotonic()
+        now = self._clock()
         busy = [f"{describe(worker)} ({now - worker.started:.1f} s)" for worker in self.workers if is_busy(worker)]
         return ", ".join(busy) or "nothing"
 

@@ -20,12 +20,16 @@ slot for all, a worker whose claim was taken could take back the claim of its su
 the role.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
+from waitressd.machine import MACHINE, Machine
 from waitressd.net.eventloop import Job
+
+if TYPE_CHECKING:
+    import threading
 
 
 class Assignment(IntEnum):
@@ -56,8 +60,8 @@ class Worker:
 class Role:
     """The state of the protocol. Methods say who may call them; all but `keep` take `lock` themselves."""
 
-    def __init__(self, task_limit: int, wake: Callable[[Worker], None]) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, task_limit: int, wake: Callable[[Worker], None], machine: Machine = MACHINE) -> None:
+        self.lock = machine.new_lock()
         self.task_limit = task_limit
         self.holder: Worker | None = None
         # Last in, first out: the worker that slept shortest has the warmest caches. The reserve is always the last out,

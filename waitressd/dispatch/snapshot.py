@@ -1,7 +1,7 @@
 """How busy a server is at one moment: threads, the task queue, the states of its connections."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,22 +31,30 @@ class Snapshot:
     """Connections by state: idle, head, body, queued, running, flushing, lingering."""
 
 
-def take_snapshot(dispatcher: Dispatcher) -> Snapshot:
-    """Look at a dispatcher. Any thread; costs a look at every connection and holds nobody up."""
-    role = dispatcher.role
-    depth, waited = dispatcher.backlog()
-    with role.lock:
-        busy = role.running + (1 if role.has_claim() else 0)
-    # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
-    phases = Counter(channel.phase for channel in list(dispatcher.channels.values()))
+def take_snapshot(dispatchers: Iterable[Dispatcher]) -> Snapshot:
+    """Look at all dispatchers of a server. Any thread; costs a look at every connection and holds nobody up."""
+    busy_threads = idle_threads = queue_depth = 0
+    oldest_wait_seconds = 0.0
+    phases: Counter[str] = Counter()
+    for dispatcher in dispatchers:
+        role = dispatcher.role
+        depth, waited = dispatcher.backlog()
+        with role.lock:
+            busy = role.running + (1 if role.has_claim() else 0)
+        busy_threads += busy
+        idle_threads += max(0, role.task_limit - busy)
+        queue_depth += depth
+        oldest_wait_seconds = max(oldest_wait_seconds, waited)
+        # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
+        phases.update(channel.phase for channel in list(dispatcher.channels.values()))
     return Snapshot(
-        busy_threads=busy,
-        idle_threads=max(0, role.task_limit - busy),
-        queue_depth=depth,
-        oldest_wait_seconds=waited,
+        busy_threads=busy_threads,
+        idle_threads=idle_threads,
+        queue_depth=queue_depth,
+        oldest_wait_seconds=oldest_wait_seconds,
         connections={phase: phases[phase] for phase in PHASES},
     )
 
 
-EMPTY = Snapshot(0, 0, 0, 0.0, dict.fromkeys(PHASES, 0))
+EMPTY: Final = take_snapshot(())
 """A server that does not run."""

@@ -1,15 +1,14 @@
-"""Who sees to it that nobody waits for a task that blocks: the watcher of any number of pools.
+"""Who sees to it that nobody waits for a task that blocks: the watcher of any number of lanes.
 
 It is the thread that calls `watch`, usually the main thread, which has nothing else to do and is where signals arrive.
 """
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from waitressd.dispatch.taskpool import TaskPool
+from waitressd.dispatch.lane import Lane
+from waitressd.machine import MACHINE, Machine
 
 SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -19,18 +18,19 @@ SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task 
 
 
 class Watcher:
-    """Moves the dispatcher role of each pool away from tasks that block."""
+    """Moves the dispatcher role of each lane away from tasks that block."""
 
-    def __init__(self, pools: Sequence[TaskPool]) -> None:
-        self._pools = pools
-        self._bell = threading.Lock()  # held while the watcher may sleep; released to wake it
+    def __init__(self, lanes: Sequence[Lane], machine: Machine = MACHINE) -> None:
+        self._lanes = lanes
+        self._machine = machine
+        self._bell = machine.new_lock()  # held while the watcher may sleep; released to wake it
         self._bell.acquire()
         self._looked_for_hung = 0.0
-        for pool in pools:
-            pool.on_end = self.ring
+        for lane in lanes:
+            lane.on_end = self.ring
 
     def watch(self, on_tick: Callable[[float], None]) -> None:
-        """Watch until the event loop of every pool has ended.
+        """Watch until the event loop of every lane has ended.
 
         `on_tick` is called with the monotonic time about once a second and after every signal.
         """
@@ -46,13 +46,17 @@ class Watcher:
                 if self._sleep_until_a_task_runs():
                     quiet = 0
             else:
-                time.sleep(tick)
-            now = time.monotonic()
+                self._machine.sleep(tick)
+            now = self._machine.monotonic()
             if now >= self._looked_for_hung + SLEEP_SECONDS:
                 self._looked_for_hung = now
-                for pool in self._pools:
-                    pool.report_hung(now)
+                for lane in self._lanes:
+                    lane.report_hung(now)
             on_tick(now)
+
+    def give_up(self) -> None:
+        """Watch no longer: an event loop is ill and does not end. Called in `on_tick`."""
+        self._lanes = ()
 
     def ring(self) -> None:
         """Wake the watcher. Any thread, a signal handler too; harmless when it is awake."""
@@ -61,18 +65,18 @@ class Watcher:
             self._bell.release()
 
     def _look(self) -> bool:
-        """Look at every pool; True when a role was taken."""
-        return sum(pool.dispatcher.role.look() for pool in self._pools) > 0  # at all of them, whatever the first says
+        """Look at every lane; True when a role was taken."""
+        return sum(lane.dispatcher.role.look() for lane in self._lanes) > 0  # at all of them, whatever the first says
 
     def _sees_task(self) -> bool:
-        return any(pool.dispatcher.role.has_claim() for pool in self._pools)
+        return any(lane.dispatcher.role.has_claim() for lane in self._lanes)
 
     def _is_over(self) -> bool:
-        return all(pool.dispatcher.finished for pool in self._pools)
+        return all(lane.dispatcher.finished for lane in self._lanes)
 
     def _wish(self, ring: Callable[[], None] | None) -> None:
-        for pool in self._pools:
-            pool.dispatcher.wake_watcher = ring
+        for lane in self._lanes:
+            lane.dispatcher.wake_watcher = ring
 
     def _sleep_until_a_task_runs(self) -> bool:
         """Sleep without a tick; False when the time was over and nobody rang."""
@@ -81,7 +85,7 @@ class Watcher:
         # writes in one order. The GIL gives that; without it, a processor may let each side read before the write of
         # the other has arrived. So the first sleep is a tick long, and `watch` looks again: by then, whatever either
         # side had written has arrived, and the wish stays as long as nobody rings.
-        wish_is_old = all(pool.dispatcher.wake_watcher is not None for pool in self._pools)
+        wish_is_old = all(lane.dispatcher.wake_watcher is not None for lane in self._lanes)
         self._wish(self.ring)
         awake = self._sees_task() or self._is_over()
         awake = awake or self._bell.acquire(timeout=SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS)

@@ -78,10 +78,12 @@ class ChunkedDecoder:
         self._remaining = 0
         self._scanned = 0
         self._pieces: list[Buffer] = []
-        self._body_room = limits.body_bytes
+        self._body_room = limits.max_request_body_size
         self._extension_room = limits.chunk_extension_bytes
-        self._trailer_room = max(limits.head_bytes - head_bytes, len(CRLF))  # the line that ends the body always fits
-        self._trailer_lines = limits.field_count
+        self._trailer_room = max(
+            limits.max_request_header_size - head_bytes, len(CRLF)
+        )  # the line that ends the body always fits
+        self._trailer_lines = limits.max_request_fields
 
     def decode(self, buffer: Buffer, position: int) -> tuple[bytes, int]:
         """Decode from `position` as far as the buffer allows; the data, and the position of the first unused octet.

@@ -57,14 +57,14 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
         raise octet_refusal(block)
     authority = None
     common = _COMMON_LINE(line)
-    if common is not None and len(line) <= limits.start_line_bytes:
+    if common is not None and len(line) <= limits.max_request_line_size:
         method, target, path, query = common.groups("")
         if "%" in path:
             path = _decode_path(path)
         version = "HTTP/1.1"
     else:
         method, target, path, query, version, authority = parse_start_line(line, limits)
-    if len(lines) > limits.field_count + 1:
+    if len(lines) > limits.max_request_fields + 1:
         raise HttpError(431, "The request has too many header fields.")
     fields = parse_fields(lines)
     host = fields.get("HTTP_HOST")
@@ -88,7 +88,7 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
     `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which must not be
     changed.
     """
-    if not head.endswith(lines) or len(head) - len(lines) > limits.start_line_bytes:
+    if not head.endswith(lines) or len(head) - len(lines) > limits.max_request_line_size:
         return None
     line = head[: -len(lines)].decode("latin-1")
     common = _COMMON_LINE(line)
@@ -153,7 +153,7 @@ def check_start_line(start: str, length: int, limits: Limits) -> None:
         raise HttpError(400, "The request method is not a token.")
     if len(method) > METHOD_BYTES:
         raise HttpError(501, "The request method is longer than any that this server knows.")
-    if length > limits.start_line_bytes:
+    if length > limits.max_request_line_size:
         raise HttpError(414, "The request line is longer than this server accepts.")
 
 
@@ -293,7 +293,10 @@ def _set_framing(request: Request, limits: Limits) -> None:
     """Decide how the body is framed (RFC 9112, 6.3) and take the framing out of the fields."""
     fields = request.fields
     framing, length = decide_framing(
-        request.version, fields.pop("HTTP_TRANSFER_ENCODING", None), fields.get("CONTENT_LENGTH"), limits.body_bytes
+        request.version,
+        fields.pop("HTTP_TRANSFER_ENCODING", None),
+        fields.get("CONTENT_LENGTH"),
+        limits.max_request_body_size,
     )
     request.framing = framing
     request.content_length = length

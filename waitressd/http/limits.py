@@ -22,18 +22,18 @@ MEMO_TEXT_LENGTH: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits an operator can set."""
+    """The limits an operator can set, under the names of the settings."""
 
-    head_bytes: int = 65536
+    max_request_header_size: int = 65536
     """Request line, field lines and the blank line; the trailer section of a chunked body counts against it too."""
 
-    start_line_bytes: int = 8190
+    max_request_line_size: int = 8190
     """The request line without its line end (RFC 9112, 3 recommends that at least 8000 octets be accepted)."""
 
-    field_count: int = 128
+    max_request_fields: int = 128
     """Field lines of one head; those of a trailer section are counted on their own."""
 
-    body_bytes: int = 1 << 30
+    max_request_body_size: int = 1 << 30
     """Decoded octets of one request body."""
 
     chunk_extension_bytes: int = 16384

@@ -143,7 +143,7 @@ class RequestReader:
             position = self._position
             end = buffer.find(b"\r\n\r\n", position + self._searched)
             head_bytes = end + 4 - position
-            if end < 0 or head_bytes > self._limits.head_bytes:
+            if end < 0 or head_bytes > self._limits.max_request_header_size:
                 return self._await_head()
             head = buffer[position:end]
             known = self._known
@@ -213,7 +213,7 @@ class RequestReader:
 
     def _await_head(self) -> Event:
         """Check what is here of a head that is not finished, or that is too large."""
-        end = min(len(self._buffer), self._position + self._limits.head_bytes + 1)
+        end = min(len(self._buffer), self._position + self._limits.max_request_header_size + 1)
         self._check_unfinished(end)
         if self._when_used_up is NEED_DATA:
             return NEED_DATA
@@ -228,7 +228,7 @@ class RequestReader:
             raise octet_refusal(buffer[position:end])
         if not self._line_bytes:
             self._check_unfinished_line(end)
-        if end - position > self._limits.head_bytes:
+        if end - position > self._limits.max_request_header_size:
             raise HttpError(431, "The request head is larger than this server accepts.")
         self._scanned = end - position - awaiting_lf
         self._searched = max(0, end - position - 3)

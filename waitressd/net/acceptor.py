@@ -27,13 +27,12 @@ class Acceptor:
 
     def __init__(self, poller: Poller, logs: LoopLogs, connections: int, per_client: int) -> None:
         self.resume_at = NEVER  # when accepting goes on after an exhaustion
-        self.accepting = True
         self._poller = poller
         self._logs = logs
         self._connections = connections
         self._per_client = per_client  # 0 for no bound
         self._listeners: dict[int, tuple[Listener, ChannelSettings]] = {}
-        self._heard: set[int] = set()  # listeners that the poller knows
+        self._heard: set[int] = set()  # listeners that the poller knows; none while accepting rests
         self._counts: dict[str, int] = {}  # connections of each host, while there is a bound
 
     def add(self, listener: Listener, settings: ChannelSettings) -> None:
@@ -93,7 +92,7 @@ class Acceptor:
                 self._counts[peer.address] = count
             else:
                 self._counts.pop(peer.address, None)
-        if self.accepting:
+        if self._heard:  # accepting does not rest
             return
         if self.resume_at == NEVER:
             self._resume(now)
@@ -123,7 +122,6 @@ class Acceptor:
         self._rest(now + ACCEPT_PAUSE_SECONDS)
 
     def _rest(self, until: float) -> None:
-        self.accepting = False
         self.resume_at = until
         for fd in self._listeners:
             self._ignore(fd)
@@ -134,7 +132,6 @@ class Acceptor:
             self._poller.remove(fd)
 
     def _resume(self, now: float) -> None:
-        self.accepting = True
         self.resume_at = NEVER
         for fd in self._listeners:
             try:

@@ -61,7 +61,7 @@ class Channel:
         if settings.proxy_protocol is not None:
             self._preface = ProxyPreface(settings.proxy_protocol)
             self.state = ChannelState.PREFACE
-            self._deadline = loop.now + settings.deadlines.head_seconds
+            self._deadline = loop.now + settings.deadlines.request_header_timeout
 
     @property
     def peer(self) -> Peer:
@@ -298,7 +298,7 @@ class Channel:
         if exchange.upload is not None:
             exchange.deadline = exchange.upload.deadline(now)
         elif exchange.state is _IDLE and self.connection.reader.request_started:
-            exchange.expect(ExchangeMove.BYTES, now + self._settings.deadlines.head_seconds)
+            exchange.expect(ExchangeMove.BYTES, now + self._settings.deadlines.request_header_timeout)
 
     # -- the end
 
@@ -352,7 +352,7 @@ class Channel:
         if self.state <= _HALF_CLOSED:
             self._on_exchange_deadline(self.exchange)
         elif self._preface is not None and not self.loop.draining:
-            self._reject(self._preface.late(self._settings.deadlines.head_seconds))
+            self._reject(self._preface.late(self._settings.deadlines.request_header_timeout))
         else:
             self.close()
 
@@ -397,7 +397,7 @@ class Channel:
             return
         self._move(ChannelMove.LINGER)
         self.exchange.end()
-        self._deadline = self.loop.now + self._settings.deadlines.linger_seconds
+        self._deadline = self.loop.now + self._settings.deadlines.linger_timeout
         self.watch(READ)
 
     def _drop_input(self) -> None:

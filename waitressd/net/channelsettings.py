@@ -1,4 +1,4 @@
-"""What a channel needs to know and whom it calls, as values; `assembly.py` fills it in."""
+"""What a channel needs to know and whom it calls, as values; `wiring.py` fills it in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Protocol
 
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
+from waitressd.machine import MACHINE, Machine
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.preface import ProxyProtocol
 from waitressd.net.progress import BodySink, Deadlines
@@ -38,5 +39,6 @@ class ChannelSettings:
     limits: Limits = field(default_factory=Limits)
     deadlines: Deadlines = field(default_factory=Deadlines)
     output: OutputLimits = field(default_factory=OutputLimits)
+    machine: Machine = MACHINE
     observer: RequestObserver | None = None  # with one, what happens to each request is written down
     proxy_protocol: ProxyProtocol | None = None  # with one, each connection begins with a PROXY header

@@ -124,7 +124,7 @@ class Exchange:
         if not self.line.mask:
             self.line.watch(READ)
         self.waiting_since = self.loop.heard_at
-        self.deadline = self.waiting_since + self.settings.deadlines.queue_seconds
+        self.deadline = self.waiting_since + self.settings.deadlines.queue_timeout
 
     # -- the task
 
@@ -222,7 +222,7 @@ class Exchange:
         outbuf = self._new_outbuf()
         # Before more is kept, not after: a task that has nothing more to say need not wait until its client took it.
         # One comparison without the lock: a number that is just being lowered only makes the wait end at once.
-        if parts and outbuf.pending_bytes > self.settings.output.memory_bytes:
+        if parts and outbuf.pending_bytes > self.settings.output.outbuf_overflow:
             self._wait_below_high_water(outbuf)
         if self.fault is not None:
             raise self._lose(self.fault)
@@ -246,7 +246,7 @@ class Exchange:
     def _wait_below_high_water(self, outbuf: OutBuffer) -> None:
         """Wait until the client has taken enough. Raises ClientDisconnected when it takes nothing."""
         deadline = self.deadline
-        while not outbuf.wait_below_high_water(self.settings.deadlines.stall_seconds):
+        while not outbuf.wait_below_high_water(self.settings.deadlines.send_timeout):
             # The holder of the role looks often enough whether the client takes anything, and moves its deadline.
             if self.fault is not None or self.deadline in (deadline, NEVER):
                 raise self._lose(self.fault or Fault.CLIENT)
@@ -254,7 +254,7 @@ class Exchange:
 
     def _new_outbuf(self) -> OutBuffer:
         if self.outbuf is None:
-            self.outbuf = OutBuffer(self.settings.output)
+            self.outbuf = OutBuffer(self.settings.output, self.settings.machine)
         return self.outbuf
 
     def _lose(self, fault: Fault) -> ClientDisconnected:

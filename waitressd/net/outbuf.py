@@ -7,13 +7,13 @@ the last thing of a response. Nothing is copied on its way from the application 
 
 import contextlib
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Final
 
+from waitressd.machine import MACHINE, Machine
 from waitressd.net.wire import SEND_PARTS, WOULD_BLOCK, BrokenFileError, Wire, send_file, send_parts, write_at
 
 FLUSH_BYTES: Final = 2 << 20  # one turn's share of one client, so that a fast reader does not keep the others waiting
@@ -27,11 +27,11 @@ GATHERED_BYTES: Final = 64 * 1024  # up to here
 
 @dataclass(frozen=True, slots=True)
 class OutputLimits:
-    """How much may wait for one client."""
+    """How much may wait for one client, in bytes, under the names of the settings."""
 
-    memory_bytes: int = 1 << 20  # above it, bytes go to a temporary file
-    high_water_bytes: int = 64 << 20  # above it, the producer waits
-    directory: str | None = None  # where temporary files are made; None is the system's choice
+    outbuf_overflow: int = 1 << 20  # above it, bytes go to a temporary file
+    outbuf_high_watermark: int = 64 << 20  # above it, the producer waits
+    spool_directory: str | None = None  # where temporary files are made; None is the system's choice
 
 
 class FilePart:
@@ -150,14 +150,14 @@ class Pieces:
 class OutBuffer:
     """What one client has not taken yet."""
 
-    def __init__(self, limits: OutputLimits) -> None:
-        self.lock = threading.Lock()  # guards everything below
+    def __init__(self, limits: OutputLimits, machine: Machine = MACHINE) -> None:
+        self.lock = machine.new_lock()  # guards everything below
         self.pending_bytes = 0  # memory and spool; a file of the application costs nothing while it waits
         self.flushed_bytes = 0  # taken by the kernel since this buffer was made
         self.file: FilePart | None = None
         self.broken = False  # the connection is dead: appends are refused, nobody waits
         self._limits = limits
-        self._below = threading.Condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
+        self._below = machine.new_condition(self.lock)  # notified when pending_bytes falls, or the buffer breaks
         self._memory = Pieces()
         self._memory_bytes = 0
         self._spool: SpoolFile | None = None  # the one that is written to
@@ -208,7 +208,7 @@ class OutBuffer:
         It may not go on when the buffer broke, or when the client did not take enough in `timeout_seconds`.
         """
         # Where nothing can be spilled, memory is all there is, and its limit is where the producer waits.
-        high = self._limits.memory_bytes if self._spool_failure else self._limits.high_water_bytes
+        high = self._limits.outbuf_overflow if self._spool_failure else self._limits.outbuf_high_watermark
         with self.lock:
             return (
                 self._below.wait_for(lambda: self.broken or self.pending_bytes <= high, timeout_seconds)
@@ -281,7 +281,7 @@ class OutBuffer:
             self._memory_bytes += size
 
     def _fits_memory(self, size: int) -> bool:
-        return not self._is_spooled() and self._memory_bytes + size <= self._limits.memory_bytes
+        return not self._is_spooled() and self._memory_bytes + size <= self._limits.outbuf_overflow
 
     def _is_spooled(self) -> bool:
         return self._spool is not None and (self._spool.start < self._spool.end or bool(self._older))
@@ -291,11 +291,11 @@ class OutBuffer:
             if self._spool is not None and self._spool.end >= SPOOL_FILE_BYTES:
                 # A client that is steady, only slower than the application, never empties the file: the part of it
                 # that was sent would stay on the disk until the end of the answer, which may have none.
-                following = SpoolFile(self._limits.directory)
+                following = SpoolFile(self._limits.spool_directory)
                 self._older.append(self._spool)
                 self._spool = following
             if self._spool is None:
-                self._spool = SpoolFile(self._limits.directory)
+                self._spool = SpoolFile(self._limits.spool_directory)
             self._spool.append(view)
         except OSError as error:
             self._spool_failure = error

@@ -28,17 +28,16 @@ class BodySink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long each state may last. Rates are bytes a second beyond `grace_seconds`."""
+    """How long each state may last, in seconds, and the least rates beyond `min_rate_grace`, in bytes a second."""
 
-    idle_seconds: float = 120.0
-    head_seconds: float = 20.0
-    body_seconds: float = 120.0
-    body_min_rate: int = 240
-    queue_seconds: float = 30.0
-    stall_seconds: float = 30.0
+    request_header_timeout: float = 20.0
+    channel_timeout: float = 120.0
+    request_body_min_rate: int = 240
+    queue_timeout: float = 30.0
+    send_timeout: float = 30.0
     response_min_rate: int = 240
-    grace_seconds: float = 10.0
-    linger_seconds: float = 2.0
+    min_rate_grace: float = 10.0
+    linger_timeout: float = 2.0
 
 
 class Upload:
@@ -73,8 +72,8 @@ class Upload:
     def deadline(self, now: float) -> float:
         """Return until when more of it must come."""
         limits = self._deadlines
-        by_rate = _at_rate(self._started_at + limits.grace_seconds, self.received_bytes, limits.body_min_rate)
-        return min(now + limits.body_seconds, by_rate)
+        by_rate = _at_rate(self._started_at + limits.min_rate_grace, self.received_bytes, limits.request_body_min_rate)
+        return min(now + limits.channel_timeout, by_rate)
 
 
 class Delivery:
@@ -107,8 +106,8 @@ class Delivery:
             self._flushed_bytes = flushed_bytes
             self._confirmed_bytes = max(confirmed_bytes, self._confirmed_bytes)
         moved_bytes = max(flushed_bytes - self._first_bytes, self._confirmed_bytes - self._first_confirmed)
-        by_rate = _at_rate(self._started_at + limits.grace_seconds, moved_bytes, limits.response_min_rate)
-        return min(self._moved_at + limits.stall_seconds, by_rate, now + limits.stall_seconds / LOOKS)
+        by_rate = _at_rate(self._started_at + limits.min_rate_grace, moved_bytes, limits.response_min_rate)
+        return min(self._moved_at + limits.send_timeout, by_rate, now + limits.send_timeout / LOOKS)
 
 
 def _at_rate(start: float, moved_bytes: int, min_rate: int) -> float:

@@ -86,6 +86,6 @@ def test_logs_are_shown_by_name() -> None:
 
 
 def test_the_built_in_names_are_those_that_the_request_log_has() -> None:
-    from waitressd import observing
+    from waitressd import wiring
 
-    assert set(BUILT_IN) == set(observing.BUILT_IN)
+    assert set(BUILT_IN) == set(wiring.BUILT_IN)

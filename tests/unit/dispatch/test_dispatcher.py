@@ -39,7 +39,7 @@ def test_a_loop_without_clients_sleeps_without_end() -> None:
 
 
 def test_idle_clients_cost_no_turn_before_the_first_of_them_is_due() -> None:
-    with Loop(bounds=Bounds(idle_seconds=120)) as loop, loop.connect() as client:
+    with Loop(bounds=Bounds(channel_timeout=120)) as loop, loop.connect() as client:
         loop.request(client, GET)
         loop.time += 2 * SWEEP_SECONDS
         loop.turn()  # the sweep that sees nothing but idle clients
@@ -60,7 +60,7 @@ def test_the_loop_looks_once_a_second_while_a_request_is_on_its_way() -> None:
 
 def test_short_deadlines_are_looked_at_in_time() -> None:
     bounds = Bounds(finest_deadline_seconds=0.2)
-    with Loop(bounds=bounds, deadlines=Deadlines(head_seconds=0.2)) as loop, loop.connect() as client:
+    with Loop(bounds=bounds, deadlines=Deadlines(request_header_timeout=0.2)) as loop, loop.connect() as client:
         loop.request(client, GET[:5])
         for _ in range(6):
             loop.time += 0.05
@@ -120,7 +120,7 @@ class Watching:
     def __call__(self, _request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
         assert self.loop is not None
         self.backlogs.append(self.loop.dispatcher.backlog())
-        self.queued.append(take_snapshot(self.loop.dispatcher).connections["queued"])
+        self.queued.append(take_snapshot([self.loop.dispatcher]).connections["queued"])
         self.loop.time += self.seconds
         answer(exchange)
 
@@ -154,7 +154,7 @@ def test_what_is_ready_is_read_before_anything_runs_and_counts_as_waiting() -> N
 def test_no_more_is_read_at_once_than_may_wait() -> None:
     """The rest stays where it is, and is not refused: a thread will be free in a moment."""
     handler = Watching()
-    with at_once(handler, 5, bounds=Bounds(queue=2)) as (loop, clients):
+    with at_once(handler, 5, bounds=Bounds(queue_limit=2)) as (loop, clients):
         assert loop.serve()
         assert [client.receive().status for client in clients] == [200] * 5
     assert [count for count, _ in handler.backlogs] == [1, 0, 1, 0, 0]
@@ -162,7 +162,7 @@ def test_no_more_is_read_at_once_than_may_wait() -> None:
 
 def test_a_request_that_waits_too_long_for_its_turn_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     handler = Watching(1.5)
-    with at_once(handler, 4, bounds=Bounds(queue_seconds=2.0)) as (loop, clients):
+    with at_once(handler, 4, bounds=Bounds(queue_timeout=2.0)) as (loop, clients):
         assert loop.serve()
         loop.settle()
         assert [client.receive().status for client in clients] == [200, 200, 503, 503]
@@ -247,7 +247,7 @@ def test_requests_wait_in_the_order_in_which_they_came() -> None:
 
 
 def test_beyond_the_queue_a_request_gets_503_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    with Loop(bounds=Bounds(queue=1)) as loop, loop.busy(), loop.connect() as first, loop.connect() as second:
+    with Loop(bounds=Bounds(queue_limit=1)) as loop, loop.busy(), loop.connect() as first, loop.connect() as second:
         loop.request(first, GET)
         loop.request(second, GET)
         response = second.receive()
@@ -508,7 +508,7 @@ def test_a_stop_serves_the_backlog() -> None:
 
 
 def test_a_stop_never_lengthens_a_deadline() -> None:
-    with Loop(bounds=Bounds(idle_seconds=120)) as loop, loop.connect() as client:
+    with Loop(bounds=Bounds(channel_timeout=120)) as loop, loop.connect() as client:
         loop.time += 119.9
         loop.dispatcher.stop()
         loop.turn()

@@ -6,7 +6,7 @@ from waitressd.dispatch.snapshot import EMPTY, take_snapshot
 
 def test_a_server_at_rest() -> None:
     with Loop(threads=3) as loop:
-        found = take_snapshot(loop.dispatcher)
+        found = take_snapshot([loop.dispatcher])
     assert (found.busy_threads, found.idle_threads, found.queue_depth, found.oldest_wait_seconds) == (0, 3, 0, 0.0)
     assert found.connections == EMPTY.connections
     assert list(found.connections) == ["idle", "head", "body", "queued", "running", "flushing", "lingering"]
@@ -18,7 +18,7 @@ def test_connections_by_state() -> None:
         body.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
         with loop.busy():
             loop.request(queued, GET)
-            found = take_snapshot(loop.dispatcher)
+            found = take_snapshot([loop.dispatcher])
             loop.role.queue.clear()
         assert (found.busy_threads, found.idle_threads, found.queue_depth) == (1, 0, 1)
         assert {state: count for state, count in found.connections.items() if count} == {
@@ -30,6 +30,6 @@ def test_connections_by_state() -> None:
 def test_a_task_that_runs_in_the_leader_counts() -> None:
     with Loop(threads=2) as loop:
         loop.worker.claim.append(print)
-        found = take_snapshot(loop.dispatcher)
+        found = take_snapshot([loop.dispatcher])
         loop.worker.claim.clear()
     assert (found.busy_threads, found.idle_threads) == (1, 1)

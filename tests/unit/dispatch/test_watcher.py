@@ -9,9 +9,9 @@ from tests.support.loop import GET
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 from waitressd.dispatch import watcher as module
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Assignment, Worker
-from waitressd.dispatch.taskpool import TaskPool, build_role
 from waitressd.dispatch.watcher import Watcher
 from waitressd.net.poller import build_poller
 
@@ -36,7 +36,7 @@ def test_hung_requests_are_named_with_their_stacks_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SLEEP_SECONDS", 0.05)
-    with Service(2, task_log_seconds=0.1).run() as service, service.all_hung(2):
+    with Service(2, task_log_timeout=0.1).run() as service, service.all_hung(2):
         assert wait_until(lambda: sum("has been running" in message for message in caplog.messages) == 2)
         time.sleep(0.3)
         found = [message for message in caplog.messages if "has been running" in message]
@@ -44,9 +44,9 @@ def test_hung_requests_are_named_with_their_stacks_once(
         for message in found:
             assert message.startswith("GET /hang of 127.0.0.1:")
             assert "self.gate.wait" in message
-        assert len(service.pool.busy_workers()) == 2
+        assert len(service.lane.busy_workers()) == 2
         caplog.clear()
-        service.pool.log_stacks("cut off by the stop")
+        service.lane.log_stacks("cut off by the stop")
         assert len(caplog.messages) == 2
         assert caplog.messages[0].startswith("cut off by the stop: GET /hang of 127.0.0.1:")
 
@@ -75,8 +75,8 @@ def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch:
     """
     monkeypatch.setattr(module, "SLEEP_SECONDS", 1000.0)
     poller = build_poller()
-    dispatcher = Dispatcher(poller, build_role(1), Bounds())
-    watcher = Watcher([TaskPool(dispatcher)])
+    lane = Lane(poller, Bounds(threads=1))
+    dispatcher, watcher = lane.dispatcher, Watcher([lane])
     worker = Worker("one")
 
     def wants_a_ring() -> bool:
@@ -105,13 +105,13 @@ def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:
         assert wait_until(lambda: len(service.ticks) > before)
 
 
-def test_one_watcher_looks_after_any_number_of_pools() -> None:
+def test_one_watcher_looks_after_any_number_of_lanes() -> None:
     """It takes each role from a task that blocks, and its work is over when all of them have ended."""
     first, second = Service(1), Service(1)
-    watcher = Watcher([first.pool, second.pool])
+    watcher = Watcher([first.lane, second.lane])
     watching = threading.Thread(target=watcher.watch, args=(lambda _now: None,))
-    first.pool.start()
-    second.pool.start()
+    first.lane.start()
+    second.lane.start()
     watching.start()
     for service in (first, second):
         with service.all_hung(1), service.connect() as other:
@@ -126,6 +126,5 @@ def test_one_watcher_looks_after_any_number_of_pools() -> None:
     watching.join(10)
     assert not watching.is_alive()
     for service in (first, second):
-        assert service.pool.join()
-        service.dispatcher.close()
+        assert service.lane.end()
         service.listener.close()

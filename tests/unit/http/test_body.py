@@ -103,7 +103,7 @@ def test_what_never_ends_is_refused_at_its_limit(coded: bytes, status: int) -> N
 
 
 def test_the_limit_is_checked_by_the_size_line_alone() -> None:
-    limits = Limits(body_bytes=10)
+    limits = Limits(max_request_body_size=10)
     assert refused(chunked(b"b\r\n"), limits) == 413
     assert refused(chunked(b"8\r\n12345678\r\n3\r\n"), limits) == 413
     assert accepted(chunked(b"8\r\n12345678\r\n2\r\n90\r\n0\r\n\r\n"), limits)[1] == b"1234567890"
@@ -160,17 +160,17 @@ def test_a_trickled_line_is_looked_at_once() -> None:
 
 
 def test_room_that_the_head_used_is_not_there_for_the_trailer() -> None:
-    decoder = ChunkedDecoder(Limits(head_bytes=100), 90)
+    decoder = ChunkedDecoder(Limits(max_request_header_size=100), 90)
     assert decoder.decode(b"0\r\nX: y\r\n", 0) == (b"", 9)
     assert decoder.decode(b"\r\n", 0) == (b"", 2)
-    decoder = ChunkedDecoder(Limits(head_bytes=100), 93)
+    decoder = ChunkedDecoder(Limits(max_request_header_size=100), 93)
     with pytest.raises(HttpError, match="431"):
         decoder.decode(b"0\r\nX: y\r\n\r\n", 0)
 
 
 @pytest.mark.parametrize("used", [99, 100])
 def test_the_line_that_ends_a_body_needs_no_room(used: int) -> None:
-    decoder = ChunkedDecoder(Limits(head_bytes=100), used)
+    decoder = ChunkedDecoder(Limits(max_request_header_size=100), used)
     assert decoder.decode(b"0\r\n\r", 0) == (b"", 3)
     assert decoder.decode(b"\r\n", 0) == (b"", 2)
     assert decoder.phase is Phase.END

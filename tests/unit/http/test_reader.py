@@ -240,7 +240,7 @@ class Counted(bytearray):
 
 
 def counting(data: bytes) -> RequestReader:
-    fed = RequestReader(Limits(head_bytes=1 << 20, start_line_bytes=1 << 20))
+    fed = RequestReader(Limits(max_request_header_size=1 << 20, max_request_line_size=1 << 20))
     fed._buffer = Counted(data)
     Counted.touched = 0
     return fed
@@ -300,6 +300,6 @@ def test_ten_thousand_fields_are_refused_by_their_count_or_size() -> None:
 
 
 def test_many_lines_of_one_field_are_joined_once() -> None:
-    limits = Limits(head_bytes=1 << 22, field_count=100_000)
+    limits = Limits(max_request_header_size=1 << 22, max_request_fields=100_000)
     request, _ = accepted(head(*["X: yyyyyyyyyy"] * 2_000), limits)
     assert len(request.fields["HTTP_X"]) == 2_000 * 12 - 2

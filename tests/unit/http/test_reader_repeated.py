@@ -109,8 +109,8 @@ def test_what_parse_repeated_leaves_to_parse_head() -> None:
     for start in ("GET / HTTP/1.0", "M / HTTP/1.1", "GET", ""):
         assert parse_repeated(start.encode() + lines, lines, known, LIMITS) is None
     assert parse_repeated(block + b"\r\nX: y", lines, known, LIMITS) is None
-    assert parse_repeated(block, lines, known, Limits(start_line_bytes=len("GET / HTTP/1.1"))) is not None
-    assert parse_repeated(block, lines, known, Limits(start_line_bytes=len("GET / HTTP/1.1") - 1)) is None
+    assert parse_repeated(block, lines, known, Limits(max_request_line_size=len("GET / HTTP/1.1"))) is not None
+    assert parse_repeated(block, lines, known, Limits(max_request_line_size=len("GET / HTTP/1.1") - 1)) is None
 
 
 def test_a_resting_connection_forgets() -> None:

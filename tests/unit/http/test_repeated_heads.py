@@ -93,7 +93,7 @@ def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
 
 
 def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
-    connection = Connection(Limits(start_line_bytes=100), "")
+    connection = Connection(Limits(max_request_line_size=100), "")
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
     connection.reader.feed(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
     with pytest.raises(HttpError) as caught:

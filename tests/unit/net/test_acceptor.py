@@ -26,14 +26,14 @@ def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
 
 
 def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureFixture) -> None:
-    with Loop(bounds=Bounds(connections=2)) as loop, loop.connect() as first, loop.connect() as second:
+    with Loop(bounds=Bounds(connection_limit=2)) as loop, loop.connect() as first, loop.connect() as second:
         loop.settle()
         assert caplog.messages == []  # nobody waits yet
         third = Client(loop.listener.socket.getsockname(), timeout=5)
         third.send(GET)
         loop.settle()
         assert len(loop.channels) == 2
-        assert not loop.dispatcher._acceptor.accepting
+        assert not loop.dispatcher._acceptor._heard
         assert caplog.messages == ["2 connections are open, the limit; new ones wait in the backlog until some close"]
         loop.request(first, GET)
         assert first.receive().status == 200
@@ -44,7 +44,7 @@ def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureF
 
 
 def test_a_full_server_does_not_turn_for_those_who_wait() -> None:
-    with Loop(bounds=Bounds(connections=1)) as loop, loop.connect(), Client(loop.listener.socket.getsockname()):
+    with Loop(bounds=Bounds(connection_limit=1)) as loop, loop.connect(), Client(loop.listener.socket.getsockname()):
         loop.settle()
         loop.time += 5
         loop.turn()
@@ -94,18 +94,18 @@ def test_a_poller_that_cannot_take_a_listener_back_is_asked_again() -> None:
         loop.poller.add = fail
         loop.time += 1
         loop.turn()
-        assert (acceptor.accepting, acceptor.resume_at) == (False, loop.time + ACCEPT_PAUSE_SECONDS)
+        assert (acceptor._heard, acceptor.resume_at) == (set(), loop.time + ACCEPT_PAUSE_SECONDS)
         loop.poller.add = before
         loop.time += 1
         loop.turn()
-        assert (acceptor.accepting, acceptor.resume_at) == (True, NEVER)
+        assert (acceptor._heard, acceptor.resume_at) == ({loop.listener.fd}, NEVER)
         with loop.connect() as client:
             loop.request(client, GET)
             assert client.receive().status == 200
 
 
 def test_one_client_may_have_its_share_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
-    with Loop(bounds=Bounds(per_client=2)) as loop, loop.connect() as first, loop.connect() as second:
+    with Loop(bounds=Bounds(per_client_connection_limit=2)) as loop, loop.connect() as first, loop.connect() as second:
         with loop.connect() as third:
             third.expect_closed()
         assert "127.0.0.1 has 2 connections already" in caplog.text
@@ -120,7 +120,7 @@ def test_one_client_may_have_its_share_and_no_more(caplog: pytest.LogCaptureFixt
 
 
 def test_hosts_are_counted_whatever_their_address_looks_like() -> None:
-    with Loop(bounds=Bounds(per_client=1)) as loop:
+    with Loop(bounds=Bounds(per_client_connection_limit=1)) as loop:
         acceptor = loop.dispatcher._acceptor
         for address in [("::1", 5, 0, 0), ("10.0.0.1", 5)]:
             peer = peer_of(address)

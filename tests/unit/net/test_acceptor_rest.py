@@ -24,7 +24,7 @@ def test_a_descriptor_that_is_free_again_is_used_at_once(monkeypatch: pytest.Mon
                 other.send(GET)
                 loop.settle()
                 acceptor = loop.dispatcher._acceptor
-                assert not acceptor.accepting
+                assert not acceptor._heard
                 assert acceptor.resume_at == loop.time + ACCEPT_PAUSE_SECONDS
                 kernel.undo()
                 kept.close()

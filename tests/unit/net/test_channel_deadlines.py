@@ -18,15 +18,14 @@ from waitressd.net.progress import Deadlines
 from waitressd.net.states import ExchangeState
 
 DEADLINES = Deadlines(
-    idle_seconds=120,
-    head_seconds=20,
-    body_seconds=60,
-    body_min_rate=100,
-    queue_seconds=30,
-    stall_seconds=8,
+    request_header_timeout=20,
+    channel_timeout=60,
+    request_body_min_rate=100,
+    queue_timeout=30,
+    send_timeout=8,
     response_min_rate=1000,
-    grace_seconds=10,
-    linger_seconds=2,
+    min_rate_grace=10,
+    linger_timeout=2,
 )
 BIG = 40_000_000  # more than any socket buffer takes
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n"
@@ -37,7 +36,7 @@ def big(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
 
 
 def build(**options: object) -> Loop:
-    return Loop(bounds=Bounds(idle_seconds=120), deadlines=DEADLINES, **options)  # type: ignore[arg-type]  # by name
+    return Loop(bounds=Bounds(channel_timeout=120), deadlines=DEADLINES, **options)  # type: ignore[arg-type]  # by name
 
 
 def is_open(client: Client) -> bool:
@@ -199,7 +198,7 @@ def test_a_reader_must_keep_a_minimum_rate() -> None:
             loop.pass_time(1)
             assert loop.time < begun + 60
         # The kernel may have moved some more by itself.
-        allowed = DEADLINES.grace_seconds + taken / DEADLINES.response_min_rate
+        allowed = DEADLINES.min_rate_grace + taken / DEADLINES.response_min_rate
         assert allowed <= loop.time - begun <= allowed + 2
         assert client.sock.fileno() > 0
 
@@ -276,7 +275,7 @@ def test_a_running_task_has_no_deadline_of_its_own() -> None:
 
 def test_a_task_whose_client_stalls_is_freed() -> None:
     """The dispatcher breaks the output off; the write that waits raises, and the task gives the exchange back."""
-    limits = OutputLimits(memory_bytes=1000, high_water_bytes=2000)
+    limits = OutputLimits(outbuf_overflow=1000, outbuf_high_watermark=2000)
     with Loop(big, deadlines=DEADLINES, output=limits) as loop, loop.connect(receive_buffer_bytes=4096) as client:
         loop.request(client, GET)
         exchange = loop.exchanges[0]

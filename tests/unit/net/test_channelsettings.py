@@ -17,13 +17,17 @@ def test_every_deadline_is_finite_and_positive() -> None:
 
 def test_a_head_has_twenty_seconds_and_a_body_a_minimum_rate() -> None:
     deadlines = Deadlines()
-    assert (deadlines.head_seconds, deadlines.body_min_rate, deadlines.response_min_rate) == (20, 240, 240)
+    assert (deadlines.request_header_timeout, deadlines.request_body_min_rate, deadlines.response_min_rate) == (
+        20,
+        240,
+        240,
+    )
 
 
 def test_settings_cannot_be_changed_behind_the_back_of_a_channel() -> None:
     settings = ChannelSettings(hello, lambda: BodySpool(10), lambda: DATE)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.ident = "other"  # type: ignore[misc]  # that is the point
-    assert settings.limits.body_bytes == 1 << 30
+    assert settings.limits.max_request_body_size == 1 << 30
     assert settings.proxy_protocol is None
     assert settings.observer is None

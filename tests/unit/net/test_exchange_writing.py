@@ -81,7 +81,7 @@ def test_order_is_kept_when_the_client_is_slow() -> None:
 
 
 def test_a_task_waits_above_the_high_water_before_it_writes_more() -> None:
-    limits = OutputLimits(memory_bytes=1 << 20, high_water_bytes=2 << 20)
+    limits = OutputLimits(outbuf_overflow=1 << 20, outbuf_high_watermark=2 << 20)
     with Loop(output=limits) as loop, loop.connect(receive_buffer_bytes=4096) as client:
         exchange = begun(loop)
         count = fill(exchange)
@@ -103,8 +103,8 @@ def test_a_task_waits_above_the_high_water_before_it_writes_more() -> None:
 
 
 def test_a_task_waits_no_longer_than_the_stall_deadline() -> None:
-    limits = OutputLimits(memory_bytes=1000, high_water_bytes=2000)
-    deadlines = Deadlines(stall_seconds=0.05)
+    limits = OutputLimits(outbuf_overflow=1000, outbuf_high_watermark=2000)
+    deadlines = Deadlines(send_timeout=0.05)
     with Loop(output=limits, deadlines=deadlines) as loop, loop.connect(receive_buffer_bytes=4096):
         exchange = begun(loop)
         fill(exchange)
@@ -159,8 +159,8 @@ def test_a_poller_that_fails_loses_the_client_and_not_the_order_of_things() -> N
 
 
 def test_a_broken_disk_is_logged_once_a_while(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    limits = OutputLimits(memory_bytes=1 << 20, directory=str(tmp_path / "missing"))
-    with Loop(output=limits, deadlines=Deadlines(stall_seconds=0.01)) as loop, loop.connect(receive_buffer_bytes=4096):
+    limits = OutputLimits(outbuf_overflow=1 << 20, spool_directory=str(tmp_path / "missing"))
+    with Loop(output=limits, deadlines=Deadlines(send_timeout=0.01)) as loop, loop.connect(receive_buffer_bytes=4096):
         exchange = begun(loop)
         fill(exchange)
         with pytest.raises(ClientDisconnected):

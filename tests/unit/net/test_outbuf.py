@@ -77,7 +77,7 @@ def test_what_the_kernel_takes_is_not_kept(pair: Pair) -> None:
 
 
 def test_order_is_kept_through_memory_and_disk(pair: Pair, disk: str, way: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=5000, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=5000, spool_directory=disk))
     filled = fill(pair[0])
     parts = [bytes([65 + index % 26]) * (700 * index % 3000 + 1) for index in range(200)]
     for part in parts:
@@ -90,7 +90,7 @@ def test_order_is_kept_through_memory_and_disk(pair: Pair, disk: str, way: str) 
 
 
 def test_memory_fills_again_only_when_the_disk_is_empty(pair: Pair, disk: str, way: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=100, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=100, spool_directory=disk))
     filled = fill(pair[0])
     sent = b""
     received = b""
@@ -107,7 +107,7 @@ def test_memory_fills_again_only_when_the_disk_is_empty(pair: Pair, disk: str, w
 
 
 def test_the_spool_file_starts_again_at_its_front(pair: Pair, disk: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=0, spool_directory=disk))
     for _ in range(5):
         filled = fill(pair[0])
         outbuf.append(pair[0], [b"x" * 50_000])
@@ -121,7 +121,7 @@ def test_the_spool_file_starts_again_at_its_front(pair: Pair, disk: str) -> None
 
 
 def test_nothing_is_on_the_disk_when_it_is_closed(pair: Pair, disk: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=0, spool_directory=disk))
     fill(pair[0])
     outbuf.append(pair[0], [b"x" * 50_000])
     outbuf.close()
@@ -131,7 +131,7 @@ def test_nothing_is_on_the_disk_when_it_is_closed(pair: Pair, disk: str) -> None
 
 
 def test_where_nothing_can_be_spilled_memory_takes_it(pair: Pair, tmp_path: Path) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=1000, directory=str(tmp_path / "missing")))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=1000, spool_directory=str(tmp_path / "missing")))
     filled = fill(pair[0])
     outbuf.append(pair[0], [b"a" * 600, b"b" * 600, b"c" * 600])
     assert isinstance(outbuf.spool_failure, FileNotFoundError)
@@ -142,7 +142,7 @@ def test_where_nothing_can_be_spilled_memory_takes_it(pair: Pair, tmp_path: Path
 
 def test_a_disk_that_fills_up_in_the_middle(pair: Pair, disk: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on the disk already goes first; the rest waits in memory behind it."""
-    outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=10, spool_directory=disk))
     filled = fill(pair[0])
     written = os.pwrite
 
@@ -162,7 +162,7 @@ def test_a_file_goes_last(pair: Pair, tmp_path: Path, disk: str, way: str) -> No
     content = bytes(range(256)) * 1000
     closed = []
     with open_file(tmp_path, content) as file:
-        outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+        outbuf = OutBuffer(OutputLimits(outbuf_overflow=10, spool_directory=disk))
         filled = fill(pair[0])
         outbuf.append(pair[0], [b"head" * 100])
         outbuf.attach(FilePart(file, 1000, 200_000, lambda: closed.append(1)))
@@ -194,7 +194,7 @@ def test_a_file_that_its_owner_closed_is_noticed(pair: Pair, tmp_path: Path) -> 
 
 def test_many_small_pieces_take_little_more_than_their_bytes(pair: Pair, disk: str) -> None:
     tracemalloc = pytest.importorskip("tracemalloc")  # PyPy has none
-    outbuf = OutBuffer(OutputLimits(memory_bytes=1 << 20, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=1 << 20, spool_directory=disk))
     filled = fill(pair[0])
     pieces = [b"%05d" % number for number in range(50_000)]
     tracemalloc.start()
@@ -249,7 +249,7 @@ def test_a_dead_peer_is_an_oserror(pair: Pair) -> None:
 
 
 def test_a_producer_goes_on_when_the_client_has_taken_enough(pair: Pair, disk: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=100, high_water_bytes=10_000, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=100, outbuf_high_watermark=10_000, spool_directory=disk))
     fill(pair[0])
     outbuf.append(pair[0], [b"x" * 60_000])
     result: list[bool] = []
@@ -265,7 +265,7 @@ def test_a_producer_goes_on_when_the_client_has_taken_enough(pair: Pair, disk: s
 
 @pytest.mark.parametrize("end", ["break_off", "close"])
 def test_a_producer_is_freed_when_the_connection_ends(pair: Pair, disk: str, end: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=100, high_water_bytes=1000, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=100, outbuf_high_watermark=1000, spool_directory=disk))
     fill(pair[0])
     outbuf.append(pair[0], [b"x" * 60_000])
     result: list[bool] = []
@@ -278,7 +278,7 @@ def test_a_producer_is_freed_when_the_connection_ends(pair: Pair, disk: str, end
 
 
 def test_a_producer_waits_no_longer_than_it_may(pair: Pair, disk: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=100, high_water_bytes=1000, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=100, outbuf_high_watermark=1000, spool_directory=disk))
     fill(pair[0])
     outbuf.append(pair[0], [b"x" * 60_000])
     assert not outbuf.wait_below_high_water(0.01)
@@ -296,7 +296,7 @@ def test_after(sent: int) -> None:
 
 def test_nobody_waits_for_a_task_that_writes_to_the_disk(pair: Pair, disk: str) -> None:
     """The holder of the role serves everybody else meanwhile."""
-    outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=10, spool_directory=disk))
     outbuf.append(pair[0], [b"x" * 100_000])
     outbuf.lock.acquire()
     try:
@@ -312,7 +312,7 @@ def test_nobody_waits_for_a_task_that_writes_to_the_disk(pair: Pair, disk: str) 
 
 
 def test_a_large_piece_keeps_its_place(pair: Pair, disk: str) -> None:
-    outbuf = OutBuffer(OutputLimits(memory_bytes=10, directory=disk))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=10, spool_directory=disk))
     filled = fill(pair[0])
     content = os.urandom(2_500_000)
     outbuf.append(pair[0], [b"<", content, b">"])

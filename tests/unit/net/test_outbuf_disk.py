@@ -45,7 +45,7 @@ def test_an_answer_that_is_never_taken_as_a_whole_does_not_fill_the_disk(
 ) -> None:
     monkeypatch.setattr(module, "SPOOL_FILE_BYTES", FILE_BYTES)
     ours, theirs = narrow_pair()
-    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=str(tmp_path)))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=0, spool_directory=str(tmp_path)))
     written, received, worst = 0, bytearray(), 0
     with ours, theirs, closing(outbuf):
         while written < 3_000_000:
@@ -77,7 +77,7 @@ def test_small_pieces_go_to_the_disk_together(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "pwrite", counted)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    outbuf = OutBuffer(OutputLimits(memory_bytes=0, directory=str(tmp_path)))
+    outbuf = OutBuffer(OutputLimits(outbuf_overflow=0, spool_directory=str(tmp_path)))
     with ours, theirs, closing(outbuf):
         outbuf.append(ours, [bytes(10_000_000)])  # more than the kernel takes
         writes.clear()

@@ -10,8 +10,10 @@ from waitressd.net.eventloop import NEVER
 from waitressd.net.outbuf import OutBuffer, OutputLimits
 from waitressd.net.progress import LOOKS, Deadlines, Delivery, Upload
 
-DEADLINES = Deadlines(body_seconds=50, body_min_rate=10, grace_seconds=5, stall_seconds=40, response_min_rate=100)
-FREE = Deadlines(body_seconds=50, body_min_rate=0, stall_seconds=40, response_min_rate=0)
+DEADLINES = Deadlines(
+    channel_timeout=50, request_body_min_rate=10, min_rate_grace=5, send_timeout=40, response_min_rate=100
+)
+FREE = Deadlines(channel_timeout=50, request_body_min_rate=0, send_timeout=40, response_min_rate=0)
 
 
 class Sink(io.BytesIO):

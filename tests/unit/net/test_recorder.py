@@ -113,7 +113,7 @@ def test_a_client_that_resets_while_its_answer_waits() -> None:
 
 
 def test_a_client_that_takes_too_long() -> None:
-    deadlines = Deadlines(stall_seconds=5)
+    deadlines = Deadlines(send_timeout=5)
     with watched(big, deadlines=deadlines) as (loop, watching), loop.connect(receive_buffer_bytes=8192) as client:
         loop.request(client, GET)
         loop.pass_time(60)

@@ -12,11 +12,11 @@ import pytest
 from tests.support.records import Records
 from tests.support.samples import answered
 from waitressd.metrics.collector import Metrics
-from waitressd.observing import BUILT_IN
 from waitressd.requestlog import OptionError, RequestRecord
 from waitressd.requestlog.dev import DevLog
 from waitressd.requestlog.formats import LineLog
 from waitressd.requestlog.loading import load
+from waitressd.wiring import BUILT_IN
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The threads: those that run tasks, and one in reserve that never does.
+"""One event loop with its threads: those that run tasks, and one in reserve that never does.
 
 A worker thread sleeps on a lock of its own, so that a wake-up reaches exactly the one that is meant. Who takes the
 dispatcher role away from a task that blocks is the watcher's business (`watcher.py`).
@@ -6,24 +6,19 @@ dispatcher role away from a task that blocks is the watcher's business (`watcher
 
 import contextvars
 import errno
-import logging
 import threading
-import time
 from typing import Final
 
-from waitressd.dispatch.dispatcher import Dispatcher
+from waitressd.dispatch.dispatcher import Bounds, Dispatcher
 from waitressd.dispatch.reports import describe, is_busy, log_stack
 from waitressd.dispatch.role import Assignment, Role, Worker
-from waitressd.net.logs import report_defect, say
+from waitressd.machine import MACHINE, Machine
+from waitressd.net.logs import report_defect
+from waitressd.net.poller import Poller
 
 JOIN_SECONDS: Final = 2.0  # for threads that have nothing left to do
 FAILED_SECONDS: Final = 0.1  # that the event loop rests after a defect
 ENDING_SECONDS: Final = 0.5  # for all tasks together that were cut off, or that are just ending
-
-
-def build_role(task_limit: int) -> Role:
-    """Return a role whose workers sleep on locks."""
-    return Role(task_limit, _wake)
 
 
 def _wake(worker: Worker) -> None:
@@ -31,63 +26,88 @@ def _wake(worker: Worker) -> None:
     worker.sleeper.release()
 
 
-class TaskPool:
-    """The threads of one dispatcher."""
+class Lane:
+    """One event loop and its threads. Lanes know nothing of each other; a watcher looks after all of them.
 
-    def __init__(self, dispatcher: Dispatcher, *, name: str = "waitressd", task_log_seconds: float = 10.0) -> None:
-        self.dispatcher = dispatcher
+    Everything here is for the thread that owns the server, unless a method says otherwise.
+    """
+
+    def __init__(
+        self,
+        poller: Poller,
+        bounds: Bounds,
+        *,
+        name: str = "waitressd",
+        task_log_timeout: float = 10.0,
+        machine: Machine = MACHINE,
+    ) -> None:
+        self._role = Role(bounds.threads, _wake, machine)
+        self.dispatcher = Dispatcher(poller, self._role, bounds, machine)
         self.on_end = _ring_nobody  # called by the last leader; the watcher puts its bell here
-        self._role = dispatcher.role
-        self._name = name
-        self._task_log_seconds = task_log_seconds
+        self._machine = machine
+        self._task_log_timeout = task_log_timeout
         self._threads: list[threading.Thread] = []
-        self._workers: list[Worker] = []
+        self.workers = [Worker(f"{name}-{number}") for number in range(self._role.task_limit)]
+        # Last, so that a task worker leads first.
+        self.workers.append(Worker(f"{name}-reserve", is_reserve=True))
+        self.dispatcher.logs.workers = self.workers
         self._reported: dict[str, float] = {}  # worker name -> start of the task that was reported
 
     def start(self) -> None:
-        """Start the threads. The thread that owns the server. Raises OSError: the system gives no more of them."""
-        workers = [Worker(f"{self._name}-{number}") for number in range(self._role.task_limit)]
+        """Start the threads. Raises OSError: the system gives no more of them."""
         # What the context holds at the start of serving is what every request finds in its own.
         context = contextvars.copy_context()
-        # Last, so that a task worker leads first.
-        for worker in (*workers, Worker(f"{self._name}-reserve", is_reserve=True)):
-            worker.sleeper = threading.Lock()
+        for worker in self.workers:
+            worker.sleeper = self._machine.new_lock()
             worker.sleeper.acquire()
-            self._workers.append(worker)
             run = context.copy().run
-            thread = threading.Thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
+            thread = self._machine.new_thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
             self._threads.append(thread)
-        self.dispatcher.logs.workers = self._workers
         for number, thread in enumerate(self._threads, 1):
             try:
                 thread.start()
             except RuntimeError as error:
-                text = (
-                    f"cannot start thread {number} of {len(self._threads)}: {error}; lower threads, or raise the limit"
-                )
-                raise OSError(errno.EAGAIN, text) from None
+                text = f"cannot start thread {number} of {len(self._threads)}: {error}"
+                raise OSError(errno.EAGAIN, text + "; lower threads, or raise the limit") from None
+
+    def cut_off(self) -> None:
+        """End the drain: log what still runs, and cut off every client that is left. Any thread."""
+        self.log_stacks("cut off by the stop")
+        self.dispatcher.abort()
+
+    def end(self) -> bool:
+        """Give everything back once the loop has ended, or will not; False when threads still run the application."""
+        if not self.dispatcher.finished:  # something went wrong, and the threads know of no stop
+            self.dispatcher.abort()
+        has_ended = self.join()
+        self.dispatcher.close()
+        return has_ended
 
     def join(self) -> bool:
         """Wait for the threads once the event loop has ended; False when some still run the application."""
         self._role.stop()
-        now = time.monotonic()
-        for thread, worker in zip(self._threads, self._workers, strict=True):
+        now = self._machine.monotonic()
+        for thread, worker in zip(self._threads, self.workers, strict=False):  # none where nothing was started
             if thread.ident is None:
                 continue  # never started
             end = now + (ENDING_SECONDS if is_busy(worker) else JOIN_SECONDS)
-            thread.join(max(0.0, end - time.monotonic()))
+            thread.join(max(0.0, end - self._machine.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def let_go(self) -> None:
         """Take every claim away in a child that was only forked: a task that goes on there meets `end_stray`."""
-        for worker in self._workers:
+        for worker in self.workers:
             worker.claim.clear()
         self.dispatcher.let_go()
 
-    def give_up(self) -> None:
-        """Do not wait for the event loop any longer: it is ill. The watcher's thread."""
-        say(logging.CRITICAL, "the event loop does not end; the process ends without it")
-        self.dispatcher.finished = True
+    def wake(self) -> None:
+        """Make the loop turn. Any thread."""
+        self.dispatcher.poller.wake()
+
+    @property
+    def turned_at(self) -> float:
+        """When the loop turned last, monotonic seconds. Any thread."""
+        return self.dispatcher.now
 
     @property
     def is_whole(self) -> bool:
@@ -96,11 +116,11 @@ class TaskPool:
 
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task. Any thread; a snapshot."""
-        return [worker for worker in self._workers if is_busy(worker)]
+        return [worker for worker in self.workers if is_busy(worker)]
 
     def log_stacks(self, message: str) -> None:
         """Log every running task with its stack. Any thread."""
-        now = time.monotonic()
+        now = self._machine.monotonic()
         for worker in self.busy_workers():
             log_stack(worker, message + ": %s of %s, %.1f s", describe(worker), _peer(worker), now - worker.started)
 
@@ -136,23 +156,23 @@ class TaskPool:
                 return self._role.finish(worker)
         except BaseException:  # border: a defect of ours must not end the service of everybody
             report_defect("the dispatcher failed and goes on")
-            time.sleep(FAILED_SECONDS)  # what fails may fail again at once
+            self._machine.sleep(FAILED_SECONDS)  # what fails may fail again at once
             return self._role.resign(worker) if self._role.still_leads(worker) else self._role.finish(worker)
         self._role.stop()
         self.on_end()
         return self._role.resign(worker)
 
     def owns(self, thread: threading.Thread) -> bool:
-        """Whether a thread is one of the pool's."""
+        """Whether a thread is one of the lane's."""
         return thread in self._threads
 
     def report_hung(self, now: float) -> None:
         """Log the stack of each task that has been running for too long, once. The watcher's thread."""
-        if not self._task_log_seconds:
+        if not self._task_log_timeout:
             return
         for worker in self.busy_workers():
             started = worker.started
-            if now - started >= self._task_log_seconds and self._reported.get(worker.name) != started:
+            if now - started >= self._task_log_timeout and self._reported.get(worker.name) != started:
                 self._reported[worker.name] = started
                 log_stack(
                     worker, "%s of %s has been running for %.1f s", describe(worker), _peer(worker), now - started

@@ -12,10 +12,10 @@ from waitressd.config.errors import ConfigError
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Given
 from waitressd.config.requestlogs import LogSection
-from waitressd.observing import build_handler, build_logger, build_request_logs
-from waitressd.wsgi.environ import EnvironSettings
+from waitressd.wiring import build_logger, build_request_logs
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.proxies import TrustedProxies
-from waitressd.wsgi.task import TaskSettings
+from waitressd.wsgi.task import TaskSettings, WsgiHandler
 
 if TYPE_CHECKING:
     from waitressd.requestlog import RequestRecord
@@ -58,7 +58,7 @@ def test_a_problem_with_the_factory_stands_at_use() -> None:
 
 
 def test_a_problem_of_the_whole_stands_at_the_section() -> None:
-    text = complaint(adjusted("access", use="waitressd.observing:build_logger"))
+    text = complaint(adjusted("access", use="waitressd.wiring:build_logger"))
     assert text.startswith("a.ini:11 [request_log:access]: the factory failed: TypeError")
 
 
@@ -80,7 +80,7 @@ def test_requests_are_logged_only_if_there_is_a_log() -> None:
     settings = EnvironSettings()
     logs = build_request_logs(Adjustments.from_keywords(request_log="common"), {})
     for logger in (None, build_logger(logs, settings)):
-        handler = build_handler(application, settings, TaskSettings(), logger)
+        handler = WsgiHandler(application, EnvironBuilder(settings), TaskSettings(), logger)
         transport = RecordingTransport()
         handler(*transport.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), transport)
         assert transport.answer().body == b"hello"

@@ -1,37 +1,27 @@
 """Every setting reaches the part that keeps it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
 from tests.apps.plain import hello
 from waitressd import create_server
-from waitressd.assembly import bounds, channel_settings, deadlines
 from waitressd.config.adjustments import Adjustments
+from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.limits import Limits
+from waitressd.net.outbuf import OutputLimits
 from waitressd.net.progress import Deadlines
+from waitressd.wiring import bounds, channel_settings, deadlines
 
 LOOPBACK = "127.0.0.1:0"
 
 
-@pytest.mark.parametrize(
-    ("setting", "field"),
-    [
-        ("channel_timeout", "idle_seconds"),
-        ("channel_timeout", "body_seconds"),
-        ("request_header_timeout", "head_seconds"),
-        ("request_body_min_rate", "body_min_rate"),
-        ("queue_timeout", "queue_seconds"),
-        ("send_timeout", "stall_seconds"),
-        ("response_min_rate", "response_min_rate"),
-        ("min_rate_grace", "grace_seconds"),
-        ("linger_timeout", "linger_seconds"),
-    ],
-)
-def test_every_deadline_is_a_setting(setting: str, field: str) -> None:
+@pytest.mark.parametrize("setting", [setting.name for setting in fields(Deadlines)])
+def test_every_deadline_is_a_setting(setting: str) -> None:
     found = deadlines(Adjustments.from_keywords(**{setting: 7}))
-    assert getattr(found, field) == 7
-    assert getattr(deadlines(Adjustments()), field) != 7
+    assert getattr(found, setting) == 7
+    assert getattr(deadlines(Adjustments()), setting) != 7
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_deadlines_and_limits() -> None:
@@ -55,6 +45,26 @@ def test_the_bounds_and_the_shortest_deadline() -> None:
         linger_timeout=0.0,
     )
     found = bounds(adjustments)
-    assert (found.connections, found.per_client, found.queue, found.idle_seconds) == (5, 3, 4, 60.0)
+    assert (found.connection_limit, found.per_client_connection_limit, found.queue_limit, found.channel_timeout) == (
+        5,
+        3,
+        4,
+        60.0,
+    )
     assert found.finest_deadline_seconds == 0.04
     assert bounds(replace(adjustments, linger_timeout=9.0, send_timeout=1.5)).finest_deadline_seconds == 1.5
+
+
+@pytest.mark.parametrize(
+    ("record", "own"),
+    [
+        (Deadlines, set()),
+        (OutputLimits, set()),
+        (Limits, {"chunk_extension_bytes"}),
+        (Bounds, {"finest_deadline_seconds"}),
+    ],
+)
+def test_the_fields_of_inner_records_have_the_names_of_settings(record: Any, own: set[str]) -> None:
+    """A field with another name would keep its default, whatever the operator says."""
+    settings = {setting.name for setting in fields(Adjustments)}
+    assert {field.name for field in fields(record)} - settings == own

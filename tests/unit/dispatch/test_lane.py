@@ -8,7 +8,7 @@ import pytest
 from tests.support.loop import GET
 from tests.support.service import Service, leader
 from tests.support.waiting import wait_until
-from waitressd.dispatch import taskpool
+from waitressd.dispatch import lane
 from waitressd.dispatch.dispatcher import Bounds
 from waitressd.net.progress import Deadlines
 
@@ -20,14 +20,14 @@ def test_there_is_one_thread_more_than_tasks_may_run(threads: int) -> None:
         assert threading.active_count() == before + threads + 2  # and the watcher, which is the main thread elsewhere
         with service.connect() as client:
             assert client.request(GET).body == b"hello"
-        assert service.pool.owns(next(thread for thread in threading.enumerate() if thread.name == "test-0"))
-        assert not service.pool.owns(threading.current_thread())
+        assert service.lane.owns(next(thread for thread in threading.enumerate() if thread.name == "test-0"))
+        assert not service.lane.owns(threading.current_thread())
 
 
 def test_with_every_thread_hung_the_server_goes_on() -> None:
     """It accepts, reads heads, keeps deadlines and sends refusals; what is complete waits for its turn."""
-    deadlines = Deadlines(head_seconds=0.3, queue_seconds=0.5)
-    bounds = Bounds(queue=2, finest_deadline_seconds=0.2)
+    deadlines = Deadlines(request_header_timeout=0.3, queue_timeout=0.5)
+    bounds = Bounds(queue_limit=2, finest_deadline_seconds=0.2)
     with Service(2, deadlines=deadlines, bounds=bounds).run() as service, service.all_hung(2):
         with service.connect() as slow, service.connect() as broken:
             slow.send(b"GET / HT")
@@ -55,8 +55,8 @@ def test_queued_requests_are_answered_when_threads_are_free_again() -> None:
 
 
 def test_nothing_is_said_of_hung_requests_where_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
-    with Service(1, task_log_seconds=0.0).run() as service, service.all_hung(1):
-        service.pool.report_hung(time.monotonic() + 1000)
+    with Service(1, task_log_timeout=0.0).run() as service, service.all_hung(1):
+        service.lane.report_hung(time.monotonic() + 1000)
         assert caplog.messages == []
 
 
@@ -80,7 +80,7 @@ def test_a_defect_of_the_loop_does_not_end_the_service(caplog: pytest.LogCapture
 
 
 def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taskpool, "JOIN_SECONDS", 0.1)
+    monkeypatch.setattr(lane, "JOIN_SECONDS", 0.1)
     service = Service(1)
     with service.run(), service.connect() as client:
         client.send(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -88,7 +88,7 @@ def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(mo
         (channel,) = service.dispatcher.channels.values()
         service.dispatcher.abort()
         assert wait_until(lambda: service.dispatcher.finished)
-        assert not service.pool.join()
+        assert not service.lane.join()
         service.dispatcher.close()
         assert channel.wire.fileno() >= 0
         service.gate.set()
@@ -100,7 +100,7 @@ def test_a_task_that_hangs_at_the_end_is_left_and_closes_its_connection_later(mo
 def test_what_is_left_at_the_end_is_called_by_a_task_worker_and_not_waited_for_too_long(
     monkeypatch: pytest.MonkeyPatch, holder: str
 ) -> None:
-    monkeypatch.setattr(taskpool, "JOIN_SECONDS", 0.1)
+    monkeypatch.setattr(lane, "JOIN_SECONDS", 0.1)
     gate = threading.Event()
     callers: list[str] = []
 
@@ -117,7 +117,7 @@ def test_what_is_left_at_the_end_is_called_by_a_task_worker_and_not_waited_for_t
         service.dispatcher.run_in_pool(call)
         service.dispatcher.abort()
         assert wait_until(lambda: callers == ["test-0"])
-        assert not service.pool.join()
+        assert not service.lane.join()
         gate.set()
 
 
@@ -181,3 +181,9 @@ def test_a_steady_load_uses_few_threads_and_a_blocking_one_all() -> None:
             client.close()
         assert time.monotonic() - begun < 1.2  # at the same time
         assert len(service.run_by) >= 3 >= quick
+
+
+def test_a_lane_that_was_never_started_can_be_ended() -> None:
+    service = Service(2)
+    assert service.lane.end()
+    service.listener.close()

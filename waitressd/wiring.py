@@ -1,0 +1,206 @@
+"""The composition root: from Adjustments and an application to the parts of a server.
+
+Turns settings into the small records that the inner layers take, and introduces sockets, WSGI and request logs to each
+other; none of them knows another, or has ever seen a setting. Opens and starts nothing.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from inspect import signature
+from typing import Any, Final, TypeVar
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.origins import PYTHON
+from waitressd.config.requestlogs import RequestLog
+from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.lane import Lane
+from waitressd.http.errors import HttpError
+from waitressd.http.events import Request
+from waitressd.http.limits import Limits
+from waitressd.metrics import request_log
+from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.listener import Listener
+from waitressd.net.outbuf import OutputLimits
+from waitressd.net.poller import build_poller
+from waitressd.net.preface import ProxyProtocol
+from waitressd.net.progress import Deadlines
+from waitressd.peer import Origin
+from waitressd.requestlog.dev import dev
+from waitressd.requestlog.formats import combined, common, template
+from waitressd.requestlog.jsonlines import json_lines
+from waitressd.requestlog.loading import Factory, Trouble, load
+from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
+from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.rlimits import connection_bound
+from waitressd.wording import assignment_hint
+from waitressd.wsgi.clock import http_date
+from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
+from waitressd.wsgi.input import BodySpool
+from waitressd.wsgi.proxies import TrustedProxies
+from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+BUILT_IN: Final[Mapping[str, Factory]] = {
+    "common": common,
+    "combined": combined,
+    "template": template,
+    "json": json_lines,
+    "dev": dev,
+    "metrics": request_log,
+}
+"""The factories of the request logs that come with the server, by the names that an operator gives them."""
+
+_LINE_FORMATS: Final = ("common", "combined", "json", "template")
+_SETTINGS: Final = frozenset(setting.name for setting in fields(Adjustments))
+
+Record = TypeVar("Record")
+
+
+def build_lane(
+    adjustments: Adjustments, application: Application, listeners: Sequence[Listener], logs: RequestLogs | None
+) -> Lane:
+    """Build an event loop and its threads for these listeners; it starts nothing."""
+    lane = Lane(build_poller(), bounds(adjustments), task_log_timeout=adjustments.task_log_timeout)
+    for listener in listeners:
+        lane.dispatcher.add_listener(listener, channel_settings(adjustments, application, listener, logs))
+    return lane
+
+
+def bounds(adjustments: Adjustments) -> Bounds:
+    """Say how much the dispatcher takes on."""
+    finest = min(
+        adjustments.request_header_timeout,
+        adjustments.channel_timeout,
+        adjustments.queue_timeout,
+        adjustments.send_timeout,
+        max(0.04, adjustments.linger_timeout),
+    )
+    limit = connection_bound(adjustments.connection_limit)
+    return _fill(Bounds, adjustments, connection_limit=limit, finest_deadline_seconds=finest)
+
+
+def deadlines(adjustments: Adjustments) -> Deadlines:
+    """Say how long each state of a channel may last."""
+    return _fill(Deadlines, adjustments)
+
+
+def _fill(record: Callable[..., Record], adjustments: Adjustments, **others: object) -> Record:
+    """Fill a record whose fields have the names of settings; `others` are those that need a word more."""
+    names = (signature(record).parameters.keys() & _SETTINGS) - others.keys()
+    return record(**{name: getattr(adjustments, name) for name in names}, **others)
+
+
+def channel_settings(
+    adjustments: Adjustments, application: Application, listener: Listener, logs: RequestLogs | None
+) -> ChannelSettings:
+    """Make what every channel of one listener gets."""
+    directory = adjustments.spool_directory or None
+    address = listener.socket.getsockname()
+    proxies = _proxies(adjustments)
+    is_proxied = listener.proxy_protocol != "off"
+    environ = EnvironSettings(
+        server_name=adjustments.server_name,
+        server_port=address[1] if isinstance(address, tuple) else None,
+        url_scheme=adjustments.url_scheme,
+        url_prefix=adjustments.url_prefix,
+        software=adjustments.ident,
+        proxies=_proxies_of_clients(adjustments, proxies) if is_proxied else proxies,
+    )
+    tasks = TaskSettings(
+        expose_tracebacks=adjustments.expose_tracebacks,
+        log_disconnects=adjustments.log_socket_errors,
+        signature=adjustments.ident or "waitressd",
+    )
+    observer = build_logger(logs, environ)
+    return ChannelSettings(
+        handler=WsgiHandler(application, EnvironBuilder(environ), tasks, observer),
+        new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
+        http_date=http_date,
+        listener=listener.name,
+        ident=adjustments.ident,
+        recv_bytes=adjustments.recv_bytes,
+        limits=_fill(Limits, adjustments),
+        deadlines=deadlines(adjustments),
+        output=_fill(OutputLimits, adjustments, spool_directory=directory),
+        observer=observer,
+        proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts) if is_proxied else None,
+    )
+
+
+def _proxies(adjustments: Adjustments) -> TrustedProxies:
+    peers = adjustments.trusted_peers
+    return TrustedProxies(
+        networks=peers.networks,
+        unix=peers.unix,
+        everyone=peers.everyone,
+        hop_count=adjustments.trusted_proxy_count,
+        headers=adjustments.believed_proxy_headers,
+        clear_untrusted=adjustments.clear_untrusted_proxy_headers,
+        log_untrusted=adjustments.log_untrusted_proxy_headers,
+    )
+
+
+def _proxies_of_clients(adjustments: Adjustments, balancers: TrustedProxies) -> TrustedProxies:
+    """Say whom to believe once a PROXY header has told who connects: proxies by their addresses, in named fields.
+
+    That everybody may be the balancer does not make everybody's clients trustworthy.
+    """
+    return replace(balancers, everyone=False, headers=adjustments.trusted_proxy_headers)
+
+
+def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestLogger | None:
+    """Make the request logger of one listener; None without request logs."""
+    return None if logs is None else RequestLogger(logs, environ.proxies.trusts, _identifier(environ))
+
+
+def _identifier(settings: EnvironSettings) -> Identify:
+    """Return what finds the client of a refused request, as the application's environ would have named it."""
+    builder = EnvironBuilder(replace(settings, proxies=replace(settings.proxies, is_silent=True)))
+
+    def identify(request: Request, origin: Origin) -> dict[str, Any] | None:
+        try:
+            # Without `known`: what is built here is of no use to later requests.
+            return builder.build(replace(request, known=None), None, origin, bool)
+        except HttpError:
+            return None
+
+    return identify
+
+
+def build_request_logs(adjustments: Adjustments, global_conf: Mapping[str, str]) -> RequestLogs | None:
+    """Build the hooks that `request_log` names; they open nothing yet. Return None without any.
+
+    Raises ConfigError with everything that is wrong with them, each with its line.
+    """
+    if not adjustments.request_log:
+        return None
+    hooks, troubles = load(adjustments.request_log, global_conf, BUILT_IN)
+    if troubles:
+        raise ConfigError(_problem(adjustments, trouble) for trouble in troubles)
+    return RequestLogs(hooks)
+
+
+def silent_loggers(adjustments: Adjustments) -> tuple[str, ...]:
+    """Return the loggers that built-in request logs write to and that drop the lines. Logging must be set up."""
+    names = dict.fromkeys(
+        log.options.get("logger", DEFAULT_LOGGER)
+        for log in adjustments.request_log
+        if str(log.use).removeprefix("egg:waitressd#") in _LINE_FORMATS and "path" not in log.options
+    )
+    loggers = map(logging.getLogger, names)
+    return tuple(each.name for each in loggers if not (each.isEnabledFor(logging.INFO) and each.hasHandlers()))
+
+
+def _problem(adjustments: Adjustments, trouble: Trouble) -> Problem:
+    log = trouble.choice
+    assert isinstance(log, RequestLog)
+    setting = adjustments.origin_of("request_log")
+    origin = log.origins.get(trouble.option, log.origin)
+    if origin == PYTHON:
+        # The log has no section of its own, so the setting that names it is shown.
+        subject = f"request_log = {shorten(log.name)}" + (f" ({trouble.option})" if trouble.option != "use" else "")
+        return Problem(setting.place, subject, trouble.text)
+    value = str(log.use) if trouble.option == "use" else log.options.get(trouble.option, "")
+    text = trouble.text + assignment_hint(value)
+    return Problem(origin.place, f"{trouble.option} = {shorten(value)}".strip(" ="), text)
