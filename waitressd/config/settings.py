@@ -14,20 +14,6 @@ T = TypeVar("T")
 _ROW: Final = "waitressd.setting"
 
 
-class Group(Enum):
-    """The parts of the manual and of the help text, in their order."""
-
-    ADDRESSES = "Addresses"
-    TASKS = "Task pool"
-    TIMES = "Deadlines and rates"
-    LIMITS = "Limits"
-    BUFFERS = "Buffers"
-    PROXIES = "Behind a proxy"
-    APPLICATION = "What the application sees"
-    OPERATION = "Operation and logging"
-    ACCEPTED = "Accepted without effect"
-
-
 class Standing(Enum):
     """How a setting compares with waitress's option of the same name."""
 
@@ -47,7 +33,6 @@ class Heritage:
     aliases: tuple[str, ...] = ()
 
 
-SAME: Final = Heritage(Standing.SAME)
 NEW: Final = Heritage(Standing.NEW)
 
 
@@ -69,6 +54,27 @@ def inert(note: str) -> Heritage:
 def retired(note: str) -> Heritage:
     """Declare a name of our own that earlier versions knew; it is accepted and changes nothing."""
     return Heritage(Standing.RETIRED, note)
+
+
+class Group(Enum):
+    """The parts of the manual and of the help text, in their order."""
+
+    ADDRESSES = "Addresses"
+    TASKS = "Task pool"
+    TIMES = "Deadlines and rates"
+    LIMITS = "Limits"
+    BUFFERS = "Buffers"
+    PROXIES = "Behind a proxy"
+    APPLICATION = "What the application sees"
+    OPERATION = "Operation and logging"
+    ACCEPTED = "Accepted without effect"
+
+    def setting(self, default: T, kind: Kind[T], prose: str, waitress: Heritage = NEW) -> T:
+        """Declare one setting of this group; a type checker sees its value, the dataclass sees a field.
+
+        The first line of the prose is a sentence for the help text; further lines are for the manual.
+        """
+        return field(default=default, metadata={_ROW: (kind, self, prose, waitress)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +112,6 @@ class Setting:
     def shown_default(self) -> str:
         """The default as a file would say it; empty if no text means it."""
         return self.kind.show(self.default)
-
-
-def setting(default: T, kind: Kind[T], group: Group, prose: str, waitress: Heritage) -> T:
-    """Declare one setting; a type checker sees its value, the dataclass sees a field.
-
-    The first line of the prose is a sentence for the help text; further lines are for the manual.
-    """
-    row = (kind, group, prose, waitress)
-    return field(default=default, metadata={_ROW: row})
 
 
 def row_of(declared: Field[Any]) -> Setting | None:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, fields
 
 from waitressd import kinds
-from waitressd.config.settings import NEW, Group, Standing, changed, inert, row_of, same, setting
+from waitressd.config.settings import NEW, Group, Standing, changed, inert, row_of, same
 from waitressd.kinds import BadValueError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    some_threads: int = setting(4, kinds.integer(1, 9), Group.TASKS, "How many.\nMore\nabout it.", same("x", "workers"))
-    silent: bool = setting(False, kinds.boolean(), Group.ACCEPTED, "Nothing.", inert("Why."))
+    some_threads: int = Group.TASKS.setting(4, kinds.integer(1, 9), "How many.\nMore\nabout it.", same("x", "workers"))
+    silent: bool = Group.ACCEPTED.setting(False, kinds.boolean(), "Nothing.", inert("Why."))
     other: str = field(default="")
 
 
