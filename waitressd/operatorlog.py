@@ -28,7 +28,7 @@ FLUSH_SECONDS: Final = 0.5  # what the end waits for lines that are still to be 
 ErrorInfo = tuple[Any, Any, Any] | BaseException | None
 
 # Where a line is passed on and not said: the record names the caller's module and line.
-_PASSING: Final = ("waitressd.operatorlog", "waitressd.net.logs", "waitressd.net.joblog")
+_PASSING: Final = ("waitressd.operatorlog", "waitressd.net.logs", "waitressd.dispatch.reports")
 
 
 class OperatorLog:
