@@ -79,11 +79,15 @@ def integer(low: int, high: int) -> Kind[int]:
     def parse(value: object) -> int:
         if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        raise BadValueError
+        return _within(value, low, high)
 
     return Kind(f"a whole number, {low} to {high}", parse, str, "N")
+
+
+def _within(value: object, low: int, high: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    raise BadValueError
 
 
 def show_size(size_bytes: int) -> str:
@@ -100,9 +104,7 @@ def size(low: int, high: int = MAX_SIZE_BYTES) -> Kind[int]:
     def parse(value: object) -> int:
         if isinstance(value, str):
             value = _size_of(value.strip())
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        raise BadValueError
+        return _within(value, low, high)
 
     words = f"a size in bytes, also like 64K, 10M or 1G, {show_size(low)} to {show_size(high)}"
     return Kind(words, parse, show_size, "SIZE")
@@ -176,19 +178,28 @@ def _with_suggestion(words: str, value: object, choices: Sequence[str]) -> str:
     return f"expected {words}{meant}" if meant else ""
 
 
+def texts(words: str, metavar: str, read: Callable[[str], str], *, optional: bool = False) -> Kind[str]:
+    """Take a text or a path that `read` checks, without white space around it; None is empty where it is `optional`."""
+
+    def parse(value: object) -> str:
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
+        text = "" if optional and value is None else value
+        if not isinstance(text, str) or not (optional or text.strip()):
+            raise BadValueError
+        return read(text.strip()) if text.strip() else ""
+
+    return Kind(words, parse, str, metavar)
+
+
 def header_text() -> Kind[str]:
     """Take text that can stand in a header field; empty or None means that the field is left out."""
 
-    def parse(value: object) -> str:
-        text = "" if value is None else value
-        if not isinstance(text, str):
-            raise BadValueError
-        text = text.strip()
+    def read(text: str) -> str:
         if all(" " <= char <= "~" for char in text):
             return text
         raise BadValueError
 
-    return Kind("printable ASCII text, or nothing", parse, str, "TEXT")
+    return texts("printable ASCII text, or nothing", "TEXT", read, optional=True)
 
 
 def url_path() -> Kind[str]:
@@ -207,13 +218,7 @@ def url_path() -> Kind[str]:
 
 def text() -> Kind[str]:
     """Take a text that is not empty."""
-
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-        raise BadValueError
-
-    return Kind("a value", parse, str, "TEXT")
+    return texts("a value", "TEXT", str)
 
 
 def path(words: str, *verbatim: str) -> Kind[str]:
@@ -223,26 +228,23 @@ def path(words: str, *verbatim: str) -> Kind[str]:
     Words of `verbatim` are no paths, and stay as they are.
     """
 
-    def parse(value: object) -> str:
-        text = "" if value is None else os.fspath(value) if isinstance(value, os.PathLike) else value
-        if not isinstance(text, str) or "\0" in text or "\n" in text.strip() or trailing_comment(text):
+    def read(text: str) -> str:
+        if "\0" in text or "\n" in text or trailing_comment(text):
             raise BadValueError
-        text = text.strip()
-        return text if not text or text in verbatim else os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
+        return text if text in verbatim else os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
 
-    return Kind(words, parse, str, "PATH")
+    return texts(words, "PATH", read, optional=True)
 
 
 def account() -> Kind[str]:
     """Take ``user`` or ``user:group``, names or numbers; whether they exist is the system's word at bind time."""
 
-    def parse(value: object) -> str:
-        text = "" if value is None else value
-        if isinstance(text, str) and (not text.strip() or _ACCOUNT.fullmatch(text.strip())):
-            return text.strip()
+    def read(text: str) -> str:
+        if _ACCOUNT.fullmatch(text):
+            return text
         raise BadValueError
 
-    return Kind("user or user:group", parse, str, "USER[:GROUP]")
+    return texts("user or user:group", "USER[:GROUP]", read, optional=True)
 
 
 def some_of(*choices: str) -> Kind[frozenset[str]]:
