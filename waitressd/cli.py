@@ -136,7 +136,7 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
         return OK
     if not (command.config or command.app):
         raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
-    if command.has("check"):
+    if command.has("check_config"):
         return check(command)
     if command.has("reload"):
         refuse_wrong_options(command)
