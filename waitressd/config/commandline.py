@@ -122,22 +122,20 @@ def _build_parser() -> argparse.ArgumentParser:
             parser.add_argument(*option.flags, action="count")
     names = {row.name: row for row in settable()} | {alias: SETTINGS[name] for alias, name in ALIASES.items()}
     for name, row in names.items():
-        _add_setting(parser, name.replace("_", "-"), row)
+        word, dest = name.replace("_", "-"), _SETTING + row.name
+        if row.kind.is_flag:
+            parser.add_argument(f"--{word}", dest=dest, action="store_const", const="true")
+            parser.add_argument(f"--no-{word}", dest=dest, action="store_const", const="false")
+        else:
+            parser.add_argument(f"--{word}", dest=dest, action="append" if row.kind.repeats else "store")
     return parser
-
-
-def _add_setting(parser: argparse.ArgumentParser, option: str, row: Setting) -> None:
-    dest = _SETTING + row.name
-    if row.kind.is_flag:
-        parser.add_argument(f"--{option}", dest=dest, action="store_const", const="true")
-        parser.add_argument(f"--no-{option}", dest=dest, action="store_const", const="false")
-    else:
-        parser.add_argument(f"--{option}", dest=dest, action="append" if row.kind.repeats else "store")
 
 
 def parse_command(arguments: Sequence[str]) -> Command:
     """Read a command line. Raises ConfigError."""
-    known, unknown = _build_parser().parse_known_intermixed_args(_joined(arguments))
+    # `--print-config FILE` does not take the file for its value: that needs an equals sign.
+    joined = ["--print-config=text" if word == "--print-config" else word for word in arguments]
+    known, unknown = _build_parser().parse_known_intermixed_args(joined)
     if unknown:
         raise ConfigError(_unknown_option(word) for word in unknown)
     values = vars(known)
@@ -152,11 +150,6 @@ def parse_command(arguments: Sequence[str]) -> Command:
     if not config and "server_name" in options:
         overrides["server_name"] = Given(options.pop("server_name"), COMMAND_LINE)
     return Command(config, app, variables, overrides, options)
-
-
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """Keep ``--print-config FILE`` from taking the file for its value: that needs an equals sign."""
-    return ["--print-config=text" if word == "--print-config" else word for word in arguments]
 
 
 def _unknown_option(word: str) -> Problem:

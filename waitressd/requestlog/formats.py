@@ -108,7 +108,8 @@ def compile_template(template: str) -> Formatter:
     # A value that an ini file continues on the next line is one line all the same.
     for literal, name, spec, conversion in string.Formatter().parse(" ".join(template.split("\n")).strip()):
         if literal:
-            parts.append(escape_literal(literal))
+            # Quotes and backslashes of the operator are meant, controls are not.
+            parts.append("".join(char if char.isprintable() else " " for char in literal))
         if name is not None:
             if conversion:
                 raise ValueError(f"{{{name}!{conversion}}}: conversions are not known here")
@@ -118,11 +119,6 @@ def compile_template(template: str) -> Formatter:
         return "".join([part if isinstance(part, str) else part(record) for part in parts])
 
     return formatter
-
-
-def escape_literal(text: str) -> str:
-    """Escape what the operator wrote between the names: quotes and backslashes are meant, controls are not."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def field_getter(name: str) -> Callable[[RequestRecord], Value]:
