@@ -49,15 +49,6 @@ class Kind(Generic[T]):
     """Whether text cannot express the value, so that ini files and the command line do not offer it."""
 
 
-def split_words(value: object) -> list[str]:
-    """Split a list by white space, newlines or commas; take a Python sequence of texts as it is."""
-    if isinstance(value, str):
-        return [word for word in _SPLIT.split(value) if word]
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        return value
-    raise BadValueError
-
-
 def boolean() -> Kind[bool]:
     """Take one of the known words; a word that is not known is an error, never false."""
 
@@ -261,19 +252,22 @@ def some_of(*choices: str) -> Kind[frozenset[str]]:
     def show(value: frozenset[str]) -> str:
         return " ".join(word for word in choices if word in value)
 
-    def parse(value: object) -> frozenset[str]:
-        return frozenset(items.parse(list(value) if isinstance(value, set | frozenset) else value))
-
-    return Kind(words, parse, show, "NAMES", choices, repeats=True)
+    return Kind(words, lambda value: frozenset(items.parse(value)), show, "NAMES", choices, repeats=True)
 
 
 def list_of(words: str, parse_word: Callable[[str], T], metavar: str) -> Kind[tuple[T, ...]]:
-    """Take a list whose items are parsed one by one; in a list of several, a complaint names its item."""
+    """Take a list of words, separated by white space or commas, or a Python collection; None is an empty one.
+
+    The words are parsed one by one; in a list of several, a complaint names its word.
+    """
 
     def parse(value: object) -> tuple[T, ...]:
-        if isinstance(value, list | tuple):
-            value = [str(item) for item in value]
-        texts = split_words(value)
+        if isinstance(value, str):
+            texts = [word for word in _SPLIT.split(value) if word]
+        elif value is None or isinstance(value, list | tuple | set | frozenset):
+            texts = [str(item) for item in value or ()]
+        else:
+            raise BadValueError
         complaints = []
         items = []
         for text in texts:

@@ -80,7 +80,4 @@ def hop_count(most: int) -> Kind[int | None]:
 
 def peers() -> Kind[tuple[str, ...]]:
     """Make the kind of `trusted_proxy`."""
-    inner = list_of(_WORDS, parse_peer, "PEER")
-    return Kind(
-        inner.words, lambda value: inner.parse("" if value is None else value), inner.show, "PEER", repeats=True
-    )
+    return list_of(_WORDS, parse_peer, "PEER")
