@@ -76,7 +76,7 @@ def _heading(text: str, mark: str) -> str:
 
 def _setting(row: Setting) -> Iterator[str]:
     yield _heading(f"``{row.name}``", "~")
-    yield from _wrapped(_markup(" ".join(text for text in (row.summary, row.details) if text)))
+    yield from _wrapped(_markup(" ".join(row.prose.split())))
     allowed = f"{row.kind.words}."
     yield from _wrapped(f"*Allowed:* {_markup(allowed)} *Default:* {_default(row)}")
     if row.heritage.aliases:

@@ -26,17 +26,9 @@ class Notifier:
         self.watchdog_seconds = _watchdog_seconds(environ) if self._address else 0.0
         """How often at least `alive` must be said; 0 when nobody waits for it."""
 
-    def __bool__(self) -> bool:
-        """Whether a service manager listens."""
-        return bool(self._address)
-
     def ready(self, status: str) -> None:
         """Say that the server accepts connections: after the start, and after a reload."""
         self._send(f"READY=1\nSTATUS={_one_line(status)}")
-
-    def status(self, text: str) -> None:
-        """Say what ``systemctl status`` shows."""
-        self._send(f"STATUS={_one_line(text)}")
 
     def reloading(self) -> None:
         """Say that log files and the like are opened anew; `ready` must follow."""

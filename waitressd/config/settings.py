@@ -94,11 +94,6 @@ class Setting:
         return self.prose.partition("\n")[0]
 
     @property
-    def details(self) -> str:
-        """What the manual says beyond the summary."""
-        return " ".join(self.prose.partition("\n")[2].split())
-
-    @property
     def option(self) -> str:
         """The name on the command line, without the leading dashes."""
         return self.name.replace("_", "-")

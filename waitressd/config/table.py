@@ -19,12 +19,7 @@ _TYPO: Final = "A word that is no boolean is an error; in waitress it is false."
 _INCLUSIVE: Final = "The limit is inclusive: exactly this many bytes are accepted."
 _PROXY_HEADERS: Final = (
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-by",
-    "x-forwarded-prefix",
+    *(f"x-forwarded-{name}" for name in ("for", "host", "proto", "port", "by", "prefix")),
 )
 
 
@@ -44,7 +39,6 @@ def _open_sockets() -> Kind[tuple[socket, ...]]:
 class SettingsTable:
     """Every setting: its default, its kind, its group, its sentence, and how it compares with waitress."""
 
-    # ---- addresses -------------------------------------------------------------------------------------------------
     host: str = Group.ADDRESSES.setting(
         "0.0.0.0",  # what waitress binds, and what a container needs
         host_name(),
@@ -113,7 +107,6 @@ class SettingsTable:
         "Inherited listeners need none of it.",
     )
 
-    # ---- task pool -------------------------------------------------------------------------------------------------
     threads: int = Group.TASKS.setting(
         4,
         kinds.integer(1, 1024),
@@ -128,7 +121,6 @@ class SettingsTable:
         "0 lets none wait: a request that finds every thread busy is refused at once.",
     )
 
-    # ---- deadlines and rates ---------------------------------------------------------------------------------------
     channel_timeout: float = Group.TIMES.setting(
         120.0,
         kinds.duration(0.1, 30 * _DAY),
@@ -183,7 +175,6 @@ class SettingsTable:
         "Seconds after which the stack of a request that still runs is logged; 0 turns it off.",
     )
 
-    # ---- limits ----------------------------------------------------------------------------------------------------
     max_request_header_size: int = Group.LIMITS.setting(
         64 * _KIB,
         kinds.size(256, 16 * _MIB),
@@ -216,7 +207,6 @@ class SettingsTable:
         "Leave it off behind a proxy: there, every connection comes from the same address.",
     )
 
-    # ---- buffers ---------------------------------------------------------------------------------------------------
     recv_bytes: int = Group.BUFFERS.setting(
         # Measured with bodies of 1 MiB: 1.9 times as many as with 64K, and more than with 128K. From 128K on, the C
         # library asks the system for the memory of each read and gives it back.
@@ -253,7 +243,6 @@ class SettingsTable:
         "Folder for the temporary files of large bodies and answers; empty is the system's.",
     )
 
-    # ---- behind a proxy --------------------------------------------------------------------------------------------
     trusted_proxy: tuple[str, ...] = Group.PROXIES.setting(
         (),
         peers(),
@@ -301,7 +290,6 @@ class SettingsTable:
         "Leave out an address that others ask directly, such as the health check of an orchestrator.",
     )
 
-    # ---- what the application sees ---------------------------------------------------------------------------------
     url_scheme: str = Group.APPLICATION.setting(
         "http",
         kinds.one_of("http", "https"),
@@ -333,7 +321,6 @@ class SettingsTable:
         same(_TYPO, "expose_traceback"),
     )
 
-    # ---- operation and logging -------------------------------------------------------------------------------------
     request_log: tuple[RequestLog, ...] = Group.OPERATION.setting(
         (),
         request_logs(),
@@ -347,7 +334,6 @@ class SettingsTable:
         same("Off hides errors of client sockets only; in waitress it also hides OSErrors of the application."),
     )
 
-    # ---- accepted without effect -----------------------------------------------------------------------------------
     channel_request_lookahead: int = Group.ACCEPTED.setting(
         0,
         kinds.integer(0, 1000),

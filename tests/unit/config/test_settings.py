@@ -19,7 +19,7 @@ def test_a_row_is_read_back_from_its_field() -> None:
     assert [row.name if row else None for row in rows] == ["some_threads", "silent", None]
     row = rows[0]
     assert row is not None
-    assert (row.summary, row.details) == ("How many.", "More about it.")
+    assert (row.summary, row.prose) == ("How many.", "How many.\nMore\nabout it.")
     assert (row.option, row.shown_default, row.is_inert) == ("some-threads", "4", False)
     assert row.heritage.aliases == ("workers",)
     assert rows[1] is not None
