@@ -6,15 +6,31 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
+import pytest
+
+from waitressd.config.adjustments import ALIASES, SETTINGS
+
 ROOT: Final = Path(__file__).parent.parent
 
 
-def test_the_page_of_states_is_what_the_tables_give() -> None:
+@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py"])
+def test_the_rendered_pages_are_what_the_tables_give(script: str) -> None:
     run = subprocess.run(
-        [sys.executable, "docs/render_states.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, f"docs/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.stdout == ""
     assert run.returncode == 0, run.stderr
+
+
+def test_every_setting_has_a_heading_and_every_option_of_waitress_a_line() -> None:
+    settings, waitress = (
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("settings.rst", "coming-from-waitress.rst")
+    )
+    for name in SETTINGS:
+        assert f"``{name}``\n{'~' * (len(name) + 4)}" in settings
+        assert f"``{name}``" in waitress
+    for alias in ALIASES:
+        assert f"``{alias}``" in waitress
 
 
 def test_the_pictures_are_well_formed_and_name_every_state() -> None:

@@ -91,7 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         command = parse_command(arguments)
-        return _inform(command) if _only_informs(command) else _start(command, arguments)
+        if text := _information(command):
+            _answer(text)
+            return OK
+        return _start(command, arguments)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return WRONG
@@ -102,20 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _only_informs(command: Command) -> bool:
-    return any(command.has(name) for name in ("help", "help_all", "version", "completion"))
-
-
-def _inform(command: Command) -> int:
+def _information(command: Command) -> str:
     if command.has("help_all"):
-        _answer(long_help())
-    elif command.has("help"):
-        _answer(short_help())
-    elif command.has("version"):
-        _answer(f"waitressd {__version__} (Python {platform.python_version()})")
-    else:
-        _answer(script(command.text("completion")).removesuffix("\n"))
-    return OK
+        return long_help()
+    if command.has("help"):
+        return short_help()
+    if command.has("version"):
+        return f"waitressd {__version__} (Python {platform.python_version()})"
+    return script(command.text("completion")).removesuffix("\n") if command.has("completion") else ""
 
 
 def _answer(text: str) -> None:
@@ -136,7 +133,7 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
         return OK
     if not (command.config or command.app):
         raise ConfigError([Problem(COMMAND_LINE.place, "", "name an ini file or MODULE:OBJECT (waitressd --help)")])
-    if command.has("check"):
+    if command.has("check_config"):
         return check(command)
     if command.has("reload"):
         refuse_wrong_options(command)

@@ -49,15 +49,6 @@ class Kind(Generic[T]):
     """Whether text cannot express the value, so that ini files and the command line do not offer it."""
 
 
-def split_words(value: object) -> list[str]:
-    """Split a list by white space, newlines or commas; take a Python sequence of texts as it is."""
-    if isinstance(value, str):
-        return [word for word in _SPLIT.split(value) if word]
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        return value
-    raise BadValueError
-
-
 def boolean() -> Kind[bool]:
     """Take one of the known words; a word that is not known is an error, never false."""
 
@@ -79,11 +70,15 @@ def integer(low: int, high: int) -> Kind[int]:
     def parse(value: object) -> int:
         if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        raise BadValueError
+        return _within(value, low, high)
 
     return Kind(f"a whole number, {low} to {high}", parse, str, "N")
+
+
+def _within(value: object, low: int, high: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    raise BadValueError
 
 
 def show_size(size_bytes: int) -> str:
@@ -100,9 +95,7 @@ def size(low: int, high: int = MAX_SIZE_BYTES) -> Kind[int]:
     def parse(value: object) -> int:
         if isinstance(value, str):
             value = _size_of(value.strip())
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        raise BadValueError
+        return _within(value, low, high)
 
     words = f"a size in bytes, also like 64K, 10M or 1G, {show_size(low)} to {show_size(high)}"
     return Kind(words, parse, show_size, "SIZE")
@@ -176,19 +169,28 @@ def _with_suggestion(words: str, value: object, choices: Sequence[str]) -> str:
     return f"expected {words}{meant}" if meant else ""
 
 
+def texts(words: str, metavar: str, read: Callable[[str], str], *, optional: bool = False) -> Kind[str]:
+    """Take a text or a path that `read` checks, without white space around it; None is empty where it is `optional`."""
+
+    def parse(value: object) -> str:
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
+        text = "" if optional and value is None else value
+        if not isinstance(text, str) or not (optional or text.strip()):
+            raise BadValueError
+        return read(text.strip()) if text.strip() else ""
+
+    return Kind(words, parse, str, metavar)
+
+
 def header_text() -> Kind[str]:
     """Take text that can stand in a header field; empty or None means that the field is left out."""
 
-    def parse(value: object) -> str:
-        text = "" if value is None else value
-        if not isinstance(text, str):
-            raise BadValueError
-        text = text.strip()
+    def read(text: str) -> str:
         if all(" " <= char <= "~" for char in text):
             return text
         raise BadValueError
 
-    return Kind("printable ASCII text, or nothing", parse, str, "TEXT")
+    return texts("printable ASCII text, or nothing", "TEXT", read, optional=True)
 
 
 def url_path() -> Kind[str]:
@@ -207,13 +209,7 @@ def url_path() -> Kind[str]:
 
 def text() -> Kind[str]:
     """Take a text that is not empty."""
-
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-        raise BadValueError
-
-    return Kind("a value", parse, str, "TEXT")
+    return texts("a value", "TEXT", str)
 
 
 def path(words: str, *verbatim: str) -> Kind[str]:
@@ -223,26 +219,23 @@ def path(words: str, *verbatim: str) -> Kind[str]:
     Words of `verbatim` are no paths, and stay as they are.
     """
 
-    def parse(value: object) -> str:
-        text = "" if value is None else os.fspath(value) if isinstance(value, os.PathLike) else value
-        if not isinstance(text, str) or "\0" in text or "\n" in text.strip() or trailing_comment(text):
+    def read(text: str) -> str:
+        if "\0" in text or "\n" in text or trailing_comment(text):
             raise BadValueError
-        text = text.strip()
-        return text if not text or text in verbatim else os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
+        return text if text in verbatim else os.path.abspath(text)  # noqa: PTH100 - pathlib keeps ".."
 
-    return Kind(words, parse, str, "PATH")
+    return texts(words, "PATH", read, optional=True)
 
 
 def account() -> Kind[str]:
     """Take ``user`` or ``user:group``, names or numbers; whether they exist is the system's word at bind time."""
 
-    def parse(value: object) -> str:
-        text = "" if value is None else value
-        if isinstance(text, str) and (not text.strip() or _ACCOUNT.fullmatch(text.strip())):
-            return text.strip()
+    def read(text: str) -> str:
+        if _ACCOUNT.fullmatch(text):
+            return text
         raise BadValueError
 
-    return Kind("user or user:group", parse, str, "USER[:GROUP]")
+    return texts("user or user:group", "USER[:GROUP]", read, optional=True)
 
 
 def some_of(*choices: str) -> Kind[frozenset[str]]:
@@ -259,19 +252,22 @@ def some_of(*choices: str) -> Kind[frozenset[str]]:
     def show(value: frozenset[str]) -> str:
         return " ".join(word for word in choices if word in value)
 
-    def parse(value: object) -> frozenset[str]:
-        return frozenset(items.parse(list(value) if isinstance(value, set | frozenset) else value))
-
-    return Kind(words, parse, show, "NAMES", choices, repeats=True)
+    return Kind(words, lambda value: frozenset(items.parse(value)), show, "NAMES", choices, repeats=True)
 
 
 def list_of(words: str, parse_word: Callable[[str], T], metavar: str) -> Kind[tuple[T, ...]]:
-    """Take a list whose items are parsed one by one; in a list of several, a complaint names its item."""
+    """Take a list of words, separated by white space or commas, or a Python collection; None is an empty one.
+
+    The words are parsed one by one; in a list of several, a complaint names its word.
+    """
 
     def parse(value: object) -> tuple[T, ...]:
-        if isinstance(value, list | tuple):
-            value = [str(item) for item in value]
-        texts = split_words(value)
+        if isinstance(value, str):
+            texts = [word for word in _SPLIT.split(value) if word]
+        elif value is None or isinstance(value, list | tuple | set | frozenset):
+            texts = [str(item) for item in value or ()]
+        else:
+            raise BadValueError
         complaints = []
         items = []
         for text in texts:

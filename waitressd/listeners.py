@@ -119,12 +119,10 @@ def _owner_ids(owner: str) -> tuple[int, int] | None:
         raise LookupError("this system has no owners of socket files") from None
 
     user, _, group = owner.partition(":")
+    wanted = f"user {user}"
     try:
         uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+        wanted = f"group {group}"
+        return uid, -1 if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
-        raise LookupError(f"there is no user {user} on this machine") from None
-    try:
-        gid = -1 if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise LookupError(f"there is no group {group} on this machine") from None
-    return uid, gid
+        raise LookupError(f"there is no {wanted} on this machine") from None

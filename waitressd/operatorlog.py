@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import count
 from types import FrameType
 from typing import Any, Final
@@ -131,42 +132,45 @@ class OperatorLog:
             number, self._dropped_and_said = dropped - self._dropped_and_said, dropped
             text = "%s left out before this one: the log took them too slowly"
             with contextlib.suppress(Exception):  # border: as above
-                Line(logging.getLogger("waitressd"), logging.WARNING, text, (counted(number, "line"),), None)()
+                Line(logging.getLogger("waitressd"), logging.WARNING, text, (counted(number, "line"),))()
 
 
+def _caller() -> tuple[str, int, str]:
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as logging finds its caller
+    while frame is not None and frame.f_globals.get("__name__") in _PASSING:
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else ("", 0, "")
+
+
+@dataclass(slots=True)
 class Line:
     """One line: what is needed to make a record of it later, as of now. Takes no lock and calls nothing foreign."""
 
-    __slots__ = ("_caller", "_error", "_level", "_message", "_target", "_thread_id", "_time", "_values")
-
-    def __init__(
-        self, target: logging.Logger, level: int, message: str, values: tuple[object, ...], error: ErrorInfo
-    ) -> None:
-        self._target = target
-        self._level = level
-        self._message = message
-        self._values = values
-        self._error = error
-        self._time = time.time()
-        self._thread_id = threading.get_ident()
-        self._caller = _caller()
+    target: logging.Logger
+    level: int
+    message: str
+    values: tuple[object, ...]
+    error: ErrorInfo = None
+    time: float = field(default_factory=time.time)
+    thread_id: int = field(default_factory=threading.get_ident)
+    caller: tuple[str, int, str] = field(default_factory=_caller)
 
     def __call__(self) -> None:
         """Make the record and give it to the handlers. May wait for ever."""
-        target = self._target
-        if not target.isEnabledFor(self._level):
+        target = self.target
+        if not target.isEnabledFor(self.level):
             return
-        error = self._error
+        error = self.error
         if isinstance(error, BaseException):
             error = (type(error), error, error.__traceback__)
-        path, number, function = self._caller
-        record = target.makeRecord(target.name, self._level, path, number, self._message, self._values, error, function)
-        record.relativeCreated -= (record.created - self._time) * 1000
-        record.created = self._time
-        record.msecs = float(int(self._time % 1 * 1000))
-        record.thread = self._thread_id
+        path, number, function = self.caller
+        record = target.makeRecord(target.name, self.level, path, number, self.message, self.values, error, function)
+        record.relativeCreated -= (record.created - self.time) * 1000
+        record.created = self.time
+        record.msecs = float(int(self.time % 1 * 1000))
+        record.thread = self.thread_id
         names = {thread.ident: thread.name for thread in threading.enumerate()}
-        record.threadName = names.get(self._thread_id, record.threadName)
+        record.threadName = names.get(self.thread_id, record.threadName)
         target.handle(record)
 
 
@@ -184,13 +188,6 @@ class Stack:
             return "(the thread has ended)"
         frames = [traceback.FrameSummary(*frame, lookup_line=False) for frame in reversed(self._frames)]
         return "".join(traceback.format_list(frames)).rstrip()
-
-
-def _caller() -> tuple[str, int, str]:
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as logging finds its caller
-    while frame is not None and frame.f_globals.get("__name__") in _PASSING:
-        frame = frame.f_back
-    return (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else ("", 0, "")
 
 
 def counted(number: int, noun: str) -> str:

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -76,7 +77,10 @@ class ProcessEnd:
         if self._pid != os.getpid():
             return
         left = self._drain_end() - time.monotonic()
-        if not _run_aside([_flush_output, _flush_log], max(2 * FLUSH_SECONDS, min(GRACE_SECONDS, left))):
+        if not _run_aside(
+            [_flush_output, partial(operator_log.flush, threading.TIMEOUT_MAX)],
+            max(2 * FLUSH_SECONDS, min(GRACE_SECONDS, left)),
+        ):
             os._exit(self.status)
         # Soon no thread of Python's runs any more, and destructors are called. The last resort exits with status 1, and
         # so it comes after our thread, which keeps the deadline for what hooks and handlers do until then.
@@ -204,10 +208,6 @@ def _flush_output() -> None:
         if stream is not None:
             with contextlib.suppress(Exception):  # border: what the application put there
                 stream.flush()
-
-
-def _flush_log() -> None:
-    operator_log.flush(threading.TIMEOUT_MAX)
 
 
 def _run_aside(jobs: Sequence[Callable[[], object]], seconds: float) -> bool:

@@ -101,7 +101,7 @@ class ServerSignals:
     def __init__(self, on_signal: Handler, *, reopens: bool) -> None:
         self._on_signal = on_signal
         self._stopped_by: dict[int, None] = {}  # in the order in which they came
-        self._bound: _Bound | None = None  # while handlers of the application are called
+        self._passes_on = False  # handlers of the application are being called
         caught = _caught_signals()
         self._left_alone = [number for number in (*_REOPENS, *_NEVER_OURS) if _is_taken(number, caught)]
         self._passed_on = {number: signal.getsignal(number) for number in _STOPS if _is_taken(number, frozenset())}
@@ -130,7 +130,12 @@ class ServerSignals:
         waiting = [number for number in self._stopped_by if number in self._passed_on]
         if not waiting:
             return
-        self._bound = _Bound(max(LEAST_SECONDS, seconds))
+        # The thread of the bound does nothing else: what it would write or flush may be what the main thread hangs in.
+        bound = threading.Timer(max(LEAST_SECONDS, seconds), os._exit, (0,))  # as after any stop that was cut short
+        bound.daemon = True
+        with contextlib.suppress(RuntimeError):  # no thread to be had: then without a bound
+            bound.start()
+        self._passes_on = True
         try:
             for number in waiting:
                 say(f"{signal.Signals(number).name}: calling the application's handler")
@@ -138,53 +143,23 @@ class ServerSignals:
                 assert callable(handler)
                 handler(number, inspect.currentframe())
         finally:
-            bound, self._bound = self._bound, None
-            bound.lift()
+            self._passes_on = False
+            bound.cancel()
+            if bound.ident is not None:
+                bound.join(_JOIN_SECONDS)
 
     def put_back(self) -> None:
         """Put the former handlers back. Twice is harmless."""
         self._installed.put_back()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self._bound is not None:
+        if self._passes_on:
             if number in _STOPS:
-                self._bound.end()
+                os._exit(0)
             return
         if number in _STOPS:
             self._stopped_by[number] = None
         self._on_signal(number, frame)
-
-
-class _Bound:
-    """Ends the process unless it is lifted in time.
-
-    Its thread waits and does nothing else: what it would write or flush may be what the main thread hangs in.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._is_lifted = False
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        self._thread = threading.Thread(target=self._wait, args=(seconds,), name="waitressd-bound", daemon=True)
-        with contextlib.suppress(RuntimeError):  # no thread to be had: then without a bound
-            self._thread.start()
-
-    def end(self) -> None:
-        """End the process now. Safe in a signal handler."""
-        with contextlib.suppress(RuntimeError):  # rung already
-            self._bell.release()
-
-    def lift(self) -> None:
-        """The process need not end. The main thread."""
-        self._is_lifted = True
-        self.end()
-        if self._thread.ident is not None:
-            self._thread.join(_JOIN_SECONDS)
-
-    def _wait(self, seconds: float) -> None:
-        self._bell.acquire(timeout=seconds)
-        if not self._is_lifted:
-            os._exit(0)  # as after any stop that was cut short
 
 
 def _is_taken(number: signal.Signals, caught: frozenset[int] | None) -> bool:

@@ -26,10 +26,6 @@ class Notifier:
         self.watchdog_seconds = _watchdog_seconds(environ) if self._address else 0.0
         """How often at least `alive` must be said; 0 when nobody waits for it."""
 
-    def __bool__(self) -> bool:
-        """Whether a service manager listens."""
-        return bool(self._address)
-
     def ready(self, status: str) -> None:
         """Say that the server accepts connections: after the start, and after a reload."""
         self._send(f"READY=1\nSTATUS={_one_line(status)}")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.waiting import wait_until
+from waitressd.dispatch import reports
+from waitressd.net import logs
 from waitressd.operatorlog import OperatorLog, Stack, counted, operator_log
 
 LOGGER = logging.getLogger("tests.operator")
@@ -162,3 +164,11 @@ def test_numbers_have_their_nouns() -> None:
 
 def test_there_is_one_for_the_process() -> None:
     assert isinstance(operator_log, OperatorLog)
+
+
+def test_a_line_names_the_module_that_had_something_to_say(caplog: pytest.LogCaptureFixture) -> None:
+    """Not one of those that only pass lines on."""
+    with caplog.at_level(logging.WARNING, "waitressd"):
+        logs.say(logging.WARNING, "passed on by net")
+        reports.DispatcherLogs().cut_off(1)
+    assert [record.module for record in caplog.records] == ["test_operatorlog"] * 2

@@ -2,11 +2,11 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from waitressd.kinds import BadValueError, Kind, list_of
+from waitressd.kinds import BadValueError, Kind, list_of, texts
 from waitressd.wording import trailing_comment
 
 DEFAULT_PORT: Final = 8080
@@ -17,6 +17,7 @@ MAX_UNIX_PATH_BYTES: Final = 107
 
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _IPV6_LIKE: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%.*)?")
+_HOST_AND_PORT: Final = re.compile(r"[^:\[\]]+:[0-9]+")
 _PORT: Final = re.compile(r"[0-9]{1,10}")
 _DESCRIPTOR_NAME: Final = re.compile(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,254}")
 _GRAMMAR: Final = "host:port, *:port, [::1]:port, unix:/path or fd:N"
@@ -85,26 +86,19 @@ def parse_host(text: str) -> str:
         raise BadValueError(f"leave out {host.partition('://')[0]}:// and any path")
     inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if ":" in inner or inner != host:
-        return str(_parse_ipv6(inner))
+        return _parse_ip(inner, IPv6Address)
     if re.fullmatch(r"[0-9.]+", host):
-        return _parse_ipv4(host)
+        return _parse_ip(host, IPv4Address)
     if len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split(".")):
         return host
     raise BadValueError(f"{host or 'an empty host'} is not a host name or an IP address")
 
 
-def _parse_ipv6(text: str) -> str:
+def _parse_ip(text: str, version: type[IPv4Address | IPv6Address]) -> str:
     try:
-        return str(IPv6Address(text))
+        return str(version(text))
     except ValueError:
-        raise BadValueError(f"{text} is not an IPv6 address") from None
-
-
-def _parse_ipv4(text: str) -> str:
-    try:
-        return str(IPv4Address(text))
-    except ValueError:
-        raise BadValueError(f"{text} is not an IPv4 address") from None
+        raise BadValueError(f"{text} is not an {version.__name__.removesuffix('Address')} address") from None
 
 
 def parse_port(text: str) -> int:
@@ -151,7 +145,7 @@ def _parse_tcp(text: str) -> TcpAddress:
         inner, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise BadValueError
-        return TcpAddress(_parse_ipv6(inner), parse_port(rest[1:]) if rest else DEFAULT_PORT)
+        return TcpAddress(_parse_ip(inner, IPv6Address), parse_port(rest[1:]) if rest else DEFAULT_PORT)
     if text.count(":") > 1:
         if not _IPV6_LIKE.fullmatch(text):
             raise BadValueError
@@ -190,40 +184,35 @@ def listen_addresses() -> Kind[tuple[ListenAddress, ...]]:
 def host_name() -> Kind[str]:
     """Make the kind of `host`: one name or IP address, ``*`` for every interface."""
 
-    def parse(value: object) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise BadValueError
-        if "," in value or len(value.split()) > 1:
+    def read(text: str) -> str:
+        if "," in text or len(text.split()) > 1:
             raise BadValueError("host takes one name or address; several go into listen")
-        if value.strip() != "*" and re.fullmatch(r"[^:\[\]]+:[0-9]+", value.strip()):
-            raise BadValueError("host takes no port; write listen = " + value.strip())
-        return parse_host(value)
+        if text != "*" and _HOST_AND_PORT.fullmatch(text):
+            raise BadValueError(f"host takes no port; write listen = {text}")
+        return parse_host(text)
 
-    return Kind("a host name, an IP address or *", parse, lambda host: host or "*", "HOST")
+    return replace(texts("a host name, an IP address or *", "HOST", read), show=lambda host: host or "*")
 
 
 def server_host() -> Kind[str]:
     """Make the kind of `server_name`: the host of a URL."""
 
-    def parse(value: object) -> str:
-        if not isinstance(value, str) or not value.strip() or value.strip() == "*":
+    def read(text: str) -> str:
+        if text == "*":
             raise BadValueError
-        if re.fullmatch(r"[^:\[\]]+:[0-9]+", value.strip()):
+        if _HOST_AND_PORT.fullmatch(text):
             raise BadValueError("a name without a port: URLs get the port of the listener")
-        return parse_host(value)
+        return parse_host(text)
 
-    return Kind("a host name or an IP address", parse, str, "HOST")
+    return texts("a host name or an IP address", "HOST", read)
 
 
 def unix_path() -> Kind[str]:
     """Make the kind of `unix_socket`: a path; empty or None means none."""
 
-    def parse(value: object) -> str:
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return ""
-        value = os.fspath(value) if isinstance(value, os.PathLike) else value
-        if not isinstance(value, str) or trailing_comment(value):
+    def read(text: str) -> str:
+        if trailing_comment(text):
             raise BadValueError
-        return parse_unix_path(value.strip().removeprefix("unix:"))
+        return parse_unix_path(text.removeprefix("unix:"))
 
-    return Kind("the path of a Unix socket", parse, str, "PATH")
+    return texts("the path of a Unix socket", "PATH", read, optional=True)

@@ -21,38 +21,46 @@ _SETTING: Final = "setting "
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of the command that is no setting."""
+    """An option as the parser, the help text and the shells see it; one without a metavar takes no value."""
 
-    flags: tuple[str, ...]
     name: str
-    metavar: str
+    """The long name, without its dashes."""
     summary: str
+    short: str = ""
+    metavar: str = ""
+    """What stands for the value; in brackets if it may be left out."""
     choices: tuple[str, ...] = ()
+    repeats: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a user may write."""
+        return (f"-{self.short}", f"--{self.name}") if self.short else (f"--{self.name}",)
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a value must follow."""
+        return bool(self.metavar) and not self.metavar.startswith("[")
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
-    Option(
-        ("-c", "--config"), "config", "FILE", "ini file or plaster URI; beside MODULE:OBJECT it configures the server"
-    ),
-    Option(("-n", "--app-name"), "app_name", "NAME", "section [app:NAME] to serve (main)"),
-    Option(
-        ("--server-name",), "server_name", "NAME", "section [server:NAME] to run (main); without ini file, SERVER_NAME"
-    ),
-    Option(("--app",), "app", "MODULE:OBJECT", "the application, as an option"),
-    Option(("--call",), "call", "", "OBJECT is a factory: call it to get the application"),
-    Option(("-t", "--check-config"), "check", "", "report every problem and advice, bind nothing"),
-    Option(
-        ("--print-config",), "print_config", "[=json]", "print every value and where it comes from", ("text", "json")
-    ),
-    Option(("--reload",), "reload", "", "restart when a file changes (needs hupper)"),
-    Option(("--reload-interval",), "reload_interval", "N", "seconds between looks at the files (1)"),
-    Option(("--completion",), "completion", "SHELL", "print a completion script: bash, zsh or fish", SHELLS),
-    Option(("-q", "--quiet"), "quiet", "", "say less: warnings and errors"),
-    Option(("-v", "--verbose"), "verbose", "", "say more"),
-    Option(("-h", "--help"), "help", "", "print this"),
-    Option(("--help-all",), "help_all", "", "explain every setting"),
-    Option(("--version",), "version", "", "print the version"),
+    Option("config", "ini file or plaster URI; beside MODULE:OBJECT it configures the server", "c", "FILE"),
+    Option("app-name", "section [app:NAME] to serve (main)", "n", "NAME"),
+    Option("server-name", "section [server:NAME] to run (main); without ini file, SERVER_NAME", metavar="NAME"),
+    Option("app", "the application, as an option", metavar="MODULE:OBJECT"),
+    Option("call", "OBJECT is a factory: call it to get the application"),
+    Option("check-config", "report every problem and advice, bind nothing", "t"),
+    Option("print-config", "print every value and where it comes from", metavar="[=json]", choices=("text", "json")),
+    Option("reload", "restart when a file changes (needs hupper)"),
+    Option("reload-interval", "seconds between looks at the files (1)", metavar="N"),
+    Option("completion", "print a completion script: bash, zsh or fish", metavar="SHELL", choices=SHELLS),
+    Option("quiet", "say less: warnings and errors", "q"),
+    Option("verbose", "say more", "v"),
+    Option("help", "print this", "h"),
+    Option("help-all", "explain every setting"),
+    Option("version", "print the version"),
 )
+"""The options of the command that are no settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,32 +114,28 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="waitressd", add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument("words", nargs="*", default=[])
     for option in OPTIONS:
-        if option.name == "print_config":
-            parser.add_argument(*option.flags, dest=option.name, nargs="?", const="text", choices=option.choices)
-        elif option.name == "verbose":
-            parser.add_argument(*option.flags, dest=option.name, action="count")
+        if option.takes_value:
+            parser.add_argument(*option.flags, choices=option.choices or None)
         elif option.metavar:
-            parser.add_argument(*option.flags, dest=option.name, choices=option.choices or None)
+            parser.add_argument(*option.flags, nargs="?", const=option.choices[0], choices=option.choices)
         else:
-            parser.add_argument(*option.flags, dest=option.name, action="store_true")
+            parser.add_argument(*option.flags, action="count")
     names = {row.name: row for row in settable()} | {alias: SETTINGS[name] for alias, name in ALIASES.items()}
     for name, row in names.items():
-        _add_setting(parser, name.replace("_", "-"), row)
+        word, dest = name.replace("_", "-"), _SETTING + row.name
+        if row.kind.is_flag:
+            parser.add_argument(f"--{word}", dest=dest, action="store_const", const="true")
+            parser.add_argument(f"--no-{word}", dest=dest, action="store_const", const="false")
+        else:
+            parser.add_argument(f"--{word}", dest=dest, action="append" if row.kind.repeats else "store")
     return parser
-
-
-def _add_setting(parser: argparse.ArgumentParser, option: str, row: Setting) -> None:
-    dest = _SETTING + row.name
-    if row.kind.is_flag:
-        parser.add_argument(f"--{option}", dest=dest, action="store_const", const="true")
-        parser.add_argument(f"--no-{option}", dest=dest, action="store_const", const="false")
-    else:
-        parser.add_argument(f"--{option}", dest=dest, action="append" if row.kind.repeats else "store")
 
 
 def parse_command(arguments: Sequence[str]) -> Command:
     """Read a command line. Raises ConfigError."""
-    known, unknown = _build_parser().parse_known_intermixed_args(_joined(arguments))
+    # `--print-config FILE` does not take the file for its value: that needs an equals sign.
+    joined = ["--print-config=text" if word == "--print-config" else word for word in arguments]
+    known, unknown = _build_parser().parse_known_intermixed_args(joined)
     if unknown:
         raise ConfigError(_unknown_option(word) for word in unknown)
     values = vars(known)
@@ -148,16 +152,10 @@ def parse_command(arguments: Sequence[str]) -> Command:
     return Command(config, app, variables, overrides, options)
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """Keep ``--print-config FILE`` from taking the file for its value: that needs an equals sign."""
-    return ["--print-config=text" if word == "--print-config" else word for word in arguments]
-
-
 def _unknown_option(word: str) -> Problem:
     name = word.partition("=")[0]
-    names = [flag.removeprefix("--") for option in OPTIONS for flag in option.flags]
-    names += [row.option for row in settable()]
-    hint = suggest(name.removeprefix("--no-").lstrip("-"), [name.replace("-", "_") for name in names])
+    names = [*(option.name for option in OPTIONS), *(row.name for row in settable())]
+    hint = suggest(name.removeprefix("--no-"), [name.replace("-", "_") for name in names])
     head, mark, meant = hint.partition("did you mean ")
     hint = f"{head}{mark}--{meant.replace('_', '-')}" if mark else hint
     return _usage(f"unknown option {shorten(name)}{hint}")

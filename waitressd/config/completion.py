@@ -1,39 +1,22 @@
 """Shell completion: scripts rendered from the options and the table, for bash, zsh and fish."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from waitressd.config.commandline import OPTIONS, settable
+from waitressd.config.commandline import OPTIONS, Option, settable
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """One option as a shell sees it."""
-
-    name: str
-    short: str
-    summary: str
-    takes_value: bool
-    choices: tuple[str, ...] = ()
-    repeats: bool = False
-
-
-def flags() -> Iterator[Flag]:
+def offered() -> Iterator[Option]:
     """List every option, those of the command first."""
-    for option in OPTIONS:
-        long = next(flag for flag in option.flags if flag.startswith("--"))
-        short = next((flag for flag in option.flags if not flag.startswith("--")), "")
-        takes_value = bool(option.metavar) and not option.metavar.startswith("[")
-        yield Flag(long, short, option.summary, takes_value, option.choices)
+    yield from OPTIONS
     for row in settable():
         if row.is_inert:
             continue
         if row.kind.is_flag:
-            yield Flag(f"--{row.option}", "", row.summary, takes_value=False)
-            yield Flag(f"--no-{row.option}", "", f"Off: {row.summary}", takes_value=False)
+            yield Option(row.option, row.summary)
+            yield Option(f"no-{row.option}", f"Off: {row.summary}")
         else:
-            yield Flag(f"--{row.option}", "", row.summary, True, row.kind.choices, row.kind.repeats)
+            yield Option(row.option, row.summary, "", row.kind.metavar, row.kind.choices, row.kind.repeats)
 
 
 def script(shell: str) -> str:
@@ -42,14 +25,12 @@ def script(shell: str) -> str:
 
 
 def _bash() -> str:
-    words = []
-    cases = []
-    for flag in flags():
-        words.append(f"{flag.name}=" if flag.takes_value else flag.name)
-        if flag.choices and flag.takes_value:
-            cases.append(
-                f"        {flag.name}) COMPREPLY=($(compgen -W '{' '.join(flag.choices)}' -- \"$cur\")); return;;"
-            )
+    words = " ".join(f"--{option.name}=" if option.takes_value else f"--{option.name}" for option in offered())
+    cases = [
+        f"        --{option.name}) COMPREPLY=($(compgen -W '{' '.join(option.choices)}' -- \"$cur\")); return;;"
+        for option in offered()
+        if option.takes_value and option.choices
+    ]
     return "\n".join(
         [
             "# bash completion for waitressd; write it to ~/.local/share/bash-completion/completions/waitressd",
@@ -63,7 +44,7 @@ def _bash() -> str:
             *cases,
             "    esac",
             "    if [[ $cur == -* ]]; then",
-            f"        COMPREPLY=($(compgen -W '{' '.join(words)}' -- \"$cur\"))",
+            f"        COMPREPLY=($(compgen -W '{words}' -- \"$cur\"))",
             "        [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace",
             "    else",
             '        COMPREPLY=($(compgen -f -X "!*.ini" -- "$cur") $(compgen -d -- "$cur"))',
@@ -80,20 +61,18 @@ def _zsh() -> str:
         "#compdef waitressd",
         "# zsh completion for waitressd; write it to a file _waitressd in a folder of $fpath",
         "",
+        "_arguments \\",
     ]
-    lines.append("_arguments \\")
-    for flag in flags():
-        text = _plain(flag.summary)
-        value = f"={''}" if flag.takes_value else ""
-        action = (
-            f":value:({' '.join(flag.choices)})" if flag.choices and flag.takes_value else ":value:" if value else ""
-        )
-        if flag.name == "--config":
-            action = ":file:_files -g '*.ini'".replace("'", '"')
-        repeated = "*" if flag.repeats else ""
-        lines.append(f"    '{repeated}{flag.name}{value}[{text}]{action}' \\")
-        if flag.short:
-            lines.append(f"    '{flag.short}[{text}]{action}' \\")
+    for option in offered():
+        action = ""
+        if option.name == "config":
+            action = ':file:_files -g "*.ini"'
+        elif option.takes_value:
+            action = f":value:({' '.join(option.choices)})" if option.choices else ":value:"
+        text = f"[{_plain(option.summary)}]{action}'"
+        lines.append(f"    '{'*' * option.repeats}--{option.name}{'=' * option.takes_value}{text} \\")
+        if option.short:
+            lines.append(f"    '-{option.short}{text} \\")
     lines.append("    '*:ini file or MODULE\\:OBJECT:_files -g \"*.ini\"'")
     return "\n".join([*lines, ""])
 
@@ -101,18 +80,16 @@ def _zsh() -> str:
 def _fish() -> str:
     lines = ["# fish completion for waitressd; write it to ~/.config/fish/completions/waitressd.fish"]
     lines.append("complete -c waitressd -k -x -a '(__fish_complete_suffix .ini)'")
-    for flag in flags():
-        parts = [f"complete -c waitressd -l {flag.name.removeprefix('--')}"]
-        if flag.short:
-            parts.append(f"-s {flag.short.removeprefix('-')}")
-        parts.append(f"-d '{_plain(flag.summary)}'")
-        if flag.name == "--config":
-            parts.append("-r")
-        elif flag.takes_value:
-            parts.append("-x")
-            if flag.choices:
-                parts.append(f"-a '{' '.join(flag.choices)}'")
-        lines.append(" ".join(parts))
+    for option in offered():
+        line = f"complete -c waitressd -l {option.name}"
+        if option.short:
+            line += f" -s {option.short}"
+        line += f" -d '{_plain(option.summary)}'"
+        if option.takes_value:
+            line += " -r" if option.name == "config" else " -x"
+            if option.choices:
+                line += f" -a '{' '.join(option.choices)}'"
+        lines.append(line)
     return "\n".join([*lines, ""])
 
 

@@ -10,7 +10,7 @@ from waitressd.config.settings import Group, Setting
 _WIDTH: Final = 80
 _FLAG_COLUMN: Final = 29
 _GROUP_COLUMN: Final = 28
-_INDENT: Final = " " * 6
+_INDENT: Final = 6
 
 _HEAD: Final = """\
 Usage: waitressd [OPTIONS] [TARGET] [NAME=VALUE ...]
@@ -27,10 +27,7 @@ def short_help() -> str:
     for group in Group:
         names = [_option_name(row) for row in settable() if row.group is group and not row.is_inert]
         if names:
-            indent = " " * _GROUP_COLUMN
-            text = textwrap.fill(" ".join(names), _WIDTH, initial_indent=indent, subsequent_indent=indent,
-                                 break_on_hyphens=False)  # fmt: skip
-            lines.append(f"  {group.value:<{_GROUP_COLUMN - 2}}{text.lstrip()}")
+            lines.append(f"  {group.value:<{_GROUP_COLUMN - 2}}{_filled(' '.join(names), _GROUP_COLUMN).lstrip()}")
     return "\n".join(lines)
 
 
@@ -40,11 +37,8 @@ def long_help() -> str:
 
 
 def _option_line(option: Option) -> str:
-    join = "" if option.metavar.startswith("[") or not option.metavar else "="
-    flags = ", ".join(option.flags) if option.flags[0].startswith("-") and len(option.flags[0]) == 2 else (
-        "    " + option.flags[0]
-    )  # fmt: skip
-    left = f"  {flags}{join}{option.metavar}"
+    flags = ("" if option.short else "    ") + ", ".join(option.flags)
+    left = f"  {flags}{'=' * option.takes_value}{option.metavar}"
     gap = " " * max(2, _FLAG_COLUMN - len(left))
     lines = textwrap.wrap(option.summary, _WIDTH - _FLAG_COLUMN)
     return f"{left}{gap}" + f"\n{' ' * _FLAG_COLUMN}".join(lines)
@@ -56,15 +50,17 @@ def _option_name(row: Setting) -> str:
 
 def _explained() -> Iterator[str]:
     for group in Group:
-        rows = [row for row in settable() if row.group is group]
         yield f"\n{group.value}"
-        for row in rows:
+        for row in (row for row in settable() if row.group is group):
             value = "" if row.kind.is_flag else f"={row.kind.metavar}"
             yield f"  --{_option_name(row)}{value}"
             for paragraph in (row.summary, _allowed(row)):
-                yield textwrap.fill(
-                    paragraph, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
-                )
+                yield _filled(paragraph, _INDENT)
+
+
+def _filled(text: str, indent: int) -> str:
+    margin = " " * indent
+    return textwrap.fill(text, _WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
 
 
 def _allowed(row: Setting) -> str:

@@ -1,9 +1,10 @@
 """What to say about a name that is no setting: a likely meaning, or what another server's option is called here."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
+
+from waitressd.wording import did_you_mean
 
 _TLS: Final = "waitressd does not speak TLS itself; let the proxy in front do it, and set url_scheme = https"
 _LOGGING: Final = "logging is configured in the [loggers] sections"
@@ -116,8 +117,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if folded in FOREIGN:
         server, advice = FOREIGN[folded]
         return f"; it looks like an option of {server}: {advice}"
-    near = get_close_matches(folded, names, 1, 0.7) or [name for name in names if name == f"{folded}s"]
-    return f"; did you mean {near[0]}?" if near else ""
+    return did_you_mean(folded, names, 0.7) or (f"; did you mean {folded}s?" if f"{folded}s" in names else "")
 
 
 def reference_hint(word: str) -> str:

@@ -5,6 +5,7 @@ own command reads the file itself (`from_file`), so that a section that names wa
 """
 
 import configparser
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -90,24 +91,20 @@ def _find_walk(
     The loaders do not say which section they read. Between twins ``main`` is the likely one.
     """
     variables = {name: value for name, value in global_conf.items() if name not in ("here", "__file__")}
-    best: tuple[tuple[int, bool], _Walk] | None = None
     try:
         loader = documents.loader(path, variables)
     except ConfigError:
         return None
+    fitting: list[tuple[int, bool, _Walk]] = []
     for section in loader.document.server_sections():
         name = section.partition(":")[2].strip()
         walk = _Walk()
-        try:
+        with contextlib.suppress(ConfigError):  # a section that PasteDeploy could not have read
             walk.section(loader, name)
-        except ConfigError:
-            continue  # a section that PasteDeploy could not have read
-        if walk.given.keys() - NOT_SETTINGS == local_conf.keys() - NOT_SETTINGS:
-            differing = sum(item.value != local_conf.get(key, item.value) for key, item in walk.given.items())
-            rank = (differing, name != "main")
-            if best is None or rank < best[0]:
-                best = (rank, walk)
-    return best[1] if best else None
+            if walk.given.keys() - NOT_SETTINGS == local_conf.keys() - NOT_SETTINGS:
+                differing = sum(item.value != local_conf.get(key, item.value) for key, item in walk.given.items())
+                fitting.append((differing, name != "main", walk))
+    return min(fitting, key=lambda found: found[:2])[2] if fitting else None
 
 
 def from_file(
@@ -177,11 +174,7 @@ def _log_sections(loader: IniLoader, environ: Mapping[str, str]) -> dict[str, Lo
             continue
         name = section.removeprefix(_LOG_PREFIX).strip()
         items = {key: _expanded(loader.value(section, key), environ) for key in entries}
-        problems = [
-            Problem(item.origin.place, f"{key} = {shorten(item.value)}", item.refusal)
-            for key, item in items.items()
-            if item.refusal
-        ]
+        problems = [item.problem(key, item.refusal) for key, item in items.items() if item.refusal]
         origins = {key: document.origin(section, key) for key in ("", *items)}
         values = {key: str(item.value) for key, item in items.items()}
         found[name] = LogSection(name, values, origins, tuple(problems))
@@ -224,7 +217,7 @@ class _Walk:
             text += f"; did you mean use = egg:{name}?"
         elif document.path != self.links[-1][0].document.path:
             text += f" in {display_path(document.path)}"
-        return ConfigError([Problem(self._use.origin.place, f"use = {self._use.value}", text)])
+        return ConfigError([self._use.problem("use", text)])
 
     def _read(self, loader: IniLoader, section: str) -> None:
         document = loader.document
@@ -269,7 +262,7 @@ class _Walk:
             path, name = config_target(use, str(Path(loader.document.path).parent))
             if not Path(path).is_file():
                 text = f"there is no file {display_path(path)}{assignment_hint(self._use.value)}"
-                raise ConfigError([Problem(self._use.origin.place, f"use = {self._use.value}", text)])
+                raise ConfigError([self._use.problem("use", text)])
             self._follow(loader.used(path, self.global_conf), name)
         else:
             self._use = replace(self._use, value=use)
@@ -305,18 +298,14 @@ class _Walk:
         for key, item in named.items():
             value = str(item.value)
             if item.refusal or not is_ours(value):
-                meant = _misspelt(value)
+                name = value.rpartition(":")[2].partition("#")[0].strip().lower()
+                meant = did_you_mean(f"egg:{name}", ["egg:waitressd"], 0.85)
                 indented = assignment_hint(value)
                 text = (item.refusal or f"{ANOTHER_SERVER}{meant}") + indented
-                problems.append(Problem(item.origin.place, f"{key} = {shorten(value)}", text))
+                problems.append(item.problem(key, text))
                 if not (item.refusal or meant or indented):
                     raise ConfigError(problems)
         return tuple(problems)
-
-
-def _misspelt(use: str) -> str:
-    name = use.rpartition(":")[2].partition("#")[0].strip().lower()
-    return did_you_mean(f"egg:{name}", ["egg:waitressd"], 0.85)
 
 
 def is_ours(use: str) -> bool:
@@ -335,4 +324,4 @@ def _check_required(item: Given) -> None:
             distribution(name)
         except PackageNotFoundError:
             text = f"the distribution {name} is not installed"
-            raise ConfigError([Problem(item.origin.place, f"require = {shorten(item.value)}", text)]) from None
+            raise ConfigError([item.problem("require", text)]) from None

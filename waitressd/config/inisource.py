@@ -58,7 +58,7 @@ class IniSource:
         values = dict(self._loader.get_settings(f"server:{name}", self._variables))
         use = values.pop("use", "egg:waitressd")
         if not is_ours(use):
-            raise ConfigError([Problem(origin.place, f"use = {use}", ANOTHER_SERVER)])
+            raise ConfigError([Given(use, origin).problem("use", ANOTHER_SERVER)])
         return ServerSection({key: Given(value, origin) for key, value in values.items()})
 
     def logging_problems(self) -> list[Problem]:

@@ -23,10 +23,6 @@ class TrustedPeers:
     """Peers of a Unix socket, which have no address."""
     networks: tuple[IPv4Network | IPv6Network, ...]
 
-    def __bool__(self) -> bool:
-        """Whether anybody is trusted."""
-        return self.everyone or self.unix or bool(self.networks)
-
 
 def parse_peer(text: str) -> str:
     """Check one item of `trusted_proxy` and write it in one spelling. Raises BadValueError."""
@@ -80,7 +76,4 @@ def hop_count(most: int) -> Kind[int | None]:
 
 def peers() -> Kind[tuple[str, ...]]:
     """Make the kind of `trusted_proxy`."""
-    inner = list_of(_WORDS, parse_peer, "PEER")
-    return Kind(
-        inner.words, lambda value: inner.parse("" if value is None else value), inner.show, "PEER", repeats=True
-    )
+    return list_of(_WORDS, parse_peer, "PEER")

@@ -25,6 +25,10 @@ class Given:
     refusal: str = ""
     """Why there is no value, if the text could not even be completed (a variable that is not set)."""
 
+    def problem(self, name: str, text: str) -> Problem:
+        """Say what is wrong with the value of this name, as the operator wrote the two."""
+        return Problem(self.origin.place, f"{name} = {shorten(self.value)}".rstrip(), text)
+
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
@@ -84,12 +88,11 @@ class Reading:
 
 def _problem(name: str, item: Given, text: str) -> Problem:
     """Write a setting and its value the way the operator wrote them."""
-    value = shorten(item.value)
     if item.origin.variables and not item.refusal:
         text += f" (written with {', '.join(f'${{{name}}}' for name in item.origin.variables)})"
     if item.origin.source is Source.COMMAND_LINE:
-        return Problem(item.origin.place, f"--{name.replace('_', '-')}={value}", text)
-    return Problem(item.origin.place, f"{name} = {value}".rstrip(), text)
+        return Problem(item.origin.place, f"--{name.replace('_', '-')}={shorten(item.value)}", text)
+    return item.problem(name, text)
 
 
 def read(given: Mapping[str, Given], table: Mapping[str, Setting], aliases: Mapping[str, str]) -> Reading:

@@ -5,6 +5,7 @@ from typing import Final
 
 from waitressd.config.addresses import TcpAddress
 from waitressd.config.effective import EffectiveSettings
+from waitressd.config.networks import EVERYONE
 from waitressd.config.reading import Complaint
 
 # Settings that each say where to listen; those of two different groups contradict each other.
@@ -55,7 +56,7 @@ def _bad_proxies(adjustments: EffectiveSettings) -> Iterator[Complaint]:
         yield Complaint("trusted_proxy_headers", text)
     yield from _bad_proxy_listeners(adjustments)
     if adjustments.trusted_proxy:
-        if adjustments.trusted_proxy_count is None and adjustments.trusted_peers.everyone:
+        if adjustments.trusted_proxy_count is None and EVERYONE in adjustments.trusted_proxy:
             text = "follows the addresses of trusted_proxy, and * would lead it to what the client wrote; give a number"
             yield Complaint("trusted_proxy_count", text, ("trusted_proxy",))
         return

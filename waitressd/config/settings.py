@@ -14,20 +14,6 @@ T = TypeVar("T")
 _ROW: Final = "waitressd.setting"
 
 
-class Group(Enum):
-    """The parts of the manual and of the help text, in their order."""
-
-    ADDRESSES = "Addresses"
-    TASKS = "Task pool"
-    TIMES = "Deadlines and rates"
-    LIMITS = "Limits"
-    BUFFERS = "Buffers"
-    PROXIES = "Behind a proxy"
-    APPLICATION = "What the application sees"
-    OPERATION = "Operation and logging"
-    ACCEPTED = "Accepted without effect"
-
-
 class Standing(Enum):
     """How a setting compares with waitress's option of the same name."""
 
@@ -47,7 +33,6 @@ class Heritage:
     aliases: tuple[str, ...] = ()
 
 
-SAME: Final = Heritage(Standing.SAME)
 NEW: Final = Heritage(Standing.NEW)
 
 
@@ -71,6 +56,27 @@ def retired(note: str) -> Heritage:
     return Heritage(Standing.RETIRED, note)
 
 
+class Group(Enum):
+    """The parts of the manual and of the help text, in their order."""
+
+    ADDRESSES = "Addresses"
+    TASKS = "Task pool"
+    TIMES = "Deadlines and rates"
+    LIMITS = "Limits"
+    BUFFERS = "Buffers"
+    PROXIES = "Behind a proxy"
+    APPLICATION = "What the application sees"
+    OPERATION = "Operation and logging"
+    ACCEPTED = "Accepted without effect"
+
+    def setting(self, default: T, kind: Kind[T], prose: str, waitress: Heritage = NEW) -> T:
+        """Declare one setting of this group; a type checker sees its value, the dataclass sees a field.
+
+        The first line of the prose is a sentence for the help text; further lines are for the manual.
+        """
+        return field(default=default, metadata={_ROW: (kind, self, prose, waitress)})
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One row of the table."""
@@ -88,11 +94,6 @@ class Setting:
         return self.prose.partition("\n")[0]
 
     @property
-    def details(self) -> str:
-        """What the manual says beyond the summary."""
-        return " ".join(self.prose.partition("\n")[2].split())
-
-    @property
     def option(self) -> str:
         """The name on the command line, without the leading dashes."""
         return self.name.replace("_", "-")
@@ -106,15 +107,6 @@ class Setting:
     def shown_default(self) -> str:
         """The default as a file would say it; empty if no text means it."""
         return self.kind.show(self.default)
-
-
-def setting(default: T, kind: Kind[T], group: Group, prose: str, waitress: Heritage) -> T:
-    """Declare one setting; a type checker sees its value, the dataclass sees a field.
-
-    The first line of the prose is a sentence for the help text; further lines are for the manual.
-    """
-    row = (kind, group, prose, waitress)
-    return field(default=default, metadata={_ROW: row})
 
 
 def row_of(declared: Field[Any]) -> Setting | None:

@@ -5,9 +5,8 @@ there when at least one request log is configured.
 """
 
 import logging
-from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Final, Literal
+from typing import Final
 
 from waitressd.requestlog.escaping import escape
 from waitressd.requestlog.ids import make_ids
@@ -42,16 +41,6 @@ class RequestFormatter(logging.Formatter):
     For ``logging.config.fileConfig``, which knows no filters: ``class = waitressd.requestlog.RequestFormatter`` in a
     ``[formatter_NAME]`` section.
     """
-
-    def __init__(
-        self,
-        fmt: str | None = None,
-        datefmt: str | None = None,
-        style: Literal["%", "{", "$"] = "%",
-        *,
-        defaults: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(fmt, datefmt, style, defaults=defaults)
 
     def format(self, record: logging.LogRecord) -> str:
         """Format with the attributes of the request."""

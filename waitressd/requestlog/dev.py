@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from waitressd.kinds import boolean
@@ -53,7 +53,7 @@ class DevLog:
     def format(self, record: RequestRecord, *, colour: bool) -> str:
         """Return the line with its end, and the traceback of a failed request."""
         status = shown_status(record)
-        paint = _Paint(colour=colour)
+        paint = _paint if colour else _leave_plain
         parts = [
             paint(_DIM, clock_time(record.time)),
             paint(_STATUS_COLOURS.get(status // 100, ""), str(status)),
@@ -69,7 +69,7 @@ class DevLog:
             parts.append(paint(_DIM, f"({escape(reason)})"))
         return " ".join(parts) + "\n" + self._traceback(record, paint)
 
-    def _traceback(self, record: RequestRecord, paint: "_Paint") -> str:
+    def _traceback(self, record: RequestRecord, paint: Callable[[str, str], str]) -> str:
         if record.exception is None:
             return ""
         lines = "".join(traceback.format_exception(record.exception)).rstrip("\n").split("\n")
@@ -85,15 +85,12 @@ class DevLog:
         return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
-class _Paint:
-    """Puts colour around a text, or does not."""
+def _paint(code: str, text: str) -> str:
+    return f"{code}{text}{_RESET}" if code else text
 
-    def __init__(self, *, colour: bool) -> None:
-        self._colour = colour
 
-    def __call__(self, code: str, text: str) -> str:
-        """Return the text in the colour of an escape sequence."""
-        return f"{code}{text}{_RESET}" if self._colour and code else text
+def _leave_plain(_code: str, text: str) -> str:
+    return text
 
 
 class _TracebackFilter(logging.Filter):

@@ -5,6 +5,7 @@ Every line is ASCII without control characters, whatever the client sent.
 
 import string
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Final
 
 from waitressd.kinds import text
@@ -78,39 +79,22 @@ def format_combined(record: RequestRecord) -> str:
     return f'{format_common(record)} "{referer}" "{agent}"'
 
 
+_ATTRIBUTES: Final = (
+    "client", "user", "peer", "listener", "connection", "number", "request_line", "method", "target", "version",
+    "body_bytes_received", "body_bytes_sent", "receive_time", "queue_time", "application_time", "first_byte_time",
+    "flush_time", "duration", "ended_by", "detail", "request_id", "traceparent", "trace_id",
+)  # fmt: skip
 FIELDS: Final[Mapping[str, Callable[[RequestRecord], Value]]] = {
-    "client": lambda record: record.client,
-    "user": lambda record: record.user,
-    "peer": lambda record: record.peer,
-    "listener": lambda record: record.listener,
-    "connection": lambda record: record.connection,
-    "number": lambda record: record.number,
+    **{name: attrgetter(name) for name in _ATTRIBUTES},
     "time": lambda record: clf_time(record.time),
     "time_iso": lambda record: iso_time(record.time),
     "timestamp": lambda record: record.time,
-    "request_line": lambda record: record.request_line,
-    "method": lambda record: record.method,
-    "target": lambda record: record.target,
     "path": lambda record: record.target.partition("?")[0],
     "query": lambda record: record.target.partition("?")[2],
-    "version": lambda record: record.version,
     "host": lambda record: record.request_field("Host"),
     "referer": lambda record: record.request_field("Referer"),
     "user_agent": lambda record: record.request_field("User-Agent"),
     "status": shown_status,
-    "body_bytes_received": lambda record: record.body_bytes_received,
-    "body_bytes_sent": lambda record: record.body_bytes_sent,
-    "receive_time": lambda record: record.receive_time,
-    "queue_time": lambda record: record.queue_time,
-    "application_time": lambda record: record.application_time,
-    "first_byte_time": lambda record: record.first_byte_time,
-    "flush_time": lambda record: record.flush_time,
-    "duration": lambda record: record.duration,
-    "ended_by": lambda record: record.ended_by,
-    "detail": lambda record: record.detail,
-    "request_id": lambda record: record.request_id,
-    "traceparent": lambda record: record.traceparent,
-    "trace_id": lambda record: record.trace_id,
 }
 """What a template may name, besides request.NAME, response.NAME and environ.KEY."""
 
@@ -124,7 +108,8 @@ def compile_template(template: str) -> Formatter:
     # A value that an ini file continues on the next line is one line all the same.
     for literal, name, spec, conversion in string.Formatter().parse(" ".join(template.split("\n")).strip()):
         if literal:
-            parts.append(escape_literal(literal))
+            # Quotes and backslashes of the operator are meant, controls are not.
+            parts.append("".join(char if char.isprintable() else " " for char in literal))
         if name is not None:
             if conversion:
                 raise ValueError(f"{{{name}!{conversion}}}: conversions are not known here")
@@ -134,11 +119,6 @@ def compile_template(template: str) -> Formatter:
         return "".join([part if isinstance(part, str) else part(record) for part in parts])
 
     return formatter
-
-
-def escape_literal(text: str) -> str:
-    """Escape what the operator wrote between the names: quotes and backslashes are meant, controls are not."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def field_getter(name: str) -> Callable[[RequestRecord], Value]:
@@ -184,12 +164,12 @@ def _compile_field(name: str, spec: str) -> Formatter:
 
 def common(_global_conf: Mapping[str, str], **options: str) -> LineLog:
     """Make a request log in the Common Log Format (``egg:waitressd#common``)."""
-    return _build(format_common, options)
+    return _finish(format_common, Options(options))
 
 
 def combined(_global_conf: Mapping[str, str], **options: str) -> LineLog:
     """Make a request log in the Combined Log Format (``egg:waitressd#combined``)."""
-    return _build(format_combined, options)
+    return _finish(format_combined, Options(options))
 
 
 def template(_global_conf: Mapping[str, str], **options: str) -> LineLog:
@@ -205,10 +185,6 @@ def template(_global_conf: Mapping[str, str], **options: str) -> LineLog:
         except ValueError as error:
             read.complain("format", str(error))
     return _finish(formatter, read)
-
-
-def _build(formatter: Formatter, options: Mapping[str, str]) -> LineLog:
-    return _finish(formatter, Options(options))
 
 
 def _finish(formatter: Formatter, read: Options) -> LineLog:

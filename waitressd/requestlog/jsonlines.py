@@ -16,7 +16,8 @@ from waitressd.requestlog.record import RequestRecord
 from waitressd.requestlog.sinks import build_sink
 from waitressd.requestlog.times import iso_time
 
-_encode: Final = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+encode: Final = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+"""Encode an object as one line of ASCII."""
 
 # A client may write anything in their places, and the text of a number may be too long to be read as one.
 _VERSION: Final = re.compile(r"HTTP/([0-9](?:\.[0-9])?)").fullmatch
@@ -119,11 +120,6 @@ def _error_type(record: RequestRecord) -> str:
     return str(record.status) if record.refusal is not None and record.status else record.ended_by
 
 
-def encode(values: Mapping[str, Any]) -> str:
-    """Encode an object as one line of ASCII."""
-    return _encode(values)
-
-
 def _compile_extras(options: Options) -> list[Extra]:
     extras: list[Extra] = []
     for name in options.take("fields", list_of("names of fields", str, "NAME"), ()):
@@ -158,6 +154,6 @@ def json_lines(_global_conf: Mapping[str, str], **options: str) -> LineLog:
             value = getter(record)
             if value is not None:
                 values[key] = [value] if ".header." in key else value
-        return _encode(values)
+        return encode(values)
 
     return LineLog(formatter, sink)

@@ -29,29 +29,10 @@ class RequestRecord:
     """
 
     __slots__ = (
-        "answered_at",
-        "began_at",
-        "body_bytes_received",
-        "body_bytes_sent",
-        "client",
-        "complete_at",
-        "connection",
-        "ended_at",
-        "ended_by",
-        "environ",
-        "exception",
-        "head",
-        "number",
-        "origin",
-        "refusal",
-        "refused_line",
-        "request",
-        "request_id",
-        "returned_at",
-        "started_at",
-        "time",
-        "traceparent",
-    )
+        "answered_at", "began_at", "body_bytes_received", "body_bytes_sent", "client", "complete_at",
+        "connection", "ended_at", "ended_by", "environ", "exception", "head", "number", "origin", "refusal",
+        "refused_line", "request", "request_id", "returned_at", "started_at", "time", "traceparent",
+    )  # fmt: skip
 
     def __init__(self, origin: Origin, connection: int, number: int, request: Request | None) -> None:
         self.origin = origin

@@ -1,7 +1,7 @@
 """Where the lines of a request log go: to `logging`, or straight to a file."""
 
 import logging
-from typing import Any, Final, Protocol
+from typing import Final
 
 from waitressd.kinds import octal_mode, path, text
 from waitressd.requestlog.filesink import PERMISSIONS, STANDARD_OUTPUT, FileSink
@@ -10,38 +10,6 @@ from waitressd.requestlog.options import Options
 DEFAULT_LOGGER: Final = "waitressd.access"
 
 log: Final = logging.getLogger("waitressd.request_log")
-
-
-class Sink(Protocol):
-    """Takes finished lines. Any thread, several at once."""
-
-    @property
-    def is_on(self) -> bool:
-        """Whether a line that is written now would go anywhere."""
-
-    def write(self, line: str, /) -> None:
-        """Write a line of text, without its end."""
-
-    def start(self, server: Any, /) -> None:  # noqa: ANN401 - the server, which this layer does not know
-        """Open what is needed. Raises OSError naming the file."""
-
-    def reopen(self) -> None:
-        """Open the file anew if it was renamed."""
-
-    def close(self) -> None:
-        """Give everything back."""
-
-
-def build_sink(options: Options) -> Sink:
-    """Make the sink that the options `path`, `mode` and `logger` describe."""
-    target = options.take("path", path("the path of a file", STANDARD_OUTPUT), "")
-    mode = options.take("mode", octal_mode(), PERMISSIONS)
-    logger = options.take("logger", text(), "")
-    if target and logger:
-        options.complain("path", "a line goes to a file or to a logger; keep path or logger")
-    if target and not logger:
-        return FileSink(target, mode)
-    return LoggerSink(logger or DEFAULT_LOGGER)
 
 
 class LoggerSink:
@@ -73,3 +41,19 @@ class LoggerSink:
 
     def close(self) -> None:
         """Nothing: handlers belong to the logging configuration."""
+
+
+Sink = FileSink | LoggerSink
+"""Takes finished lines. Any thread, several at once."""
+
+
+def build_sink(options: Options) -> Sink:
+    """Make the sink that the options `path`, `mode` and `logger` describe."""
+    target = options.take("path", path("the path of a file", STANDARD_OUTPUT), "")
+    mode = options.take("mode", octal_mode(), PERMISSIONS)
+    logger = options.take("logger", text(), "")
+    if target and logger:
+        options.complain("path", "a line goes to a file or to a logger; keep path or logger")
+    if target and not logger:
+        return FileSink(target, mode)
+    return LoggerSink(logger or DEFAULT_LOGGER)

@@ -20,7 +20,7 @@ def test_without_settings_everything_has_its_default() -> None:
     assert adjustments == Adjustments()
     assert adjustments.listeners == (TcpAddress("0.0.0.0", 8080),)
     assert adjustments.origin_of("threads") is DEFAULT
-    assert not adjustments.trusted_peers
+    assert adjustments.trusted_peers.networks == ()
 
 
 def test_python_values_and_texts_mean_the_same() -> None:

@@ -34,7 +34,7 @@ def test_options_may_stand_anywhere() -> None:
     assert command.variables == {"http_port": "80", "x": "a=b"}
     assert {name: item.value for name, item in command.overrides.items()} == {"threads": "8", "listen": "*:1 *:2"}
     assert command.has("quiet")
-    assert not command.has("check")
+    assert not command.has("check_config")
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,21 @@ import subprocess
 import pytest
 
 from waitressd.config.commandline import OPTIONS, SHELLS, settable
-from waitressd.config.completion import flags, script
+from waitressd.config.completion import offered, script
 
 
 def test_every_option_is_offered() -> None:
-    names = {flag.name for flag in flags()}
+    names = {flag for option in offered() for flag in option.flags}
     assert {f"--{row.option}" for row in settable() if not row.is_inert} <= names
-    assert {flag for option in OPTIONS for flag in option.flags if flag.startswith("--")} <= names
+    assert {flag for option in OPTIONS for flag in option.flags} <= names
     assert "--no-expose-tracebacks" in names
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_names_every_option(shell: str) -> None:
     text = script(shell)
-    for flag in flags():
-        assert flag.name.removeprefix("--") in text
+    for option in offered():
+        assert option.name in text
 
 
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell)])

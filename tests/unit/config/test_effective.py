@@ -27,8 +27,8 @@ def test_a_trusted_proxy_is_believed_in_one_field_unless_others_are_named() -> N
     assert EffectiveSettings(trusted_proxy=("10.0.0.1",)).believed_proxy_headers == {"x-forwarded-proto"}
     named = EffectiveSettings(trusted_proxy=("10.0.0.1",), trusted_proxy_headers=frozenset({"forwarded"}))
     assert named.believed_proxy_headers == {"forwarded"}
-    assert named.trusted_peers
-    assert not EffectiveSettings().trusted_peers
+    assert named.trusted_peers.networks
+    assert EffectiveSettings().trusted_peers.networks == ()
 
 
 def test_an_origin_is_known_or_the_default() -> None:

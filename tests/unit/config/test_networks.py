@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from waitressd.config.networks import hop_count, parse_peer, peers, trusted_peers
+from waitressd.config.networks import TrustedPeers, hop_count, parse_peer, peers, trusted_peers
 from waitressd.kinds import BadValueError
 
 
@@ -58,12 +58,11 @@ def test_hops_are_nothing_else(value: object) -> None:
 
 def test_none_trusts_nobody() -> None:
     assert peers().parse(None) == ()
-    assert not trusted_peers(())
+    assert trusted_peers(()) == TrustedPeers(everyone=False, unix=False, networks=())
 
 
 def test_localhost_is_loopback_and_unix_peers() -> None:
     trusted = trusted_peers(("localhost", "10.0.0.0/8"))
-    assert trusted
     assert trusted.unix
     assert not trusted.everyone
     assert set(trusted.networks) == {ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/8")}

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, fields
 
 from waitressd import kinds
-from waitressd.config.settings import NEW, Group, Standing, changed, inert, row_of, same, setting
+from waitressd.config.settings import NEW, Group, Standing, changed, inert, row_of, same
 from waitressd.kinds import BadValueError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    some_threads: int = setting(4, kinds.integer(1, 9), Group.TASKS, "How many.\nMore\nabout it.", same("x", "workers"))
-    silent: bool = setting(False, kinds.boolean(), Group.ACCEPTED, "Nothing.", inert("Why."))
+    some_threads: int = Group.TASKS.setting(4, kinds.integer(1, 9), "How many.\nMore\nabout it.", same("x", "workers"))
+    silent: bool = Group.ACCEPTED.setting(False, kinds.boolean(), "Nothing.", inert("Why."))
     other: str = field(default="")
 
 
@@ -19,7 +19,7 @@ def test_a_row_is_read_back_from_its_field() -> None:
     assert [row.name if row else None for row in rows] == ["some_threads", "silent", None]
     row = rows[0]
     assert row is not None
-    assert (row.summary, row.details) == ("How many.", "More about it.")
+    assert (row.summary, row.prose) == ("How many.", "How many.\nMore\nabout it.")
     assert (row.option, row.shown_default, row.is_inert) == ("some-threads", "4", False)
     assert row.heritage.aliases == ("workers",)
     assert rows[1] is not None

@@ -1,33 +1,18 @@
 """Lines of text: the common formats and templates."""
 
+import logging
+from pathlib import Path
+
 import pytest
 
 from tests.support.samples import answered, refused, unanswered
-from waitressd.requestlog import OptionError, formats
+from waitressd.requestlog import OptionError, RequestRecord, formats
+from waitressd.requestlog.filesink import FileSink
 from waitressd.requestlog.formats import FIELDS, LineLog, compile_template, format_combined, format_common
+from waitressd.requestlog.sinks import LoggerSink
 from waitressd.requestlog.times import clf_time
 
 TIME = clf_time(1_700_000_000)
-
-
-class Lines:
-    """A sink in memory."""
-
-    def __init__(self) -> None:
-        self.is_on = True
-        self.lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        self.lines.append(line)
-
-    def start(self, _server: object) -> None:
-        self.lines.append("start")
-
-    def reopen(self) -> None:
-        self.lines.append("reopen")
-
-    def close(self) -> None:
-        self.lines.append("close")
 
 
 def test_common() -> None:
@@ -116,13 +101,25 @@ def test_the_factories_take_options_of_the_sink() -> None:
     assert isinstance(formats.template({}, format="{method}", path="/x"), LineLog)
 
 
-def test_a_log_hands_everything_to_its_sink() -> None:
-    sink = Lines()
-    log = LineLog(lambda record: record.method, sink)
+def test_a_log_hands_everything_to_its_sink(tmp_path: Path) -> None:
+    log = LineLog(lambda record: record.method, FileSink(str(tmp_path / "a.log")))
     log.start(None)
     log(answered())
-    sink.is_on = False
-    log(answered())
+    (tmp_path / "a.log").rename(tmp_path / "b.log")
     log.reopen()
     log.close()
-    assert sink.lines == ["start", "GET", "reopen", "close"]
+    texts = [(tmp_path / name).read_text(encoding="ascii") for name in ("a.log", "b.log")]
+    assert sorted(texts) == ["", "GET\n"]  # the writer may have come before the new file, or after it
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_a_line_that_goes_nowhere_is_not_made(level: int, caplog: pytest.LogCaptureFixture) -> None:
+    made: list[str] = []
+
+    def format_method(record: RequestRecord) -> str:
+        made.append(record.method)
+        return record.method
+
+    with caplog.at_level(level, "tests.access"):
+        LineLog(format_method, LoggerSink("tests.access"))(answered())
+    assert made == [record.getMessage() for record in caplog.records] == ["GET"] * (level == logging.INFO)
