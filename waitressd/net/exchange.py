@@ -136,11 +136,11 @@ class Exchange:
 
     def run(self) -> None:
         """Answer the request. Task thread; never raises."""
-        request, recorder = self.request, self.recorder
+        request = self.request
         if request is None:  # its connection ended when the job was passed on
             return
-        if recorder is not None:
-            recorder.on_start(self)
+        if self.recorder is not None:
+            self.recorder.on_start(self)
         if self.fault is None:
             try:
                 self.context = context = copy_context()
@@ -148,8 +148,8 @@ class Exchange:
             except BaseException:  # border: the handler has one of its own; this keeps the thread if that fails
                 report_defect("the handler of %s failed", self.whose())
                 self.break_off(Fault.CUT)
-        if recorder is not None:
-            recorder.on_return(self)
+        if self.recorder is not None:  # looked at anew: a child that comes back from the application has none
+            self.recorder.on_return(self)
 
     def is_gone(self) -> bool:
         """Whether the client has left, or will at least send no more. Any thread."""
