@@ -231,7 +231,7 @@ class Dialogue(RuleBasedStateMachine):
         if connection.encoder.sending is Sending.CLOSED:
             assert connection.reader.reading is Reading.CLOSED
             assert connection.encoder.will_close
-            assert not connection.reader.has_buffered
+            assert not connection.reader.buffer
         if connection.encoder.sending is Sending.READY:
             assert connection.encoder.response_head is None
 

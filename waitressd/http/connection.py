@@ -47,7 +47,7 @@ class Connection:
     @property
     def awaiting_continue(self) -> bool:
         """The client holds its body back until it is told to go on (RFC 9110, 10.1.1), and has not been told."""
-        return self.reader.reading is _HELD and not self.reader.has_buffered and self.encoder.sending is _READY
+        return self.reader.reading is _HELD and not self.reader.buffer and self.encoder.sending is _READY
 
     def encode_continue(self) -> bytes:
         """`100 Continue`, once, to a client that asked for it (RFC 9110, 10.1.1).

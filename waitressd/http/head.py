@@ -22,6 +22,8 @@ _TARGET_OCTETS: Final = re.compile(r"[!-\"$-~]++").fullmatch
 _VERSION: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 _ABSOLUTE_FORM: Final = re.compile(r"(?i:https?)://([^/?]*+)([^?]*+)(?:\?(.*+))?").fullmatch
 
+_new: Final = object.__new__
+
 # Fields that are one value by definition; a second line is an attempt to be read in two ways (RFC 9110, 5.3).
 _SINGLE: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE"})
 
@@ -88,29 +90,27 @@ def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits
     `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which must not be
     changed.
     """
-    if not head.endswith(lines) or len(head) - len(lines) > limits.max_request_line_size:
+    length = len(head) - len(lines)
+    if not head.endswith(lines) or length > limits.max_request_line_size:
         return None
-    line = head[: -len(lines)].decode("latin-1")
-    common = _COMMON_LINE(line)
+    common = _COMMON_LINE(head[:length].decode("latin-1"))
     if common is None:
         return None
     method, target, path, query = common.groups("")
     if "%" in path:
         path = _decode_path(path)
-    return Request(
-        method,
-        target,
-        path,
-        query,
-        "HTTP/1.1",
-        known.fields,
-        known.framing,
-        known.content_length,
-        known.keep_alive,
-        known.expects_continue,
-        known.complete,
-        known,
-    )
+    request: Request = _new(Request)  # without its constructor, which takes twice as long (0.1 us of each request)
+    request.method, request.target, request.path, request.query = method, target, path, query
+    request.version = "HTTP/1.1"
+    request.fields = known.fields
+    request.framing = known.framing
+    request.content_length = known.content_length
+    request.keep_alive = known.keep_alive
+    request.expects_continue = known.expects_continue
+    request.complete = known.complete
+    request.known = known
+    request.basis = None
+    return request
 
 
 def octet_refusal(start: bytes | bytearray) -> HttpError:

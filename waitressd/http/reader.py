@@ -35,7 +35,6 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_buffer",
         "_decoder",
         "_known",
         "_known_lines",
@@ -47,6 +46,7 @@ class RequestReader:
         "_searched",
         "_skipped",
         "_when_used_up",
+        "buffer",
         "dropped_bytes",
         "reading",
         "refused_line",
@@ -56,8 +56,8 @@ class RequestReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.reading = Reading.IDLE
-        # What was fed and not used yet begins at `_position`; once used up, the buffer is empty and the position 0.
-        self._buffer: bytes | bytearray = b""
+        self.buffer: bytes | bytearray = b""
+        """What was fed and not used yet, which begins at `_position`; empty without. Others only look at it."""
         self._position = 0
         # Octets behind the position in which the end of the head need not be looked for again, and those that were
         # found to be good ones.
@@ -82,32 +82,27 @@ class RequestReader:
         """The beginning of the first line of a head that was refused."""
 
     @property
-    def has_buffered(self) -> bool:
-        """Octets were fed that no event has taken up yet."""
-        return bool(self._buffer)
-
-    @property
     def buffered_bytes(self) -> int:
         """How many octets were fed that no event has taken up yet."""
-        return len(self._buffer) - self._position
+        return len(self.buffer) - self._position
 
     @property
     def request_started(self) -> bool:
         """A part of the next request head has arrived."""
-        return self.reading is _IDLE and bool(self._buffer)
+        return self.reading is _IDLE and bool(self.buffer)
 
     def feed(self, data: bytes) -> None:
         """Take octets that the client sent. Once the connection can give no further request they are dropped."""
         if self.reading >= _ERROR:
             self.dropped_bytes += len(data)
             return
-        if not self._buffer:
-            self._buffer = data
+        if not self.buffer:
+            self.buffer = data
             return
-        buffer = self._buffer
+        buffer = self.buffer
         position = self._position
         if isinstance(buffer, bytes):
-            self._buffer = buffer = bytearray(buffer)
+            self.buffer = buffer = bytearray(buffer)
         if position > _SLACK_BYTES and 2 * position > len(buffer):
             # At most as much is moved as was used since the last time: linear, also where deleting moves memory.
             del buffer[:position]
@@ -124,16 +119,9 @@ class RequestReader:
         Raises HttpError once when the client breaks a rule or ends in mid-body; what was fed after that is dropped
         and every later call says CLOSED. A head that the client leaves unfinished just closes the connection.
         """
-        reading = self.reading
-        if reading is _IDLE:
-            return self._read_head()
-        if reading is _BODY or reading is _HELD:
-            return self._read_body()
-        return PAUSED if reading is _DONE else CLOSED
-
-    def _read_head(self) -> Event:
-        """Find the end of the next head, and parse it."""
-        buffer = self._buffer
+        if self.reading is not _IDLE:
+            return self._next_after_head()
+        buffer = self.buffer
         if not buffer:
             return self._await_first_octet()
         position = self._position
@@ -156,8 +144,20 @@ class RequestReader:
         except HttpError:
             self.refuse_head()
             raise
-        self._accept(request, end + 4, head_bytes)
+        self.request = request
+        self._consume(end + 4)
+        self._skipped = self._line_bytes = 0
+        if request.complete:
+            self.reading = _AFTER_WHOLE
+        else:
+            self._begin_body(request, head_bytes)
         return request
+
+    def _next_after_head(self) -> Event:
+        reading = self.reading
+        if reading is _BODY or reading is _HELD:
+            return self._read_body()
+        return PAUSED if reading is _DONE else CLOSED
 
     def _remember(self, request: Request, head: bytes | bytearray) -> None:
         """Keep what the field lines mean for the client's next request; an absolute target has changed the Host."""
@@ -174,15 +174,8 @@ class RequestReader:
         if self.reading is _IDLE:
             self.request = None
 
-    def _accept(self, request: Request, position: int, head_bytes: int) -> None:
-        """Begin a request whose head ends at `position`."""
-        self.request = request
-        self._consume(position)
-        self._skipped = 0
-        self._line_bytes = 0
-        if request.complete:
-            self.reading = _AFTER_WHOLE
-            return
+    def _begin_body(self, request: Request, head_bytes: int) -> None:
+        """Expect the body that a head announces."""
         if request.expects_continue:
             self._move(ReadEvent.EXPECT)
         else:
@@ -200,7 +193,7 @@ class RequestReader:
 
     def _skip_blank_lines(self) -> bool:
         """Read over empty lines before a request line (RFC 9112, 2.2); whether anything else is here."""
-        buffer = self._buffer
+        buffer = self.buffer
         position = self._position
         while buffer.startswith(b"\r\n", position):
             if self._skipped == BLANK_LINES:
@@ -209,11 +202,11 @@ class RequestReader:
             position += 2
         self._consume(position)
         # A lone CR may be the beginning of one more.
-        return bool(self._buffer) and (len(buffer) - position > 1 or buffer[position] != _CR)
+        return bool(self.buffer) and (len(buffer) - position > 1 or buffer[position] != _CR)
 
     def _await_head(self) -> Event:
         """Check what is here of a head that is not finished, or that is too large."""
-        end = min(len(self._buffer), self._position + self._limits.max_request_header_size + 1)
+        end = min(len(self.buffer), self._position + self._limits.max_request_header_size + 1)
         self._check_unfinished(end)
         if self._when_used_up is NEED_DATA:
             return NEED_DATA
@@ -221,7 +214,7 @@ class RequestReader:
 
     def _check_unfinished(self, end: int) -> None:
         """Refuse an unfinished head for its octets, its request line or its size; each octet is looked at once."""
-        buffer, position = self._buffer, self._position
+        buffer, position = self.buffer, self._position
         part = buffer[position + self._scanned : end]
         awaiting_lf = part.endswith(b"\r")
         if len(part.translate(None, FIELD_OCTETS)) != 2 * part.count(b"\r\n") + awaiting_lf:
@@ -235,7 +228,7 @@ class RequestReader:
 
     def _check_unfinished_line(self, end: int) -> None:
         """Refuse a request line before the head ends, and before the line itself ends if that is possible."""
-        buffer, position = self._buffer, self._position
+        buffer, position = self.buffer, self._position
         line_end = buffer.find(b"\r\n", position + self._scanned, end)
         if line_end < 0:
             start = buffer[position : position + METHOD_BYTES + 1].decode("latin-1")
@@ -248,11 +241,11 @@ class RequestReader:
     def take_body(self) -> bytes | None:
         """Take a length-framed body that is here in whole, in place of its events; None if it is not, or has begun."""
         remaining, start = self._remaining, self._position
-        if not remaining or len(self._buffer) - start < remaining:
+        if not remaining or len(self.buffer) - start < remaining:
             return None
         if self.request is None or self.request.content_length != remaining:
             return None
-        data = bytes(self._buffer[start : start + remaining])
+        data = bytes(self.buffer[start : start + remaining])
         self._remaining = 0
         self._consume(start + remaining)
         if self.reading is _HELD:
@@ -267,7 +260,7 @@ class RequestReader:
 
     def _read_body(self) -> Event:
         """The next octets of the request body, or its end."""
-        buffer = self._buffer
+        buffer = self.buffer
         position = self._position
         if buffer and self.reading is _HELD:
             self._move(_GO_ON)
@@ -311,18 +304,17 @@ class RequestReader:
 
     def _consume(self, position: int) -> None:
         """Everything before `position` has been used."""
-        if position == len(self._buffer):
-            self._buffer = b""
+        if position == len(self.buffer):
+            self.buffer = b""
             self._position = 0
         else:
             self._position = position
-        self._scanned = 0
-        self._searched = 0
+        self._scanned = self._searched = 0
 
     def refuse_head(self) -> None:
         """Give up the request head at the position: it is not acceptable, or did not come in time."""
         self.request = None
-        start = bytes(self._buffer[self._position : self._position + REFUSED_LINE_BYTES])
+        start = bytes(self.buffer[self._position : self._position + REFUSED_LINE_BYTES])
         self.refused_line = start.partition(b"\r\n")[0]
         self._refuse(ReadEvent.BROKEN)
 
@@ -347,7 +339,7 @@ class RequestReader:
         self._decoder = None
         self._remaining = 0
         self.dropped_bytes += self.buffered_bytes
-        self._consume(len(self._buffer))
+        self._consume(len(self.buffer))
 
     def _move(self, event: ReadEvent) -> None:
         try:

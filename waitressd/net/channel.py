@@ -105,8 +105,8 @@ class Channel:
             return self._on_rare_event(mask)
         if not mask:
             return self.advance()
-        connection = self.connection
-        if connection.reader.reading is _DONE or (exchange.state is _IDLE and connection.reader.has_buffered):
+        reader = exchange.reader
+        if reader.reading is _DONE or (exchange.state is _IDLE and reader.buffer):
             return None  # its next request is here already and has a turn of its own; reading on would give it two
         try:
             data = self.wire.recv(self._settings.recv_bytes)
@@ -118,10 +118,10 @@ class Channel:
             return None
         self._fruitless_events = 0
         if data:
-            self.connection.reader.feed(data)
+            reader.feed(data)
         else:
             self._move(ChannelMove.FINISH)
-            self.connection.reader.feed_eof()
+            reader.feed_eof()
         return self.advance()
 
     def _on_rare_event(self, mask: int) -> Exchange | None:
@@ -212,6 +212,7 @@ class Channel:
             self.close()
             return None
         self._preface = None
+        self.exchange.origin = origin
         self._move(ChannelMove.BEGIN)
         self.exchange.deadline = self.loop.now + self.loop.idle_seconds
         if rest:

@@ -12,6 +12,8 @@ a new one. Knows nothing of reading, and of its connection what `Line` says.
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from waitressd.http.connection import Connection
@@ -26,7 +28,6 @@ from waitressd.net.progress import Delivery, Upload
 from waitressd.net.recorder import Fault, Recorder
 from waitressd.net.states import NEXT, ChannelState, ExchangeMove, ExchangeState
 from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, send_parts
-from waitressd.peer import Origin
 
 if TYPE_CHECKING:
     from waitressd.http.events import Request
@@ -44,13 +45,14 @@ class Exchange:
     """One request and its response. See the module for who may call what."""
 
     __slots__ = (
-        "body", "connection", "deadline", "delivery", "encoder", "fault", "line", "loop", "number", "outbuf", "reader",
-        "recorder", "request", "settings", "state", "upload", "waiting_since", "wire",
+        "body", "connection", "context", "deadline", "delivery", "encoder", "fault", "line", "loop", "number", "origin",
+        "outbuf", "reader", "recorder", "request", "settings", "state", "upload", "waiting_since", "wire",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
         self.line = line
         self.wire = line.wire
+        self.origin = line.origin  # where the request comes from
         self.connection = connection
         self.encoder = connection.encoder
         self.reader = connection.reader
@@ -61,6 +63,8 @@ class Exchange:
         self.number = 1  # of the request on its connection
         self.request: Request | None = None
         self.body: BinaryIO | None = None
+        # Of the task alone, a copy of its thread's (`contextvars`). What is called for it later runs in it, too.
+        self.context: Context | None = None
         self.upload: Upload | None = None  # of a body that did not come with its head
         self.delivery: Delivery | None = None  # how the client takes what waits for it
         self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
@@ -69,11 +73,6 @@ class Exchange:
         self.recorder = Recorder(settings.observer) if settings.observer is not None else None
 
     # -- what is said of it
-
-    @property
-    def origin(self) -> Origin:
-        """Where the request comes from. Any thread."""
-        return self.line.origin
 
     @property
     def is_broken(self) -> bool:
@@ -90,7 +89,7 @@ class Exchange:
 
     def whose(self) -> str:
         """Name its client as log lines do. Any thread."""
-        return str(self.line.origin.peer)
+        return str(self.origin.peer)
 
     # -- before a thread has it: the holder of the role
 
@@ -144,7 +143,8 @@ class Exchange:
             recorder.on_start(self)
         if self.fault is None:
             try:
-                self.settings.handler(request, self.body, self)
+                self.context = context = copy_context()
+                context.run(self.settings.handler, request, self.body, self)
             except BaseException:  # border: the handler has one of its own; this keeps the thread if that fails
                 report_defect("the handler of %s failed", self.whose())
                 self.break_off(Fault.CUT)
@@ -262,7 +262,7 @@ class Exchange:
         self.fault = self.fault or fault
         if self.recorder is not None:
             self.recorder.on_loss()
-        return ClientDisconnected(self.fault.describe(self.line.origin.peer))
+        return ClientDisconnected(self.fault.describe(self.origin.peer))
 
     # -- after the task: the holder of the role, or the task thread under the role's lock
 
@@ -271,7 +271,7 @@ class Exchange:
         if self.state is not _RUNNING:  # revoked
             return False
         answered = self.outbuf is None and self.fault is None and self.encoder.sending is _WAIT
-        if not answered or self.line.state is not _OPEN or self.reader.has_buffered or self.loop.draining:
+        if not answered or self.line.state is not _OPEN or self.reader.buffer or self.loop.draining:
             return False
         try:
             if self.line.mask != READ:
@@ -288,12 +288,12 @@ class Exchange:
             self._settle_slowly()
             return
         self.become_idle()
-        if self.reader.has_buffered or self.line.state is not _OPEN:
+        if self.reader.buffer or self.line.state is not _OPEN:
             self.loop.again(self.line.fd)
 
     def become_idle(self) -> None:
         """The response is out, and the next request may come."""
-        self.request = None
+        self.request = self.context = None
         self.number += 1
         if self.body is not None:
             self._drop_body()
@@ -418,10 +418,9 @@ class Exchange:
     def let_go(self) -> None:
         """Lose it in a child that was only forked; the parent records it. The child's only thread takes no lock."""
         self.fault = Fault.CLIENT
-        if self.recorder is not None:
-            self.recorder.let_go()
-        if self.outbuf is not None:
-            self.outbuf.let_go()
+        for part in (self.recorder, self.outbuf):
+            if part is not None:
+                part.let_go()
 
     def revoke(self, fault: Fault) -> None:
         """Take the exchange from its task, which can neither write nor settle any more; the connection is over.
@@ -451,9 +450,9 @@ class Exchange:
             self.recorder.on_end(self)
         self.move(ExchangeMove.END)
         self.deadline = NEVER
-        self.request = None
         self._drop_body()
         self._drop_outbuf()
+        self.request = self.context = None
 
     def close(self) -> None:
         """Settling failed: end the connection."""
@@ -491,7 +490,7 @@ class Exchange:
         if self.outbuf is not None:
             close, self.outbuf, self.delivery = self.outbuf.close(), None, None
             if close is not None:
-                self.loop.run_in_pool(close)
+                self.loop.run_in_pool(close if self.context is None else partial(self.context.run, close))
 
     def move(self, move: ExchangeMove) -> None:
         """Change the state. Raises ProtocolMisuse: the move is not in the table."""

@@ -11,9 +11,10 @@ _latest: tuple[int, str] = (-1, "")
 def http_date() -> str:
     """Return the current time as an HTTP date; any thread."""
     global _latest  # noqa: PLW0603  # a cache of one value, see above
-    now = int(time())
+    now = time()
     second, text = _latest
-    if second != now:
-        text = formatdate(now, usegmt=True)
-        _latest = (now, text)
+    if not second <= now < second + 1:
+        second = int(now)
+        text = formatdate(second, usegmt=True)
+        _latest = (second, text)
     return text

@@ -7,9 +7,8 @@ whether there is any content; what an application raises is caught in `task.py`.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
-from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd import forks
 from waitressd.http.errors import HttpError, ProtocolMisuse
@@ -18,9 +17,6 @@ from waitressd.http.response import ResponseHead, build_head
 from waitressd.peer import Origin
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
-
-if TYPE_CHECKING:
-    from contextvars import Context
 
 log = logging.getLogger("waitressd")
 
@@ -98,7 +94,10 @@ class Transport(Protocol):
         """Send several pieces in order, like `write` of them joined."""
 
     def write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
-        """Take over a regular file and send `count` bytes of it; `close` is called once, also when this raises."""
+        """Take over a regular file and send `count` bytes of it.
+
+        `close` is called once, in the context of the task, also when this raises.
+        """
 
     def is_gone(self) -> bool:
         """Tell whether the client has left."""
@@ -188,7 +187,7 @@ class Response:
     Lives in one thread: an application that starts threads must not call `start_response` or `write` from two at once.
     """
 
-    __slots__ = ("_close", "_encoder", "_head", "_request", "_transport", "context", "state")
+    __slots__ = ("_encoder", "_head", "_request", "_transport", "close", "state")
 
     def __init__(self, request: Request, transport: Transport) -> None:
         self.state = _NEW
@@ -196,9 +195,8 @@ class Response:
         self._transport = transport
         self._encoder = transport.encoder
         self._head: ResponseHead | None = None
-        self._close: Callable[[], object] | None = None
-        self.context: Context | None = None
-        """In which the request runs, if it has one of its own."""
+        self.close: Callable[[], object] | None = None
+        """That of the application's iterable, while `close_result` has to call it."""
 
     # What the application calls.
 
@@ -247,7 +245,7 @@ class Response:
         if kind is list or kind is tuple:
             self._respond_known(result)
             return
-        self._close = getattr(result, "close", None)
+        self.close = getattr(result, "close", None)
         if isinstance(result, FileWrapper):
             self._respond_file(result)
         elif isinstance(result, (list, tuple)):
@@ -259,7 +257,7 @@ class Response:
 
     def close_result(self) -> None:
         """Close the iterable, once, whatever became of the response; its errors are logged and change nothing."""
-        close, self._close = self._close, None
+        close, self.close = self.close, None
         if close is None:
             return
         try:
@@ -371,20 +369,13 @@ class Response:
                 data = self._encode_head(head, count)
                 allowed = self._encoder.account_file(count)
                 self._transport.write(data)
-                self._close = None  # the transport closes it from here on
-                self._transport.write_file(real.file, real.offset, allowed, partial(self._close_file, wrapper))
+                self.close = None  # the transport closes it from here on
+                self._transport.write_file(real.file, real.offset, allowed, wrapper.close)
                 self._finish()
                 return
         if length is None:
             length = wrapper.remaining_bytes()
         self._send_all(_first_bytes(wrapper, length), length)
-
-    def _close_file(self, wrapper: FileWrapper) -> None:
-        """Close the file in the request's context. Any task thread: this task's own, or one after its end."""
-        if self.state is _SENT or self.context is None:  # the task is still inside its context
-            wrapper.close()
-        else:
-            self.context.run(wrapper.close)
 
     # How they go out.
 

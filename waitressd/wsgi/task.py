@@ -1,14 +1,12 @@
 """One request through the application: the border where everything the application raises is caught.
 
 Knows PEP 3333 and what an operator wants to read about a failure. Each request runs in one thread from the call to
-`close`; that thread always lives on. Each request also has a context of its own (`contextvars`), a copy of the one that
-the thread has: what the application sets in it is seen by this request alone, to its last `close`.
+`close`; that thread always lives on. The transport calls the handler in a context of its own (`contextvars`).
 """
 
 import logging
 import traceback
 from collections.abc import Callable, Iterable
-from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -76,12 +74,7 @@ class WsgiHandler:
         If the encoder's response is not done on return, it broke off, and the connection must be aborted so that the
         client sees it.
         """
-        context = copy_context()
-        context.run(self._respond, context, request, body, transport)
-
-    def _respond(self, context: Context, request: Request, body: BinaryIO | None, transport: Transport) -> None:
         response = Response(request, transport)
-        response.context = context
         environ: Environ | None = None
         try:
             environ = self._environs.build(request, body, transport.origin, transport.is_gone)
@@ -93,7 +86,8 @@ class WsgiHandler:
             response.close_result()
             self._on_failure(response, environ, transport, error)
         else:
-            response.close_result()
+            if response.close is not None:
+                response.close_result()
         if body is not None:
             _close_body(body)
 

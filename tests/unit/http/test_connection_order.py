@@ -251,7 +251,7 @@ def test_closing_at_any_time_and_twice() -> None:
             assert connection.encoder.sending is (Sending.BROKEN if owed else Sending.CLOSED)
             assert connection.encoder.will_close
             assert connection.encoder.response_done is not owed
-            assert not connection.reader.has_buffered
+            assert not connection.reader.buffer
             assert connection.next_event() is CLOSED
 
 

@@ -79,7 +79,7 @@ def test_what_is_said_about_the_connection(
         if closes:
             assert (asking.reader.reading, asking.encoder.sending) == (Reading.CLOSED, Sending.CLOSED)
             assert asking.next_event() is CLOSED
-            assert not asking.reader.has_buffered
+            assert not asking.reader.buffer
         else:
             assert isinstance(asking.next_event(), Request)
 

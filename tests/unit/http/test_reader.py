@@ -24,7 +24,7 @@ def test_nothing_comes_of_nothing() -> None:
     assert empty.next_event() is NEED_DATA
     empty.feed(b"")
     assert empty.next_event() is NEED_DATA
-    assert not empty.has_buffered
+    assert not empty.buffer
     assert not empty.request_started
     assert empty.request is None
 
@@ -152,10 +152,10 @@ def test_nothing_is_read_after_a_refusal() -> None:
     with pytest.raises(HttpError):
         fed.next_event()
     assert fed.reading is Reading.ERROR
-    assert not fed.has_buffered
+    assert not fed.buffer
     for _ in range(3):
         fed.feed(NEXT)
-        assert not fed.has_buffered
+        assert not fed.buffer
         assert fed.next_event() is CLOSED
     fed.feed_eof()
     assert fed.next_event() is CLOSED
@@ -182,7 +182,7 @@ def test_an_end_in_a_head_that_was_fed_after_the_last_event() -> None:
         fed.feed_eof()
         assert fed.next_event() is CLOSED
         assert fed.reading is Reading.CLOSED
-        assert not fed.has_buffered
+        assert not fed.buffer
     fed = reader(NEXT)
     fed.feed_eof()
     assert isinstance(fed.next_event(), Request)
@@ -241,7 +241,7 @@ class Counted(bytearray):
 
 def counting(data: bytes) -> RequestReader:
     fed = RequestReader(Limits(max_request_header_size=1 << 20, max_request_line_size=1 << 20))
-    fed._buffer = Counted(data)
+    fed.buffer = Counted(data)
     Counted.touched = 0
     return fed
 
@@ -262,7 +262,7 @@ def test_a_long_pipeline_is_cut_in_linear_time() -> None:
     for count in (100, 200, 400):
         fed = counting(NEXT * count)
         seen = 0
-        while fed.has_buffered:
+        while fed.buffer:
             assert isinstance(fed.next_event(), Request)
             fed._move(ReadEvent.NEXT)
             seen += 1
@@ -288,7 +288,7 @@ def test_what_was_used_is_cut_from_a_buffer_that_never_runs_empty() -> None:
         fed.feed(NEXT[1:] + NEXT[:1])
         assert isinstance(fed.next_event(), Request)
         fed._move(ReadEvent.NEXT)
-        held = max(held, len(fed._buffer))
+        held = max(held, len(fed.buffer))
     assert held < 3 * 65536
 
 

@@ -233,7 +233,7 @@ def test_bytes_for_a_busy_channel_wait_in_the_kernel() -> None:
         exchange = running(loop)
         loop.request(client, GET)
         assert exchange.line.mask == PARKED
-        assert not exchange.connection.reader.has_buffered
+        assert not exchange.connection.reader.buffer
         assert not exchange.is_gone()
         exchange.settle()
         loop.settle()
