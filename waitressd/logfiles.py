@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from waitressd.net.logs import logger
 from waitressd.operatorlog import operator_log
 from waitressd.processend import handlers_of_logging
 
+_logger: Final = logging.getLogger("waitressd")
 _JOIN_SECONDS: Final = 2.0  # for files that are being opened when the server ends
 
 
@@ -43,7 +43,7 @@ class Reopener:
         try:
             self._reopen()
         except Exception:  # border: handlers of logging are anybody's classes
-            operator_log.say(logger, logging.ERROR, "log files could not be opened anew", error=True)
+            operator_log.say(_logger, logging.ERROR, "log files could not be opened anew", error=True)
 
 
 def reopen_log_files() -> None:
@@ -52,7 +52,7 @@ def reopen_log_files() -> None:
         try:
             _reopen(handler)
         except OSError:
-            operator_log.say(logger, logging.ERROR, "cannot reopen the log file %s", handler.baseFilename, error=True)
+            operator_log.say(_logger, logging.ERROR, "cannot reopen the log file %s", handler.baseFilename, error=True)
 
 
 def log_files() -> set[logging.FileHandler]:

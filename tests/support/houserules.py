@@ -46,7 +46,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
     "rlimits": frozenset(),
-    "logfiles": frozenset({"operatorlog", "net", "processend"}),
+    "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
     "deploy": _ASSEMBLY | {"waitressd", "deploy"},
