@@ -1,5 +1,6 @@
 """Request logs of a configuration: each problem at its line, and request loggers for listeners."""
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,8 +73,11 @@ def test_from_python_there_is_no_place() -> None:
     assert text.startswith("request_log = no.module:x: cannot import")
 
 
-def test_requests_are_logged_only_if_there_is_a_log() -> None:
-    def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+def test_only_with_a_log_the_application_gets_the_names_of_its_request() -> None:
+    environs: list[dict[str, Any]] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environs.append(environ)
         start_response("200 OK", [])
         return [b"hello"]
 
@@ -82,9 +86,13 @@ def test_requests_are_logged_only_if_there_is_a_log() -> None:
     for logger in (None, build_logger(logs, settings)):
         handler = build_handler(application, settings, TaskSettings(), logger)
         transport = RecordingTransport()
-        handler(*transport.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), transport)
+        request, body = transport.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        context = copy_context()
+        if logger is not None:
+            context.run(logger.enter, logger.open(transport.origin, 1, 1, request))
+        context.run(handler, request, body, transport)
         assert transport.answer().body == b"hello"
-        assert (handler._application is application) is (logger is None)
+    assert ["waitressd.request_id" in environ for environ in environs] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -177,10 +177,11 @@ class Dispatcher:
             self._unread = count - self._read_ahead
             count = self._read_ahead
         channel = None
+        ready, channels = self.ready, self.channels
         try:
             for _ in range(count):
-                fd, mask = self.ready.popleft()
-                channel = self.channels.get(fd)
+                fd, mask = ready.popleft()
+                channel = channels.get(fd)
                 if channel is None:
                     self._welcome(fd)
                 else:

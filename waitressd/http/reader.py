@@ -119,15 +119,8 @@ class RequestReader:
         Raises HttpError once when the client breaks a rule or ends in mid-body; what was fed after that is dropped
         and every later call says CLOSED. A head that the client leaves unfinished just closes the connection.
         """
-        reading = self.reading
-        if reading is _IDLE:
-            return self._read_head()
-        if reading is _BODY or reading is _HELD:
-            return self._read_body()
-        return PAUSED if reading is _DONE else CLOSED
-
-    def _read_head(self) -> Event:
-        """Find the end of the next head, and parse it."""
+        if self.reading is not _IDLE:
+            return self._next_after_head()
         buffer = self.buffer
         if not buffer:
             return self._await_first_octet()
@@ -159,6 +152,12 @@ class RequestReader:
         else:
             self._begin_body(request, head_bytes)
         return request
+
+    def _next_after_head(self) -> Event:
+        reading = self.reading
+        if reading is _BODY or reading is _HELD:
+            return self._read_body()
+        return PAUSED if reading is _DONE else CLOSED
 
     def _remember(self, request: Request, head: bytes | bytearray) -> None:
         """Keep what the field lines mean for the client's next request; an absolute target has changed the Host."""
