@@ -6,6 +6,7 @@ lets the reader go on.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from waitressd.http.errors import HttpError, ProtocolMisuse
@@ -44,6 +45,14 @@ _NEXT_SENDING = SENDING_TRANSITIONS[Sending.DONE, SendEvent.NEXT]
 _NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
 
 
+@cache  # one text for all connections: 80 bytes less for each of them
+def _server_line(ident: str) -> str:
+    """The field line that names the server, nothing for ''. Raises ValueError: it cannot be sent."""
+    if not is_field_value(ident):
+        raise ValueError("The server's ident has a control or a character beyond latin-1.")
+    return f"Server: {ident}\r\n" if ident else ""
+
+
 class ResponseEncoder:
     """What one client is told. Used by one thread at a time: by the one that answers, while a request is answered.
 
@@ -66,9 +75,7 @@ class ResponseEncoder:
 
     def __init__(self, reader: RequestReader, ident: str) -> None:
         """`ident` is the value of the Server field, '' for none. Raises ValueError: it cannot be sent."""
-        if not is_field_value(ident):
-            raise ValueError("The server's ident has a control or a character beyond latin-1.")
-        self._ident = f"Server: {ident}\r\n" if ident else ""
+        self._ident = _server_line(ident)
         self._reader = reader
         self._framing = Framing.NONE
         self._unsent = 0  # octets that a body with a length still lacks
