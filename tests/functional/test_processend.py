@@ -104,9 +104,12 @@ def test_the_process_ends_at_its_deadline_and_says_what_kept_it(path: str, said:
     with server_process(["--listen=127.0.0.1:0", "--shutdown-timeout=0", APPLICATION]) as server:
         with server.connect() as client:
             body = client.get(path).body.decode()
-        assert server.terminate() == 0
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
         if path == "/child":
-            kill_child(body)
+            kill_child(body)  # it has the output open, whose end `wait` waits for
+        server.wait()
+        if path == "/child":
             assert f"waits for child process {body}, 2 s at most" in server.output
     assert "the process ends at its deadline" in server.output
     assert said in server.output
