@@ -6,7 +6,6 @@ keeps the deadline. It calls nothing that may hang itself: what must be flushed 
 which get a moment.
 """
 
-import _thread
 import atexit
 import contextlib
 import faulthandler
@@ -18,12 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
 from waitressd.operatorlog import Stack, operator_log
 
 GRACE_SECONDS: Final = 2.0  # what follows the drain has at least, also with shutdown_timeout = 0
+HELPERS: Final = 4  # as long as one of them does not hang, what can be flushed is flushed
 FLUSH_SECONDS: Final = 0.5  # for what is flushed when the deadline has passed
 OWNER_SECONDS: Final = 1.0  # a program that still runs so long after its server is not about to end
 TICK_SECONDS: Final = 0.05
@@ -50,6 +51,7 @@ class ProcessEnd:
         self._returned_at = NEVER
         self._hurried = False  # by a further signal
         self._thread: threading.Thread | None = None
+        self._helpers = _Helpers()
         self._former: dict[int, Any] = {}
 
     @contextlib.contextmanager
@@ -71,16 +73,15 @@ class ProcessEnd:
             _ends.add(self)
             with contextlib.suppress(RuntimeError):  # the system gives no more threads; the end has no bound then
                 self._thread.start()
+                self._helpers.start()
 
     def flush(self) -> None:
         """Write out what is buffered before Python does it without a bound, and without threads. The main thread."""
         if self._pid != os.getpid():
             return
         left = self._drain_end() - time.monotonic()
-        if not _run_aside(
-            [_flush_output, partial(operator_log.flush, threading.TIMEOUT_MAX)],
-            max(2 * FLUSH_SECONDS, min(GRACE_SECONDS, left)),
-        ):
+        jobs: list[Callable[[], object]] = [_flush_output, partial(operator_log.flush, threading.TIMEOUT_MAX)]
+        if not self._helpers.run(jobs, max(2 * FLUSH_SECONDS, min(GRACE_SECONDS, left))):
             os._exit(self.status)
         # Soon no thread of Python's runs any more, and destructors are called. The last resort exits with status 1, and
         # so it comes after our thread, which keeps the deadline for what hooks and handlers do until then.
@@ -120,6 +121,7 @@ class ProcessEnd:
                 break
         if self._returned_at != NEVER and self._goes_on():
             _ends.discard(self)
+            self._helpers.dismiss()
         else:
             self._leave()
 
@@ -138,7 +140,7 @@ class ProcessEnd:
 
     def _leave(self) -> None:
         flushes = [handler.flush for handler in handlers_of_logging()]
-        _run_aside([self._say_the_last, *flushes, _flush_output], 2 * FLUSH_SECONDS)
+        self._helpers.run([self._say_the_last, _flush_output, *flushes], 2 * FLUSH_SECONDS)
         os._exit(self.status)
 
     def _say_the_last(self) -> None:
@@ -210,21 +212,37 @@ def _flush_output() -> None:
                 stream.flush()
 
 
-def _run_aside(jobs: Sequence[Callable[[], object]], seconds: float) -> bool:
-    """Run each job in a thread of its own, together for so many seconds; False when one has not ended."""
-    end = time.monotonic() + seconds
-    ended = []
-    for job in jobs:
-        bell = threading.Lock()
-        bell.acquire()
-        ended.append(bell)
-        # Not `Thread.start`, which waits for a lock that the hanging main thread may hold.
-        with contextlib.suppress(RuntimeError):  # no more threads: what is not flushed is lost
-            _thread.start_new_thread(_run, (job, bell))
-    return all(bell.acquire(timeout=max(0.0, end - time.monotonic())) for bell in ended)
+class _Helpers:
+    """Threads that do what may hang. They are started when the stop begins: CPython 3.12 starts none at the end."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+
+    def start(self) -> None:
+        """Start them. Raises RuntimeError: the system gives no more threads."""
+        for number in range(HELPERS):
+            threading.Thread(target=self._work, name=f"waitressd-end-{number}", daemon=True).start()
+
+    def run(self, jobs: Sequence[Callable[[], object]], seconds: float) -> bool:
+        """Have all jobs done, together within so many seconds; False when one has not ended by then."""
+        end = time.monotonic() + seconds
+        ended = [threading.Lock() for _ in jobs]
+        for job, bell in zip(jobs, ended, strict=True):
+            bell.acquire()
+            self._jobs.put(partial(_do, job, bell))
+        return all(bell.acquire(timeout=max(0.0, end - time.monotonic())) for bell in ended)
+
+    def dismiss(self) -> None:
+        """Let the threads end."""
+        for _ in range(HELPERS):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
 
 
-def _run(job: Callable[[], object], bell: threading.Lock) -> None:
+def _do(job: Callable[[], object], bell: threading.Lock) -> None:
     with contextlib.suppress(BaseException):  # border: handlers and streams are anybody's classes
         job()
     bell.release()

@@ -224,7 +224,9 @@ def expect_rest(server: RunningServer, application: Application) -> None:
 
 def leftovers(server: RunningServer, application: Application) -> list[str]:
     """Say what the server still holds."""
-    dispatcher = server.server._dispatcher
+    running = server.server._running
+    assert running is not None
+    dispatcher = running.lanes[0].dispatcher
     found = [f"a connection in state {channel.phase}" for channel in list(dispatcher.channels.values())]
     if application.open_bodies:
         found.append(f"{application.open_bodies} bodies that nobody closed")
