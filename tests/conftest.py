@@ -1,5 +1,6 @@
 """Fixtures for every test: temporary files in a folder of our own, and nobody leaves anything behind."""
 
+import logging
 import os
 import signal
 import tempfile
@@ -39,3 +40,16 @@ def nothing_left_behind(temporary_folder: Path) -> Iterator[None]:
     yield
     complaints = wait_for_nothing_left(before, temporary_folder)
     assert not complaints, "left behind:\n" + "\n".join(complaints)
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[Path]:
+    """A file that a logger writes to."""
+    path = tmp_path / "app.log"
+    logger, handler = logging.getLogger("tests.reopened"), logging.FileHandler(path, encoding="utf-8")
+    logger.addHandler(handler)
+    try:
+        yield path
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

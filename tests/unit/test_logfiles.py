@@ -2,26 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.waiting import wait_until
 from waitressd.logfiles import Reopener, reopen_log_files
-
-
-@pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
-    """A file that a logger writes to."""
-    path = tmp_path / "app.log"
-    logger, handler = logging.getLogger("tests.reopened"), logging.FileHandler(path, encoding="utf-8")
-    logger.addHandler(handler)
-    try:
-        yield path
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def test_a_rotated_file_is_let_go_and_no_line_is_lost(log_file: Path) -> None:

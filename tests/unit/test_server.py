@@ -3,7 +3,6 @@
 import logging
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -202,19 +201,6 @@ def test_other_signals_reopen_log_files(number: signal.Signals, log_file: Path) 
         assert wait_until(log_file.exists)
         with running.connect() as client:
             assert client.get("/").status == 200
-
-
-@pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
-    """A file that a logger writes to."""
-    path = tmp_path / "app.log"
-    logger, handler = logging.getLogger("tests.reopened"), logging.FileHandler(path, encoding="utf-8")
-    logger.addHandler(handler)
-    try:
-        yield path
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def test_the_main_thread_gets_its_signal_handlers_back_and_what_is_ignored_stays_so() -> None:
