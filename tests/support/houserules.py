@@ -29,6 +29,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
     "machine": frozenset(),
+    "command": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"operatorlog"}),
