@@ -4,6 +4,7 @@ Errors of the configuration are raised while the server is *loaded*, before the 
 later call of the server against `SystemExit`, and would turn an error raised there into exit status 0.
 """
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
 
 _PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
+
+_logger: Final = logging.getLogger("waitressd")
 
 SERVING: Final = "Serving on http://{}:{}"
 RELOADER_SECONDS: Final = 0.2  # between two looks of hupper's at what the application has imported
@@ -96,8 +99,17 @@ def active_hupper() -> Any:  # noqa: ANN401 - hupper has no types
 
 
 def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
-    """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM."""
-    return replace(adjustments, shutdown_timeout=0.0) if active_hupper() else adjustments
+    """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM.
+
+    For the same reason, and because every change of a file starts it anew, that is the only process.
+    """
+    if not active_hupper():
+        return adjustments
+    if adjustments.may_be_fleet:
+        operator_log.say(
+            _logger, logging.INFO, "under a reloader there is one process: workers and supervise are left aside"
+        )
+    return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 
 def hurry_reloader() -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
-from waitressd.config.adjustments import Adjustments
+from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
@@ -28,6 +28,7 @@ def check_system(adjustments: Adjustments) -> None:
     except LookupError as error:
         problems.append(_problem(adjustments, "unix_socket_owner", str(error.args[0])))
     problems.extend(_unresolved(adjustments))
+    problems.extend(_unable_to_fork(adjustments))
     if problems:
         raise ConfigError(problems)
 
@@ -45,6 +46,22 @@ def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
             except OSError as error:
                 text = f"the host cannot be resolved: {error.strerror}"
                 yield Problem(adjustments.origin_of(name).place, f"{name} = {address}", text)
+
+
+def _unable_to_fork(adjustments: Adjustments) -> Iterator[Problem]:
+    """Find what worker processes need and there is not."""
+    if not hasattr(os, "fork"):
+        # `auto` is one there, which needs nothing.
+        for name in ("workers",) * ((adjustments.workers or 1) > 1) + ("supervise",) * bool(adjustments.supervise):
+            yield _problem(adjustments, name, "this system cannot fork, so there is a single process")
+    elif adjustments.may_be_fleet and not all(map(_is_listening, adjustments.sockets)):
+        yield Problem(
+            adjustments.origin_of("sockets").place, "sockets", "workers share them, so each must listen already"
+        )
+
+
+def _is_listening(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _family(adjustments: Adjustments) -> int:
@@ -66,7 +83,8 @@ def _folder_trouble(folder: str) -> str:
 
 
 def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:
-    return Problem(adjustments.origin_of(name).place, f"{name} = {getattr(adjustments, name)}", text)
+    value = SETTINGS[name].kind.show(getattr(adjustments, name))
+    return Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)
 
 
 def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listener]] = _NONE_HELD) -> list[Listener]:

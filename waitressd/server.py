@@ -13,8 +13,9 @@ from types import FrameType
 from typing import Any, Final
 
 from waitressd import forks
-from waitressd.config.adjustments import Adjustments
+from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.errors import ConfigError, Problem
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.snapshot import Snapshot, take_snapshot
@@ -391,12 +392,22 @@ class Server:
 
 
 def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types
-    """Build a server and bind its addresses. Raises ConfigError, or OSError naming the address."""
+    """Build a server in this process and bind its addresses. Raises ConfigError, or OSError naming the address."""
     adjustments = Adjustments.from_keywords(**settings)
+    _refuse_fleet(adjustments)
     log_advice(advise(Facts(adjustments), only_at_start=True))
     server = Server(adjustments, app)
     server.open()
     return server
+
+
+def _refuse_fleet(adjustments: Adjustments) -> None:
+    """Raise ConfigError where worker processes are asked for: a `Server` lives in the process that builds it."""
+    if adjustments.may_be_fleet:
+        name = "workers" if adjustments.workers != 1 else "supervise"
+        value = SETTINGS[name].kind.show(getattr(adjustments, name))
+        text = "create_server builds one server in this process; for workers use serve, pserve or the command waitressd"
+        raise ConfigError([Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)])
 
 
 def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
