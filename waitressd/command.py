@@ -12,6 +12,9 @@ from typing import Final
 # What a supervisor says to one process alone, and not to those that it starts.
 _ONE_PROCESS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
+LINK_VARIABLE: Final = "WAITRESSD_LINK"
+"""Names the descriptor of a link to the master, in the environment of a process that a master has started."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartCommand:

@@ -42,9 +42,7 @@ class ProcessEnd:
     the process may take where there was no stop.
     """
 
-    def __init__(
-        self, drain_end: Callable[[], float], patience_seconds: float, *, has_program: bool = True
-    ) -> None:
+    def __init__(self, drain_end: Callable[[], float], patience_seconds: float, *, has_program: bool = True) -> None:
         self.status = 0
         """The exit status with which the process is left."""
         self._drain_end = drain_end

@@ -408,17 +408,3 @@ def _refuse_fleet(adjustments: Adjustments) -> None:
         value = SETTINGS[name].kind.show(getattr(adjustments, name))
         text = "create_server builds one server in this process; for workers use serve, pserve or the command waitressd"
         raise ConfigError([Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)])
-
-
-def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
-    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address.
-
-    With `_quiet`, as in waitress, the addresses are not logged and `logging` is left as it is.
-    """
-    if not _quiet:
-        logging.basicConfig()
-    server = create_server(app, **settings)
-    with operator_log.running():
-        if not _quiet:
-            server.print_listen("Serving on http://{}:{}")
-        server.run()
