@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.inifile import from_factory
+from waitressd.fleet.cores import find_cores
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
@@ -139,7 +140,8 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-    log_advice(advise(Facts(adjustments, section.hidden), only_at_start=True))
+    machine = Machine(cores=find_cores().workers)
+    log_advice(advise(Facts(adjustments, section.hidden, machine), only_at_start=True))
     return Runner(adjustments, global_conf)
 
 
