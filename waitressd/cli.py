@@ -32,6 +32,7 @@ from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
+from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
 from waitressd.logfiles import log_files
 from waitressd.logsetup import LogSetup
@@ -160,9 +161,10 @@ def build_plan(command: Command, source: IniSource | None) -> Plan:
 
 
 def plan_text(plan: Plan) -> str:
-    """List every value; hidden ones are marked, because their line in the file says otherwise."""
+    """List every value, and what `auto` is here; hidden ones are marked, for their line in the file says otherwise."""
     hidden = [f"# hidden by {item.hidden_by}: {item.place}: {item.name} = {item.value}" for item in plan.section.hidden]
-    return "\n".join([listing.as_text(plan.adjustments), *hidden])
+    auto = [f"# {find_cores()}"] if plan.adjustments.workers is None else []
+    return "\n".join([listing.as_text(plan.adjustments), *auto, *hidden])
 
 
 # ---- serving -------------------------------------------------------------------------------------------------------
@@ -293,14 +295,14 @@ def check(command: Command) -> int:
 
 
 def this_machine() -> Machine:
-    """Ask the system for its memory and its limit on descriptors; 0 if it does not say."""
+    """Ask the system for its memory, its limit on descriptors and the cores for workers; 0 if it does not say."""
     memory = 0
     with contextlib.suppress(ValueError, OSError, AttributeError):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(ValueError, OSError):
             memory = min(memory, int(Path(path).read_text(encoding="ascii")))
-    return Machine(memory, connection_bound(0))
+    return Machine(memory, connection_bound(0), find_cores().workers)
 
 
 # ---- applications --------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.inifile import from_factory
+from waitressd.fleet.cores import find_cores
 from waitressd.listeners import open_listeners
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
@@ -28,6 +29,7 @@ from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
 if TYPE_CHECKING:
+    from waitressd.fleet.hazards import Hazard
     from waitressd.fleet.recruit import Recruit
 
 StartResponse = Callable[..., Any]
@@ -58,6 +60,7 @@ class Runner:
         self._logs = logs or LogSetup()
         self._listeners: list[Listener] = []
         self._recruit = _recruit()
+        self._known = _known_before(server.adjustments)
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
         if adjustments.fast_listen:
@@ -82,7 +85,7 @@ class Runner:
         server = self._server
         server.application = cast("Application", application)
         if self._recruit is not None:
-            self._recruit.serve_under_master(server)
+            self._recruit.serve_under_master(server, self._known)
         self.open()
         if server.adjustments.may_be_fleet:
             self._lead(prints=say is not None)
@@ -101,13 +104,22 @@ class Runner:
         from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it
 
         if lead.is_master_needed(self._server):
-            lead.lead(self._server, lead.Program(self._listeners, self._logs, prints=prints))
+            lead.lead(self._server, lead.Program(self._listeners, self._logs, self._known, prints=prints))
 
     def close(self) -> None:
         """Close the listeners if no application was ever given. Harmless after the server has run."""
         for listener in self._listeners:
             listener.close()
         self._server.close()
+
+
+def _known_before(adjustments: Adjustments) -> "list[Hazard]":
+    """Return what would be a hazard for forks if the application had left it; it is not loaded yet."""
+    if not adjustments.may_be_fleet:
+        return []
+    from waitressd.fleet.hazards import find_hazards  # noqa: PLC0415 - a single process pays nothing for it
+
+    return find_hazards()
 
 
 def _recruit() -> "Recruit | None":
@@ -183,7 +195,8 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-    log_advice(advise(Facts(adjustments, section.hidden), only_at_start=True))
+    machine = Machine(cores=find_cores().workers)
+    log_advice(advise(Facts(adjustments, section.hidden, machine), only_at_start=True))
     return Runner(adjustments, global_conf, _log_setup(global_conf))
 
 

@@ -50,8 +50,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
-    "deploy": _ASSEMBLY | {"waitressd", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "deploy", "cli"},
+    "fleet": _ASSEMBLY | {"fleet"},
+    "deploy": _ASSEMBLY | {"waitressd", "fleet", "deploy"},
+    "cli": _ASSEMBLY | {"waitressd", "fleet", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset({"server", "config"}),
 }

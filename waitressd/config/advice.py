@@ -26,6 +26,8 @@ class Machine:
 
     memory_bytes: int = 0
     descriptors: int = 0
+    cores: int = 0
+    """How many workers `auto` is."""
 
 
 @dataclass(frozen=True, slots=True)

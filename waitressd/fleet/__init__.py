@@ -1,5 +1,4 @@
-"""Worker processes: a master that watches, a template that has loaded the application, and workers that serve.
+"""A fleet: several processes that run one application, and the master that looks after them.
 
-The layer above the server; nothing below knows of processes. `plan.py` decides, `master.py` does; `template.py` and
-`worker.py` are the other two processes, and `link.py` is how they talk.
+It lies above `server`: nothing below knows of it, and `workers = 1` never comes here.
 """

@@ -8,7 +8,7 @@ from waitressd import __version__
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
-from waitressd.fleet.hazards import hazards
+from waitressd.fleet.hazards import Hazard, explain, find_hazards
 from waitressd.fleet.link import PROTOCOL, LinkError
 from waitressd.server import Server
 
@@ -51,13 +51,13 @@ class Hello:
         return cls(**{name: fields[name] for name in cls.__slots__})
 
 
-def hello_of(server: Server, *ours: int, is_preloaded: bool | None = None) -> Hello:
+def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool | None = None) -> Hello:
     """Say what was loaded. After the application was: what that has left open decides about forks.
 
-    `ours` are descriptors that are none of the application's. With `is_preloaded` that is decided already.
+    What was `known` before is none of the application's. With `is_preloaded` the mode is decided already.
     """
     adjustments = server.adjustments
-    why = "" if adjustments.preload else _why_not_preloaded(adjustments.preload, ours)
+    why = "" if adjustments.preload else _why_not_preloaded(adjustments.preload, known)
     return Hello(
         workers=adjustments.worker_count(find_cores().workers),
         is_preloaded=not why if is_preloaded is None else is_preloaded,
@@ -66,13 +66,13 @@ def hello_of(server: Server, *ours: int, is_preloaded: bool | None = None) -> He
     )
 
 
-def _why_not_preloaded(preload: bool | None, ours: Sequence[int]) -> str:
+def _why_not_preloaded(preload: bool | None, known: Sequence[Hazard]) -> str:
     if preload is False:
-        return "as it is configured"
+        return "preload is off"
     if not processes.can_adopt_workers():
-        return "this system cannot make forked workers children of the master"
-    found = hazards(ours)
-    return f"the application left {found}" if found else ""
+        return "preload is off: this system cannot make forked workers children of the master"
+    found = find_hazards(known)
+    return explain(found) if found else ""
 
 
 def _settings_for_master(adjustments: Adjustments) -> dict[str, str]:

@@ -16,6 +16,7 @@ from waitressd.command import started
 from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.handover import FirstTemplate, HandOver, execute_master
+from waitressd.fleet.hazards import Hazard
 from waitressd.fleet.hello import hello_of
 from waitressd.fleet.link import Link
 from waitressd.fleet.master import Master
@@ -36,12 +37,13 @@ class Program:
 
     listeners: Sequence[Listener]
     logs: LogSetup
+    known: Sequence[Hazard] = ()  # before the application was loaded
     prints: bool = False  # the addresses, for somebody who may not read the log
 
 
 def lead(server: Server, program: Program) -> NoReturn:
     """Become the master of workers that serve. The main thread. Raises OSError: no process can be started."""
-    hello = hello_of(server)
+    hello = hello_of(server, program.known)
     template = _fork_template(server, program.listeners) if hello.is_preloaded else None
     # From here until the master hears them, signals wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, MASTERS_SIGNALS)

@@ -4,9 +4,11 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from waitressd.fleet.codes import inherited_link
+from waitressd.fleet.hazards import Hazard
 from waitressd.fleet.hello import hello_of
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
@@ -24,10 +26,10 @@ class Recruit:
         self._link = link
         show_stacks_on_request()
 
-    def serve_under_master(self, server: Server) -> NoReturn:
+    def serve_under_master(self, server: Server, known: Sequence[Hazard]) -> NoReturn:
         """Say hello, and be a template or a worker until the end of the process. The application is loaded."""
         self._link.socket.setblocking(True)
-        self._link.send("hello", **hello_of(server, self._link.fileno()).fields())
+        self._link.send("hello", **hello_of(server, known).fields())
         order = self._order()
         if order is None or order.name == "quit":
             leave_process(0)
