@@ -141,7 +141,8 @@ class Master:
             case "born":
                 process.pid = int(message.fields["pid"])
                 self._do(self._plan.born(now, process.number, process.pid))
-            case "ready":
+            case "ready" if not process.is_ready:  # said again when log files have been opened anew
+                process.is_ready = True
                 self._do(self._plan.ready(now, process.number))
             case "leaving":
                 self._do(self._plan.leaving(now, process.number))

@@ -76,9 +76,13 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
     reading, writing = os.pipe()
 
     def between() -> NoReturn:
-        os.close(reading)
-        os.write(writing, b"%d" % fork(child))
+        os.write(writing, b"%d" % fork(born))
         os._exit(0)
+
+    def born() -> NoReturn:
+        os.close(reading)
+        os.close(writing)  # whose end the parent waits for
+        child()
 
     try:
         middle = fork(between)

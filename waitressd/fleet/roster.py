@@ -72,6 +72,7 @@ class Worker(Process):
     number: int = 0
     place: int = 0
     code: int = 0
+    is_ready: bool = False
 
 
 @dataclass(slots=True)
