@@ -1,5 +1,0 @@
-"""Names that `ps` and `top` show."""
-
-
-def name_process(name: str) -> None:
-    pass

@@ -1,2 +1,0 @@
-def set_place(number: int) -> None:
-    pass
