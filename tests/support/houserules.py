@@ -21,7 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
-    | {"standardstreams", "systemd", "machine", "metrics", "peer", "wording"}
+    | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
     | _MIDDLE
 )
 
@@ -29,6 +29,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
     "machine": frozenset(),
+    "place": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"operatorlog"}),
@@ -40,7 +41,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wording": frozenset(),
     "kinds": frozenset({"wording"}),
     "config": frozenset({"config", "http", "kinds", "wording"}),
-    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks", "operatorlog", "kinds", "wording"}),
+    "requestlog": frozenset(
+        {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording"}
+    ),
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
@@ -53,7 +56,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "fleet", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
-    "__init__": frozenset({"server", "config"}),
+    "__init__": frozenset({"server", "config", "place"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
