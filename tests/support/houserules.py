@@ -21,7 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
-    | {"standardstreams", "systemd", "machine", "metrics", "peer", "wording"}
+    | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
     | _MIDDLE
 )
 
@@ -30,6 +30,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "ratelimit": frozenset(),
     "machine": frozenset(),
     "command": frozenset(),
+    "place": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"operatorlog"}),
@@ -41,7 +42,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wording": frozenset(),
     "kinds": frozenset({"wording"}),
     "config": frozenset({"config", "http", "kinds", "wording"}),
-    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks", "operatorlog", "kinds", "wording"}),
+    "requestlog": frozenset(
+        {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording"}
+    ),
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
@@ -50,11 +53,13 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
-    "fleet": _ASSEMBLY | {"fleet"},
-    "deploy": _ASSEMBLY | {"waitressd", "fleet", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "fleet", "deploy", "cli"},
+    "logsetup": frozenset({"config", "requestlog"}),
+    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
+    "serving": _ASSEMBLY | {"fleet"},
+    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy"},
+    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
-    "__init__": frozenset({"server", "config"}),
+    "__init__": frozenset({"server", "serving", "config", "place"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 

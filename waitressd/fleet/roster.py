@@ -100,7 +100,7 @@ class Roster:
         else:
             link, theirs = Link.pair()
             link.socket.setblocking(False)
-            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], **self._order(place, of.listeners))
+            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], **self._order(place, of))
             theirs.close()
             worker = Worker(0, link, None, number, place, code)
         self.workers[number] = worker
@@ -108,17 +108,21 @@ class Roster:
 
     def serve(self, worker: Worker) -> None:
         """Tell a worker that has loaded the application for itself to serve."""
-        listeners = self.codes[worker.code].listeners
-        descriptors = [_STANDARD_ERROR, *_sockets(listeners)]
-        worker.tell("serve", descriptors, **self._order(worker.place, listeners))
+        code = self.codes[worker.code]
+        worker.tell("serve", [_STANDARD_ERROR, *_sockets(code.listeners)], **self._order(worker.place, code))
 
     def be_template(self, code: Code) -> None:
         """Tell a process that has loaded a code to be its template."""
         code.tell("template", [_STANDARD_ERROR], code=code.number)
 
-    def _order(self, place: int, listeners: Sequence[Listener]) -> Mapping[str, object]:
-        asked = [listener.asked for listener in listeners]
-        return {"place": place, "listeners": asked, "watchdog_seconds": self.watchdog_seconds}
+    def _order(self, place: int, code: Code) -> Mapping[str, object]:
+        assert code.hello is not None
+        return {
+            "place": place,
+            "workers": code.hello.workers,
+            "listeners": [listener.asked for listener in code.listeners],
+            "watchdog_seconds": self.watchdog_seconds,
+        }
 
     def everyone(self) -> Iterator[Process]:
         """Yield every process."""

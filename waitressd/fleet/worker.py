@@ -58,6 +58,7 @@ class WorkerProcess:
         self._server = server
         self._link = link
         self._place = int(order.fields["place"])
+        self._workers = int(order.fields["workers"])
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
         self._status = 0
@@ -65,7 +66,7 @@ class WorkerProcess:
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""
         name_process(f"w{self._place}")
-        set_place(self._place)
+        set_place(self._place, self._workers)
         for number in _MASTERS:
             signal.signal(number, signal.SIG_IGN)
         self._link.send("born", pid=os.getpid())
