@@ -21,9 +21,8 @@ _HOMES: Final = {
     "Adjustments": "waitressd.config.adjustments",
     "ConfigError": "waitressd.config.errors",
     "create_server": "waitressd.server",
-    from waitressd.place import worker_number
-    from waitressd.server import create_server
-    from waitressd.serving import serve
+    "serve": "waitressd.serving",
+    "worker_number": "waitressd.place",
 }
 
 
