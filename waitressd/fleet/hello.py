@@ -57,21 +57,19 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
     What was `known` before is none of the application's. With `is_preloaded` the mode is decided already.
     """
     adjustments = server.adjustments
-    why = "" if adjustments.preload else _why_not_preloaded(adjustments, known)
+    why = "" if adjustments.preload is False else _why_not_preloaded(adjustments, known)
     return Hello(
         workers=adjustments.worker_count(find_cores().workers),
-        is_preloaded=not why if is_preloaded is None else is_preloaded,
+        is_preloaded=(adjustments.preload is not False and not why) if is_preloaded is None else is_preloaded,
         preload_is_off=why,
         settings=_settings_for_master(adjustments),
     )
 
 
 def _why_not_preloaded(adjustments: Adjustments, known: Sequence[Hazard]) -> str:
-    if adjustments.preload is False:
-        return "preload is off"
     if not processes.can_adopt_workers():
-        return "preload is off: this system cannot make forked workers children of the master"
-    found = find_hazards(known)
+        return "this system cannot make forked workers children of the master"
+    found = [] if adjustments.preload else find_hazards(known)
     return explain(found) if found else ""
 
 
