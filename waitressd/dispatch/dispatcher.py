@@ -83,7 +83,6 @@ class Dispatcher:
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
-        self._leaves_backlog = False  # to other processes, which accept from the same sockets
 
     # -- any thread
 
@@ -97,7 +96,7 @@ class Dispatcher:
         A kept connection is closed when it has brought no request for `idle_seconds`. Who waits in the backlog is
         served, unless other processes accept from the same sockets and `takes_backlog` is false.
         """
-        self._leaves_backlog = not takes_backlog
+        self._acceptor.takes_backlog = takes_backlog
         self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
         self._asked.append(DispatcherState.DRAINING)
         self.poller.wake()
@@ -481,7 +480,7 @@ class Dispatcher:
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         self._acceptor.forget_limit()
-        for fd in () if self._leaves_backlog else self._acceptor.listeners():
+        for fd in self._acceptor.backlogs():
             # Whoever was in the backlog when the stop came has been told that the connection stands.
             while accepted := self._accept(fd):
                 self.ready.extend((client, READ) for client in accepted)

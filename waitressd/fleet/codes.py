@@ -71,7 +71,7 @@ def run_command(command: StartCommand) -> tuple[int, Link, Loading]:
     environ = command.environ_of_child() | {LINK_VARIABLE: str(theirs.fileno())}
     try:
         pid = processes.spawn(command.words, environ, command.folder, pass_fds=[theirs.fileno()], stderr=writing)
-    except BaseException:
+    except OSError:
         ours.close()
         os.close(reading)
         raise

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waitressd import __version__
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
@@ -30,7 +29,6 @@ class Hello:
     preload_is_off: str
     """Why it cannot, in a sentence; empty if it can, or was not asked to."""
     settings: Mapping[str, str]
-    version: str = __version__
     protocol: int = PROTOCOL
 
     @property
@@ -46,8 +44,8 @@ class Hello:
     def from_fields(cls, fields: Mapping[str, Any]) -> "Hello":
         """Read what `fields` has written. Raises LinkError: another version means other things."""
         if fields.get("protocol") != PROTOCOL:
-            text = f"waitressd {fields.get('version', 'of another kind')} cannot be led by waitressd {__version__}"
-            raise LinkError(f"{text}; restart the server")
+            text = "the new code runs another version of the server, which this master cannot lead; restart it"
+            raise LinkError(text)
         return cls(**{name: fields[name] for name in cls.__slots__})
 
 

@@ -130,9 +130,8 @@ def freeze() -> None:
 
 def spawn(command: Sequence[str], environ: Mapping[str, str], folder: str, **options: Any) -> int:  # noqa: ANN401
     """Start a program and return its pid; `options` are those of `subprocess.Popen`. Raises OSError."""
-    process = subprocess.Popen(  # noqa: S603 - the command that has started this process
-        list(command), env=dict(environ), cwd=folder, **options
-    )
+    words, environment = list(command), dict(environ)
+    process = subprocess.Popen(words, env=environment, cwd=folder, **options)  # noqa: S603 - how this one was started
     process.returncode = 0  # it is waited for by `reap`
     return process.pid
 
