@@ -34,7 +34,7 @@ from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
-from waitressd.logfiles import log_files
+from waitressd.logfiles import log_files, unshared_handlers
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
@@ -83,7 +83,13 @@ class Plan:
 
     def advice(self) -> Facts:
         """Gather what advice looks at. Logging must be set up."""
-        return Facts(self.adjustments, self.section.hidden, this_machine(), silent_loggers(self.adjustments))
+        return Facts(
+            self.adjustments,
+            self.section.hidden,
+            this_machine(),
+            silent_loggers(self.adjustments),
+            unshared_handlers(),
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

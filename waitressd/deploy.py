@@ -15,6 +15,7 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.inifile import from_factory
 from waitressd.fleet.cores import find_cores
+from waitressd.logfiles import unshared_handlers
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
@@ -140,8 +141,13 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-    machine = Machine(cores=find_cores().workers)
-    log_advice(advise(Facts(adjustments, section.hidden, machine), only_at_start=True))
+    facts = Facts(
+        adjustments,
+        section.hidden,
+        Machine(cores=find_cores().workers),
+        unshared_handlers=unshared_handlers(),
+    )
+    log_advice(advise(facts, only_at_start=True))
     return Runner(adjustments, global_conf)
 
 
