@@ -34,8 +34,13 @@ from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
+<<<<<<< HEAD
 from waitressd.logfiles import log_files
 from waitressd.logsetup import LogSetup
+=======
+from waitressd.logfiles import log_files, unshared_handlers
+from waitressd.requestlog.sinks import DEFAULT_LOGGER
+>>>>>>> h2
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
@@ -83,7 +88,13 @@ class Plan:
 
     def advice(self) -> Facts:
         """Gather what advice looks at. Logging must be set up."""
-        return Facts(self.adjustments, self.section.hidden, this_machine(), silent_loggers(self.adjustments))
+        return Facts(
+            self.adjustments,
+            self.section.hidden,
+            this_machine(),
+            silent_loggers(self.adjustments),
+            unshared_handlers(),
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
