@@ -34,13 +34,8 @@ from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
-<<<<<<< HEAD
-from waitressd.logfiles import log_files
-from waitressd.logsetup import LogSetup
-=======
 from waitressd.logfiles import log_files, unshared_handlers
-from waitressd.requestlog.sinks import DEFAULT_LOGGER
->>>>>>> h2
+from waitressd.logsetup import LogSetup
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams

@@ -18,13 +18,10 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.inifile import from_factory
 from waitressd.fleet.cores import find_cores
-<<<<<<< HEAD
 from waitressd.listeners import open_listeners
+from waitressd.logfiles import unshared_handlers
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
-=======
-from waitressd.logfiles import unshared_handlers
->>>>>>> h2
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
@@ -199,17 +196,6 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-<<<<<<< HEAD
-    machine = Machine(cores=find_cores().workers)
-    log_advice(advise(Facts(adjustments, section.hidden, machine), only_at_start=True))
-    return Runner(adjustments, global_conf, _log_setup(global_conf))
-
-
-def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:
-    """Say how pserve has set logging up: from the file that names the application, with its variables."""
-    variables = {name: value for name, value in global_conf.items() if name not in ("here", "__file__")}
-    return LogSetup(global_conf.get("__file__", ""), variables)
-=======
     facts = Facts(
         adjustments,
         section.hidden,
@@ -217,8 +203,13 @@ def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:
         unshared_handlers=unshared_handlers(),
     )
     log_advice(advise(facts, only_at_start=True))
-    return Runner(adjustments, global_conf)
->>>>>>> h2
+    return Runner(adjustments, global_conf, _log_setup(global_conf))
+
+
+def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:
+    """Say how pserve has set logging up: from the file that names the application, with its variables."""
+    variables = {name: value for name, value in global_conf.items() if name not in ("here", "__file__")}
+    return LogSetup(global_conf.get("__file__", ""), variables)
 
 
 def server_runner(application: Application, global_conf: Mapping[str, str], **local_conf: str) -> int:

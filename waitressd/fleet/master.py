@@ -21,7 +21,7 @@ from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import LinkError, Message
 from waitressd.fleet.mastersignals import MasterSignals
-from waitressd.fleet.names import name_process
+from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import Code, Process, Roster, Worker
@@ -55,7 +55,7 @@ class Master:
 
     def run(self) -> int:
         """Lead until the fleet has ended; return the exit status of the process."""
-        name_process("main")
+        name_process(MASTER)
         processes.can_adopt_workers()
         with operator_log.running(), self._signals.heard():
             self._poller.register(self._signals, selectors.EVENT_READ, None)

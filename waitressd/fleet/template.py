@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from waitressd.fleet import processes
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
-from waitressd.fleet.names import name_process
+from waitressd.fleet.names import name_process, template_name
 from waitressd.logfiles import reopen_log_files
 
 ORPHAN_SECONDS: Final = 1.5  # what workers get to end by themselves when the master is gone
@@ -34,7 +34,7 @@ class Template:
 
     def run(self) -> NoReturn:
         """Fork workers until the master says `quit` or is gone; then end the process."""
-        name_process(f"code{self._code}")
+        name_process(template_name(self._code))
         for number in processes.DEFAULT_SIGNALS:
             if number is not signal.SIGCHLD:
                 signal.signal(number, signal.SIG_IGN)  # commands come over the link

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
-from waitressd.fleet.names import name_process
+from waitressd.fleet.names import name_process, worker_name
 from waitressd.fleet.template import RunWorker
 from waitressd.listeners import adopt_listeners
 from waitressd.operatorlog import operator_log
@@ -65,7 +65,7 @@ class WorkerProcess:
 
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""
-        name_process(f"w{self._place}")
+        name_process(worker_name(self._place))
         set_place(self._place, self._workers)
         for number in _MASTERS:
             signal.signal(number, signal.SIG_IGN)
