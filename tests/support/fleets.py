@@ -7,23 +7,29 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
 from tests.support.client import Address, Client
+from tests.support.load import Books, Load, Loss
 from tests.support.processes import HAS_PROC, Member, kill_session, living
 from tests.support.servers import START_SECONDS, ServerProcess, spawn, wait_until_accepting
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 
+LATELY_SECONDS: Final = 0.5
+"""A worker that serves under load has answered somebody in this time."""
+
 needs_a_fleet: Final = pytest.mark.skipif(
     not sys.platform.startswith("linux") or not HAS_PROC, reason="processes are forked and adopted on Linux alone"
 )
 
+SERVING: Final = re.compile(r"Serving on (?:http://)?(?:unix:(\S+)|([\w.]+):(\d+))")
+
 # What the log says of the fleet.
-ALL_SERVE: Final = r"(\d+) of \1 workers"
 RELOADED: Final = r"[Rr]eloaded"
 REFUSED: Final = r"refused"
 ROLLED_BACK: Final = r"[Rr]olled back"
@@ -32,6 +38,17 @@ DIED: Final = r"[Ww]orker (\d+) .*(died|ended|killed)"
 
 class Fleet(ServerProcess):
     """The master's process and what it has started."""
+
+    @property
+    def address(self) -> Address:
+        """The first address that it serves on."""
+        path, host, port = SERVING.search(self.output).groups()  # type: ignore[union-attr]  # the test has waited for it
+        return path or (host, int(port))
+
+    @property
+    def metrics(self) -> tuple[str, int]:
+        """Where the page of its metrics is."""
+        return "127.0.0.1", int(self.wait_for(r"Metrics on http://127\.0\.0\.1:(\d+)/metrics")[1])
 
     def mark(self) -> int:
         """Return a place in the output, for `wait_for` to look behind it."""
@@ -131,11 +148,29 @@ def serving(site: Site, way: str = "config", environment: Mapping[str, str] | No
         yield fleet
 
 
-def answers_within(address: Address, seconds: float) -> bool:
-    """Whether a new client gets an answer within so long."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, AssertionError), Client(address, timeout=seconds) as client:
-            return client.get("/quick").status == 200
-        time.sleep(0.01)
-    return False
+@dataclass(frozen=True)
+class Kill:
+    """A worker that was killed under load: when, and which processes had answered shortly before."""
+
+    victim: int
+    moment: float
+    living: frozenset[int]
+
+    def seconds_to_replacement(self, books: Books) -> float:
+        """Return after what time a process that was not there before has answered; infinity if none has yet."""
+        return books.first_by_others(self.living, self.moment) - self.moment
+
+    def explains(self, loss: Loss) -> bool:
+        """Whether what a client has lost was in the hands of the worker that died."""
+        was_its_own = loss.pid in (0, self.victim)
+        return was_its_own and loss.sent < self.moment + 0.2 and loss.noticed > self.moment
+
+
+def kill_worker(load: Load, choose: Callable[[list[int]], int] = min, *, seconds: float = 20) -> Kill:
+    """Kill one of the workers that answer, and wait until another has taken its place."""
+    living = load.books.pids(time.monotonic() - LATELY_SECONDS)
+    victim = choose(sorted(living))
+    kill = Kill(victim, time.monotonic(), living)
+    os.kill(victim, signal.SIGKILL)
+    assert wait_until(lambda: kill.seconds_to_replacement(load.books) < float("inf"), seconds), "not replaced"
+    return kill

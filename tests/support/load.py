@@ -143,7 +143,7 @@ class Load:
     def _run(self) -> None:
         try:
             asyncio.run(self._all())
-        except BaseException as failure:  # border: `stop` raises it in the test's thread
+        except BaseException as failure:  # border: the thread of the test raises it in `stop`
             self._failures.append(failure)
 
     async def _all(self) -> None:

@@ -173,7 +173,9 @@ def start_process(
     return ServerProcess(spawn([*command, *arguments], cwd, environment or {}))
 
 
-def spawn(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+def spawn(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> "subprocess.Popen[str]":
     """Start a command whose outputs are one pipe, in a session of its own, so that its children can be found."""
     return subprocess.Popen(
         command,
@@ -184,6 +186,7 @@ def spawn(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> 
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
         start_new_session=True,
+        pass_fds=pass_fds,
     )
 
 

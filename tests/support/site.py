@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.support.servers import ROOT
 
@@ -125,7 +125,7 @@ WAYS: Final = ("config", "module", "python -m", "pserve", "serve")
 class Site:
     """The folder. `settings` are those of the server, for each way in the form that it takes."""
 
-    def __init__(self, folder: Path, framework: str = "plain", **settings: object) -> None:
+    def __init__(self, folder: Path, framework: str = "plain", **settings: Any) -> None:
         self.folder = folder
         self.settings: dict[str, object] = {"listen": "127.0.0.1:0", "workers": 2, "threads": 8, **settings}
         self.sections = ""
