@@ -26,6 +26,8 @@ class Machine:
 
     memory_bytes: int = 0
     descriptors: int = 0
+    cores: int = 0
+    """How many workers `auto` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ def _keeps_forged_headers(facts: Facts) -> Iterator[Finding]:
     "More threads than one interpreter can use",
     "threads is more than 100",
     "they wait for the interpreter lock and for memory, and every answer takes longer",
-    "measure with fewer threads; start more processes for more processors",
+    "measure with fewer threads; set workers for more processors",
 )
 def _many_threads(facts: Facts) -> Iterator[Finding]:
     if facts.adjustments.threads > MANY_THREADS:
