@@ -30,10 +30,10 @@ needs_a_fleet: Final = pytest.mark.skipif(
 SERVING: Final = re.compile(r"Serving on (?:http://)?(?:unix:(\S+)|([\w.]+):(\d+))")
 
 # What the log says of the fleet.
-RELOADED: Final = r"[Rr]eloaded"
-REFUSED: Final = r"refused"
-ROLLED_BACK: Final = r"[Rr]olled back"
-DIED: Final = r"[Ww]orker (\d+) .*(died|ended|killed)"
+RELOADED: Final = r"reload done: "
+REFUSED: Final = r"reload refused: .*"
+ROLLED_BACK: Final = r"rolled back: generation"
+DIED: Final = r"worker (\d+) \(pid \d+, generation \d+\) died"
 
 
 class Fleet(ServerProcess):
