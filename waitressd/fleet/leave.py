@@ -16,8 +16,9 @@ from typing import NoReturn
 def leave_process(status: int) -> NoReturn:
     """End this process as a program ends: threads, `atexit` hooks, logs, streams. The main thread; never returns."""
     try:
-        # What `Py_FinalizeEx` calls; there is no public name for it, and no other way to end without going back.
-        for end in (threading._shutdown, atexit._run_exitfuncs):  # noqa: SLF001 - see above
+        # What the interpreter calls at its end. There is no public name for it, and no other way to end without going
+        # back.
+        for end in (vars(threading)["_shutdown"], atexit._run_exitfuncs):  # noqa: SLF001 - see above
             with contextlib.suppress(BaseException):  # border: hooks are anybody's code
                 end()
         with contextlib.suppress(BaseException):  # border: handlers of logging are anybody's classes

@@ -112,4 +112,3 @@ class Link:
             return Message(name, fields, tuple(self._descriptors.popleft() for _ in range(count)))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise LinkError(f"a message that cannot be read: {error!r}") from None
-

@@ -10,14 +10,13 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from waitressd.config.errors import ConfigError
 from waitressd.fleet import actions, processes
 from waitressd.fleet.actions import Action, CodeFacts
 from waitressd.fleet.codes import Loading
-from waitressd.fleet.crew import Code, Crew, Process, Worker
 from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import LinkError, Message
@@ -25,8 +24,8 @@ from waitressd.fleet.mastersignals import MasterSignals
 from waitressd.fleet.names import name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
+from waitressd.fleet.roster import Code, Process, Roster, Worker
 from waitressd.listeners import open_listeners
-from waitressd.net.listener import Listener
 from waitressd.logfiles import Reopener, reopen_log_files
 from waitressd.net.logs import say
 from waitressd.operatorlog import operator_log
@@ -43,7 +42,7 @@ class Master:
         self._hand = hand
         self._plan = Plan()
         self._notifier = Notifier()
-        self._crew = Crew(hand.command, self._notifier.watchdog_seconds)
+        self._roster = Roster(hand.command, self._notifier.watchdog_seconds)
         self._signals = MasterSignals()
         self._poller = selectors.DefaultSelector()
         self._reopener = Reopener(reopen_log_files)
@@ -52,7 +51,7 @@ class Master:
         self._fed_at = 0.0  # the watchdog
         self._oom_kills = processes.oom_kills()
         self._names = ""  # of the addresses
-        self._unsaid: Sequence[Listener] = hand.listeners
+        self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
         """Lead until the fleet has ended; return the exit status of the process."""
@@ -64,7 +63,7 @@ class Master:
             while self._status is None:
                 self._turn()
             self._reopener.join()
-        for process in self._crew.everyone():
+        for process in self._roster.everyone():
             process.close()
         self._poller.close()
         return self._status
@@ -77,7 +76,7 @@ class Master:
             first.pid, first.link = template.pid, template.link
             template.link.socket.setblocking(False)
             self._listen_to(first)
-        self._crew.codes[1] = first
+        self._roster.codes[1] = first
         self._names = ", ".join(listener.name for listener in hand.listeners)
         self._do(self._plan.start(time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
 
@@ -85,7 +84,7 @@ class Master:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        due = min(self._plan.due, self._crew.next_kill(), now + LONGEST_SLEEP_SECONDS)
+        due = min(self._plan.due, self._roster.next_kill(), now + LONGEST_SLEEP_SECONDS)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -98,7 +97,7 @@ class Master:
         for death in processes.reap():
             self._on_death(death)
         now = time.monotonic()
-        self._crew.kill_due(now)
+        self._roster.kill_due(now)
         self._reopener.on_tick()
         if now >= self._plan.due:
             self._do(self._plan.tick(now))
@@ -112,7 +111,7 @@ class Master:
         elif number == signal.SIGUSR1:
             self._reopen()
         elif number == signal.SIGQUIT:
-            for process in self._crew.everyone():
+            for process in self._roster.everyone():
                 if process.pid:
                     processes.kill(process.pid, signal.SIGQUIT)
 
@@ -138,7 +137,7 @@ class Master:
         match message.name:
             case "hello":
                 self._stop_listening_to_loading(process)
-                self._crew.serve(process)
+                self._roster.serve(process)
             case "born":
                 process.pid = int(message.fields["pid"])
                 self._do(self._plan.born(now, process.number, process.pid))
@@ -148,6 +147,8 @@ class Master:
                 self._do(self._plan.leaving(now, process.number))
             case "alive":
                 self._feed_watchdog(now)
+            case _:
+                pass  # a newer worker says more
 
     def _on_hello(self, code: Code, message: Message) -> None:
         self._stop_listening_to_loading(code)
@@ -159,7 +160,7 @@ class Master:
             self._do(self._plan.failed(now, code.number, str(error)))
             return
         if code.hello.is_preloaded:
-            self._crew.be_template(code)
+            self._roster.be_template(code)
         self._do(self._plan.hello(now, code.number, facts))
 
     def _feed_watchdog(self, now: float) -> None:
@@ -169,8 +170,8 @@ class Master:
             self._notifier.alive()
 
     def _on_death(self, death: Death) -> None:
-        self._crew.forget_kill(death.pid)
-        for process in self._crew.everyone():
+        self._roster.forget_kill(death.pid)
+        for process in self._roster.everyone():
             if process.pid == death.pid:
                 break
         else:
@@ -187,7 +188,7 @@ class Master:
 
     def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
         self._close(worker)
-        self._crew.workers.pop(worker.number, None)
+        self._roster.workers.pop(worker.number, None)
         self._do(self._plan.died(time.monotonic(), worker.number, how, is_clean=is_clean))
 
     def _why(self, death: Death, process: Process) -> str:
@@ -213,7 +214,7 @@ class Master:
             self._do_one(action)
 
     def _do_one(self, action: Action) -> None:  # noqa: C901, PLR0912 - a table of what each action is
-        crew = self._crew
+        roster = self._roster
         match action:
             case actions.Say(level, text):
                 say(level, "%s", text)
@@ -222,17 +223,17 @@ class Master:
             case actions.LoadCode(number, stands_in_for):
                 self._load(number, stands_in_for)
             case actions.Bind(code):
-                self._bind(crew.codes[code])
+                self._bind(roster.codes[code])
             case actions.Drain(worker, seconds, is_last):
-                crew.workers[worker].tell("drain", seconds=seconds, is_last=is_last)
+                roster.workers[worker].tell("drain", seconds=seconds, is_last=is_last)
             case actions.Abort(worker):
-                crew.workers[worker].tell("abort")
+                roster.workers[worker].tell("abort")
             case actions.Kill(worker, with_stacks):
-                crew.kill(crew.workers[worker], with_stacks=with_stacks)
+                roster.kill(roster.workers[worker], with_stacks=with_stacks)
             case actions.QuitCode(code):
-                crew.codes[code].tell("quit")
+                roster.codes[code].tell("quit")
             case actions.KillCode(code, with_stacks):
-                crew.kill(crew.codes[code], with_stacks=with_stacks)
+                roster.kill(roster.codes[code], with_stacks=with_stacks)
             case actions.KeepAddresses(codes):
                 self._keep_addresses(codes)
             case actions.ReopenLogs():
@@ -249,9 +250,9 @@ class Master:
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
-            worker = self._crew.spawn(number, place, code)
+            worker = self._roster.spawn(number, place, code)
         except OSError as error:
-            self._crew.workers[number] = worker = Worker(0, None, None, number, place, code)
+            self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
             self._bury(worker, f"it was never born: {error}", is_clean=False)
         else:
             self._listen_to(worker)
@@ -260,33 +261,33 @@ class Master:
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
-            code = self._crew.load(number)
+            code = self._roster.load(number)
         except OSError as error:
-            self._crew.codes[number] = Code(0, None, None, number)
+            self._roster.codes[number] = Code(0, None, None, number)
             self._do(self._plan.template_died(time.monotonic(), number, f"it was never born: {error}"))
         else:
             if stands_in_for is not None:
-                code.listeners = self._crew.codes[stands_in_for].listeners
+                code.listeners = self._roster.codes[stands_in_for].listeners
             self._listen_to(code)
 
     def _bind(self, code: Code) -> None:
         assert code.hello is not None
         now = time.monotonic()
         try:
-            code.listeners = open_listeners(code.hello.adjustments, self._crew.held())
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
         except OSError as error:
             self._do(self._plan.failed(now, code.number, str(error.strerror or error)))
         else:
             self._do(self._plan.bound(now, code.number))
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
-        self._crew.keep_addresses(codes)
-        listeners = dict.fromkeys(item for code in codes for item in self._crew.codes[code].listeners)
+        self._roster.keep_addresses(codes)
+        listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
         self._names = ", ".join(listener.name for listener in listeners)
 
     def _reopen(self) -> None:
         self._reopener.ask()
-        for process in self._crew.everyone():
+        for process in self._roster.everyone():
             process.tell("reopen")
 
     def _say_addresses(self) -> None:

@@ -32,7 +32,7 @@ class MasterSignals:
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
-        """Hear them in the block; those that were ignored stay so, but for SIGCHLD. Other handlers come back at the end."""
+        """Hear them in the block; those that were ignored stay so, but for SIGCHLD."""
         forks.hold(self)
         self._former_wakeup = signal.set_wakeup_fd(self._pythons.fileno(), warn_on_full_buffer=False)
         for number in MASTERS_SIGNALS:

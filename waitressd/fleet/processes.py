@@ -126,7 +126,9 @@ def freeze() -> None:
 
 def spawn(command: Sequence[str], environ: Mapping[str, str], folder: str, **options: Any) -> int:  # noqa: ANN401
     """Start a program and return its pid; `options` are those of `subprocess.Popen`. Raises OSError."""
-    process = subprocess.Popen(list(command), env=dict(environ), cwd=folder, **options)
+    process = subprocess.Popen(  # noqa: S603 - the command that has started this process
+        list(command), env=dict(environ), cwd=folder, **options
+    )
     process.returncode = 0  # it is waited for by `reap`
     return process.pid
 
@@ -137,7 +139,7 @@ def execute(command: Sequence[str], environ: Mapping[str, str], descriptors: Seq
     for fd in descriptors:
         os.set_inheritable(fd, True)
     try:
-        os.execve(command[0], list(command), dict(environ))
+        os.execve(command[0], list(command), dict(environ))  # noqa: S606 - without a shell, as it should be
     except OSError:
         for fd in descriptors:
             os.set_inheritable(fd, False)

@@ -26,9 +26,7 @@ ORPHANED: Final = 3  # the exit status of a worker whose master is gone
 # Whoever signals the whole group, as a terminal and some supervisors do, means the master. SIGTERM to one worker alone
 # makes it drain; SIGUSR1 opens log files anew.
 _MASTERS: Final = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGHUP", "SIGUSR2", "SIGTTIN", "SIGTTOU")
-    if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGUSR2", "SIGTTIN", "SIGTTOU") if hasattr(signal, name)
 )
 
 
@@ -40,11 +38,11 @@ class LinkNotifier(Notifier):
         self._link = link
         self.watchdog_seconds = watchdog_seconds
 
-    def ready(self, status: str) -> None:
+    def ready(self, _status: str) -> None:
         """The worker serves."""
         self._link.send("ready")
 
-    def stopping(self, status: str) -> None:
+    def stopping(self, _status: str) -> None:
         """The worker drains, by a command or by a signal of its own."""
         self._link.send("leaving")
 

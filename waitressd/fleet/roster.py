@@ -75,7 +75,7 @@ class Worker(Process):
 
 
 @dataclass(slots=True)
-class Crew:
+class Roster:
     """All processes of one fleet. The master's thread."""
 
     command: StartCommand

@@ -1,0 +1,2 @@
+def set_place(number: int) -> None:
+    pass
