@@ -65,7 +65,7 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
 
 
 def _why_not_preloaded(adjustments: Adjustments, known: Sequence[Hazard]) -> str:
-    if not processes.can_adopt_workers():
+    if not processes.can_adopt():
         return "this system cannot make forked workers children of the master"
     found = [] if adjustments.preload else find_hazards(known)
     return explain(found) if found else ""

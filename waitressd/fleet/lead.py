@@ -59,7 +59,7 @@ def lead_here(server: Server) -> int:
 
     Raises OSError: an address cannot be bound, or no process started.
     """
-    if not processes.can_adopt_workers():
+    if not processes.can_adopt():
         raise OSError(errno.ENOTSUP, "workers under waitressd.serve need Linux; use pserve or the command waitressd")
     fill_descriptors()
     listeners = open_listeners(server.adjustments)
@@ -69,7 +69,6 @@ def lead_here(server: Server) -> int:
 
 
 def _fork_template(server: Server, listeners: Sequence[Listener]) -> FirstTemplate:
-    processes.can_adopt_workers()
     ours, theirs = Link.pair()
 
     def run() -> NoReturn:

@@ -56,7 +56,7 @@ class Master:
     def run(self) -> int:
         """Lead until the fleet has ended; return the exit status of the process."""
         name_process(MASTER)
-        processes.can_adopt_workers()
+        processes.adopt_orphans()
         with operator_log.running(), self._signals.heard():
             self._poller.register(self._signals, selectors.EVENT_READ, None)
             self._begin()

@@ -4,8 +4,8 @@ Knows processes; decides nothing. What only Linux has is asked for when it is ne
 """
 
 import contextlib
+import ctypes
 import gc
-import importlib
 import os
 import random
 import signal
@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn
 from waitressd import forks
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_GET_CHILD_SUBREAPER: Final = 37
 DEFAULT_SIGNALS: Final = tuple(
     getattr(signal, name)
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGCHLD", "SIGTTIN", "SIGTTOU")
@@ -43,18 +44,24 @@ class Death:
         return f"signal {-self.status}"
 
 
-def can_adopt_workers() -> bool:
-    """Make this process the parent of every orphan below it; False where the system has no such thing.
+def can_adopt() -> bool:
+    """Whether this system can make a process the parent of every orphan below it (prctl(2), Linux)."""
+    asked = ctypes.c_int()
+    return _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(asked))
 
-    A worker is born by way of a process in between that ends at once, and so becomes a child of the master
-    (prctl(2), PR_SET_CHILD_SUBREAPER). The setting survives exec.
+
+def adopt_orphans() -> bool:
+    """Make this process the parent of every orphan below it; False where that cannot be had. The master alone.
+
+    A worker is born by way of a process in between that ends at once, and so becomes a child of the master.
     """
-    if not sys.platform.startswith("linux"):
-        return False
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, argument: object) -> bool:
     try:
-        ctypes = importlib.import_module("ctypes")
-        return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-    except (ImportError, OSError, AttributeError):
+        return sys.platform.startswith("linux") and not ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
+    except (OSError, AttributeError):  # a C library without it
         return False
 
 
@@ -128,7 +135,7 @@ def freeze() -> None:
         gc.freeze()
 
 
-def spawn(command: Sequence[str], environ: Mapping[str, str], folder: str, **options: Any) -> int:  # noqa: ANN401
+def spawn(command: Sequence[str], environ: Mapping[str, str], folder: str, **options: Any) -> int:  # noqa: ANN401 - many
     """Start a program and return its pid; `options` are those of `subprocess.Popen`. Raises OSError."""
     words, environment = list(command), dict(environ)
     process = subprocess.Popen(words, env=environment, cwd=folder, **options)  # noqa: S603 - how this one was started
