@@ -20,9 +20,10 @@ from waitressd import forks
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_GET_CHILD_SUBREAPER: Final = 37
+# Without SIGQUIT: who has a handler for it wants the stacks of the child, too.
 DEFAULT_SIGNALS: Final = tuple(
     getattr(signal, name)
-    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGCHLD", "SIGTTIN", "SIGTTOU")
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGTTIN", "SIGTTOU")
     if hasattr(signal, name)
 )
 _CGROUP: Final = Path("/sys/fs/cgroup")

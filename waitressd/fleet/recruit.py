@@ -61,5 +61,5 @@ def recruited() -> Recruit | None:
 
 def show_stacks_on_request() -> None:
     """Have SIGQUIT write the stack of every thread to standard error, also where one hangs in C code."""
-    if hasattr(faulthandler, "register"):  # not on Windows
+    if signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # else the application has one
         faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)
