@@ -1,0 +1,1 @@
+"""The threads' side, module by module."""
