@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from typing import Final
 
 from waitressd.operatorlog import operator_log
@@ -58,6 +59,21 @@ def reopen_log_files() -> None:
 def log_files() -> set[logging.FileHandler]:
     """Return the handlers of `logging` that write to files. Any thread."""
     return {handler for handler in handlers_of_logging() if isinstance(handler, logging.FileHandler)}
+
+
+def unshared_handlers() -> tuple[str, ...]:
+    """Return, in words, the handlers that use their file as if no other process wrote to it. Any thread."""
+    words = []
+    for handler in log_files():
+        kind = type(handler).__name__
+        # Not BaseRotatingHandler: others derive handlers from it that do agree with other processes.
+        if isinstance(handler, TimedRotatingFileHandler) or (
+            isinstance(handler, RotatingFileHandler) and handler.maxBytes > 0
+        ):
+            words.append(f"{kind} rotates {handler.baseFilename}")
+        elif handler.mode.startswith("w"):
+            words.append(f"{kind} empties {handler.baseFilename} when it opens it")
+    return tuple(sorted(words))
 
 
 def _reopen(handler: logging.FileHandler) -> None:

@@ -13,6 +13,7 @@ from tests.support import configapp
 from waitressd import __version__
 from waitressd.cli import StartError, build_plan, import_application, main, open_source, this_machine
 from waitressd.config.commandline import parse_command
+from waitressd.fleet.cores import find_cores
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 INI = """\
@@ -79,6 +80,13 @@ def test_the_values_and_where_they_come_from(capsys: pytest.CaptureFixture[str])
     assert "backlog = 1024                                  default" in out
     assert out.endswith("# hidden by a.ini:2 [DEFAULT]: a.ini:12 [server:main]: backlog = 9\n")
     assert not configapp.loaded
+
+
+def test_what_auto_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--print-config", "a.ini", "port_number=99", "--workers=auto")
+    assert f"\n# {find_cores()}\n" in out
+    _, out, _ = run(capsys, "--print-config", "a.ini", "port_number=99")
+    assert "# workers" not in out
 
 
 def test_the_values_as_json(capsys: pytest.CaptureFixture[str]) -> None:

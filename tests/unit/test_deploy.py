@@ -73,6 +73,18 @@ def test_inside_hupper_there_is_no_drain(hupper_says: Any) -> None:
     assert adjusted_for_reloader(adjustments).shutdown_timeout == 0
 
 
+def test_inside_hupper_there_is_one_process(hupper_says: Any, caplog: pytest.LogCaptureFixture) -> None:
+    adjustments = Adjustments(workers=4, supervise=True)
+    hupper_says(active=False)
+    assert adjusted_for_reloader(adjustments) is adjustments
+    hupper_says(active=True)
+    with caplog.at_level(logging.INFO, "waitressd"):
+        assert not adjusted_for_reloader(adjustments).may_be_fleet
+        assert not adjusted_for_reloader(Adjustments()).may_be_fleet  # which takes no line
+    (record,) = caplog.records
+    assert record.getMessage() == "under a reloader there is one process: workers and supervise are left aside"
+
+
 def test_the_worker_of_hupper_does_not_wait_for_a_look_at_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker joins that thread, which sleeps between two looks, and hupper kills a worker after a second."""
     hupper = pytest.importorskip("hupper")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from waitressd.config import fleetadvice
 from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.inidocument import GLOBAL_SECTION
@@ -26,6 +27,8 @@ class Machine:
 
     memory_bytes: int = 0
     descriptors: int = 0
+    cores: int = 0
+    """How many workers `auto` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Facts:
     machine: Machine = Machine()
     silent_loggers: tuple[str, ...] = ()
     """Loggers that request logs write to and that drop the lines; known once logging is set up."""
+    unshared_handlers: tuple[str, ...] = ()
+    """Handlers, in words, that use their file as if no other process did; known once logging is set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +236,7 @@ def _keeps_forged_headers(facts: Facts) -> Iterator[Finding]:
     "More threads than one interpreter can use",
     "threads is more than 100",
     "they wait for the interpreter lock and for memory, and every answer takes longer",
-    "measure with fewer threads; start more processes for more processors",
+    "measure with fewer threads; set workers for more processors",
 )
 def _many_threads(facts: Facts) -> Iterator[Finding]:
     if facts.adjustments.threads > MANY_THREADS:
@@ -294,6 +299,32 @@ def _hidden(facts: Facts) -> Iterator[Finding]:
 def _silent_logs(facts: Facts) -> Iterator[Finding]:
     for name in facts.silent_loggers:
         yield "request_log", f"a request log writes to the logger {name}, which shows no INFO"
+
+
+Rule(
+    "W118",
+    "Every worker rotates the log file",
+    "there are worker processes, and a handler of logging rotates its file by itself, or opens it with mode w",
+    "each process moves or empties the file for itself, and lines of the others are lost",
+    "use logging.handlers.WatchedFileHandler and logrotate, or the path of a request log",
+    at_start=True,
+)(lambda facts: fleetadvice.unshared_log_files(facts.adjustments, facts.machine.cores, facts.unshared_handlers))
+
+Rule(
+    "W119",
+    "A limit counts for each worker",
+    "connection_limit or per_client_connection_limit is set, and there are several workers",
+    "the workers together hold a multiple of it",
+    "set the number that a single worker may hold",
+)(lambda facts: fleetadvice.limits_per_worker(facts.adjustments, facts.machine.cores))
+
+Rule(
+    "W130",
+    "More threads than the machine can use",
+    f"threads times workers is more than {fleetadvice.MANY_THREADS}",
+    "they compete for processors, for memory, and for the connections of the database",
+    "measure with fewer threads in each worker",
+)(lambda facts: fleetadvice.many_threads(facts.adjustments, facts.machine.cores))
 
 
 def advise(facts: Facts, *, only_at_start: bool = False) -> Iterator[Advice]:

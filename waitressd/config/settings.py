@@ -61,6 +61,7 @@ class Group(Enum):
 
     ADDRESSES = "Addresses"
     TASKS = "Task pool"
+    WORKERS = "Worker processes"
     TIMES = "Deadlines and rates"
     LIMITS = "Limits"
     BUFFERS = "Buffers"

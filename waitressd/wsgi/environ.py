@@ -56,6 +56,7 @@ class EnvironSettings:
     """What one listener and the operator say about every request that comes through it.
 
     `server_port` is None for a Unix socket: the environ then names the scheme's port, for CGI knows no other.
+    `is_multiprocess` says whether other processes may run the application at the same time (PEP 3333).
     `url_prefix` is '' or begins with '/' and does not end with one. `software` is the value of SERVER_SOFTWARE.
     """
 
@@ -64,6 +65,7 @@ class EnvironSettings:
     url_scheme: str = "http"
     url_prefix: str = ""
     software: str = ""
+    is_multiprocess: bool = False
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
 
 
@@ -84,7 +86,7 @@ class EnvironBuilder:
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": settings.url_scheme,
             "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
+            "wsgi.multiprocess": settings.is_multiprocess,
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,

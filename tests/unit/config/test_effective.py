@@ -34,3 +34,22 @@ def test_a_trusted_proxy_is_believed_in_one_field_unless_others_are_named() -> N
 def test_an_origin_is_known_or_the_default() -> None:
     settings = EffectiveSettings(origins=MappingProxyType({"port": PYTHON}))
     assert (settings.origin_of("port"), settings.origin_of("host")) == (PYTHON, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("settings", "cores", "expected"),
+    [
+        (EffectiveSettings(), 8, (1, False, False)),
+        (EffectiveSettings(supervise=False), 8, (1, False, False)),
+        (EffectiveSettings(supervise=True), 8, (1, True, True)),
+        (EffectiveSettings(workers=4), 1, (4, True, True)),
+        (EffectiveSettings(workers=4, supervise=True), 1, (4, True, True)),
+        (EffectiveSettings(workers=None), 8, (8, True, True)),
+        (EffectiveSettings(workers=None), 1, (1, False, True)),
+        (EffectiveSettings(workers=None, supervise=True), 1, (1, True, True)),
+    ],
+)
+def test_a_fleet_has_several_workers_or_a_master_all_the_same(
+    settings: EffectiveSettings, cores: int, expected: tuple[int, bool, bool]
+) -> None:
+    assert (settings.worker_count(cores), settings.is_fleet(cores), settings.may_be_fleet) == expected

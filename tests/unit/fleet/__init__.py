@@ -1,1 +1,1 @@
-"""The threads' side, module by module."""
+"""Tests of the processes and of what is around them."""
