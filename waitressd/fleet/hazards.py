@@ -6,6 +6,7 @@ is looked at is changed. Threads of C libraries alone are no hazard: importing n
 """
 
 import contextlib
+import gc
 import os
 import socket
 import stat
@@ -55,8 +56,9 @@ def find_hazards(known: Collection[Hazard] = ()) -> list[Hazard]:
     """Return what stands against a fork now, in the thread that would fork; of descriptors those that are not `known`.
 
     `known` is what was found before the application was loaded: it belongs to the server, to its parent, or to logging.
-    Threads always count.
+    Threads always count. What nobody holds any more is closed first, as far as Python's garbage collection does that.
     """
+    gc.collect()
     # Counted, since all epoll descriptors lead to one place, and a file may be opened again.
     return [*_threads(), *(Counter(_descriptors()) - Counter(known))]
 
