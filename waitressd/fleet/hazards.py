@@ -120,7 +120,7 @@ def _is_overwriting(number: int) -> bool:
     for line in (_FLAGS / str(number)).read_text(encoding="ascii").splitlines():
         if line.startswith("flags:"):
             flags = int(line.split()[1], 8)
-            return flags & os.O_ACCMODE != os.O_RDONLY and not flags & os.O_APPEND
+            return bool(flags & (os.O_WRONLY | os.O_RDWR)) and not flags & os.O_APPEND
     return False
 
 
