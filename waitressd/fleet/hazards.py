@@ -64,13 +64,13 @@ def find_hazards(known: Collection[Hazard] = ()) -> list[Hazard]:
 
 
 def explain(hazards: Sequence[Hazard]) -> str:
-    """Say in a sentence why workers are not forked from this process."""
+    """Say why workers are not forked from this process: what follows "preload is off: "."""
     names = list(dict.fromkeys(hazard.words for hazard in hazards))
     if len(names) > _SHOWN + 1:
         names[_SHOWN:] = [f"{len(names) - _SHOWN} more"]
     *first, last = names
     together = f"{', '.join(first)} and {last}" if first else last
-    return f"preload is off: the application left {together} open"
+    return f"the application left {together} open"
 
 
 def _threads() -> Iterator[Hazard]:

@@ -145,4 +145,4 @@ def test_what_was_there_before_the_application_is_not_its_own(tmp_path: Path) ->
     ],
 )
 def test_they_are_named_in_one_sentence(names: list[str], said: str) -> None:
-    assert explain([Hazard(name) for name in names]) == f"preload is off: the application left {said} open"
+    assert explain([Hazard(name) for name in names]) == f"the application left {said} open"
