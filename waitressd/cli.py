@@ -35,7 +35,7 @@ from waitressd.deploy import Runner
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
 from waitressd.logfiles import log_files, unshared_handlers
-from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.logsetup import LogSetup
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
@@ -179,13 +179,14 @@ def plan_text(plan: Plan) -> str:
 def serve(command: Command) -> int:
     """Load everything in pserve's order (logging, settings, application), then serve until told to stop."""
     plan = examine(command)
-    set_up_logging(command, plan.source)
+    logs = log_setup(command)
+    logs.apply(plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
     reopens = bool(plan.adjustments.request_log or log_files())
     try:
         with (
             patient_signals(reopens=reopens),
-            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner,
+            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf, logs)) as runner,
             runner.end.bounded(),
         ):
             application = _guarded(plan.load_application)
@@ -203,26 +204,14 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def set_up_logging(command: Command, source: IniSource | None) -> None:
-    """Configure logging from the ini file, or to standard error if there is none."""
-    if source is not None:
-        source.setup_logging()
-    else:
-        logging.basicConfig(format="%(asctime)s %(levelname)-5.5s [%(name)s] %(message)s")
-        logger.setLevel(logging.INFO)
-        _print_requests()
+def log_setup(command: Command) -> LogSetup:
+    """Say how logging is set up: from the ini file, or to standard error if there is none."""
+    level = logging.NOTSET
     if command.has("quiet"):
-        logger.setLevel(logging.WARNING)
+        level = logging.WARNING
     elif command.has("verbose"):
-        logger.setLevel(logging.DEBUG if int(command.options["verbose"]) > 1 else logging.INFO)
-
-
-def _print_requests() -> None:
-    """Give lines of request logs to standard output as they are: their readers know the format."""
-    requests = logging.getLogger(DEFAULT_LOGGER)
-    if not requests.handlers:
-        requests.addHandler(logging.StreamHandler(sys.stdout))
-        requests.propagate = False
+        level = logging.DEBUG if int(command.options["verbose"]) > 1 else logging.INFO
+    return LogSetup(command.config, command.variables, level)
 
 
 def refuse_wrong_options(command: Command) -> None:
@@ -300,7 +289,7 @@ def examine(command: Command, *, with_logs: bool = False) -> Plan:
 def check(command: Command) -> int:
     """Report every problem and every advice. Binds nothing."""
     plan = examine(command, with_logs=True)
-    set_up_logging(command, plan.source)
+    log_setup(command).apply(plan.source)
     if _guarded(plan.load_application) is None:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))

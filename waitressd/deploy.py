@@ -5,22 +5,33 @@ later call of the server against `SystemExit`, and would turn an error raised th
 """
 
 import logging
+import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.inifile import from_factory
 from waitressd.fleet.cores import find_cores
+from waitressd.listeners import open_listeners
 from waitressd.logfiles import unshared_handlers
+from waitressd.logsetup import LogSetup
+from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
+from waitressd.standardstreams import fill_descriptors
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
+
+if TYPE_CHECKING:
+    from waitressd.fleet.hazards import Hazard
+    from waitressd.fleet.recruit import Recruit
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
@@ -36,56 +47,100 @@ RELOADER_SECONDS: Final = 0.2  # between two looks of hupper's at what the appli
 class Runner:
     """A loaded server: configured and checked, waiting for its application. PasteDeploy's ``server(app)``.
 
-    The main thread. With `fast_listen` it is bound from the start.
+    The main thread. With `fast_listen` it is bound from the start. `logs` says how logging was set up, for a master of
+    worker processes, which does the same.
     """
 
-    def __init__(self, adjustments: Adjustments, global_conf: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        adjustments: Adjustments,
+        global_conf: Mapping[str, str] | None = None,
+        logs: LogSetup | None = None,
+    ) -> None:
         self._server = server = Server(adjusted_for_reloader(adjustments), _loading, global_conf)
+        self._logs = logs or LogSetup()
+        self._listeners: list[Listener] = []
+        self._recruit = _recruit()
+        self._known = _known_before(server.adjustments)
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
-        self._is_open = False
         if adjustments.fast_listen:
             self.open()
-            _keep_from_workers(self._server)
+            _keep_from_workers(self._listeners)
 
     def open(self) -> None:
-        """Bind, unless that was done. Raises OSError that names the address which cannot be bound."""
-        if not self._is_open:
-            self._server.open()
-            self._is_open = True
+        """Bind, unless that was done, here or by a master. Raises OSError that names the address."""
+        if not self._listeners and self._recruit is None:
+            fill_descriptors()
+            self._listeners = open_listeners(self._server.adjustments)
 
     def __call__(self, application: object, say: Callable[[str], None] | None = None) -> int:
         """Serve until the process is told to stop. Raises OSError that names the address which cannot be bound.
 
-        `say` gets the addresses as well as the log, for a command whose user may not read the log.
+        `say` gets the addresses as well as the log, for a command whose user may not read the log. Where there are
+        worker processes, this never returns: the process becomes their master, or is one of them.
         """
         if trouble := trouble_with(application):
             self.close()
             raise TypeError(trouble)
-        self._server.application = cast("Application", application)
+        server = self._server
+        server.application = cast("Application", application)
+        if self._recruit is not None:
+            self._recruit.serve_under_master(server, self._known)
         self.open()
+        if server.adjustments.may_be_fleet:
+            self._lead(prints=say is not None)
         hurry_reloader()
+        server.open(self._listeners)
         with operator_log.running(), self.end.bounded():
-            self._server.print_listen(SERVING)
+            server.print_listen(SERVING)
             if say is not None:
-                for host, port in self._server.effective_listen:
+                for host, port in server.effective_listen:
                     say(SERVING.format(f"[{host}]" if ":" in host else host, port))
-            self._server.run()
+            server.run()
         return 0
+
+    def _lead(self, *, prints: bool) -> None:
+        """Become the master of worker processes, if there are to be any."""
+        from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it
+
+        if lead.is_master_needed(self._server):
+            lead.lead(self._server, lead.Program(self._listeners, self._logs, self._known, prints=prints))
 
     def close(self) -> None:
         """Close the listeners if no application was ever given. Harmless after the server has run."""
+        for listener in self._listeners:
+            listener.close()
         self._server.close()
 
 
-def _keep_from_workers(server: Server) -> None:
+def _known_before(adjustments: Adjustments) -> "list[Hazard]":
+    """Return what would be a hazard for forks if the application had left it; it is not loaded yet."""
+    if not adjustments.may_be_fleet:
+        return []
+    from waitressd.fleet.hazards import find_hazards  # noqa: PLC0415 - a single process pays nothing for it
+
+    return find_hazards()
+
+
+def _recruit() -> "Recruit | None":
+    """Return what makes a process of a fleet of this one, if a master has started it."""
+    if LINK_VARIABLE not in os.environ:
+        return None
+    from waitressd.fleet.recruit import recruited  # noqa: PLC0415 - a single process pays nothing for it
+
+    return recruited()
+
+
+def _keep_from_workers(listeners: Sequence[Listener]) -> None:
     """Close what is bound already in processes that the application starts while it is loaded.
 
     Those of `multiprocessing` alone: they never come back from there, as a child by `os.fork` may do to serve.
     """
     from multiprocessing.util import register_after_fork  # noqa: PLC0415 - only this setting needs it
 
-    register_after_fork(server, Server.let_go_of_listeners)
+    for listener in listeners:
+        register_after_fork(listener.socket, socket.socket.close)
 
 
 def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -148,7 +203,13 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
         unshared_handlers=unshared_handlers(),
     )
     log_advice(advise(facts, only_at_start=True))
-    return Runner(adjustments, global_conf)
+    return Runner(adjustments, global_conf, _log_setup(global_conf))
+
+
+def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:
+    """Say how pserve has set logging up: from the file that names the application, with its variables."""
+    variables = {name: value for name, value in global_conf.items() if name not in ("here", "__file__")}
+    return LogSetup(global_conf.get("__file__", ""), variables)
 
 
 def server_runner(application: Application, global_conf: Mapping[str, str], **local_conf: str) -> int:

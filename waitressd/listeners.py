@@ -3,14 +3,18 @@
 import os
 import socket
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
+
+_NONE_HELD: Final[Mapping[str, Sequence[Listener]]] = MappingProxyType({})
 
 
 def check_system(adjustments: Adjustments) -> None:
@@ -83,29 +87,49 @@ def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:
     return Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)
 
 
-def open_listeners(adjustments: Adjustments) -> list[Listener]:
-    """Bind everything that the configuration names; nothing stays open if one address fails.
+def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listener]] = _NONE_HELD) -> list[Listener]:
+    """Bind everything that the configuration names; nothing that was opened stays open if one address fails.
 
-    Raises OSError whose text names the address.
+    Those in `held` are open already, by the addresses that were asked for. Raises OSError whose text names the address.
     """
+    opened: list[Listener] = []
     listeners: list[Listener] = []
     try:
         for sock in adjustments.sockets:
-            listeners.append(adopt(sock, adjustments.backlog))
-            listeners[-1].proxy_protocol = adjustments.proxy_protocol
-        proxied = adjustments.proxy_protocol_listen or adjustments.listeners
+            opened.append(adopt(sock, adjustments.backlog))
+            listeners.append(_described(opened[-1], None, adjustments))
         for address in adjustments.listeners:
-            protocol = adjustments.proxy_protocol if address in proxied else "off"
-            # Two names may lead to one address, as localhost and 127.0.0.1 do.
-            known = {(item.family, item.address) for item in listeners if item.proxy_protocol == protocol}
-            for listener in _open(address, adjustments, known):
-                listeners.append(listener)
-                listener.proxy_protocol = protocol
+            found = held.get(str(address))
+            if found is None:
+                # Two names may lead to one address, as localhost and 127.0.0.1 do.
+                protocol = _proxy_protocol(address, adjustments)
+                known = {(item.family, item.address) for item in listeners if item.proxy_protocol == protocol}
+                found = _open(address, adjustments, known)
+                opened += found
+            listeners += [_described(listener, address, adjustments) for listener in found]
     except OSError:
-        for listener in listeners:
+        for listener in opened:
             listener.close()
         raise
     return listeners
+
+
+def adopt_listeners(adjustments: Adjustments, sockets: Iterable[tuple[str, socket.socket]]) -> list[Listener]:
+    """Use sockets that another process has bound, each for an address of this configuration ("" for `sockets`)."""
+    addresses = {str(address): address for address in adjustments.listeners}
+    return [_described(adopt(sock, None), addresses.get(asked), adjustments) for asked, sock in sockets]
+
+
+def _described(listener: Listener, address: ListenAddress | None, adjustments: Adjustments) -> Listener:
+    """Say for which address it was opened, and how each connection begins there."""
+    listener.asked = "" if address is None else str(address)
+    listener.proxy_protocol = _proxy_protocol(address, adjustments)
+    return listener
+
+
+def _proxy_protocol(address: ListenAddress | None, adjustments: Adjustments) -> str:
+    proxied = adjustments.proxy_protocol_listen or adjustments.listeners
+    return adjustments.proxy_protocol if address is None or address in proxied else "off"
 
 
 def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:

@@ -29,6 +29,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
     "machine": frozenset(),
+    "command": frozenset(),
     "place": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
@@ -52,11 +53,13 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
-    "fleet": _ASSEMBLY | {"fleet"},
-    "deploy": _ASSEMBLY | {"waitressd", "fleet", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "fleet", "deploy", "cli"},
+    "logsetup": frozenset({"config", "requestlog"}),
+    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
+    "serving": _ASSEMBLY | {"fleet"},
+    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy"},
+    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
-    "__init__": frozenset({"server", "config", "place"}),
+    "__init__": frozenset({"server", "serving", "config", "place"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -100,8 +103,16 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 """Classes with more than one boolean attribute; the numbers may fall and not rise."""
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
-NOT_EVERYWHERE: Final = frozenset({"grp", "pwd", "resource", "hupper", "multiprocessing.util"})
+NOT_EVERYWHERE: Final = frozenset(
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
+    | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+)
 """What a system or an installation may lack, or what costs a start that does not need it."""
+PROCESS_CALL: Final = re.compile(
+    r"os\.(fork|forkpty|exec\w+|posix_spawnp?|spawn\w+|kill|killpg|wait|wait3|wait4|waitid|waitpid|pidfd_open|system|popen)|subprocess\.\w+"
+    r"|signal\.pidfd_send_signal"
+)
+PROCESS_BORDER: Final = "waitressd/fleet/processes.py"
 BY_TEXT: Final = re.compile(r"waitressd(\.\w+)+:\w+")
 LOCK: Final = re.compile(r"\b(role|loop|self)\.lock$|_life_lock$")
 OUTWARD: Final = re.compile(
@@ -338,6 +349,15 @@ def check_late_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{node.lineno}: {node.value} is named by text; import it"
 
 
+def check_processes(source: Source) -> Iterator[str]:
+    """Births, deaths and signals of processes are in one module."""
+    if source.path == PROCESS_BORDER:
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and PROCESS_CALL.fullmatch(name := ast.unparse(node.func)):
+            yield f"{source.short}:{node.lineno}: {name}, outside of {PROCESS_BORDER}"
+
+
 def check_locks(source: Source) -> Iterator[str]:
     """Nothing is logged and nobody is called back while others wait for the role's lock or the server's."""
     for node in ast.walk(source.tree):
@@ -427,7 +447,7 @@ Check = Callable[[Source], Iterator[str]]
 FOR_PACKAGE: Final[tuple[Check, ...]] = (
     check_booleans, check_predicates, check_late_imports, check_locks,
     check_layers, check_outside_imports, check_config_opens_nothing, check_print,
-    check_patient_threads,
+    check_patient_threads, check_processes,
 )  # fmt: skip
 FOR_ALL: Final[tuple[Check, ...]] = (
     check_absolute_imports, check_file_length, check_function_length, check_parameters, check_borders,

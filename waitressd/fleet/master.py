@@ -1,0 +1,352 @@
+"""The master: what the plan decides, it does, and what happens, it tells the plan.
+
+One thread, one loop over links, signals and what loading processes say. It runs no code of the application and reads
+no ini file but for its logging, so nothing of either can hold it up.
+"""
+
+import contextlib
+import logging
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from waitressd.config.errors import ConfigError
+from waitressd.fleet import actions, processes
+from waitressd.fleet.actions import Action, CodeFacts
+from waitressd.fleet.codes import Loading
+from waitressd.fleet.handover import HandOver
+from waitressd.fleet.hello import Hello
+from waitressd.fleet.link import LinkError, Message
+from waitressd.fleet.mastersignals import MasterSignals
+from waitressd.fleet.names import MASTER, name_process
+from waitressd.fleet.plan import Plan
+from waitressd.fleet.processes import Death
+from waitressd.fleet.roster import Code, Process, Roster, Worker
+from waitressd.listeners import open_listeners
+from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.net.logs import say
+from waitressd.operatorlog import operator_log
+from waitressd.systemd import Notifier
+
+SERVING: Final = "Serving on http://{}"
+LONGEST_SLEEP_SECONDS: Final = 5.0  # bounds how late a signal is noticed that was lost on its way to the loop
+
+
+class Master:
+    """The loop of a master. Everything is the main thread's."""
+
+    def __init__(self, hand: HandOver) -> None:
+        self._hand = hand
+        self._plan = Plan()
+        self._notifier = Notifier()
+        self._roster = Roster(hand.command, self._notifier.watchdog_seconds)
+        self._signals = MasterSignals()
+        self._poller = selectors.DefaultSelector()
+        self._reopener = Reopener(reopen_log_files)
+        self._status: int | None = None
+        self._last_failure = ""  # what a process has said that could not load its code
+        self._fed_at = 0.0  # the watchdog
+        self._oom_kills = processes.oom_kills()
+        self._names = ""  # of the addresses
+        self._unsaid = tuple(hand.listeners)
+
+    def run(self) -> int:
+        """Lead until the fleet has ended; return the exit status of the process."""
+        name_process(MASTER)
+        processes.can_adopt_workers()
+        with operator_log.running(), self._signals.heard():
+            self._poller.register(self._signals, selectors.EVENT_READ, None)
+            self._begin()
+            while self._status is None:
+                self._turn()
+            self._reopener.join()
+        for process in self._roster.everyone():
+            process.close()
+        self._poller.close()
+        return self._status
+
+    def _begin(self) -> None:
+        hand = self._hand
+        template = hand.template
+        first = Code(0, None, None, 1, hand.hello, hand.listeners)
+        if template is not None:
+            first.pid, first.link = template.pid, template.link
+            template.link.socket.setblocking(False)
+            self._listen_to(first)
+        self._roster.codes[1] = first
+        self._names = ", ".join(listener.name for listener in hand.listeners)
+        self._do(self._plan.start(time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
+
+    # -- what happens
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        due = min(self._plan.due, self._roster.next_kill(), now + LONGEST_SLEEP_SECONDS)
+        found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
+        # First the signals: one to the whole group stops the fleet, and makes each worker leave.
+        for number in self._signals.take():
+            self._on_signal(number)
+        for source in found:
+            if isinstance(source, Process):
+                self._hear(source)
+            elif source is not None:
+                self._listen_to_loading(source)
+        for death in processes.reap():
+            self._on_death(death)
+        now = time.monotonic()
+        self._roster.kill_due(now)
+        self._reopener.on_tick()
+        if now >= self._plan.due:
+            self._do(self._plan.tick(now))
+
+    def _on_signal(self, number: int) -> None:
+        now = time.monotonic()
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._do(self._plan.stop(now))
+        elif number == signal.SIGHUP:
+            self._do(self._plan.hup(now))
+        elif number == signal.SIGUSR1:
+            self._reopen()
+        elif number == signal.SIGQUIT:
+            for process in self._roster.everyone():
+                if process.pid:
+                    processes.kill(process.pid, signal.SIGQUIT)
+
+    def _hear(self, process: Process) -> None:
+        fd = process.link.fileno() if process.link is not None else -1
+        for message in process.receive():
+            self._on_message(process, message)
+            message.close()
+        if process.link is None and fd >= 0:
+            self._poller.unregister(fd)
+            if process.pid:  # it has ended, or nobody can talk to it any more
+                processes.kill(process.pid)
+            elif isinstance(process, Worker):
+                self._bury(process, "it was never born", is_clean=False)
+
+    def _on_message(self, process: Process, message: Message) -> None:
+        now = time.monotonic()
+        if isinstance(process, Code):
+            if message.name == "hello":
+                self._on_hello(process, message)
+            return
+        assert isinstance(process, Worker)
+        match message.name:
+            case "hello":
+                self._stop_listening_to_loading(process)
+                self._roster.serve(process)
+            case "born":
+                process.pid = int(message.fields["pid"])
+                self._do(self._plan.born(now, process.number, process.pid))
+            case "ready" if not process.is_ready:  # said again when log files have been opened anew
+                process.is_ready = True
+                self._do(self._plan.ready(now, process.number))
+            case "leaving":
+                self._do(self._plan.leaving(now, process.number))
+            case "alive":
+                self._feed_watchdog(now)
+            case _:
+                pass  # a newer worker says more
+
+    def _on_hello(self, code: Code, message: Message) -> None:
+        self._stop_listening_to_loading(code)
+        now = time.monotonic()
+        try:
+            code.hello = Hello.from_fields(message.fields)
+            facts = _facts(code.hello)
+        except (LinkError, ConfigError, KeyError) as error:
+            self._do(self._plan.failed(now, code.number, str(error)))
+            return
+        if code.hello.is_preloaded:
+            self._roster.be_template(code)
+        self._do(self._plan.hello(now, code.number, facts))
+
+    def _feed_watchdog(self, now: float) -> None:
+        """A worker makes progress, and this loop turns."""
+        if now >= self._fed_at + self._notifier.watchdog_seconds / 4:
+            self._fed_at = now
+            self._notifier.alive()
+
+    def _on_death(self, death: Death) -> None:
+        self._roster.forget_kill(death.pid)
+        for process in self._roster.everyone():
+            if process.pid == death.pid:
+                break
+        else:
+            return  # a stranger: this process may be the parent of all orphans
+        # What it has said comes before its end.
+        self._hear(process)
+        process.pid = 0
+        how = str(death) + self._why(death, process)
+        if isinstance(process, Worker):
+            self._bury(process, how, is_clean=death.status == 0)
+        elif isinstance(process, Code):
+            self._close(process)
+            self._do(self._plan.template_died(time.monotonic(), process.number, how))
+
+    def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
+        self._close(worker)
+        self._roster.workers.pop(worker.number, None)
+        self._do(self._plan.died(time.monotonic(), worker.number, how, is_clean=is_clean))
+
+    def _why(self, death: Death, process: Process) -> str:
+        """Say what is known of a death besides its status."""
+        if process.loading is not None:
+            process.loading.read_all()
+            line = process.loading.last_line()
+            said = bytes(process.loading.said)
+            if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
+                self._last_failure = said.decode("utf-8", "backslashreplace")
+                process.loading.pass_on()
+            return f": {line}" if line else ""
+        if death.status == -signal.SIGKILL:
+            before, self._oom_kills = self._oom_kills, processes.oom_kills()
+            if self._oom_kills > before:
+                return "; the kernel killed it for want of memory (oom_kill of its control group)"
+        return ""
+
+    # -- what is to be done
+
+    def _do(self, wanted: Iterable[Action]) -> None:
+        for action in wanted:
+            self._do_one(action)
+
+    def _do_one(self, action: Action) -> None:  # noqa: C901, PLR0912 - a table of what each action is
+        roster = self._roster
+        match action:
+            case actions.Say(level, text):
+                say(level, "%s", text)
+            case actions.Spawn(number, place, code):
+                self._spawn(number, place, code)
+            case actions.LoadCode(number, stands_in_for):
+                self._load(number, stands_in_for)
+            case actions.Bind(code):
+                self._bind(roster.codes[code])
+            case actions.Drain(worker, seconds, is_last):
+                roster.workers[worker].tell("drain", seconds=seconds, is_last=is_last)
+            case actions.Abort(worker):
+                roster.workers[worker].tell("abort")
+            case actions.Kill(worker, with_stacks):
+                roster.kill(roster.workers[worker], with_stacks=with_stacks)
+            case actions.QuitCode(code):
+                roster.codes[code].tell("quit")
+            case actions.KillCode(code, with_stacks):
+                roster.kill(roster.codes[code], with_stacks=with_stacks)
+            case actions.KeepAddresses(codes):
+                self._keep_addresses(codes)
+            case actions.ReopenLogs():
+                self._reopen()
+            case actions.Serving(status):
+                self._say_addresses()
+                self._notifier.ready(f"Serving on {self._names} {status}")
+            case actions.Reloading(_):
+                self._notifier.reloading()
+            case actions.Stopping(status):
+                self._notifier.stopping(status)
+            case actions.End(status):
+                self._status = status
+
+    def _spawn(self, number: int, place: int, code: int) -> None:
+        try:
+            worker = self._roster.spawn(number, place, code)
+        except OSError as error:
+            self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
+            self._bury(worker, f"it was never born: {error}", is_clean=False)
+        else:
+            self._listen_to(worker)
+            if worker.pid:
+                self._do(self._plan.born(time.monotonic(), number, worker.pid))
+
+    def _load(self, number: int, stands_in_for: int | None) -> None:
+        try:
+            code = self._roster.load(number)
+        except OSError as error:
+            self._roster.codes[number] = Code(0, None, None, number)
+            self._do(self._plan.template_died(time.monotonic(), number, f"it was never born: {error}"))
+        else:
+            if stands_in_for is not None:
+                code.listeners = self._roster.codes[stands_in_for].listeners
+            self._listen_to(code)
+
+    def _bind(self, code: Code) -> None:
+        assert code.hello is not None
+        now = time.monotonic()
+        try:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+        except OSError as error:
+            self._do(self._plan.failed(now, code.number, str(error.strerror or error)))
+        else:
+            self._do(self._plan.bound(now, code.number))
+
+    def _keep_addresses(self, codes: tuple[int, ...]) -> None:
+        self._roster.keep_addresses(codes)
+        listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
+        self._names = ", ".join(listener.name for listener in listeners)
+
+    def _reopen(self) -> None:
+        self._reopener.ask()
+        for process in self._roster.everyone():
+            process.tell("reopen")
+
+    def _say_addresses(self) -> None:
+        """Say once where the fleet serves."""
+        for listener in self._unsaid:
+            line = SERVING.format(listener.name)
+            say(logging.INFO, line)
+            if self._hand.prints:
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
+        self._unsaid = ()
+
+    # -- the poller
+
+    def _listen_to(self, process: Process) -> None:
+        if process.link is not None:
+            self._poller.register(process.link, selectors.EVENT_READ, process)
+        if process.loading is not None:
+            self._poller.register(process.loading, selectors.EVENT_READ, process.loading)
+
+    def _listen_to_loading(self, loading: Loading) -> None:
+        with contextlib.suppress(KeyError):
+            if not loading.read():
+                self._poller.unregister(loading)
+
+    def _stop_listening_to_loading(self, process: Process) -> None:
+        if process.loading is not None:
+            with contextlib.suppress(KeyError):
+                self._poller.unregister(process.loading)
+            process.loading.read_all()
+            process.loading.pass_on()
+            process.loading.close()
+            process.loading = None
+
+    def _close(self, process: Process) -> None:
+        for source in (process.link, process.loading):
+            if source is not None:
+                with contextlib.suppress(KeyError):
+                    self._poller.unregister(source)
+        process.close()
+
+
+def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:
+    adjustments = hello.adjustments
+    return CodeFacts(
+        workers=hello.workers,
+        is_preloaded=hello.is_preloaded,
+        worker_boot_timeout=adjustments.worker_boot_timeout,
+        shutdown_timeout=adjustments.shutdown_timeout,
+        can_reload=can_reload,
+        hazards=hello.preload_is_off,
+    )
+
+
+def lead_from(hand: HandOver) -> int:
+    """Be the master in a process of its own, and return its exit status."""
+    try:
+        hand.logs.apply()
+    except ConfigError as error:  # it was good a moment ago, when the application was loaded
+        sys.stderr.write(f"{error}\n")
+    return Master(hand).run()
