@@ -24,9 +24,7 @@ HOOKS_SECONDS: Final = 0.3  # then, for what the application does at its end
 ORPHAN_SECONDS: Final = 1.5  # what workers get to end by themselves when the master is gone
 
 # Not SIGQUIT, which asks for stacks, nor SIGCHLD.
-_NOT_HEARD: Final = tuple(
-    number for number in processes.DEFAULT_SIGNALS if number.name not in ("SIGQUIT", "SIGCHLD")
-)
+_NOT_HEARD: Final = tuple(number for number in processes.DEFAULT_SIGNALS if number.name not in ("SIGQUIT", "SIGCHLD"))
 
 RunWorker = Callable[[Link, Message], NoReturn]
 """Serve in a process of its own: the end of its link, and what the master has said about it."""
@@ -93,6 +91,7 @@ class Template:
         except OSError:
             pass  # the end of the link says so
         else:
+            self._link.send("forked", worker=message.fields.get("worker"), pid=pid)
             self._forget_ended()
             watched = processes.watch_process(pid)
             if watched is not None:
