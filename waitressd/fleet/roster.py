@@ -13,6 +13,7 @@ from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.net.listener import Listener
 
+UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
 STACKS_SECONDS: Final = 1.0  # between the wish for the stacks of a process and its end
 _STANDARD_ERROR: Final = 2
 
@@ -100,7 +101,7 @@ class Roster:
         else:
             link, theirs = Link.pair()
             link.socket.setblocking(False)
-            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], **self._order(place, of))
+            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], worker=number, **self._order(place, of))
             theirs.close()
             worker = Worker(0, link, None, number, place, code)
         self.workers[number] = worker
@@ -139,7 +140,7 @@ class Roster:
         return found
 
     def keep_addresses(self, codes: Sequence[int]) -> None:
-        """Close every listener that none of these codes wants."""
+        """Close every listener that none of these codes wants, and forget the others, if their processes are gone."""
         kept = {id(listener) for number in codes for listener in self.codes[number].listeners}
         for code in self.codes.values():
             for listener in code.listeners:
@@ -149,16 +150,20 @@ class Roster:
         for code in self.codes.values():
             if code.number not in codes:
                 code.listeners = ()
+        if codes:  # else the fleet is at its end, and what is still there may say something
+            self.codes = {number: code for number, code in self.codes.items() if number in codes or code.pid}
 
     def kill(self, process: Process, *, with_stacks: bool) -> None:
-        """End a process, now or when it has had a moment to write its stacks."""
-        if not process.pid:
-            process.close()  # born after this, it finds its link closed
-        elif with_stacks:
+        """End a process, now or when it has had a moment to write its stacks. Who is not born yet is left alone."""
+        if process.pid and with_stacks:
             processes.kill(process.pid, signal.SIGQUIT)
-            self._kills.append((time.monotonic() + STACKS_SECONDS, process.pid))
-        else:
+            self.kill_later(process, STACKS_SECONDS)
+        elif process.pid:
             processes.kill(process.pid)
+
+    def kill_later(self, process: Process, seconds: float) -> None:
+        """End a process that is still there in so many seconds."""
+        self._kills.append((time.monotonic() + seconds, process.pid))
 
     def kill_due(self, now: float) -> None:
         """End those whose moment is over."""
@@ -174,12 +179,6 @@ class Roster:
     def forget_kill(self, pid: int) -> None:
         """It has ended: its number may soon be another's."""
         self._kills = [(at, other) for at, other in self._kills if other != pid]
-
-    def stderr_of(self, process: Process) -> None:
-        """Pass on what a process has said while it loaded, which went well."""
-        if process.loading is not None:
-            process.loading.read_all()
-            process.loading.pass_on()
 
 
 def _sockets(listeners: Sequence[Listener]) -> list[int]:
