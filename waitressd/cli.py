@@ -31,7 +31,7 @@ from waitressd.config.hints import reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
-from waitressd.deploy import Runner
+from waitressd.deploy import WRONG, Runner
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
 from waitressd.logfiles import log_files, unshared_handlers
@@ -46,7 +46,6 @@ from waitressd.wsgi.task import Application
 
 OK: Final = 0
 FAILED: Final = 1
-WRONG: Final = 2
 
 logger = logging.getLogger("waitressd")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
+from waitressd.config.errors import ConfigError
 from waitressd.config.inifile import from_factory
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import open_listeners
@@ -40,6 +41,7 @@ _PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
 
 _logger: Final = logging.getLogger("waitressd")
 
+WRONG: Final = 2  # the exit status for a wrong configuration
 SERVING: Final = "Serving on http://{}:{}"
 RELOADER_SECONDS: Final = 0.2  # between two looks of hupper's at what the application has imported
 
@@ -191,8 +193,18 @@ def watch_for_reloader(paths: Sequence[str]) -> None:
 def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     """Check the configuration and return the server that waits for its application (``paste.server_factory``).
 
-    Opens nothing unless `fast_listen` is set. Raises ConfigError with every problem.
+    Opens nothing unless `fast_listen` is set. Raises ConfigError with every problem; where worker processes are
+    configured, pserve ends with status 2 then, as the command does, so that a supervisor need not try again.
     """
+    try:
+        return _checked_runner(global_conf, local_conf)
+    except ConfigError as error:
+        if local_conf.get("workers", "1") != "1" or "supervise" in local_conf:
+            error.end_with(WRONG)
+        raise
+
+
+def _checked_runner(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()

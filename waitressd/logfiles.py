@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
+from pathlib import Path
 from typing import Final
 
 from waitressd.operatorlog import operator_log
@@ -71,9 +72,14 @@ def unshared_handlers() -> tuple[str, ...]:
             isinstance(handler, RotatingFileHandler) and handler.maxBytes > 0
         ):
             words.append(f"{kind} rotates {handler.baseFilename}")
-        elif handler.mode.startswith("w"):
+        elif handler.mode.startswith("w") and not _is_device(handler.baseFilename):
             words.append(f"{kind} empties {handler.baseFilename} when it opens it")
     return tuple(sorted(words))
+
+
+def _is_device(path: str) -> bool:
+    """Whether there is nothing to empty, as in /dev/null and /dev/stdout."""
+    return Path(path).exists() and not Path(path).is_file()
 
 
 def _reopen(handler: logging.FileHandler) -> None:

@@ -44,6 +44,19 @@ def test_an_unwise_setting_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_pa
     assert codes == ["W113", "W116"]
 
 
+def test_a_log_file_that_workers_would_share_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "a.log", "w")
+    logging.getLogger("tests.deploy").addHandler(handler)
+    try:
+        with caplog.at_level(logging.WARNING, "waitressd.config"):
+            server_factory({}, listen="127.0.0.1:0", workers="1")
+            server_factory({}, listen="127.0.0.1:0", workers="2")
+    finally:
+        logging.getLogger("tests.deploy").removeHandler(handler)
+        handler.close()
+    assert [record.getMessage().partition(" empties ")[0] for record in caplog.records] == ["W118 FileHandler"]
+
+
 watched: list[str] = []
 
 

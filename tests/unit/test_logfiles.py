@@ -61,9 +61,10 @@ def test_a_file_that_cannot_be_opened_now_is_opened_later(tmp_path: Path) -> Non
         (lambda path: logging.handlers.RotatingFileHandler(path), None),
         (lambda path: logging.handlers.RotatingFileHandler(path, maxBytes=9), "RotatingFileHandler rotates {}"),
         (lambda path: logging.handlers.TimedRotatingFileHandler(path), "TimedRotatingFileHandler rotates {}"),
+        (lambda _path: logging.FileHandler("/dev/null", "w"), None),
         (lambda _path: logging.StreamHandler(), None),
     ],
-    ids=["appending", "mode w", "watched", "without a size", "by size", "by time", "no file"],
+    ids=["appending", "mode w", "watched", "without a size", "by size", "by time", "a device", "no file"],
 )
 def test_handlers_that_share_their_file_with_nobody(
     handler: Callable[[Path], logging.Handler], words: str | None, tmp_path: Path

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -26,7 +25,7 @@ class Cores:
     """The cores that this process may run on."""
     present: int = 0
     """The cores of the machine; 0 if that is not known."""
-    quota: Fraction | None = None
+    quota: float | None = None
     """The cores' worth of time that the narrowest control group grants; None without a limit."""
     can_fork: bool = True
 
@@ -43,7 +42,7 @@ class Cores:
         of_all = f"{self.usable} of {self.present}" if self.present > self.usable else f"{self.usable}"
         found = f"{of_all} core{'s' * (max(self.usable, self.present) != 1)}"
         if self.quota is not None:
-            found += f", cgroup quota {float(self.quota):.3g}"
+            found += f", cgroup quota {self.quota:.3g}"
         return f"workers = auto: {self.workers} ({found if self.can_fork else 'this system cannot fork'})"
 
 
@@ -54,7 +53,7 @@ def find_cores(root: Path = Path("/")) -> Cores:
     return Cores(usable, present, cgroup_quota(root), hasattr(os, "fork"))
 
 
-def cgroup_quota(root: Path) -> Fraction | None:
+def cgroup_quota(root: Path) -> float | None:
     """Return the cores' worth of time that this process may use by its control groups; None without a limit.
 
     A group is limited by those above it as well, so each of them is looked at (cgroups(7); cgroup v1 and v2, also both
@@ -102,19 +101,19 @@ def _below(path: str, seen: str) -> PurePosixPath:
     return group.relative_to(seen)
 
 
-def _quota_v2(group: Path) -> Fraction | None:
+def _quota_v2(group: Path) -> float | None:
     limit, _, period = _first_line(group / "cpu.max").partition(" ")
     return _share(limit, period)
 
 
-def _quota_v1(group: Path) -> Fraction | None:
+def _quota_v1(group: Path) -> float | None:
     return _share(_first_line(group / "cpu.cfs_quota_us"), _first_line(group / "cpu.cfs_period_us"))
 
 
-def _share(limit: str, period: str) -> Fraction | None:
+def _share(limit: str, period: str) -> float | None:
     """Return microseconds of CPU time in a period as cores; "max" and -1 are no limit."""
     if limit.isdecimal() and period.isdecimal() and int(limit) and int(period):
-        return Fraction(int(limit), int(period))
+        return int(limit) / int(period)
     return None
 
 

@@ -105,13 +105,10 @@ class Crew:
         size = current.facts.workers
         is_complete = self.served_places(size, current.generation) == size
         for worker in self:
-            if worker.stage is not WorkerStage.SERVING:
-                continue
-            if worker.place > size:
-                if is_complete:
+            if worker.stage is WorkerStage.SERVING:
+                is_left_over = worker.place > size and is_complete
+                if is_left_over or any(_is_better(other, worker, wanted) for other in self.at(worker.place)):
                     return worker
-            elif any(_is_better(other, worker, wanted) for other in self.at(worker.place)):
-                return worker
         return None
 
     def is_renewed(self, current: Code) -> bool:

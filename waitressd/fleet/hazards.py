@@ -6,6 +6,7 @@ is looked at is changed. Threads of C libraries alone are no hazard: importing n
 """
 
 import contextlib
+import gc
 import os
 import socket
 import stat
@@ -55,14 +56,15 @@ def find_hazards(known: Collection[Hazard] = ()) -> list[Hazard]:
     """Return what stands against a fork now, in the thread that would fork; of descriptors those that are not `known`.
 
     `known` is what was found before the application was loaded: it belongs to the server, to its parent, or to logging.
-    Threads always count.
+    Threads always count. What nobody holds any more is closed first, as far as Python's garbage collection does that.
     """
+    gc.collect()
     # Counted, since all epoll descriptors lead to one place, and a file may be opened again.
     return [*_threads(), *(Counter(_descriptors()) - Counter(known))]
 
 
 def explain(hazards: Sequence[Hazard]) -> str:
-    """Say why workers are not forked from this process."""
+    """Say why workers are not forked from this process: what follows "preload is off: "."""
     names = list(dict.fromkeys(hazard.words for hazard in hazards))
     if len(names) > _SHOWN + 1:
         names[_SHOWN:] = [f"{len(names) - _SHOWN} more"]
@@ -118,7 +120,7 @@ def _is_overwriting(number: int) -> bool:
     for line in (_FLAGS / str(number)).read_text(encoding="ascii").splitlines():
         if line.startswith("flags:"):
             flags = int(line.split()[1], 8)
-            return flags & os.O_ACCMODE != os.O_RDONLY and not flags & os.O_APPEND
+            return bool(flags & (os.O_WRONLY | os.O_RDWR)) and not flags & os.O_APPEND
     return False
 
 

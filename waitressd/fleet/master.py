@@ -10,7 +10,9 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from waitressd.config.errors import ConfigError
@@ -27,11 +29,13 @@ from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import Code, Process, Roster, Worker
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
-from waitressd.net.logs import say
+from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
+Event = Callable[[], list[Action]]
+FAILED_SECONDS: Final = 0.1  # that the loop rests after a defect
 LONGEST_SLEEP_SECONDS: Final = 5.0  # bounds how late a signal is noticed that was lost on its way to the loop
 
 
@@ -46,6 +50,7 @@ class Master:
         self._signals = MasterSignals()
         self._poller = selectors.DefaultSelector()
         self._reopener = Reopener(reopen_log_files)
+        self._events: deque[Event] = deque()  # that the plan has not been told yet
         self._status: int | None = None
         self._last_failure = ""  # what a process has said that could not load its code
         self._fed_at = 0.0  # the watchdog
@@ -61,7 +66,12 @@ class Master:
             self._poller.register(self._signals, selectors.EVENT_READ, None)
             self._begin()
             while self._status is None:
-                self._turn()
+                try:
+                    self._turn()
+                except Exception:  # border: a defect of ours must not end the service of everybody
+                    report_defect("the master failed and goes on")
+                    self._events.clear()
+                    time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
         for process in self._roster.everyone():
             process.close()
@@ -78,7 +88,7 @@ class Master:
             self._listen_to(first)
         self._roster.codes[1] = first
         self._names = ", ".join(listener.name for listener in hand.listeners)
-        self._do(self._plan.start(time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
+        self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
 
     # -- what happens
 
@@ -100,20 +110,22 @@ class Master:
         self._roster.kill_due(now)
         self._reopener.on_tick()
         if now >= self._plan.due:
-            self._do(self._plan.tick(now))
+            self._tell(partial(self._plan.tick, now))
 
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._do(self._plan.stop(now))
+            self._tell(partial(self._plan.stop, now))
         elif number == signal.SIGHUP:
-            self._do(self._plan.hup(now))
+            self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
             self._reopen()
         elif number == signal.SIGQUIT:
             for process in self._roster.everyone():
                 if process.pid:
                     processes.kill(process.pid, signal.SIGQUIT)
+        elif number != signal.SIGCHLD:
+            say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
 
     def _hear(self, process: Process) -> None:
         fd = process.link.fileno() if process.link is not None else -1
@@ -140,12 +152,12 @@ class Master:
                 self._roster.serve(process)
             case "born":
                 process.pid = int(message.fields["pid"])
-                self._do(self._plan.born(now, process.number, process.pid))
+                self._tell(partial(self._plan.born, now, process.number, process.pid))
             case "ready" if not process.is_ready:  # said again when log files have been opened anew
                 process.is_ready = True
-                self._do(self._plan.ready(now, process.number))
+                self._tell(partial(self._plan.ready, now, process.number))
             case "leaving":
-                self._do(self._plan.leaving(now, process.number))
+                self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
                 self._feed_watchdog(now)
             case _:
@@ -158,11 +170,11 @@ class Master:
             code.hello = Hello.from_fields(message.fields)
             facts = _facts(code.hello)
         except (LinkError, ConfigError, KeyError) as error:
-            self._do(self._plan.failed(now, code.number, str(error)))
+            self._tell(partial(self._plan.failed, now, code.number, str(error)))
             return
         if code.hello.is_preloaded:
             self._roster.be_template(code)
-        self._do(self._plan.hello(now, code.number, facts))
+        self._tell(partial(self._plan.hello, now, code.number, facts))
 
     def _feed_watchdog(self, now: float) -> None:
         """A worker makes progress, and this loop turns."""
@@ -185,12 +197,12 @@ class Master:
             self._bury(process, how, is_clean=death.status == 0)
         elif isinstance(process, Code):
             self._close(process)
-            self._do(self._plan.template_died(time.monotonic(), process.number, how))
+            self._tell(partial(self._plan.template_died, time.monotonic(), process.number, how))
 
     def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
-        self._do(self._plan.died(time.monotonic(), worker.number, how, is_clean=is_clean))
+        self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
     def _why(self, death: Death, process: Process) -> str:
         """Say what is known of a death besides its status."""
@@ -210,44 +222,67 @@ class Master:
 
     # -- what is to be done
 
-    def _do(self, wanted: Iterable[Action]) -> None:
-        for action in wanted:
-            self._do_one(action)
+    def _tell(self, event: Event) -> None:
+        """Tell the plan what has happened, and do what it wants: all of it, before it is told of what follows."""
+        self._events.append(event)
+        if len(self._events) == 1:
+            while self._events:
+                for action in self._events[0]():
+                    self._do(action)
+                self._events.popleft()
 
-    def _do_one(self, action: Action) -> None:  # noqa: C901, PLR0912 - a table of what each action is
-        roster = self._roster
+    def _do(self, action: Action) -> None:
         match action:
             case actions.Say(level, text):
                 say(level, "%s", text)
-            case actions.Spawn(number, place, code):
-                self._spawn(number, place, code)
-            case actions.LoadCode(number, stands_in_for):
-                self._load(number, stands_in_for)
-            case actions.Bind(code):
-                self._bind(roster.codes[code])
-            case actions.Drain(worker, seconds, is_last):
-                roster.workers[worker].tell("drain", seconds=seconds, is_last=is_last)
-            case actions.Abort(worker):
-                roster.workers[worker].tell("abort")
-            case actions.Kill(worker, with_stacks):
-                roster.kill(roster.workers[worker], with_stacks=with_stacks)
-            case actions.QuitCode(code):
-                roster.codes[code].tell("quit")
-            case actions.KillCode(code, with_stacks):
-                roster.kill(roster.codes[code], with_stacks=with_stacks)
+            case actions.Serving() | actions.Reloading() | actions.Stopping():
+                self._tell_manager(action)
+            case actions.LoadCode() | actions.Bind() | actions.QuitCode() | actions.KillCode():
+                self._do_with_code(action)
+            case actions.Spawn() | actions.Drain() | actions.Abort() | actions.Kill():
+                self._do_with_worker(action)
             case actions.KeepAddresses(codes):
                 self._keep_addresses(codes)
             case actions.ReopenLogs():
                 self._reopen()
+            case actions.End(status):
+                self._status = status
+
+    def _do_with_worker(self, action: actions.Spawn | actions.Drain | actions.Abort | actions.Kill) -> None:
+        worker = self._roster.workers.get(action.worker)
+        if isinstance(action, actions.Spawn):
+            self._spawn(action.worker, action.place, action.code)
+        elif worker is None:
+            return  # it has ended, and the plan is about to be told
+        elif isinstance(action, actions.Drain):
+            worker.tell("drain", seconds=action.seconds, is_last=action.is_last)
+        elif isinstance(action, actions.Abort):
+            worker.tell("abort")
+        else:
+            self._roster.kill(worker, with_stacks=action.with_stacks)
+
+    def _do_with_code(self, action: actions.LoadCode | actions.Bind | actions.QuitCode | actions.KillCode) -> None:
+        codes = self._roster.codes
+        match action:
+            case actions.LoadCode(number, stands_in_for):
+                self._load(number, stands_in_for)
+            case actions.Bind(number):
+                self._bind(codes[number])
+            case actions.QuitCode(number):
+                codes[number].tell("quit")
+            case actions.KillCode(number, with_stacks):
+                self._roster.kill(codes[number], with_stacks=with_stacks)
+
+    def _tell_manager(self, action: actions.Serving | actions.Reloading | actions.Stopping) -> None:
+        match action:
             case actions.Serving(status):
                 self._say_addresses()
                 self._notifier.ready(f"Serving on {self._names} {status}")
-            case actions.Reloading(_):
+            case actions.Reloading(status):
                 self._notifier.reloading()
+                self._notifier.status(status)
             case actions.Stopping(status):
                 self._notifier.stopping(status)
-            case actions.End(status):
-                self._status = status
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
@@ -258,14 +293,14 @@ class Master:
         else:
             self._listen_to(worker)
             if worker.pid:
-                self._do(self._plan.born(time.monotonic(), number, worker.pid))
+                self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
             code = self._roster.load(number)
         except OSError as error:
             self._roster.codes[number] = Code(0, None, None, number)
-            self._do(self._plan.template_died(time.monotonic(), number, f"it was never born: {error}"))
+            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it was never born: {error}"))
         else:
             if stands_in_for is not None:
                 code.listeners = self._roster.codes[stands_in_for].listeners
@@ -277,9 +312,9 @@ class Master:
         try:
             code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
         except OSError as error:
-            self._do(self._plan.failed(now, code.number, str(error.strerror or error)))
+            self._tell(partial(self._plan.failed, now, code.number, str(error.strerror or error)))
         else:
-            self._do(self._plan.bound(now, code.number))
+            self._tell(partial(self._plan.bound, now, code.number))
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
         self._roster.keep_addresses(codes)

@@ -11,7 +11,7 @@ from waitressd.fleet.actions import Abort, Action, Drain, Kill, KillCode, QuitCo
 from waitressd.fleet.members import Code, Worker
 from waitressd.fleet.states import TemplateMove, WorkerMove
 
-ABORT_SECONDS: Final = 5.0  # between Abort and Kill
+ABORT_SECONDS: Final = 4.0  # between Abort and Kill; the stacks that are asked for then may take one more
 QUIT_SECONDS: Final = 5.0  # that a template has for its end
 REAP_SECONDS: Final = 10.0  # after a Kill; who hangs in the kernel for longer is left alone
 PULSE_SECONDS: Final = 1.0  # between two looks while a deadline runs

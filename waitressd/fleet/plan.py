@@ -205,15 +205,16 @@ class Plan:
             if worker.deadline <= self.orders.now:
                 self._expire(worker)
         self.succession.expire()
-        if self._is_running and self._has_failed_for_good():
-            self._give_up(f"nobody serves, and {BOOT_FAILURES} attempts in a row have failed")
+        reason = self._why_to_give_up() if self._is_running else ""
+        if reason:
+            self._give_up(reason)
         if self._is_running:
-            self._fill_places()
-            self._renew_workers()
-            self._tell()
+            self._look_after_places()
             if self._reload_wanted and self.life is Life.SERVING and self.succession.may_reload:
+                self._tell()  # the reload before is over, also for those who waited for it
                 self._reload_wanted = False
                 self.succession.reload()
+                self._look_after_places()
             self.succession.replace_template()
             self.succession.retire()
         elif self._is_deserted and self.life is not Life.ENDED:
@@ -243,6 +244,10 @@ class Plan:
         else:
             self.orders.say(logging.ERROR, f"{worker.name} was killed and is still there: it is left alone")
             del self.crew.workers[worker.number]
+
+    def _look_after_places(self) -> None:
+        self._fill_places()
+        self._renew_workers()
 
     def _fill_places(self) -> None:
         """Have a worker born wherever there is none."""
@@ -311,15 +316,16 @@ class Plan:
         codes = self.succession.codes.values()
         return not self.crew.workers and all(code.stage is TemplateStage.GONE for code in codes)
 
-    def _has_failed_for_good(self) -> bool:
-        """Whether the first start has failed, or too many attempts in a row while nobody serves.
+    def _why_to_give_up(self) -> str:
+        """Say so if the first start has failed, or too many attempts in a row while nobody serves.
 
         A reload on its way may be what mends it.
         """
         if self.life is Life.STARTING:
-            return self.crew.failed_boots > 0
-        has_failed = self.crew.failed_boots >= BOOT_FAILURES and not self.crew.count(WorkerStage.SERVING)
-        return has_failed and not self.succession.is_loading
+            return "the first start has failed" if self.crew.failed_boots else ""
+        if self.crew.failed_boots < BOOT_FAILURES or self.crew.count(WorkerStage.SERVING) or self.succession.is_loading:
+            return ""
+        return f"nobody serves, and {self.crew.failed_boots} attempts in a row have failed"
 
     def _give_up(self, text: str) -> None:
         self.orders.say(logging.CRITICAL, f"giving up: {text}")

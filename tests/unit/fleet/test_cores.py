@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +91,7 @@ def test_the_quota_of_control_groups(
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n", encoding="utf-8")
-    assert cgroup_quota(tmp_path) == (None if quota is None else Fraction(quota))
+    assert cgroup_quota(tmp_path) == (None if quota is None else float(quota))
 
 
 def test_a_system_without_these_files_has_no_quota(tmp_path: Path) -> None:
@@ -103,12 +102,12 @@ def test_a_system_without_these_files_has_no_quota(tmp_path: Path) -> None:
     ("cores", "said"),
     [
         (Cores(4), "workers = auto: 4 (4 cores)"),
-        (Cores(4, 4, Fraction("2.5")), "workers = auto: 3 (4 cores, cgroup quota 2.5)"),
-        (Cores(2, 16, Fraction(8)), "workers = auto: 2 (2 of 16 cores, cgroup quota 8)"),
+        (Cores(4, 4, 2.5), "workers = auto: 3 (4 cores, cgroup quota 2.5)"),
+        (Cores(2, 16, 8.0), "workers = auto: 2 (2 of 16 cores, cgroup quota 8)"),
         (Cores(1, 1), "workers = auto: 1 (1 core)"),
         (Cores(1, 2), "workers = auto: 1 (1 of 2 cores)"),
-        (Cores(8, 8, Fraction(1, 10)), "workers = auto: 1 (8 cores, cgroup quota 0.1)"),
-        (Cores(8, 8, Fraction(1, 3)), "workers = auto: 1 (8 cores, cgroup quota 0.333)"),
+        (Cores(8, 8, 0.1), "workers = auto: 1 (8 cores, cgroup quota 0.1)"),
+        (Cores(8, 8, 1 / 3), "workers = auto: 1 (8 cores, cgroup quota 0.333)"),
         (Cores(1024), "workers = auto: 256 (1024 cores)"),
         (Cores(8, 8, None, can_fork=False), "workers = auto: 1 (this system cannot fork)"),
     ],

@@ -59,6 +59,7 @@ def left_by(code: str, folder: Path, stdin: int = subprocess.DEVNULL, stderr: in
         ),
         pytest.param("it = open('a', 'w')", ["the file {folder}/a"], id="written"),
         pytest.param("it = open('a', 'a'); other = open('a'); import os; os.unlink('a')", [], id="appended and read"),
+        pytest.param("import gc; gc.disable(); it = [open('a', 'w')]; it.append(it); del it", [], id="held by nobody"),
         pytest.param(
             "import sqlite3; it = sqlite3.connect('a.db'); it.execute('create table a(b)')",
             ["the file {folder}/a.db"],
