@@ -5,7 +5,7 @@ Answers questions and says nothing; what follows from the answers is the plan's 
 
 from collections.abc import Iterator
 
-from waitressd.fleet.members import Code, Place, Worker
+from waitressd.fleet.members import YOUNG_SECONDS, Code, Credit, Place, Worker
 from waitressd.fleet.states import WorkerStage
 
 LIVE = (WorkerStage.BOOTING, WorkerStage.SERVING)
@@ -18,6 +18,7 @@ class Crew:
         self.workers: dict[int, Worker] = {}
         self.failed_boots = 0  # in a row, of the whole fleet
         self._places: dict[int, Place] = {}
+        self._credit = Credit()
 
     def __iter__(self) -> Iterator[Worker]:
         """Yield the workers; some may go meanwhile."""
@@ -39,7 +40,11 @@ class Crew:
 
     def vacate(self, worker: Worker, now: float) -> float:
         """Note that the place of a worker has become empty; return how long it stays so."""
-        return self.place(worker.place).vacate(now, worker.service(now))
+        place, service = self.place(worker.place), worker.service(now)
+        has_served = worker.served_from is not None and worker.code.facts.is_preloaded
+        if has_served and service < YOUNG_SECONDS and self._credit.take(now):
+            return place.vacate(now, YOUNG_SECONDS)
+        return place.vacate(now, service)
 
     def count(self, stage: WorkerStage) -> int:
         """Say how many are in this stage."""

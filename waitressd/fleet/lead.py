@@ -21,7 +21,6 @@ from waitressd.fleet.hello import hello_of
 from waitressd.fleet.link import Link
 from waitressd.fleet.master import Master
 from waitressd.fleet.mastersignals import MASTERS_SIGNALS
-from waitressd.fleet.recruit import show_stacks_on_request
 from waitressd.fleet.template import Template
 from waitressd.fleet.worker import run_worker_of
 from waitressd.listeners import open_listeners
@@ -75,7 +74,7 @@ def _fork_template(server: Server, listeners: Sequence[Listener]) -> FirstTempla
         ours.close()
         for listener in listeners:
             listener.socket.close()  # workers are given them, each the ones of its configuration
-        show_stacks_on_request()
+        processes.show_stacks_on_request()
         Template(theirs, 1, run_worker_of(server)).run()
 
     pid = processes.fork(run)

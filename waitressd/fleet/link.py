@@ -6,7 +6,9 @@ signals: a supervisor signals every process of the group, and nobody could tell 
 
 import json
 import os
+import select
 import socket
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +28,7 @@ class LinkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One word with what belongs to it. Whoever takes it owns the descriptors."""
+    """One word with what belongs to it. The descriptors belong to the process that has received it."""
 
     name: str
     fields: dict[str, Any] = field(default_factory=dict)
@@ -70,13 +72,14 @@ class Link:
     def send(self, name: str, descriptors: Sequence[int] = (), **fields: object) -> bool:
         """Send a message; False when the other end is gone, or has not read for so long that nothing more fits."""
         line = json.dumps({"name": name, "descriptors": len(descriptors), **fields}).encode() + b"\n"
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
         try:
-            sent = socket.send_fds(self.socket, [line], list(descriptors)) if descriptors else self.socket.send(line)
-            if sent < len(line):
-                self.socket.sendall(line[sent:])
+            sent = self.socket.sendmsg([line], passed, socket.MSG_DONTWAIT)
+            if sent < len(line):  # the other end would take the next message for the rest of this one
+                self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             return False
-        return True
+        return sent == len(line)
 
     def receive(self) -> list[Message]:
         """Read what has come; [] when nothing has, or it is not whole yet. Raises LinkError."""
@@ -96,8 +99,22 @@ class Link:
         *lines, rest = self._buffer.split(b"\n")
         if len(rest) > MAX_LINE_BYTES:
             raise LinkError("a message without an end")
-        self._buffer = bytearray(rest)
-        return [self._message(bytes(line)) for line in lines]
+        self._buffer = rest
+        messages: list[Message] = []
+        try:
+            for line in lines:
+                messages.append(self._message(bytes(line)))  # noqa: PERF401 - what was read before a fault is closed
+        except LinkError:
+            for message in messages:
+                message.close()
+            raise
+        return messages
+
+    def is_hung_up(self) -> bool:
+        """Whether the other end is closed; what it has sent before may still be there."""
+        poller = select.poll()
+        poller.register(self.socket, 0)
+        return any(event & select.POLLHUP for _, event in poller.poll(0))
 
     def close(self) -> None:
         """Close this end, and what was passed and never taken. Twice is harmless."""
@@ -108,7 +125,9 @@ class Link:
     def _message(self, line: bytes) -> Message:
         try:
             fields = json.loads(line)
-            name, count = str(fields.pop("name")), int(fields.pop("descriptors"))
-            return Message(name, fields, tuple(self._descriptors.popleft() for _ in range(count)))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            name, count = fields.pop("name"), fields.pop("descriptors")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise LinkError(f"a message that cannot be read: {error!r}") from None
+        if not isinstance(name, str) or type(count) is not int or not 0 <= count <= len(self._descriptors):
+            raise LinkError(f"a message with a name and descriptors that it does not have: {name!r}, {count!r}")
+        return Message(name, fields, tuple(self._descriptors.popleft() for _ in range(count)))

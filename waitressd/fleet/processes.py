@@ -5,12 +5,14 @@ Knows processes; decides nothing. What only Linux has is asked for when it is ne
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import os
 import random
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any, Final, NoReturn
 
 from waitressd import forks
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_GET_CHILD_SUBREAPER: Final = 37
 # Without SIGQUIT: who has a handler for it wants the stacks of the child, too.
@@ -26,6 +29,7 @@ DEFAULT_SIGNALS: Final = tuple(
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGTTIN", "SIGTTOU")
     if hasattr(signal, name)
 )
+_STANDARD_ERROR: Final = 2
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -75,6 +79,9 @@ def fork(child: Callable[[], NoReturn]) -> int:
     try:
         _begin_anew()
         child()
+    except BaseException:  # border: the child's own code; its parent learns no more than the exit status
+        traceback.print_exc()
+        _flush()
     finally:
         os._exit(70)  # nothing here may ever come back to the frames of the parent
 
@@ -127,6 +134,35 @@ def _begin_anew() -> None:
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:  # its generator goes on where the parent's was, in every child alike
         numpy_random.seed()
+
+
+def show_stacks_on_request() -> None:
+    """Have SIGQUIT write the stack of every thread to standard error, also where one hangs in C code.
+
+    A process that was forked calls it again: its signals are not its parent's.
+    """
+    if hasattr(faulthandler, "register"):  # not on Windows
+        faulthandler.unregister(signal.SIGQUIT)  # else it believes that its handler is there
+        faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)
+
+
+def hold_back(number: signal.Signals) -> None:
+    """Have a signal that was ignored wait until there is a handler and it is unblocked; else it would end the process.
+
+    SIGUSR1 comes to every process at once where log files are rotated.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+    signal.signal(number, signal.SIG_DFL)
+
+
+def end_with_parent() -> None:
+    """Have the system kill this process when its parent ends (prctl(2), PR_SET_PDEATHSIG); nothing where it cannot."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def outlive_parent() -> None:
+    """Take that back."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
 
 
 def freeze() -> None:

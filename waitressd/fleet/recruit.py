@@ -1,12 +1,11 @@
 """A process that a master has started: it loads the application as ever, says so, and becomes what it is told to be."""
 
-import faulthandler
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
+from waitressd.fleet import processes
 from waitressd.fleet.codes import inherited_link
 from waitressd.fleet.hazards import Hazard
 from waitressd.fleet.hello import hello_of
@@ -24,7 +23,11 @@ class Recruit:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        show_stacks_on_request()
+        processes.show_stacks_on_request()
+        # While it loads, nothing of ours would notice that the master is gone: an import may take for ever.
+        processes.end_with_parent()
+        if link.is_hung_up():
+            leave_process(0)
 
     def serve_under_master(self, server: Server, known: Sequence[Hazard]) -> NoReturn:
         """Say hello, and be a template or a worker until the end of the process. The application is loaded."""
@@ -33,6 +36,7 @@ class Recruit:
         order = self._order()
         if order is None or order.name == "quit":
             leave_process(0)
+        processes.outlive_parent()  # which it notices itself from now on, and finishes what it has begun
         # From now on this process speaks for itself, and not to somebody who waits for the reason of a failure.
         sys.stderr.flush()
         os.dup2(order.descriptors[0], _STANDARD_ERROR)
@@ -57,9 +61,3 @@ def recruited() -> Recruit | None:
     """Return the recruit that this process is, if a master has started it. Before the application is loaded."""
     link = inherited_link()
     return None if link is None else Recruit(link)
-
-
-def show_stacks_on_request() -> None:
-    """Have SIGQUIT write the stack of every thread to standard error, also where one hangs in C code."""
-    if signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # else the application has one
-        faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)

@@ -232,7 +232,7 @@ class Succession:
         elif code is self.current:
             self._orders.say(logging.ERROR, f"{text}; its workers go on")
             self._template_place.vacate(self._orders.now, self._orders.now - code.accepted)
-            if self.is_on_trial:
+            if self.roll is RollStage.ROLLING:  # later its workers have proved something, and a template can be loaded
                 self._roll_back("its template died")
 
     def expire(self) -> None:

@@ -4,10 +4,13 @@ It has one thread and runs no code of the application, so that what it forks is 
 to it that its workers are gone, too: one that hangs in code which holds the interpreter lock cannot see that itself.
 """
 
+import contextlib
 import os
 import select
 import signal
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final, NoReturn
 
@@ -17,7 +20,11 @@ from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, template_name
 from waitressd.logfiles import reopen_log_files
 
+HOOKS_SECONDS: Final = 0.3  # then, for what the application does at its end
 ORPHAN_SECONDS: Final = 1.5  # what workers get to end by themselves when the master is gone
+
+# Not SIGQUIT, which asks for stacks, nor SIGCHLD.
+_NOT_HEARD: Final = tuple(number for number in processes.DEFAULT_SIGNALS if number.name not in ("SIGQUIT", "SIGCHLD"))
 
 RunWorker = Callable[[Link, Message], NoReturn]
 """Serve in a process of its own: the end of its link, and what the master has said about it."""
@@ -30,23 +37,27 @@ class Template:
         self._link = link
         self._code = code
         self._run_worker = run_worker
+        self._ignored: list[signal.Signals] = []  # by nobody before
+        self._orders: deque[Message] = deque()  # received, and not obeyed yet
         self._watched: list[int] = []  # descriptors of the workers' processes
 
     def run(self) -> NoReturn:
         """Fork workers until the master says `quit` or is gone; then end the process."""
         name_process(template_name(self._code))
-        for number in processes.DEFAULT_SIGNALS:
-            if number is not signal.SIGCHLD:
+        for number in _NOT_HEARD:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._ignored.append(number)
                 signal.signal(number, signal.SIG_IGN)  # commands come over the link
         processes.freeze()
         self._link.socket.setblocking(True)
         is_orphan = False
         while not self._link.is_over:
             try:
-                messages = self._link.receive()
+                self._orders.extend(self._link.receive())
             except LinkError:
                 break
-            for message in messages:
+            while self._orders:
+                message = self._orders.popleft()
                 if message.name == "fork":
                     self._fork(message)
                 elif message.name == "reopen":
@@ -58,6 +69,7 @@ class Template:
             is_orphan = self._link.is_over
         if is_orphan:
             self._end_workers()
+            self._hurry()
         leave_process(0)
 
     def _fork(self, message: Message) -> None:
@@ -67,6 +79,11 @@ class Template:
             self._link.close()
             for fd in self._watched:
                 os.close(fd)
+            for other in self._orders:  # of siblings, whose ends would live on here
+                other.close()
+            processes.show_stacks_on_request()
+            if signal.SIGUSR1 in self._ignored:
+                processes.hold_back(signal.SIGUSR1)
             self._run_worker(Link.from_descriptor(message.descriptors[0]), message)
 
         try:
@@ -91,6 +108,13 @@ class Template:
         for fd in self._watched:
             poller.register(fd, select.POLLIN)
         return [fd for fd, _ in poller.poll(seconds * 1000)] if self._watched else []
+
+    def _hurry(self) -> None:
+        """Bound the end of this process: nobody is left who would kill it where a hook of the application hangs."""
+        bound = threading.Timer(HOOKS_SECONDS, os._exit, (0,))
+        bound.daemon = True
+        with contextlib.suppress(RuntimeError):  # no thread to be had
+            bound.start()
 
     def _end_workers(self) -> None:
         deadline = time.monotonic() + ORPHAN_SECONDS

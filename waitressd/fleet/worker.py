@@ -17,6 +17,7 @@ from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
+from waitressd.signals import patient_signals
 from waitressd.systemd import Notifier
 
 ORPHAN_DRAIN_SECONDS: Final = 1.0  # for requests that have begun when the master is gone
@@ -76,9 +77,12 @@ class WorkerProcess:
         server.on_stop = end.begin
         server.on_ready.append(self._listen_to_master)
         try:
-            with end.bounded(), operator_log.running():
+            with end.bounded(), patient_signals(reopens=True), operator_log.running():
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1,))
                 server.open(self._listeners)
                 server.run()
+        except SystemExit as error:  # a signal before the server heard it, or a handler of the application
+            self._status = error.code if isinstance(error.code, int) else int(error.code is not None)
         except BaseException:  # border: plugins; whatever it is, the master tells that the worker has ended
             self._status = 1
             traceback.print_exc()
