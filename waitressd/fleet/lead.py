@@ -17,8 +17,8 @@ from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.handover import FirstTemplate, HandOver, execute_master
 from waitressd.fleet.hazards import Hazard
-from waitressd.fleet.hello import hello_of
 from waitressd.fleet.link import Link
+from waitressd.fleet.loaded import hello_of
 from waitressd.fleet.master import Master
 from waitressd.fleet.mastersignals import MASTERS_SIGNALS
 from waitressd.fleet.template import Template
