@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final, cast
 
 from waitressd import __version__
+from waitressd.command import NOT_LOADED
 from waitressd.config import listing
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
@@ -188,13 +189,15 @@ def serve(command: Command) -> int:
             contextlib.closing(Runner(plan.adjustments, plan.section.global_conf, logs)) as runner,
             runner.end.bounded(),
         ):
+            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+            prints = not in_log and not command.has("quiet")
+            runner.lead_unloaded(prints=prints)
             application = _guarded(plan.load_application)
             if application is None:
                 runner.end.status = FAILED
                 return FAILED
             runner.open()
-            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
-            return runner(application, None if in_log or command.has("quiet") else _say)
+            return runner(application, _say if prints else None)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
 
@@ -321,7 +324,7 @@ def _guarded(load: Callable[[], Application]) -> Application | None:
         raise
     except Exception as error:  # border: loading the application runs its code
         traceback.print_exception(error.with_traceback(_own_part(error.__traceback__)))
-        _say("waitressd: the application could not be loaded")
+        _say(NOT_LOADED)
         return None
 
 

@@ -13,6 +13,9 @@ from typing import Final
 # What a supervisor says to one process alone, and not to those that it starts.
 _ONE_PROCESS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
+NOT_LOADED: Final = "waitressd: the application could not be loaded"
+"""What the command says below a traceback of the application."""
+
 LINK_VARIABLE: Final = "WAITRESSD_LINK"
 """Names the descriptor of a link to the master, in the environment of a process that a master has started."""
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Final
 
-from waitressd.command import LINK_VARIABLE, StartCommand
+from waitressd.command import LINK_VARIABLE, NOT_LOADED, StartCommand
 from waitressd.fleet import processes
 from waitressd.fleet.link import Link
 from waitressd.operatorlog import operator_log
@@ -45,7 +45,7 @@ class Loading:
     def last_line(self) -> str:
         """Return the line that says most: the last one, which names the error of a traceback."""
         lines = self.said.decode("utf-8", "backslashreplace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return next((line.strip() for line in reversed(lines) if line.strip() not in ("", NOT_LOADED)), "")
 
     def pass_on(self) -> None:
         """Have everything written to our own standard error."""
@@ -70,7 +70,7 @@ def run_command(command: StartCommand) -> tuple[int, Link, Loading]:
     os.set_blocking(reading, False)
     environ = command.environ_of_child() | {LINK_VARIABLE: str(theirs.fileno())}
     try:
-        pid = processes.spawn(command.words, environ, command.folder, pass_fds=[theirs.fileno()], stderr=writing)
+        pid = processes.spawn(command, environ, theirs.fileno(), writing)
     except OSError:
         ours.close()
         os.close(reading)
