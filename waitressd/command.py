@@ -3,6 +3,7 @@
 Imported before the application is. Knows nothing but the interpreter.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -34,11 +35,12 @@ class StartCommand:
 
 def _folder() -> str:
     """Return the current folder by the name that the shell knows: a link to a release leads to the next one later."""
-    try:
-        named = os.environ.get("PWD", "")
-        return named if named and os.path.samefile(named, ".") else os.getcwd()  # noqa: PTH109, PTH121 - a text
-    except OSError:
-        return "/"
+    with contextlib.suppress(OSError):  # what the shell has known may be gone
+        if os.path.samefile(named := os.environ.get("PWD", ""), "."):  # noqa: PTH121 - a text
+            return named
+    with contextlib.suppress(OSError):
+        return os.getcwd()  # noqa: PTH109 - a text
+    return "/"
 
 
 def _ignored() -> frozenset[int]:
