@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any, Final, cast
 
 from waitressd import __version__
-from waitressd.command import NOT_LOADED
 from waitressd.config import listing
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
@@ -324,7 +323,7 @@ def _guarded(load: Callable[[], Application]) -> Application | None:
         raise
     except Exception as error:  # border: loading the application runs its code
         traceback.print_exception(error.with_traceback(_own_part(error.__traceback__)))
-        _say(NOT_LOADED)
+        _say("waitressd: the application could not be loaded")
         return None
 
 

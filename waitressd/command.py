@@ -3,6 +3,7 @@
 Imported before the application is. Knows nothing but the interpreter.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,9 +13,6 @@ from typing import Final
 
 # What a supervisor says to one process alone, and not to those that it starts.
 _ONE_PROCESS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-
-NOT_LOADED: Final = "waitressd: the application could not be loaded"
-"""What the command says below a traceback of the application."""
 
 LINK_VARIABLE: Final = "WAITRESSD_LINK"
 """Names the descriptor of a link to the master, in the environment of a process that a master has started."""
@@ -37,11 +35,12 @@ class StartCommand:
 
 def _folder() -> str:
     """Return the current folder by the name that the shell knows: a link to a release leads to the next one later."""
-    try:
-        named = os.environ.get("PWD", "")
-        return named if named and os.path.samefile(named, ".") else os.getcwd()  # noqa: PTH109, PTH121 - a text
-    except OSError:
-        return "/"
+    with contextlib.suppress(OSError):  # what the shell has known may be gone
+        if os.path.samefile(named := os.environ.get("PWD", ""), "."):  # noqa: PTH121 - a text
+            return named
+    with contextlib.suppress(OSError):
+        return os.getcwd()  # noqa: PTH109 - a text
+    return "/"
 
 
 def _ignored() -> frozenset[int]:

@@ -57,7 +57,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
     "serving": _ASSEMBLY | {"fleet"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy", "cli"},
+    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset({"server", "serving", "config", "place"}),
 }

@@ -11,10 +11,10 @@ from waitressd.fleet.hello import Hello
 from waitressd.metrics.fleet import has_metrics, listen_addresses
 from waitressd.server import Server
 
-# Settings that concern the master. It reads no ini file: what is wrong there is said by who has read it.
+# Settings that concern the master, none of which needs another that is not here. It reads no ini file: what is wrong
+# there is said by the process that has read it.
 _FOR_MASTER: Final = (
     *("host", "port", "listen", "unix_socket", "unix_socket_perms", "unix_socket_owner", "backlog", "ipv4", "ipv6"),
-    *("proxy_protocol", "proxy_protocol_listen"),
     *("threads", "shutdown_timeout", "worker_boot_timeout"),
 )
 
