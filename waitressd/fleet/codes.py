@@ -12,6 +12,8 @@ from waitressd.fleet.link import Link
 
 _KEPT_BYTES: Final = 65536  # of what a process says while it loads
 _READ_BYTES: Final = 65536
+_TRACEBACK: Final = "Traceback (most recent call last):\n"
+_TOLD_AT_END: Final = 2  # lines that are not indented: the error, and what the command says of it
 
 
 @dataclass(slots=True)
@@ -44,9 +46,16 @@ class Loading:
             before = len(self.said)
 
     def last_line(self) -> str:
-        """Return the line that says most: the last one, which names the error of a traceback."""
-        lines = self.said.decode("utf-8", "backslashreplace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        """Return the line that says most: the error of a traceback at the end, else the last line.
+
+        One more line may follow a traceback, in which the command says what it could not do.
+        """
+        text = self.said.decode("utf-8", "backslashreplace")
+        _, traceback, last = text.rpartition(_TRACEBACK)
+        told = [line for line in last.splitlines() if line.strip() and not line.startswith(" ")]
+        if traceback and 1 <= len(told) <= _TOLD_AT_END:
+            return told[0].strip()
+        return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
     def pass_on(self) -> None:
         """Write everything to our own standard error."""
@@ -58,6 +67,7 @@ class Loading:
     def close(self) -> None:
         """Listen no more."""
         os.close(self.pipe)
+        self.pipe = -1  # the number may soon be another's
 
 
 def run_command(command: StartCommand) -> tuple[int, Link, Loading]:

@@ -36,6 +36,7 @@ from waitressd.systemd import Notifier
 SERVING: Final = "Serving on http://{}"
 Event = Callable[[], list[Action]]
 FAILED_SECONDS: Final = 0.1  # that the loop rests after a defect
+ENDING_SECONDS: Final = 2.0  # for a process whose link is closed: its own status says more than that of a kill
 LONGEST_SLEEP_SECONDS: Final = 5.0  # bounds how late a signal is noticed that was lost on its way to the loop
 
 
@@ -134,8 +135,8 @@ class Master:
             message.close()
         if process.link is None and fd >= 0:
             self._poller.unregister(fd)
-            if process.pid:  # it has ended, or nobody can talk to it any more
-                processes.kill(process.pid)
+            if process.pid:  # it ends, or nobody can talk to it any more
+                self._roster.kill_soon(process.pid, ENDING_SECONDS)
             elif isinstance(process, Worker):
                 self._bury(process, "it was never born", is_clean=False)
 
@@ -152,6 +153,8 @@ class Master:
                 self._roster.serve(process)
             case "born":
                 process.pid = int(message.fields["pid"])
+                if process.is_condemned:
+                    processes.kill(process.pid)
                 self._tell(partial(self._plan.born, now, process.number, process.pid))
             case "ready" if not process.is_ready:  # said again when log files have been opened anew
                 process.is_ready = True
@@ -227,9 +230,11 @@ class Master:
         self._events.append(event)
         if len(self._events) == 1:
             while self._events:
-                for action in self._events[0]():
-                    self._do(action)
-                self._events.popleft()
+                try:
+                    for action in self._events[0]():
+                        self._do(action)
+                finally:
+                    self._events.popleft()
 
     def _do(self, action: Action) -> None:
         match action:
@@ -345,7 +350,7 @@ class Master:
             self._poller.register(process.loading, selectors.EVENT_READ, process.loading)
 
     def _listen_to_loading(self, loading: Loading) -> None:
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(KeyError, ValueError):  # it is not there any more, or closed
             if not loading.read():
                 self._poller.unregister(loading)
 

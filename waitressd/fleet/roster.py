@@ -24,6 +24,7 @@ class Process:
     pid: int
     link: Link | None
     loading: Loading | None = None  # while it runs the command
+    is_condemned: bool = False  # to be killed as soon as it is born
 
     def tell(self, name: str, descriptors: Sequence[int] = (), **fields: object) -> None:
         """Send it a message. One that does not take it any more will be ended at its deadline."""
@@ -153,12 +154,16 @@ class Roster:
     def kill(self, process: Process, *, with_stacks: bool) -> None:
         """End a process, now or when it has had a moment to write its stacks."""
         if not process.pid:
-            process.close()  # born after this, it finds its link closed
+            process.is_condemned = True  # its link stays, to learn of its birth
         elif with_stacks:
             processes.kill(process.pid, signal.SIGQUIT)
-            self._kills.append((time.monotonic() + STACKS_SECONDS, process.pid))
+            self.kill_soon(process.pid, STACKS_SECONDS)
         else:
             processes.kill(process.pid)
+
+    def kill_soon(self, pid: int, seconds: float) -> None:
+        """End a process that has not ended by itself in so many seconds."""
+        self._kills.append((time.monotonic() + seconds, pid))
 
     def kill_due(self, now: float) -> None:
         """End those whose moment is over."""
