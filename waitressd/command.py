@@ -4,6 +4,7 @@ Imported before the application is. Knows nothing but the interpreter.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ class StartCommand:
     words: tuple[str, ...]
     environ: Mapping[str, str]
     folder: str
+    ignored: frozenset[int] = frozenset()
+    """The signals that this process was told to ignore, as by nohup."""
 
     def environ_of_child(self) -> dict[str, str]:
         """Return the environment without what was meant for this process alone."""
@@ -38,5 +41,9 @@ def _folder() -> str:
         return "/"
 
 
-started: Final = StartCommand((sys.executable, *sys.orig_argv[1:]), dict(os.environ), _folder())
+def _ignored() -> frozenset[int]:
+    return frozenset(number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN)
+
+
+started: Final = StartCommand((sys.executable, *sys.orig_argv[1:]), dict(os.environ), _folder(), _ignored())
 """Of this process."""

@@ -1,14 +1,13 @@
 """Processes that load the application by running the command, and what they say while they do."""
 
-import contextlib
 import os
-import sys
 from dataclasses import dataclass, field
 from typing import Final
 
 from waitressd.command import LINK_VARIABLE, StartCommand
 from waitressd.fleet import processes
 from waitressd.fleet.link import Link
+from waitressd.operatorlog import operator_log
 
 _KEPT_BYTES: Final = 65536  # of what a process says while it loads
 _READ_BYTES: Final = 65536
@@ -20,7 +19,7 @@ _TOLD_AT_END: Final = 2  # lines that are not indented: the error, and what the 
 class Loading:
     """What a process has written to standard error since it was started, and has not been passed on."""
 
-    pipe: int
+    pipe: int  # -1 when nobody listens any more
     said: bytearray = field(default_factory=bytearray)
 
     def fileno(self) -> int:
@@ -33,7 +32,7 @@ class Loading:
             data = os.read(self.pipe, _READ_BYTES)
         except BlockingIOError:
             return True
-        except OSError:
+        except OSError:  # closed
             return False
         self.said += data
         del self.said[:-_KEPT_BYTES]
@@ -58,16 +57,16 @@ class Loading:
         return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
     def pass_on(self) -> None:
-        """Write everything to our own standard error."""
-        with contextlib.suppress(AttributeError, ValueError, OSError):  # none, closed, or nobody reads it
-            sys.stderr.write(self.said.decode("utf-8", "backslashreplace"))
-            sys.stderr.flush()
-        self.said.clear()
+        """Have everything written to our own standard error."""
+        if self.said:
+            operator_log.write(self.said.decode("utf-8", "backslashreplace"))
+            self.said.clear()
 
     def close(self) -> None:
-        """Listen no more."""
-        os.close(self.pipe)
-        self.pipe = -1  # the number may soon be another's
+        """Listen no more. Twice is harmless."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
 
 
 def run_command(command: StartCommand) -> tuple[int, Link, Loading]:

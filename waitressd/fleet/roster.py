@@ -13,6 +13,7 @@ from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.net.listener import Listener
 
+UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
 STACKS_SECONDS: Final = 1.0  # between the wish for the stacks of a process and its end
 _STANDARD_ERROR: Final = 2
 
@@ -24,7 +25,6 @@ class Process:
     pid: int
     link: Link | None
     loading: Loading | None = None  # while it runs the command
-    is_condemned: bool = False  # to be killed as soon as it is born
 
     def tell(self, name: str, descriptors: Sequence[int] = (), **fields: object) -> None:
         """Send it a message. One that does not take it any more will be ended at its deadline."""
@@ -101,7 +101,7 @@ class Roster:
         else:
             link, theirs = Link.pair()
             link.socket.setblocking(False)
-            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], **self._order(place, of))
+            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], worker=number, **self._order(place, of))
             theirs.close()
             worker = Worker(0, link, None, number, place, code)
         self.workers[number] = worker
@@ -140,7 +140,7 @@ class Roster:
         return found
 
     def keep_addresses(self, codes: Sequence[int]) -> None:
-        """Close every listener that none of these codes wants."""
+        """Close every listener that none of these codes wants, and forget the others, if their processes are gone."""
         kept = {id(listener) for number in codes for listener in self.codes[number].listeners}
         for code in self.codes.values():
             for listener in code.listeners:
@@ -150,20 +150,20 @@ class Roster:
         for code in self.codes.values():
             if code.number not in codes:
                 code.listeners = ()
+        if codes:  # else the fleet is at its end, and what is still there may say something
+            self.codes = {number: code for number, code in self.codes.items() if number in codes or code.pid}
 
     def kill(self, process: Process, *, with_stacks: bool) -> None:
-        """End a process, now or when it has had a moment to write its stacks."""
-        if not process.pid:
-            process.is_condemned = True  # its link stays, to learn of its birth
-        elif with_stacks:
+        """End a process, now or when it has had a moment to write its stacks. Who is not born yet is left alone."""
+        if process.pid and with_stacks:
             processes.kill(process.pid, signal.SIGQUIT)
-            self.kill_soon(process.pid, STACKS_SECONDS)
-        else:
+            self.kill_later(process, STACKS_SECONDS)
+        elif process.pid:
             processes.kill(process.pid)
 
-    def kill_soon(self, pid: int, seconds: float) -> None:
-        """End a process that has not ended by itself in so many seconds."""
-        self._kills.append((time.monotonic() + seconds, pid))
+    def kill_later(self, process: Process, seconds: float) -> None:
+        """End a process that is still there in so many seconds."""
+        self._kills.append((time.monotonic() + seconds, process.pid))
 
     def kill_due(self, now: float) -> None:
         """End those whose moment is over."""
@@ -179,12 +179,6 @@ class Roster:
     def forget_kill(self, pid: int) -> None:
         """It has ended: its number may soon be another's."""
         self._kills = [(at, other) for at, other in self._kills if other != pid]
-
-    def stderr_of(self, process: Process) -> None:
-        """Pass on what a process has said while it loaded, which went well."""
-        if process.loading is not None:
-            process.loading.read_all()
-            process.loading.pass_on()
 
 
 def _sockets(listeners: Sequence[Listener]) -> list[int]:
