@@ -137,11 +137,11 @@ LOGS: Final = "access\n    errors"
 
 
 def targets(*paths: Path) -> "Counter[str]":
-    """Count the targets in the JSON lines of these files; a torn line cannot be read and fails."""
+    """Count the paths in the JSON lines of these files; a torn line cannot be read and fails."""
     found: Counter[str] = Counter()
     for path in paths:
         for line in path.read_text(encoding="utf-8").splitlines():
-            found[json.loads(line)["target"]] += 1
+            found[json.loads(line)["url.path"]] += 1
     return found
 
 
@@ -176,7 +176,7 @@ def test_records_name_worker_and_process(tmp_path: Path) -> None:
         found = fleet.workers(2)
         assert fleet.terminate(10) == 0
     records = [json.loads(line) for line in (tmp_path / "access.log").read_text(encoding="utf-8").splitlines()]
-    pairs = {(record["worker"], record["pid"]) for record in records}
+    pairs = {(record["waitressd.worker"], record["process.pid"]) for record in records}
     assert pairs == {(worker["number"], pid) for pid, worker in found.items()}
 
 
