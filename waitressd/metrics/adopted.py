@@ -4,6 +4,7 @@ A worker is handed its row before its server opens. From then on the metrics of 
 listener: the master shows the sums, at the address that all workers were configured with.
 """
 
+import os
 from typing import Final
 
 from waitressd.metrics import layout
@@ -18,6 +19,7 @@ class AdoptedRow:
 
     def __init__(self, area: Area, index: int) -> None:
         self.area: Final = area
+        self.pid: Final = os.getpid()
         self._numbers: Final = area.row(index)
         self._is_free = True
 
@@ -60,8 +62,8 @@ def adopt_row(fd: int, index: int | None) -> None:
 
 
 def adopted_row() -> AdoptedRow | None:
-    """Return the row of this process, None if it is no worker of a fleet."""
-    return _adopted[0] if _adopted else None
+    """Return the row of this process, None if it is no worker of a fleet; what a worker forks is none."""
+    return _adopted[0] if _adopted and _adopted[0].pid == os.getpid() else None
 
 
 def drop_row() -> None:

@@ -41,6 +41,16 @@ def test_the_row_is_the_one_that_the_master_has_given(fd: int) -> None:
     area.close()
 
 
+def test_a_child_of_a_worker_has_no_row(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    area = Area.create(fd, 4)
+    adopt_row(fd, area.claim(1))
+    area.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        assert adopted_row() is None
+    assert adopted_row() is not None
+
+
 def test_gauges_are_read_as_they_were_written() -> None:
     area = Area.private()
     row = AdoptedRow(area, area.claim(7) or 0)
