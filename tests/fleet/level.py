@@ -216,28 +216,30 @@ import gc, os
 import sqlalchemy
 from pyramid.config import Configurator
 from pyramid.response import Response
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 
 class Base(DeclarativeBase):
     pass
 
-for number in range(40):
+THINGS = [
     type("Thing%d" % number, (Base,), {
         "__tablename__": "thing%d" % number,
+        "__module__": __name__,
         "__annotations__": {"id": Mapped[int], "name": Mapped[str], "price": Mapped[int]},
         "id": mapped_column(primary_key=True),
     })
+    for number in range(40)
+]
 
 def view(request):
     if request.matchdict.get("rest") == ("collect",):
         gc.collect()
     else:
-        thing = Base.registry._class_registry["Thing7"]
-        str(sqlalchemy.select(thing).where(thing.name == "x"))
+        str(sqlalchemy.select(THINGS[7]).where(THINGS[7].name == "x"))
     return Response("1 %d\\n" % os.getpid(), content_type="text/plain")
 
 def main(global_config, **settings):
-    sqlalchemy.orm.configure_mappers()
+    configure_mappers()
     with Configurator(settings=settings) as config:
         for number in range(300):
             config.add_route("r%d" % number, "/page%d/{id}" % number)
