@@ -19,7 +19,7 @@ CALM_SECONDS: Final = 200.0
 STEP_LIMIT: Final = 6000
 SLACK_SECONDS: Final = 3.0  # ticks that come late, stacks that take a second
 WINDOW_SECONDS: Final = 120.0
-BIRTHS_IN_WINDOW: Final = 22  # of a place: one each ten seconds if they live so long, and the quick ones of a back-off
+BIRTHS_IN_WINDOW: Final = 22 + 30  # of a place: one each ten seconds, those of a back-off, and those on credit
 TRIAL: Final = (RollStage.ROLLING, RollStage.PROVING)
 
 

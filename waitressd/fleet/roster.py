@@ -151,10 +151,13 @@ class Roster:
                 code.listeners = ()
 
     def kill(self, process: Process, *, with_stacks: bool) -> None:
-        """End a process, now or when it has had a moment to write its stacks."""
+        """End a process, now or when it has had a moment to write its stacks.
+
+        One that is not born yet says so when it is, and the plan asks again; or its link ends with its template.
+        """
         if not process.pid:
-            process.close()  # born after this, it finds its link closed
-        elif with_stacks:
+            return
+        if with_stacks:
             processes.kill(process.pid, signal.SIGQUIT)
             self._kills.append((time.monotonic() + STACKS_SECONDS, process.pid))
         else:
