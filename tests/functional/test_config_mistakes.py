@@ -96,7 +96,7 @@ def test_pserve_ends_with_the_message_alone(
     threads = threading.active_count()
     with pytest.raises(SystemExit) as caught:
         pserve.main(["pserve", write(body)], quiet=True)
-    # Python prints the code of a SystemExit and ends with 1. Where workers are asked for, the code is 2, and all is said.
+    # Python prints the code of a SystemExit and ends with 1. Where workers are asked for, it is 2, and printed.
     said = capsys.readouterr().err.removesuffix("\n") if caught.value.code == 2 else caught.value.code
     assert said == message(expected)
     assert nothing_happened(threads)
