@@ -102,6 +102,16 @@ class Runner:
             server.run()
         return 0
 
+    def lead_unloaded(self, *, prints: bool) -> None:
+        """Become the master now, where each worker loads the application for itself and this process need not.
+
+        Raises OSError that names the address which cannot be bound.
+        """
+        adjustments = self._server.adjustments
+        if self._recruit is None and adjustments.may_be_fleet and adjustments.preload is False:
+            self.open()
+            self._lead(prints=prints)
+
     def _lead(self, *, prints: bool) -> None:
         """Become the master of worker processes, if there are to be any."""
         from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it

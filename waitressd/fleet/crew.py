@@ -79,22 +79,18 @@ class Crew:
     def place_to_renew(self, current: Code, now: float) -> int | None:
         """Name the place whose worker of another generation gets a successor next; one at a time.
 
-        Nobody boots then, and no place has two that serve. So there is at most one more than places.
+        Nobody boots then, and no place has two that serve. So there is at most one more than places. Nor does any
+        place wait after a failure: what has failed there would fail elsewhere.
         """
-        if self.count(WorkerStage.BOOTING):
+        if self.count(WorkerStage.BOOTING) or next(self.next_attempts(current, now), None) is not None:
             return None
         found = None
-        for number, place in self.places(max((worker.place for worker in self.workers.values()), default=0)):
+        for number in sorted({worker.place for worker in self.workers.values()}):
             there = self.at(number)
             if len(there) > 1:
                 return None
-            if (
-                found is None
-                and there
-                and number <= current.facts.workers
-                and there[0].generation != current.generation
-                and place.not_before <= now
-            ):
+            is_old = bool(there) and there[0].generation != current.generation
+            if found is None and is_old and number <= current.facts.workers:
                 found = number
         return found
 

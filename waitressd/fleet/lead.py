@@ -17,8 +17,8 @@ from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.handover import FirstTemplate, HandOver, execute_master
 from waitressd.fleet.hazards import Hazard
-from waitressd.fleet.hello import hello_of
 from waitressd.fleet.link import Link
+from waitressd.fleet.loaded import hello_of
 from waitressd.fleet.master import Master
 from waitressd.fleet.mastersignals import MASTERS_SIGNALS
 from waitressd.fleet.template import Template
@@ -47,6 +47,9 @@ def lead(server: Server, program: Program) -> NoReturn:
     template = _fork_template(server, program.listeners) if hello.is_preloaded else None
     # From here until the master hears them, signals wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, MASTERS_SIGNALS)
+    for number in MASTERS_SIGNALS - started.ignored:  # what the application ignores, a master would as well
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     try:
         execute_master(HandOver(started, hello, program.listeners, template, program.logs, program.prints))
     except OSError:
