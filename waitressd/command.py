@@ -3,7 +3,9 @@
 Imported before the application is. Knows nothing but the interpreter.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ class StartCommand:
     words: tuple[str, ...]
     environ: Mapping[str, str]
     folder: str
+    ignored: frozenset[int] = frozenset()
+    """The signals that this process was told to ignore, as by nohup."""
 
     def environ_of_child(self) -> dict[str, str]:
         """Return the environment without what was meant for this process alone."""
@@ -31,12 +35,17 @@ class StartCommand:
 
 def _folder() -> str:
     """Return the current folder by the name that the shell knows: a link to a release leads to the next one later."""
-    try:
-        named = os.environ.get("PWD", "")
-        return named if named and os.path.samefile(named, ".") else os.getcwd()  # noqa: PTH109, PTH121 - a text
-    except OSError:
-        return "/"
+    with contextlib.suppress(OSError):  # what the shell has known may be gone
+        if os.path.samefile(named := os.environ.get("PWD", ""), "."):  # noqa: PTH121 - a text
+            return named
+    with contextlib.suppress(OSError):
+        return os.getcwd()  # noqa: PTH109 - a text
+    return "/"
 
 
-started: Final = StartCommand((sys.executable, *sys.orig_argv[1:]), dict(os.environ), _folder())
+def _ignored() -> frozenset[int]:
+    return frozenset(number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN)
+
+
+started: Final = StartCommand((sys.executable, *sys.orig_argv[1:]), dict(os.environ), _folder(), _ignored())
 """Of this process."""

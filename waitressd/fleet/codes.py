@@ -1,24 +1,24 @@
 """Processes that load the application by running the command, and what they say while they do."""
 
-import contextlib
 import os
-import sys
 from dataclasses import dataclass, field
 from typing import Final
 
 from waitressd.command import LINK_VARIABLE, StartCommand
 from waitressd.fleet import processes
 from waitressd.fleet.link import Link
+from waitressd.operatorlog import operator_log
 
 _KEPT_BYTES: Final = 65536  # of what a process says while it loads
 _READ_BYTES: Final = 65536
+_TRACEBACK: Final = "Traceback (most recent call last):"
 
 
 @dataclass(slots=True)
 class Loading:
     """What a process has written to standard error since it was started, and has not been passed on."""
 
-    pipe: int
+    pipe: int  # -1 when nobody listens any more
     said: bytearray = field(default_factory=bytearray)
 
     def fileno(self) -> int:
@@ -31,7 +31,7 @@ class Loading:
             data = os.read(self.pipe, _READ_BYTES)
         except BlockingIOError:
             return True
-        except OSError:
+        except OSError:  # closed
             return False
         self.said += data
         del self.said[:-_KEPT_BYTES]
@@ -44,20 +44,26 @@ class Loading:
             before = len(self.said)
 
     def last_line(self) -> str:
-        """Return the line that says most: the last one, which names the error of a traceback."""
+        """Return the line that says most: the one that names the error of the last traceback, or the last one of all.
+
+        Where there is a traceback, what follows it was said by hooks and by who has given up.
+        """
         lines = self.said.decode("utf-8", "backslashreplace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
+        named = [line for line in lines[last + 1 :] if line[:1].strip()] if last is not None else []
+        return next((line.strip() for line in (*named, *reversed(lines)) if line.strip()), "")
 
     def pass_on(self) -> None:
-        """Write everything to our own standard error."""
-        with contextlib.suppress(AttributeError, ValueError, OSError):  # none, closed, or nobody reads it
-            sys.stderr.write(self.said.decode("utf-8", "backslashreplace"))
-            sys.stderr.flush()
-        self.said.clear()
+        """Have everything written to our own standard error."""
+        if self.said:
+            operator_log.write(self.said.decode("utf-8", "backslashreplace"))
+            self.said.clear()
 
     def close(self) -> None:
-        """Listen no more."""
-        os.close(self.pipe)
+        """Listen no more. Twice is harmless."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
 
 
 def run_command(command: StartCommand) -> tuple[int, Link, Loading]:
@@ -70,7 +76,7 @@ def run_command(command: StartCommand) -> tuple[int, Link, Loading]:
     os.set_blocking(reading, False)
     environ = command.environ_of_child() | {LINK_VARIABLE: str(theirs.fileno())}
     try:
-        pid = processes.spawn(command.words, environ, command.folder, pass_fds=[theirs.fileno()], stderr=writing)
+        pid = processes.spawn(command, environ, theirs.fileno(), writing)
     except OSError:
         ours.close()
         os.close(reading)

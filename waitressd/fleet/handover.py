@@ -3,6 +3,7 @@
 The process id stays, and so do the listeners; everything else of the application is gone, threads and all.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 from waitressd.command import StartCommand
 from waitressd.fleet import processes
@@ -53,13 +54,18 @@ def execute_master(hand: HandOver) -> NoReturn:
     descriptors = [listener.fd for listener in hand.listeners]
     if hand.template is not None:
         descriptors.append(hand.template.link.fileno())
-    with tempfile.TemporaryFile() as file:
+    with _unnamed_file() as file:
         file.write(json.dumps(_written(hand)).encode())
         file.flush()
         # The words of the command are for people who look at the list of processes.
         words = [str(_PROGRAM), str(file.fileno()), "--", *hand.command.words]
         flags: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()  # what multiprocessing uses as well
         processes.execute([sys.executable, *flags, *words], hand.command.environ, [file.fileno(), *descriptors])
+
+
+def _unnamed_file() -> IO[bytes]:
+    """Return a file that ends with its last descriptor. In memory: a service may have no disk to write to."""
+    return os.fdopen(os.memfd_create("waitressd"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 def take_over(fd: int) -> HandOver:
@@ -72,19 +78,29 @@ def take_over(fd: int) -> HandOver:
 def _written(hand: HandOver) -> dict[str, Any]:
     template = hand.template
     return {
-        "path": sys.path,
+        "path": list(filter(_is_text, sys.path)),  # the interpreter takes no others either
         "command": [list(hand.command.words), dict(hand.command.environ), hand.command.folder],
         "hello": hand.hello.fields(),
-        "listeners": [[listener.fd, listener.asked, listener.unix_path] for listener in hand.listeners],
+        "listeners": [[listener.fd, listener.asked, _absolute(listener.unix_path)] for listener in hand.listeners],
         "template": None if template is None else [template.pid, template.link.fileno()],
         "logs": [hand.logs.config, dict(hand.logs.variables), hand.logs.level],
         "prints": hand.prints,
     }
 
 
+def _is_text(entry: object) -> bool:
+    return isinstance(entry, str)
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())  # the master does not stay in this folder
+
+
 def _read(written: Mapping[str, Any]) -> HandOver:
     sys.path[:] = written["path"]  # a program may have found its packages by itself, as those of buildout do
     words, environ, folder = written["command"]
+    with contextlib.suppress(OSError):
+        os.chdir(folder)  # the application may have changed to another
     config, variables, level = written["logs"]
     template = written["template"]
     return HandOver(

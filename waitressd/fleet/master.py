@@ -19,6 +19,7 @@ from waitressd.config.errors import ConfigError
 from waitressd.fleet import actions, processes
 from waitressd.fleet.actions import Action, CodeFacts
 from waitressd.fleet.codes import Loading
+from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import LinkError, Message
@@ -26,11 +27,13 @@ from waitressd.fleet.mastersignals import MasterSignals
 from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
-from waitressd.fleet.roster import Code, Process, Roster, Worker
+from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
+from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -55,7 +58,9 @@ class Master:
         self._last_failure = ""  # what a process has said that could not load its code
         self._fed_at = 0.0  # the watchdog
         self._oom_kills = processes.oom_kills()
+        self._passed_on: list[Loading] = []  # of processes that have loaded their code
         self._names = ""  # of the addresses
+        self._figures = Figures(self._plan)
         self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
@@ -73,8 +78,12 @@ class Master:
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
+            if self._roster.metrics is not None:
+                self._roster.metrics.close()
         for process in self._roster.everyone():
             process.close()
+        for loading in self._passed_on:
+            loading.close()
         self._poller.close()
         return self._status
 
@@ -88,6 +97,12 @@ class Master:
             self._listen_to(first)
         self._roster.codes[1] = first
         self._names = ", ".join(listener.name for listener in hand.listeners)
+        try:
+            self._show_metrics(hand.hello)
+        except OSError as error:
+            say(logging.CRITICAL, "%s", error.strerror or error)
+            self._status = 1
+            return
         self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
 
     # -- what happens
@@ -129,13 +144,15 @@ class Master:
 
     def _hear(self, process: Process) -> None:
         fd = process.link.fileno() if process.link is not None else -1
-        for message in process.receive():
+        messages = process.receive()
+        if process.link is None and fd >= 0:  # now: what follows may open another descriptor with this number
+            self._poller.unregister(fd)
+        for message in messages:
             self._on_message(process, message)
             message.close()
         if process.link is None and fd >= 0:
-            self._poller.unregister(fd)
-            if process.pid:  # it has ended, or nobody can talk to it any more
-                processes.kill(process.pid)
+            if process.pid:  # it has ended, or is about to; else nobody can talk to it any more
+                self._roster.kill_later(process, UNLINKED_SECONDS)
             elif isinstance(process, Worker):
                 self._bury(process, "it was never born", is_clean=False)
 
@@ -144,15 +161,15 @@ class Master:
         if isinstance(process, Code):
             if message.name == "hello":
                 self._on_hello(process, message)
+            elif message.name == "forked" and (worker := self._roster.workers.get(message.fields["worker"])):
+                self._on_born(worker, int(message.fields["pid"]))
             return
         assert isinstance(process, Worker)
         match message.name:
             case "hello":
-                self._stop_listening_to_loading(process)
-                self._roster.serve(process)
+                self._on_workers_hello(process, message)
             case "born":
-                process.pid = int(message.fields["pid"])
-                self._tell(partial(self._plan.born, now, process.number, process.pid))
+                self._on_born(process, int(message.fields["pid"]))
             case "ready" if not process.is_ready:  # said again when log files have been opened anew
                 process.is_ready = True
                 self._tell(partial(self._plan.ready, now, process.number))
@@ -163,8 +180,25 @@ class Master:
             case _:
                 pass  # a newer worker says more
 
+    def _on_born(self, worker: Worker, pid: int) -> None:
+        """Learn the pid of a worker: from itself, or from its template, should it hang before it says anything."""
+        if not worker.pid:
+            worker.pid = pid
+            self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
+
+    def _on_workers_hello(self, worker: Worker, message: Message) -> None:
+        """Let a worker serve that has loaded the application for itself."""
+        self._pass_on_loading(worker)
+        try:
+            Hello.from_fields(message.fields)
+        except (LinkError, KeyError) as error:
+            say(logging.ERROR, "worker %d: %s", worker.place, error)
+            self._roster.kill(worker, with_stacks=False)
+        else:
+            self._roster.serve(worker)
+
     def _on_hello(self, code: Code, message: Message) -> None:
-        self._stop_listening_to_loading(code)
+        self._pass_on_loading(code)
         now = time.monotonic()
         try:
             code.hello = Hello.from_fields(message.fields)
@@ -183,14 +217,12 @@ class Master:
             self._notifier.alive()
 
     def _on_death(self, death: Death) -> None:
-        self._roster.forget_kill(death.pid)
-        for process in self._roster.everyone():
-            if process.pid == death.pid:
-                break
-        else:
+        process = self._find(death.pid)
+        if process is None:
             return  # a stranger: this process may be the parent of all orphans
         # What it has said comes before its end.
         self._hear(process)
+        self._roster.forget_kill(death.pid)
         process.pid = 0
         how = str(death) + self._why(death, process)
         if isinstance(process, Worker):
@@ -199,9 +231,17 @@ class Master:
             self._close(process)
             self._tell(partial(self._plan.template_died, time.monotonic(), process.number, how))
 
+    def _find(self, pid: int) -> Process | None:
+        for worker in tuple(self._roster.workers.values()):
+            if not worker.pid:
+                self._hear(worker)  # what it has said of its birth came before its end
+        return next((process for process in self._roster.everyone() if process.pid == pid), None)
+
     def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
+        self._roster.retire(worker)
+        self._figures.count_exit(worker.number, how)
         self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
     def _why(self, death: Death, process: Process) -> str:
@@ -230,6 +270,7 @@ class Master:
                 for action in self._events[0]():
                     self._do(action)
                 self._events.popleft()
+            self._figures.renew(time.monotonic())
 
     def _do(self, action: Action) -> None:
         match action:
@@ -311,6 +352,7 @@ class Master:
         now = time.monotonic()
         try:
             code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
         except OSError as error:
             self._tell(partial(self._plan.failed, now, code.number, str(error.strerror or error)))
         else:
@@ -318,8 +360,18 @@ class Master:
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
         self._roster.keep_addresses(codes)
+        if self._roster.metrics is not None:
+            hellos = (self._roster.codes[code].hello for code in codes)
+            self._roster.metrics.keep(address for hello in hellos if hello is not None for address in hello.metrics)
         listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
         self._names = ", ".join(listener.name for listener in listeners)
+
+    def _show_metrics(self, hello: Hello) -> None:
+        """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
+        if hello.counts and self._roster.metrics is None:
+            self._roster.metrics = FleetMetrics(self._figures.state)
+        if hello.metrics and self._roster.metrics is not None:
+            self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()
@@ -332,8 +384,7 @@ class Master:
             line = SERVING.format(listener.name)
             say(logging.INFO, line)
             if self._hand.prints:
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
+                operator_log.write(line + "\n")
         self._unsaid = ()
 
     # -- the poller
@@ -345,17 +396,22 @@ class Master:
             self._poller.register(process.loading, selectors.EVENT_READ, process.loading)
 
     def _listen_to_loading(self, loading: Loading) -> None:
-        with contextlib.suppress(KeyError):
-            if not loading.read():
-                self._poller.unregister(loading)
+        if loading.pipe < 0:  # closed since the poller has found it
+            return
+        is_open = loading.read()
+        if loading in self._passed_on:
+            loading.pass_on()
+        if not is_open:
+            self._poller.unregister(loading)
+            if loading in self._passed_on:
+                self._passed_on.remove(loading)
+                loading.close()
 
-    def _stop_listening_to_loading(self, process: Process) -> None:
+    def _pass_on_loading(self, process: Process) -> None:
+        """Pass on what a process has said, which has loaded its code; and, until they end, its children say."""
         if process.loading is not None:
-            with contextlib.suppress(KeyError):
-                self._poller.unregister(process.loading)
-            process.loading.read_all()
             process.loading.pass_on()
-            process.loading.close()
+            self._passed_on.append(process.loading)
             process.loading = None
 
     def _close(self, process: Process) -> None:

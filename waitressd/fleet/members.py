@@ -19,7 +19,7 @@ from waitressd.fleet.states import (
 YOUNG_SECONDS: Final = 10.0  # who has served less has failed
 STEADY_SECONDS: Final = 60.0  # who has served longer clears its place of former failures
 CREDIT_DEATHS: Final = 10  # of workers that have died young, and are replaced at once all the same
-CREDIT_SECONDS: Final = 6.0  # until one more is
+CREDIT_SECONDS: Final = 30.0  # until one more is
 LONGEST_WAIT: Final = 57.0  # between two attempts: what is mended serves within a minute, with its load
 
 

@@ -91,6 +91,7 @@ class Template:
         except OSError:
             pass  # the end of the link says so
         else:
+            self._link.send("forked", worker=message.fields.get("worker"), pid=pid)
             self._forget_ended()
             watched = processes.watch_process(pid)
             if watched is not None:

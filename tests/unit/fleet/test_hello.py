@@ -1,0 +1,86 @@
+"""What a process that has loaded the application says of itself."""
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from tests.apps.plain import hello as application
+from waitressd.config.adjustments import Adjustments
+from waitressd.fleet.cores import find_cores
+from waitressd.fleet.hazards import Hazard, find_hazards
+from waitressd.fleet.hello import Hello, hello_of
+from waitressd.fleet.link import PROTOCOL, LinkError
+from waitressd.fleet.processes import can_adopt
+from waitressd.server import Server
+
+SETTINGS: dict[str, Any] = {
+    "listen": "127.0.0.1:8081 unix:/run/a.sock",
+    "proxy_protocol": "v2",
+    "proxy_protocol_listen": "127.0.0.1:8081",
+    "trusted_proxy": "127.0.0.1",
+    "trusted_proxy_count": 1,
+    "unix_socket_perms": "660",
+    "backlog": 77,
+    "threads": 3,
+    "shutdown_timeout": 12.5,
+    "worker_boot_timeout": 33,
+    "workers": 3,
+}
+
+OF_WORKERS = {"workers", "proxy_protocol", "proxy_protocol_listen", "trusted_proxy", "trusted_proxy_count"}
+
+
+def said(known: list[Hazard] | None = None, **settings: Any) -> Hello:
+    """Return the hello of a server with these settings."""
+    return hello_of(Server(Adjustments.from_keywords(**settings), application), known or [])
+
+
+@pytest.mark.parametrize("settings", [{}, SETTINGS, {"host": "::1", "port": 0}, {"worker_boot_timeout": 0.25}])
+def test_what_concerns_the_master_arrives_as_it_was(settings: dict[str, Any]) -> None:
+    wanted = Adjustments.from_keywords(**settings)
+    sent = said(**settings)
+    arrived = Hello.from_fields(json.loads(json.dumps(sent.fields())))
+    assert arrived == sent
+    found = arrived.adjustments
+    for name in settings.keys() - OF_WORKERS:
+        assert getattr(found, name) == getattr(wanted, name), name
+    assert found.listeners == wanted.listeners
+    assert arrived.workers == wanted.worker_count(find_cores().workers)
+
+
+def test_settings_that_this_version_does_not_know_are_left_aside() -> None:
+    fields = said(port=8081).fields()
+    fields["settings"]["new_in_the_next_version"] = "on"
+    assert Hello.from_fields(fields).adjustments.port == 8081
+    fields["new_field"] = 1
+    assert Hello.from_fields(fields).workers == 1
+
+
+@pytest.mark.parametrize("protocol", [None, 0, PROTOCOL + 1, str(PROTOCOL)])
+def test_another_protocol_is_refused_in_words(protocol: object) -> None:
+    fields = said().fields() | {"protocol": protocol}
+    with pytest.raises(LinkError, match="another version of the server"):
+        Hello.from_fields(fields)
+    del fields["protocol"]
+    with pytest.raises(LinkError, match="another version of the server"):
+        Hello.from_fields(fields)
+
+
+@pytest.mark.skipif(not can_adopt(), reason="no system for templates")
+def test_a_hazard_keeps_from_preloading_unless_it_is_wanted_or_was_known() -> None:
+    before = find_hazards()
+    one, other = socket.socketpair()
+    with one, other:
+        assert "one end of a socket pair" in said(before, workers=2).preload_is_off
+        assert not said(before, workers=2).is_preloaded
+        assert said(before, workers=2, preload="on").is_preloaded
+        off = said(before, workers=2, preload="off")
+        assert (off.is_preloaded, off.preload_is_off) == (False, "")
+    assert said(before, workers=2).is_preloaded
+
+
+def test_the_mode_may_be_decided_already() -> None:
+    server = Server(Adjustments.from_keywords(workers=2, preload="off"), application)
+    assert hello_of(server, is_preloaded=True).is_preloaded
