@@ -6,6 +6,7 @@ Each takes from half a minute to three minutes. Rates and times hold for the mac
 import argparse
 import contextlib
 import functools
+import importlib.util
 import os
 import re
 import socket
@@ -288,6 +289,9 @@ def ask_all(fleet: Fleet, path: str, answered: "Counter[int]", count: int = 24) 
 def memory() -> Result:
     """Compare the memory of preloaded workers with that of workers which load for themselves."""
     result = Result("memory of 4 workers, Pyramid and SQLAlchemy, 300 requests and 3 collections each")
+    if importlib.util.find_spec("sqlalchemy") is None:
+        result.figures.append("not measured: SQLAlchemy is not installed")
+        return result
     sizes = {preload: tree_bytes(preload) for preload in ("off", "on")}
     totals = {preload: sum(tree.values()) for preload, tree in sizes.items()}
     share = totals["on"] / totals["off"]
