@@ -146,7 +146,6 @@ class Roster:
             for listener in code.listeners:
                 if id(listener) not in kept:
                     listener.close()
-        self.codes = {code.number: code for code in self.codes.values() if code.number in codes or code.pid}
         for code in self.codes.values():
             if code.number not in codes:
                 code.listeners = ()
