@@ -188,13 +188,15 @@ def serve(command: Command) -> int:
             contextlib.closing(Runner(plan.adjustments, plan.section.global_conf, logs)) as runner,
             runner.end.bounded(),
         ):
+            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+            prints = not in_log and not command.has("quiet")
+            runner.lead_unloaded(prints=prints)
             application = _guarded(plan.load_application)
             if application is None:
                 runner.end.status = FAILED
                 return FAILED
             runner.open()
-            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
-            return runner(application, None if in_log or command.has("quiet") else _say)
+            return runner(application, _say if prints else None)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
 

@@ -102,6 +102,16 @@ class Runner:
             server.run()
         return 0
 
+    def lead_unloaded(self, *, prints: bool) -> None:
+        """Become the master now, where each worker loads the application for itself and this process need not.
+
+        Raises OSError that names the address which cannot be bound.
+        """
+        adjustments = self._server.adjustments
+        if self._recruit is None and adjustments.may_be_fleet and adjustments.preload is False:
+            self.open()
+            self._lead(prints=prints)
+
     def _lead(self, *, prints: bool) -> None:
         """Become the master of worker processes, if there are to be any."""
         from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it
@@ -165,9 +175,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     if not active_hupper():
         return adjustments
     if adjustments.may_be_fleet:
-        operator_log.say(
-            _logger, logging.INFO, "under a reloader there is one process: workers and supervise are left aside"
-        )
+        operator_log.say(_logger, logging.INFO, "under a reloader workers counts as 1, and there is no master")
     return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 

@@ -1,11 +1,11 @@
 """Log files that are opened anew, so that a rotated one is let go. Knows handlers of `logging`, and no server."""
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from waitressd.operatorlog import operator_log
 from waitressd.processend import handlers_of_logging
@@ -67,14 +67,20 @@ def unshared_handlers() -> tuple[str, ...]:
     words = []
     for handler in log_files():
         kind = type(handler).__name__
-        # Not BaseRotatingHandler: others derive handlers from it that do agree with other processes.
-        if isinstance(handler, TimedRotatingFileHandler) or (
-            isinstance(handler, RotatingFileHandler) and handler.maxBytes > 0
-        ):
+        if _rotates(handler):
             words.append(f"{kind} rotates {handler.baseFilename}")
         elif handler.mode.startswith("w") and not _is_device(handler.baseFilename):
             words.append(f"{kind} empties {handler.baseFilename} when it opens it")
     return tuple(sorted(words))
+
+
+def _rotates(handler: logging.FileHandler) -> bool:
+    """Whether a handler of the standard library rotates; others derive some that agree with other processes."""
+    module: Any = sys.modules.get("logging.handlers")  # it is never imported for this: then, nothing rotates
+    if module is None:
+        return False
+    by_size = isinstance(handler, module.RotatingFileHandler) and handler.maxBytes > 0
+    return by_size or isinstance(handler, module.TimedRotatingFileHandler)
 
 
 def _is_device(path: str) -> bool:

@@ -102,6 +102,8 @@ class Server:
         """Called by the thread inside `run` once requests are served, with a sentence that says where."""
         self.notifier: Notifier | None = None
         """Who is told of the life of the server; None for the service manager, if there is one."""
+        self.on_tick: list[Callable[[float], object]] = []
+        """Called by the thread inside `run` with the monotonic time, at least once a second while it serves."""
         self._reopener = Reopener(self._reopen)
 
     # -- addresses
@@ -318,7 +320,8 @@ class Server:
         self._reopener.on_tick()
         if self._life is Life.DRAINING:
             self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
-        running.manager.on_tick(now)
+        for call in (running.manager.on_tick, *self.on_tick):
+            call(now)
         if now >= self._drain_end and self._life is Life.DRAINING:
             self._become(Life.ABORTING)
             for lane in running.lanes:

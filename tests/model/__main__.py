@@ -1,4 +1,7 @@
-"""`python -m tests.model --seeds N [--first S]` explores; `--seed S` shows the steps of one run; `--fleet`: of a fleet."""
+"""`python -m tests.model --seeds N [--first S]` explores; `--seed S` shows the steps of one run.
+
+It is the role protocol that is explored, or with `--fleet` the plan of a fleet.
+"""
 
 import argparse
 import sys
@@ -10,8 +13,8 @@ from tests.model.rolemodel import explore, replay
 
 def main() -> int:
     """Run what the command line asks for; the status is 1 when an invariant is broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.model", description="Explore the role protocol.")
-    parser.add_argument("--fleet", action="store_true", help="the plan of a fleet instead")
+    parser = argparse.ArgumentParser(prog="python -m tests.model", description="Explore two protocols.")
+    parser.add_argument("--fleet", action="store_true", help="the plan of a fleet")
     parser.add_argument("--seeds", type=int, default=1_000_000, help="how many interleavings")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay one interleaving and print its steps")

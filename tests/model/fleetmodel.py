@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from tests.model.fleetworld import ModelWorker, Quality, World
 from waitressd.fleet import actions as do
-from waitressd.fleet.members import Code
+from waitressd.fleet.members import CREDIT_DEATHS, CREDIT_SECONDS, Code
 from waitressd.fleet.orders import ABORT_SECONDS, REAP_SECONDS
 from waitressd.fleet.plan import BOOT_FAILURES, HURRY_SECONDS, Plan
 from waitressd.fleet.states import Life, RollStage
@@ -19,7 +19,8 @@ CALM_SECONDS: Final = 200.0
 STEP_LIMIT: Final = 6000
 SLACK_SECONDS: Final = 3.0  # ticks that come late, stacks that take a second
 WINDOW_SECONDS: Final = 120.0
-BIRTHS_IN_WINDOW: Final = 22  # of a place: one each ten seconds if they live so long, and the quick ones of a back-off
+# Of a place: one each ten seconds if they live so long, the quick ones of a back-off, and those on credit.
+BIRTHS_IN_WINDOW: Final = 22 + CREDIT_DEATHS + int(WINDOW_SECONDS / CREDIT_SECONDS)
 TRIAL: Final = (RollStage.ROLLING, RollStage.PROVING)
 
 

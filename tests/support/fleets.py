@@ -94,9 +94,7 @@ class Fleet(ServerProcess):
                 clients = [stack.enter_context(Client(self.address)) for _ in range(4 * count)]
                 for client in clients:
                     client.send(b"GET /sleep/0.02 HTTP/1.1\r\nHost: a\r\n\r\n")
-                for client in clients:
-                    client.receive()
-                for client in clients:
+                for client in [client for client in clients if not client.receive().closes]:
                     answer = json.loads(client.get("/who").body)
                     found[answer["pid"]] = answer
             gone = found.keys() - {member.pid for member in self.members()}

@@ -156,7 +156,7 @@ class Site:
     def command(self, way: str) -> list[str]:
         """Return the command that starts the server in this way."""
         python = [sys.executable, "-W", "ignore"]
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in self.settings.items()]
+        options = [option for name, value in self.settings.items() for option in _option(name, str(value))]
         match way:
             case "config":
                 return [*python, "-m", "waitressd", "--config", "production.ini"]
@@ -176,6 +176,20 @@ class Site:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONWARNINGS": "ignore",
         }
+
+
+def _option(name: str, value: str) -> list[str]:
+    """Write a setting as the command takes it."""
+    name = name.replace("_", "-")
+    match value:
+        case "on" | "true":
+            return [f"--{name}"]
+        case "off" | "false":
+            return [f"--no-{name}"]
+        case "auto" if name == "preload":
+            return []  # what it is without
+        case _:
+            return [f"--{name}={value}"]
 
 
 def _installed(name: str, otherwise: list[str]) -> list[str]:

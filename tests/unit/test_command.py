@@ -23,7 +23,8 @@ def test_the_words_are_those_that_start_the_same_program_again(tmp_path: Path) -
 
 def test_a_later_change_of_the_environment_or_the_folder_is_not_the_commands(tmp_path: Path) -> None:
     lines = lines_of(
-        SHOWS + "import os; os.environ['MARK'] = 'changed'; os.chdir('/')\nprint(started.environ['MARK'], started.folder)",
+        SHOWS
+        + "import os; os.environ['MARK'] = 'changed'; os.chdir('/')\nprint(started.environ['MARK'], started.folder)",
         cwd=tmp_path,
         env={**os.environ, "MARK": "first", "PWD": str(tmp_path)},
     )

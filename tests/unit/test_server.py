@@ -108,6 +108,22 @@ def test_threads_that_cannot_be_started_end_the_start_and_leave_nothing(
     assert server._life is Life.STOPPED
 
 
+def test_who_wants_to_is_called_from_time_to_time_in_the_thread_that_runs() -> None:
+    calls: list[tuple[float, str]] = []
+    called = threading.Event()
+
+    def on_tick(now: float) -> None:
+        calls.append((now, threading.current_thread().name))
+        if len(calls) == 2:
+            called.set()
+
+    with running_server(hello) as server:
+        server.server.on_tick.append(on_tick)
+        assert called.wait(10)
+        assert {name for _, name in calls} == {server.thread.name}
+    assert calls == sorted(calls)
+
+
 def test_a_defect_of_the_watcher_ends_the_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_watcher: Watcher, _on_tick: Any) -> None:
         raise ZeroDivisionError

@@ -76,7 +76,7 @@ def run_command(command: StartCommand) -> tuple[int, Link, Loading]:
     os.set_blocking(reading, False)
     environ = command.environ_of_child() | {LINK_VARIABLE: str(theirs.fileno())}
     try:
-        pid = processes.spawn(command.words, environ, command.folder, pass_fds=[theirs.fileno()], stderr=writing)
+        pid = processes.spawn(command, environ, theirs.fileno(), writing)
     except OSError:
         ours.close()
         os.close(reading)

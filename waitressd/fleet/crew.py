@@ -5,7 +5,7 @@ Answers questions and says nothing; what follows from the answers is the plan's 
 
 from collections.abc import Iterator
 
-from waitressd.fleet.members import Code, Place, Worker
+from waitressd.fleet.members import YOUNG_SECONDS, Code, Credit, Place, Worker
 from waitressd.fleet.states import WorkerStage
 
 LIVE = (WorkerStage.BOOTING, WorkerStage.SERVING)
@@ -18,6 +18,7 @@ class Crew:
         self.workers: dict[int, Worker] = {}
         self.failed_boots = 0  # in a row, of the whole fleet
         self._places: dict[int, Place] = {}
+        self._credit = Credit()
 
     def __iter__(self) -> Iterator[Worker]:
         """Yield the workers; some may go meanwhile."""
@@ -39,7 +40,11 @@ class Crew:
 
     def vacate(self, worker: Worker, now: float) -> float:
         """Note that the place of a worker has become empty; return how long it stays so."""
-        return self.place(worker.place).vacate(now, worker.service(now))
+        place, service = self.place(worker.place), worker.service(now)
+        has_served = worker.served_from is not None and worker.code.facts.is_preloaded
+        if has_served and service < YOUNG_SECONDS and self._credit.take(now):
+            return place.vacate(now, YOUNG_SECONDS)
+        return place.vacate(now, service)
 
     def count(self, stage: WorkerStage) -> int:
         """Say how many are in this stage."""
@@ -74,22 +79,18 @@ class Crew:
     def place_to_renew(self, current: Code, now: float) -> int | None:
         """Name the place whose worker of another generation gets a successor next; one at a time.
 
-        Nobody boots then, and no place has two that serve. So there is at most one more than places.
+        Nobody boots then, and no place has two that serve. So there is at most one more than places. Nor does any
+        place wait after a failure: what has failed there would fail elsewhere.
         """
-        if self.count(WorkerStage.BOOTING):
+        if self.count(WorkerStage.BOOTING) or next(self.next_attempts(current, now), None) is not None:
             return None
         found = None
-        for number, place in self.places(max((worker.place for worker in self.workers.values()), default=0)):
+        for number in sorted({worker.place for worker in self.workers.values()}):
             there = self.at(number)
             if len(there) > 1:
                 return None
-            if (
-                found is None
-                and there
-                and number <= current.facts.workers
-                and there[0].generation != current.generation
-                and place.not_before <= now
-            ):
+            is_old = bool(there) and there[0].generation != current.generation
+            if found is None and is_old and number <= current.facts.workers:
                 found = number
         return found
 

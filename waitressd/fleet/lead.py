@@ -6,7 +6,7 @@ the supervisor knows keeps its number, and has neither code of the application n
 """
 
 import errno
-import os
+import logging
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.handover import FirstTemplate, HandOver, execute_master
 from waitressd.fleet.hazards import Hazard
-from waitressd.fleet.hello import hello_of
 from waitressd.fleet.link import Link
+from waitressd.fleet.loaded import hello_of
 from waitressd.fleet.master import Master
 from waitressd.fleet.mastersignals import MASTERS_SIGNALS
 from waitressd.fleet.template import Template
@@ -26,6 +26,7 @@ from waitressd.fleet.worker import run_worker_of
 from waitressd.listeners import open_listeners
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
+from waitressd.net.logs import say
 from waitressd.server import Server
 from waitressd.standardstreams import fill_descriptors
 
@@ -86,6 +87,11 @@ def _fork_template(server: Server, listeners: Sequence[Listener]) -> FirstTempla
 
 
 def is_master_needed(server: Server) -> bool:
-    """Whether a configuration asks for processes."""
+    """Whether a configuration asks for processes. What `auto` came to is said, also if that is one."""
     adjustments = server.adjustments
-    return adjustments.may_be_fleet and hasattr(os, "fork") and adjustments.is_fleet(find_cores().workers)
+    if not adjustments.may_be_fleet:
+        return False
+    cores = find_cores()
+    if adjustments.workers is None:
+        say(logging.INFO, "%s", cores)
+    return cores.can_fork and adjustments.is_fleet(cores.workers)

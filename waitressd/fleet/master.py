@@ -19,6 +19,7 @@ from waitressd.config.errors import ConfigError
 from waitressd.fleet import actions, processes
 from waitressd.fleet.actions import Action, CodeFacts
 from waitressd.fleet.codes import Loading
+from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import LinkError, Message
@@ -29,8 +30,10 @@ from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
+from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -57,6 +60,7 @@ class Master:
         self._oom_kills = processes.oom_kills()
         self._passed_on: list[Loading] = []  # of processes that have loaded their code
         self._names = ""  # of the addresses
+        self._figures = Figures(self._plan)
         self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
@@ -74,6 +78,8 @@ class Master:
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
+            if self._roster.metrics is not None:
+                self._roster.metrics.close()
         for process in self._roster.everyone():
             process.close()
         for loading in self._passed_on:
@@ -91,6 +97,12 @@ class Master:
             self._listen_to(first)
         self._roster.codes[1] = first
         self._names = ", ".join(listener.name for listener in hand.listeners)
+        try:
+            self._show_metrics(hand.hello)
+        except OSError as error:
+            say(logging.CRITICAL, "%s", error.strerror or error)
+            self._status = 1
+            return
         self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
 
     # -- what happens
@@ -228,6 +240,8 @@ class Master:
     def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
+        self._roster.retire(worker)
+        self._figures.count_exit(worker.number, how)
         self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
     def _why(self, death: Death, process: Process) -> str:
@@ -256,6 +270,7 @@ class Master:
                 for action in self._events[0]():
                     self._do(action)
                 self._events.popleft()
+            self._figures.renew(time.monotonic())
 
     def _do(self, action: Action) -> None:
         match action:
@@ -337,6 +352,7 @@ class Master:
         now = time.monotonic()
         try:
             code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
         except OSError as error:
             self._tell(partial(self._plan.failed, now, code.number, str(error.strerror or error)))
         else:
@@ -344,8 +360,18 @@ class Master:
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
         self._roster.keep_addresses(codes)
+        if self._roster.metrics is not None:
+            hellos = (self._roster.codes[code].hello for code in codes)
+            self._roster.metrics.keep(address for hello in hellos if hello is not None for address in hello.metrics)
         listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
         self._names = ", ".join(listener.name for listener in listeners)
+
+    def _show_metrics(self, hello: Hello) -> None:
+        """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
+        if hello.counts and self._roster.metrics is None:
+            self._roster.metrics = FleetMetrics(self._figures.state)
+        if hello.metrics and self._roster.metrics is not None:
+            self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()

@@ -18,6 +18,8 @@ from waitressd.fleet.states import (
 
 YOUNG_SECONDS: Final = 10.0  # who has served less has failed
 STEADY_SECONDS: Final = 60.0  # who has served longer clears its place of former failures
+CREDIT_DEATHS: Final = 10  # of workers that have died young, and are replaced at once all the same
+CREDIT_SECONDS: Final = 30.0  # until one more is
 LONGEST_WAIT: Final = 57.0  # between two attempts: what is mended serves within a minute, with its load
 
 
@@ -108,6 +110,32 @@ class Place:
         """Forget the failures: what comes next is another code."""
         self.failures = 0
         self.not_before = -math.inf
+
+
+class Credit:
+    """How many workers may die young before their places have to wait.
+
+    A fork of the template costs some milliseconds, so that an operator, or a request that kills its process now and
+    then, need not leave a place empty; a crash loop uses the credit up.
+    """
+
+    __slots__ = ("_left", "_paid_at")
+
+    def __init__(self) -> None:
+        self._left = CREDIT_DEATHS
+        self._paid_at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Use one, if there is any left."""
+        paid = int((now - self._paid_at) / CREDIT_SECONDS)
+        if paid:
+            self._left = min(CREDIT_DEATHS, self._left + paid)
+            self._paid_at += paid * CREDIT_SECONDS
+        self._left -= 1
+        if self._left < 0:
+            self._left = 0
+            return False
+        return True
 
 
 def attempt(wait: float) -> str:

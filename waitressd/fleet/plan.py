@@ -288,7 +288,8 @@ class Plan:
         """A worker has ended, or is being killed, before it was ready."""
         wait = self.crew.vacate(worker, self.orders.now)
         self.crew.failed_boots += 1
-        self.orders.say(logging.ERROR, f"{worker.name} did not start: {how}; {self._prospect(worker, wait)}")
+        prospect = "" if self.life is Life.STARTING else f"; {self._prospect(worker, wait)}"
+        self.orders.say(logging.ERROR, f"{worker.name} did not start: {how}{prospect}")
         self.succession.blame(worker, DEATHS, f"{worker.name} did not start")
 
     def _lose_worker(self, worker: Worker, how: str, level: int) -> None:

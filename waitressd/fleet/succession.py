@@ -6,6 +6,7 @@ before still proves itself. What is refused leaves everything as it was.
 
 import logging
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -30,6 +31,7 @@ class Succession:
         self.former: Code | None = None  # the way back
         self.candidate: Code | None = None  # what is being loaded
         self.roll = RollStage.QUIET
+        self.results: Counter[str] = Counter({"done": 0, "refused": 0, "rolled_back": 0})  # of reloads
         self.note = ""  # what became of the last reload, for the status
         self._proved = math.inf  # when the new code will be trusted
         self._new_deaths = 0  # of workers of the generation that rolls or proves itself
@@ -153,6 +155,7 @@ class Succession:
             self._orders.kill_code(code, with_stacks=with_stacks)
         generation = self.current.generation
         if code.stands_in_for is None:
+            self.results["refused"] += 1
             self.note = f"the last reload was refused: {why}"
             self._orders.say(logging.ERROR, f"reload refused: {why}; generation {generation} goes on")
             return
@@ -178,6 +181,7 @@ class Succession:
     def end_roll(self) -> None:
         """Say that every place has its new worker; the code must prove itself while there is a way back."""
         what = "reload done" if self.roll is RollStage.ROLLING else "rolled back"
+        self.results["done" if self.roll is RollStage.ROLLING else "rolled_back"] += 1
         count = self.current.facts.workers
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
@@ -232,7 +236,7 @@ class Succession:
         elif code is self.current:
             self._orders.say(logging.ERROR, f"{text}; its workers go on")
             self._template_place.vacate(self._orders.now, self._orders.now - code.accepted)
-            if self.is_on_trial:
+            if self.roll is RollStage.ROLLING:  # later its workers have proved something, and a template can be loaded
                 self._roll_back("its template died")
 
     def expire(self) -> None:

@@ -13,6 +13,7 @@ from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
 from waitressd.fleet.template import RunWorker
 from waitressd.listeners import adopt_listeners
+from waitressd.metrics.adopted import adopt_row
 from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
@@ -60,6 +61,10 @@ class WorkerProcess:
         self._link = link
         self._place = int(order.fields["place"])
         self._workers = int(order.fields["workers"])
+        if order.fields.get("counts"):
+            metrics = order.descriptors[1]
+            adopt_row(metrics, order.fields.get("row"))
+            os.close(metrics)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
         self._status = 0

@@ -1,7 +1,6 @@
 """What a process leaves to the master that takes its place."""
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -103,4 +102,4 @@ def test_without_the_interpreter_the_process_goes_on_as_it_was(tmp_path: Path) -
     )
     ended = run_script(program, str(tmp_path), "unused", "preloaded", "unused")
     assert ended.stdout.splitlines()[1:] == ["False False"], ended.stderr
-    os.unlink(tmp_path / "app.sock")
+    (tmp_path / "app.sock").unlink()

@@ -347,7 +347,7 @@ MUTANTS: list[tuple[type, str]] = [
     (ReportsTooEarly, "a worker of another generation lives"),
     (KeepsOldBoots, "one boots whom nobody wants"),
     (CountsPauses, "no time to boot"),
-    (BootsForEver, "a boot never ends"),
+    (BootsForEver, "a boot never ends|not every place has its worker"),
     (NeverStops, "born after the stop"),
     (StopsSoftly, "the stop does not end|waits for ever"),
     (IgnoresTheSecondSignal, "does not hurry"),

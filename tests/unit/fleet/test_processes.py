@@ -78,7 +78,9 @@ print(statuses)
 
 
 def test_what_was_written_before_a_fork_is_written_once() -> None:
-    assert lines_of(START + "sys.stdout.write('once\\n')\nprint(end_of(processes.fork(lambda: (sys.stdout.flush(), os._exit(0)))))") == [
+    assert lines_of(
+        START + "sys.stdout.write('once\\n')\nprint(end_of(processes.fork(lambda: (sys.stdout.flush(), os._exit(0)))))"
+    ) == [
         "once",
         "0",
     ]
@@ -296,7 +298,11 @@ def cgroup(folder: Path, own: str, files: dict[str, str]) -> int:
     [
         ("0::/a/b\n", {"a/b/memory.events": "low 0\nhigh 2\nmax 9\noom 4\noom_kill 3\noom_group_kill 1\n"}, 3),
         ("0::/\n", {"memory.events": "oom_kill 1\n"}, 1),
-        ("5:cpu:/x\n4:memory:/a\n", {"memory/a/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n"}, 7),
+        (
+            "5:cpu:/x\n4:memory:/a\n",
+            {"memory/a/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n"},
+            7,
+        ),
         ("5:cpu:/x\n", {"cpu/x/memory.events": "oom_kill 7\n"}, 0),
         ("0::/gone\n", {}, 0),
         ("nonsense\n", {}, 0),
