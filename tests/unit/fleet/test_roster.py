@@ -87,8 +87,13 @@ def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> Non
             (order,) = asked.receive()
             assert order.name == "fork"
             assert order.fields == {
-                **{"worker": 7, "place": 2, "workers": 2},
-                **{"listeners": ["a:1", "b:1"], "watchdog_seconds": 2.5},
+                "worker": 7,
+                "row": None,
+                "counts": False,
+                "place": 2,
+                "workers": 2,
+                "listeners": ["a:1", "b:1"],
+                "watchdog_seconds": 2.5,
             }
             with contextlib.closing(Link.from_descriptor(order.descriptors[0])) as end:
                 assert os.path.sameopenfile(order.descriptors[1], one.fd)
