@@ -97,7 +97,7 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
 
     def born() -> NoReturn:
         os.close(reading)
-        os.close(writing)  # whose end the parent waits for
+        os.close(writing)
         child()
 
     try:
@@ -107,8 +107,9 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
         raise
     finally:
         os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor
-        told = stream.read()
+    # Not until the end of the pipe: a hook of the application may hang in the grandchild, which has the pipe, too.
+    told = os.read(reading, 32)
+    os.close(reading)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(middle, 0)
     if not told:
