@@ -249,6 +249,44 @@ def test_a_worker_that_was_killed_before_its_birth_is_killed_when_it_is_born() -
     assert story.tell("born", 3, 7) == [do.Kill(3)]
 
 
+def test_a_second_signal_hurries_those_who_abort_already() -> None:
+    story = Story(2)
+    story.serve()
+    story.tell("stop")
+    story.wait(30)
+    assert set(story.stages().values()) == {"ABORTING"}
+    assert story.tell("stop") == []
+    assert do.Kill(1) in story.wait(1)
+    assert story.tell("stop") == []
+
+
+def test_what_a_worker_says_while_it_is_being_ended_changes_nothing() -> None:
+    story = Story(1)
+    story.serve()
+    story.tell("stop")
+    assert story.tell("leaving", 1) == []
+    story.tell("stop")
+    story.wait(1)
+    assert story.tell("ready", 1) == []
+    assert story.stages() == {1: "ENDING"}
+
+
+def test_a_stop_ends_what_is_being_loaded() -> None:
+    story = Story(1)
+    story.serve()
+    story.tell("hup")
+    assert do.KillCode(2) in story.tell("stop")
+    assert story.tell("hello", 2, story.facts) == []
+
+
+def test_a_place_that_goes_is_not_filled_again() -> None:
+    story = Story(2)
+    story.serve()
+    story.load(2, workers=1)
+    story.die(2)
+    assert story.lines[-1].endswith("its place is not filled again")
+
+
 def test_what_can_no_longer_be_killed_does_not_hold_up_the_end() -> None:
     story = Story(1)
     story.serve()
