@@ -384,15 +384,16 @@ def test_a_server_that_does_not_serve_has_nothing_to_stop() -> None:
 
 
 def test_a_stop_may_leave_the_backlog_to_other_processes() -> None:
-    with running_server(hello) as running:
-        with running.server._listeners[0].socket.dup() as other:
-            running.server.stop(10.0, takes_backlog=False)
-            running.thread.join(10)
-            assert not running.thread.is_alive()
-            with Client(other.getsockname(), timeout=10) as client:  # the address is still the other's
-                client.send(b"x")
-                taken, _ = other.accept()
-                taken.close()
+    with running_server(hello) as running, running.server._listeners[0].socket.dup() as other:
+        with running.connect() as client:
+            assert client.get("/").status == 200
+        running.server.stop(10.0, takes_backlog=False)
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+        with Client(other.getsockname(), timeout=10) as client:  # the address is still the other's
+            client.send(b"x")
+            taken, _ = other.accept()
+            taken.close()
 
 
 class ToldNotifier(Notifier):
@@ -404,7 +405,7 @@ class ToldNotifier(Notifier):
 
     def ready(self, status: str) -> None:
         """It serves."""
-        self.told.append(f"ready: {status.split(' on ')[0]}")
+        self.told.append(f"ready: {status.partition(' on ')[0]}")
 
     def stopping(self, status: str) -> None:
         """It stops."""
@@ -416,9 +417,7 @@ def test_another_than_the_service_manager_may_be_told_of_its_life() -> None:
     server.notifier = notifier = ToldNotifier()
     server.on_ready.append(lambda _text: server.stop(5.0))
     server.run()
-    assert notifier.told == ["ready: Serving", "stopping: Finishing what has begun", "stopping: Stopping"] or (
-        notifier.told == ["ready: Serving", "stopping: Stopping"]
-    )
+    assert [text.partition(":")[0] for text in notifier.told] == ["ready", "stopping"]
 
 
 def test_log_files_are_opened_anew_by_a_thread_of_their_own(log_file: Path) -> None:

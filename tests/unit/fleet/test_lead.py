@@ -69,7 +69,7 @@ def test_nothing_of_the_application_is_in_the_master(preload: str, tmp_path: Pat
 @linux
 def test_a_signal_in_the_gap_of_the_exec_is_heard_by_the_master() -> None:
     """From the fork of the template on, signals wait for the master."""
-    program = f"""
+    program = """
 import os, signal
 sys.argv[1:] = ["--listen", "127.0.0.1:0", "--threads", "1", "--workers", "2", "tests.apps.plain:hello"]
 from waitressd.fleet import processes

@@ -56,7 +56,7 @@ def worker_of(server: ServerProcess) -> int:
 
 def open_descriptors(pid: int) -> list[str]:
     """Return what a process has open."""
-    return sorted(os.listdir(f"/proc/{pid}/fd"))
+    return sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
 @pytest.mark.parametrize("mode", ["--preload", "--no-preload"])
