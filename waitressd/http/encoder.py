@@ -197,7 +197,7 @@ class ResponseEncoder:
         self.response_head = head
         self.body_bytes = self.piece_bytes = length
         octets = self._encode_fields(head, f"Content-Length: {length}\r\n" if declared is None else "", date)
-        if self.persistence is _KEPT:  # which asks for all that _finish asks for
+        if self.persistence is _KEPT:  # so the request is here in whole
             self._reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
         else:
             self._finish()

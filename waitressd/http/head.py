@@ -81,14 +81,17 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     return request
 
 
-def parse_repeated(start: bytes | bytearray, known: Request, limits: Limits) -> Request | None:
-    """Parse a head that begins with the line `start`, and whose field lines are those of `known`.
+def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits: Limits) -> Request | None:
+    """Parse a head whose field lines are `lines`, which meant `known`; None if they are not, or the start is unusual.
 
-    Return None if the line is unusual. `known` is an HTTP/1.1 request with an origin-form target. Both requests share
-    one `fields`, which must not be changed.
+    `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which must not be
+    changed.
     """
-    common = _COMMON_LINE(start.decode("latin-1"))
-    if common is None or len(start) > limits.max_request_line_size:
+    length = len(head) - len(lines)
+    if not head.endswith(lines) or length > limits.max_request_line_size:
+        return None
+    common = _COMMON_LINE(head[:length].decode("latin-1"))  # has no line end, so nothing else hides in there
+    if common is None:
         return None
     method, target, path, query = common.groups("")
     if "%" in path:

@@ -132,12 +132,11 @@ class RequestReader:
             if end < 0 or head_bytes > self._limits.max_request_header_size:
                 return self._await_head()
             head = buffer[position:end]
-            request = None
-            if self._known is not None:
-                request = self._parse_repeated(head, self._known)
+            known = self._known
+            request = parse_repeated(head, self._known_lines, known, self._limits) if known is not None else None
             if request is None:
                 request = parse_head(head, self._limits)
-                if self.request is None:
+                if known is not None or self.request is None:
                     self._remember(request, head)
         except HttpError:
             self.refuse_head()
@@ -164,22 +163,18 @@ class RequestReader:
         return PAUSED if reading is _DONE else CLOSED
 
     def _remember(self, request: Request, head: bytes | bytearray) -> None:
-        """Keep what the first field lines mean; an absolute target has changed the Host."""
-        lines = bytes(head[head.find(b"\r\n") :])
-        if len(lines) <= _KNOWN_BYTES and request.target[0] == "/" and request.version == "HTTP/1.1":
-            self._known, self._known_lines = request, lines
+        """Keep what the field lines of a first request mean; an absolute target has changed the Host.
 
-    def _parse_repeated(self, head: bytes | bytearray, known: Request) -> Request | None:
-        """Parse a head whose field lines may be those that are known; None if they are not.
-
-        The same lines mean the same: only the request line is parsed then (a quarter of the time for a browser's head,
-        measured). Its pattern holds no line end, so nothing else can hide in it. A client that once says something else
-        is not compared any more: most of those never repeat themselves, and looking costs time, too.
+        The same lines mean the same, and only the request line is parsed then (a quarter of the time for a browser's
+        head, measured). A client that once says something else is not compared any more: most of those never repeat
+        themselves, and looking costs time, too.
         """
-        if head.endswith(self._known_lines):
-            return parse_repeated(head[: -len(self._known_lines)], known, self._limits)
-        self._known = None
-        return None
+        lines = bytes(head[head.find(b"\r\n") :])
+        is_first = self._known is None
+        if is_first and len(lines) <= _KNOWN_BYTES and request.target[0] == "/" and request.version == "HTTP/1.1":
+            self._known, self._known_lines = request, lines
+        else:
+            self._known = None
 
     def forget(self) -> None:
         """Give up what is only kept to be fast; for a connection that rests."""

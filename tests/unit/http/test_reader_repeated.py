@@ -99,18 +99,18 @@ def test_what_parse_repeated_leaves_to_parse_head() -> None:
     block = head(*LINES)[:-4]
     lines = block[block.find(b"\r\n") :]
     known = parse_head(block, LIMITS)
-    start = block.removesuffix(lines)
-    repeated = parse_repeated(start, known, LIMITS)
+    repeated = parse_repeated(block, lines, known, LIMITS)
     assert repeated is not None
     assert facts(repeated) == facts(known)
-    escaped = b"GET /%41?50%off HTTP/1.1"
-    again = parse_repeated(escaped, known, LIMITS)
+    escaped = b"GET /%41?50%off HTTP/1.1" + lines
+    again = parse_repeated(escaped, lines, known, LIMITS)
     assert again is not None
-    assert facts(again) == facts(parse_head(escaped + lines, LIMITS))
-    for other in (b"GET / HTTP/1.0", b"M / HTTP/1.1", b"GET", b"", b"GET / HTTP/1.1\r\nX: y"):
-        assert parse_repeated(other, known, LIMITS) is None
-    assert parse_repeated(start, known, Limits(max_request_line_size=len(start))) is not None
-    assert parse_repeated(start, known, Limits(max_request_line_size=len(start) - 1)) is None
+    assert facts(again) == facts(parse_head(escaped, LIMITS))
+    for start in ("GET / HTTP/1.0", "M / HTTP/1.1", "GET", ""):
+        assert parse_repeated(start.encode() + lines, lines, known, LIMITS) is None
+    assert parse_repeated(block + b"\r\nX: y", lines, known, LIMITS) is None
+    assert parse_repeated(block, lines, known, Limits(max_request_line_size=len("GET / HTTP/1.1"))) is not None
+    assert parse_repeated(block, lines, known, Limits(max_request_line_size=len("GET / HTTP/1.1") - 1)) is None
 
 
 def test_a_resting_connection_forgets() -> None:
