@@ -9,7 +9,7 @@ from pathlib import Path
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem
-from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
+from waitressd.net.listener import HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
 
 
@@ -34,7 +34,9 @@ def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
     A bind would find them, too, but pserve turns an error at that time into a traceback, or into exit status 0.
     """
     name = "listen" if adjustments.listen else "host"
-    for address in adjustments.listeners:
+    places = [(name, address) for address in adjustments.listeners]
+    places += [("redirect_listen", address) for address in adjustments.redirect_listen]
+    for name, address in places:
         if isinstance(address, TcpAddress) and address.is_name:
             try:
                 resolve(address.host, address.port, _family(adjustments))
@@ -75,19 +77,34 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
         for sock in adjustments.sockets:
             listeners.append(adopt(sock, adjustments.backlog))
             listeners[-1].proxy_protocol = adjustments.proxy_protocol
-        proxied = adjustments.proxy_protocol_listen or adjustments.listeners
-        for address in adjustments.listeners:
-            protocol = adjustments.proxy_protocol if address in proxied else "off"
+            listeners[-1].service = HTTPS if adjustments.tls_certificate and _is_tcp(listeners[-1]) else HTTP
+        for address in (*adjustments.listeners, *adjustments.redirect_listen):
+            use = _use_of(address, adjustments)
             # Two names may lead to one address, as localhost and 127.0.0.1 do.
-            known = {(item.family, item.address) for item in listeners if item.proxy_protocol == protocol}
+            known = {(item.family, item.address) for item in listeners if (item.service, item.proxy_protocol) == use}
             for listener in _open(address, adjustments, known):
                 listeners.append(listener)
-                listener.proxy_protocol = protocol
+                listener.service, listener.proxy_protocol = use
+                if address not in adjustments.tls_listen and use[0] == HTTPS and not _is_tcp(listener):
+                    listener.service = HTTP
     except OSError:
         for listener in listeners:
             listener.close()
         raise
     return listeners
+
+
+def _use_of(address: ListenAddress, adjustments: Adjustments) -> tuple[str, str]:
+    """Say what is served at an address, and which PROXY protocol begins its connections."""
+    if address in adjustments.redirect_listen:
+        return REDIRECT, "off"
+    proxied = adjustments.proxy_protocol_listen or adjustments.listeners
+    protocol = adjustments.proxy_protocol if address in proxied else "off"
+    return HTTPS if address in adjustments.tls_listeners else HTTP, protocol
+
+
+def _is_tcp(listener: Listener) -> bool:
+    return listener.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:
