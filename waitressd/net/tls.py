@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from waitressd.net.poller import READ, WRITE
+from waitressd.net.wire import PartialRecordError
 from waitressd.peer import ClientCertificate, Tls
 
 RECORD_BYTES: Final = 16 * 1024  # of plaintext in one record at most (RFC 8446, 5.1)
@@ -42,10 +43,6 @@ class Credentials(Protocol):
     @property
     def host(self) -> str:
         """The first name of the first certificate, "" without one; for clients that do not say whom they look for."""
-
-
-class PartialRecordError(BlockingIOError):
-    """Nothing for the caller yet, although bytes came: a part of a record, or one without plaintext."""
 
 
 class HandshakeError(ConnectionAbortedError):
