@@ -305,7 +305,7 @@ def _time(element: tuple[int, bytes]) -> datetime:
     match = _TIME.fullmatch(text)
     if match is None or len(match[1]) != {_UTC_TIME: 2, _GENERALIZED_TIME: 4}.get(tag):
         raise ValueError("this is no certificate (a time that cannot be read)")
-    year, *others = map(int, match.groups())
+    year, month, day, hour, minute, second = map(int, match.groups())
     if tag == _UTC_TIME:
         year += 1900 if year >= 50 else 2000
-    return datetime(year, *others, tzinfo=UTC)
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
