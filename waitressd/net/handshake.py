@@ -19,10 +19,10 @@ from typing import Final
 from waitressd.http.cleartext import asks_in_clear, https_address
 from waitressd.http.errors import HttpError
 from waitressd.http.proxyprotocol import V2_START
-from waitressd.net.eventloop import EventLoop
+from waitressd.net.eventloop import EventLoop, Tally
 from waitressd.net.logs import RateLimitedLog, logger
 from waitressd.net.poller import READ
-from waitressd.net.preface import PrefaceError, Tally
+from waitressd.net.preface import PrefaceError
 from waitressd.net.tls import Credentials, HandshakeError, TlsStream
 from waitressd.peer import Origin, Peer
 
@@ -79,8 +79,8 @@ class Handshakes:
         self.tally.counts[result] += 1
         return True
 
-    def may_step(self, turn: float) -> bool:
-        """Whether there is time for one more step in the turn that began then. The first one always has it."""
+    def take_turn(self, turn: float) -> bool:
+        """Return whether there is time for a step in the turn that began then; the first one always has it."""
         if turn != self._turn:
             self._turn, self._spent_seconds = turn, 0.0
         return self._spent_seconds < SHARE_SECONDS
@@ -151,7 +151,7 @@ class TlsPreface:
         """See Preface; the origin is the same with what is known of the encryption."""
         handshakes = self._protocol.handshakes
         assert self._loop is not None
-        if not handshakes.may_step(self._loop.heard_at):
+        if not handshakes.take_turn(self._loop.heard_at):
             self.wants = READ
             return None
         started = handshakes.clock()

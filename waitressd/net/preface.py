@@ -7,13 +7,13 @@ that passes it on. Listeners that expect neither have connections without a stag
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from waitressd.http.errors import HttpError
 from waitressd.http.proxyprotocol import ProxyProtocolError, ProxyProtocolReader
-from waitressd.net.eventloop import EventLoop
+from waitressd.net.eventloop import EventLoop, Tally
 from waitressd.net.logs import RateLimitedLog, logger
 from waitressd.net.poller import READ
 from waitressd.net.wire import Wire
@@ -70,16 +70,6 @@ class Preface(Protocol):
 
     def close(self) -> None:
         """The connection ends; harmless when the stage is over."""
-
-
-class Tally:
-    """How stages have ended, and how many are under way. Written by the holder of the role, read by any thread."""
-
-    __slots__ = ("counts", "open_count")
-
-    def __init__(self, results: Sequence[str]) -> None:
-        self.counts = dict.fromkeys(results, 0)
-        self.open_count = 0
 
 
 class SecureProtocol(Protocol):
