@@ -86,10 +86,11 @@ def _secure_protocols(
     speakers = [listener for listener in listeners if listener.service == HTTPS]
     if not speakers:
         return {}
-    from waitressd.net.handshake import Handshakes, TlsProtocol  # noqa: PLC0415 - a plain server does not pay for ssl
+    from waitressd.certificates import Certificates, load  # noqa: PLC0415 - a plain server does not pay for ssl
+    from waitressd.net.handshake import Handshakes, TlsProtocol  # noqa: PLC0415 - the same
 
     if credentials is None:
-        raise ValueError("a listener speaks TLS, and there are no certificates")
+        credentials = Certificates(load(adjustments))
     # No more than half of all connections, so that those which never end their handshake do not keep the others out.
     limit = min(adjustments.tls_handshake_limit, max(1, connection_bound(adjustments.connection_limit) // 2))
     handshakes = Handshakes(limit)
