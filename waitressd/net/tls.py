@@ -13,7 +13,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from waitressd.net.poller import READ, WRITE
 from waitressd.net.wire import PartialRecordError
@@ -97,8 +97,7 @@ class TlsStream:
 
         Raises HandshakeError, and OSError when the client has left.
         """
-        sock = self._socket
-        assert isinstance(sock, ssl.SSLSocket)
+        sock = cast("ssl.SSLSocket", self._socket)
         try:
             sock.do_handshake()
         except ssl.SSLWantReadError:
