@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import signature
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -41,6 +41,9 @@ from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.proxies import TrustedProxies
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
+if TYPE_CHECKING:
+    from waitressd.certificates import Certificates
+
 BUILT_IN: Final[Mapping[str, Factory]] = {
     "common": common,
     "combined": combined,
@@ -58,12 +61,17 @@ Record = TypeVar("Record")
 
 
 def build_lane(
-    adjustments: Adjustments, application: Application, listeners: Sequence[Listener], logs: RequestLogs | None
+    adjustments: Adjustments,
+    application: Application,
+    listeners: Sequence[Listener],
+    logs: RequestLogs | None,
+    certificates: "Certificates | None" = None,
 ) -> Lane:
     """Build an event loop and its threads for these listeners; it starts nothing."""
     lane = Lane(build_poller(), bounds(adjustments), task_log_timeout=adjustments.task_log_timeout)
     for listener in listeners:
-        lane.dispatcher.add_listener(listener, channel_settings(adjustments, application, listener, logs))
+        settings = channel_settings(adjustments, application, listener, logs, certificates)
+        lane.dispatcher.add_listener(listener, settings)
     return lane
 
 
@@ -92,7 +100,11 @@ def _fill(record: Callable[..., Record], adjustments: Adjustments, **others: obj
 
 
 def channel_settings(
-    adjustments: Adjustments, application: Application, listener: Listener, logs: RequestLogs | None
+    adjustments: Adjustments,
+    application: Application,
+    listener: Listener,
+    logs: RequestLogs | None,
+    certificates: "Certificates | None" = None,
 ) -> ChannelSettings:
     """Make what every channel of one listener gets."""
     directory = adjustments.spool_directory or None

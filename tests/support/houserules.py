@@ -21,6 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
+    | {"certificates", "certificatefiles", "renewal"}
     | {"standardstreams", "systemd", "machine", "metrics", "peer", "wording"}
     | _MIDDLE
 )
@@ -46,6 +47,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
     "rlimits": frozenset(),
+    "certificatefiles": frozenset({"config"}),
+    "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
@@ -96,7 +100,9 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 """Classes with more than one boolean attribute; the numbers may fall and not rise."""
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
-NOT_EVERYWHERE: Final = frozenset({"grp", "pwd", "resource", "hupper", "multiprocessing.util"})
+NOT_EVERYWHERE: Final = frozenset(
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "waitressd.certificates"}
+)
 """What a system or an installation may lack, or what costs a start that does not need it."""
 BY_TEXT: Final = re.compile(r"waitressd(\.\w+)+:\w+")
 LOCK: Final = re.compile(r"\b(role|loop|self)\.lock$|_life_lock$")
