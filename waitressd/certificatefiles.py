@@ -174,7 +174,7 @@ def read_whole(setting: str, path: str) -> tuple[bytes, int]:
             raise CertificateError(setting, path, f"this is a folder; name a file in it{_example(setting, path)}")
         if not stat.S_ISREG(mode):
             raise CertificateError(setting, path, "this is no regular file; name one, since it is read again later")
-        with open(fd, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor
+        with open(fd, "rb", closefd=False) as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise CertificateError(setting, path, _unreadable(path, error), may_pass=True) from None
