@@ -105,3 +105,7 @@ class Origin:
         if source is None:
             return Origin(self.peer, self.listener, header)
         return Origin(UNIX if source.port is None else Peer(source.address, source.port), self.listener, header)
+
+    def encrypted(self, tls: Tls) -> "Origin":
+        """Return the same, for a connection that TLS encrypts."""
+        return Origin(self.peer, self.listener, self.proxied, tls)

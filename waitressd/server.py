@@ -261,7 +261,7 @@ class Server:
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         lanes = self._running.lanes if self._running is not None else ()
-        return take_snapshot(lane.dispatcher for lane in lanes)
+        return take_snapshot([lane.dispatcher for lane in lanes])
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.

@@ -100,9 +100,9 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 """Classes with more than one boolean attribute; the numbers may fall and not rise."""
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
-NOT_EVERYWHERE: Final = frozenset(
-    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "waitressd.certificates"}
-)
+NOT_EVERYWHERE: Final = frozenset({
+    "grp", "pwd", "resource", "hupper", "multiprocessing.util", "waitressd.certificates", "waitressd.net.handshake",
+})  # fmt: skip
 """What a system or an installation may lack, or what costs a start that does not need it."""
 BY_TEXT: Final = re.compile(r"waitressd(\.\w+)+:\w+")
 LOCK: Final = re.compile(r"\b(role|loop|self)\.lock$|_life_lock$")

@@ -26,7 +26,7 @@ from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, Job
+from waitressd.net.eventloop import NEVER, Job, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
@@ -73,6 +73,7 @@ class Dispatcher:
         self.logs = DispatcherLogs(self.clock)
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
+        self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
@@ -89,6 +90,7 @@ class Dispatcher:
     def add_listener(self, listener: Listener, settings: ChannelSettings) -> None:
         """Accept from a listener. Before the first turn only."""
         self._acceptor.add(listener, settings)
+        self.handshakes = self.handshakes if settings.tls is None else settings.tls.tally
 
     def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
         """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler.

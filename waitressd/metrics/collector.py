@@ -35,6 +35,14 @@ class Gauges(Protocol):
     def connections(self) -> Any:  # noqa: ANN401 - a mapping from state to count
         """Connections by state."""
 
+    @property
+    def open_handshakes(self) -> int:
+        """Handshakes of TLS that are under way."""
+
+    @property
+    def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
+        """Those that are over, by their results; empty without TLS."""
+
 
 class Watched(Protocol):
     """A server that says how busy it is."""

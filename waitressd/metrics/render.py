@@ -71,6 +71,12 @@ def _gauges(gauges: Gauges) -> Iterator[str]:
     yield from _head("connections", "gauge", "Open connections by state")
     for state, count in gauges.connections.items():
         yield f'waitressd_connections{{state="{state}"}} {count}'
+    if gauges.handshakes:
+        yield from _head("tls_handshakes_open", "gauge", "Handshakes of TLS that are under way")
+        yield f"waitressd_tls_handshakes_open {gauges.open_handshakes}"
+        yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
+        for result, count in gauges.handshakes.items():
+            yield f'waitressd_tls_handshakes_total{{result="{result}"}} {count}'
 
 
 def describe(metrics: Metrics) -> dict[str, Any]:
@@ -97,6 +103,8 @@ def describe(metrics: Metrics) -> dict[str, Any]:
         found["threads"] = {"busy": gauges.busy_threads, "idle": gauges.idle_threads}
         found["queue"] = {"depth": gauges.queue_depth, "oldest_wait_seconds": gauges.oldest_wait_seconds}
         found["connections"] = dict(gauges.connections)
+        if gauges.handshakes:
+            found["tls"] = {"open_handshakes": gauges.open_handshakes, "handshakes": dict(gauges.handshakes)}
     return found
 
 

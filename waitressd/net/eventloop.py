@@ -3,7 +3,7 @@
 Connections know no dispatcher, and an exchange knows no channel: whatever has these shapes will do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
@@ -67,6 +67,16 @@ class LoopLogs(Protocol):
 
     def stalled(self, message: str, /, *values: object) -> object:
         """A client does not take its answer."""
+
+
+class Tally:
+    """How handshakes of TLS have ended, and how many are under way. Written by the holder of the role, read by any."""
+
+    __slots__ = ("counts", "open_count")
+
+    def __init__(self, results: Sequence[str]) -> None:
+        self.counts = dict.fromkeys(results, 0)
+        self.open_count = 0
 
 
 class EventLoop(Protocol):

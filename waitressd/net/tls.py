@@ -13,9 +13,10 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from waitressd.net.poller import READ, WRITE
+from waitressd.net.wire import PartialRecordError
 from waitressd.peer import ClientCertificate, Tls
 
 RECORD_BYTES: Final = 16 * 1024  # of plaintext in one record at most (RFC 8446, 5.1)
@@ -42,10 +43,6 @@ class Credentials(Protocol):
     @property
     def host(self) -> str:
         """The first name of the first certificate, "" without one; for clients that do not say whom they look for."""
-
-
-class PartialRecordError(BlockingIOError):
-    """Nothing for the caller yet, although bytes came: a part of a record, or one without plaintext."""
 
 
 class HandshakeError(ConnectionAbortedError):
@@ -320,6 +317,9 @@ def _describe(error: ssl.SSLError) -> str:
     return sentence or (error.reason or str(error)).replace("_", " ").lower()
 
 
+_RelativeName = tuple[tuple[str, str], ...]
+_Name = tuple[_RelativeName, ...]  # as the ssl module has it
+
 _SHORT: Final = {  # RFC 4514, 3
     "commonName": "CN", "localityName": "L", "stateOrProvinceName": "ST", "organizationName": "O", "countryName": "C",
     "organizationalUnitName": "OU", "streetAddress": "STREET", "domainComponent": "DC", "userId": "UID",
@@ -327,16 +327,16 @@ _SHORT: Final = {  # RFC 4514, 3
 
 
 def _client_certificate(sock: ssl.SSLSocket) -> ClientCertificate | None:
-    # mypy's stubs know the shapes of all its values as one union.
-    found: dict[str, object] | None = sock.getpeercert()  # type: ignore[assignment]
+    found: dict[str, Any] | None = sock.getpeercert()
     data = sock.getpeercert(binary_form=True)
     if not found or data is None:
         return None
-    names: tuple[tuple[str, str], ...] = found.get("subjectAltName", ())  # type: ignore[assignment]
+    subject: _Name = found.get("subject", ())
+    names: _RelativeName = found.get("subjectAltName", ())
     return ClientCertificate(
-        subject=_distinguished_name(found.get("subject", ())),
+        subject=_distinguished_name(subject),
         issuer=_distinguished_name(found.get("issuer", ())),
-        common_name=next((value for key, value in _attributes(found.get("subject", ())) if key == "commonName"), ""),
+        common_name=next((value for relative in subject for key, value in relative if key == "commonName"), ""),
         serial=str(found.get("serialNumber", "")),
         not_before=str(found.get("notBefore", "")),
         not_after=str(found.get("notAfter", "")),
@@ -346,15 +346,8 @@ def _client_certificate(sock: ssl.SSLSocket) -> ClientCertificate | None:
     )
 
 
-def _attributes(name: object) -> Iterator[tuple[str, str]]:
-    assert isinstance(name, tuple)
-    for relative in name:
-        yield from relative
-
-
-def _distinguished_name(name: object) -> str:
+def _distinguished_name(name: _Name) -> str:
     """Write a name as RFC 4514 does: the most specific part first."""
-    assert isinstance(name, tuple)
     return ",".join(
         "+".join(f"{_SHORT.get(key, key)}={_escape(value)}" for key, value in relative) for relative in reversed(name)
     )
