@@ -168,16 +168,18 @@ def read_whole(setting: str, path: str) -> tuple[bytes, int]:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise CertificateError(setting, path, _unreadable(path, error), may_pass=True) from None
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+    try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
             raise CertificateError(setting, path, f"this is a folder; name a file in it{_example(setting, path)}")
         if not stat.S_ISREG(mode):
             raise CertificateError(setting, path, "this is no regular file; name one, since it is read again later")
-        try:
+        with open(fd, "rb", closefd=False) as file:
             raw = file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise CertificateError(setting, path, _unreadable(path, error), may_pass=True) from None
+    except OSError as error:
+        raise CertificateError(setting, path, _unreadable(path, error), may_pass=True) from None
+    finally:
+        os.close(fd)
     if not raw.strip():
         text = "the file is empty; write it again, or name another one"
         raise CertificateError(setting, path, text, may_pass=True)

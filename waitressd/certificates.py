@@ -6,6 +6,7 @@ of the old ones, by one assignment. Imported only where TLS is configured, since
 
 import re
 import ssl
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -121,6 +122,28 @@ class Names:
                 sock.context = found
 
 
+class _Quiet:
+    """The hook for exceptions that nobody can catch, without those of names that clients ask for.
+
+    Before its callback is called, `ssl` decodes the name as ASCII; where that fails, the handshake does, and Python
+    writes a traceback to standard error. Any client could fill a log with that, or hang the thread that serves.
+    """
+
+    def __init__(self, former: Callable[[Any], object]) -> None:
+        self._former = former
+
+    def __call__(self, unraisable: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs exists for type checkers alone
+        error = unraisable.exc_value
+        if not (isinstance(error, UnicodeDecodeError) and error.object == unraisable.object):
+            self._former(unraisable)
+
+    @classmethod
+    def install(cls) -> None:
+        """Put it before the one that is there; a second time changes nothing."""
+        if not isinstance(sys.unraisablehook, cls):
+            sys.unraisablehook = cls(sys.unraisablehook)
+
+
 def files_of(adjustments: Adjustments) -> list[str]:
     """List every file that is read, each once."""
     others = (adjustments.tls_key_passphrase_file, adjustments.tls_client_ca)
@@ -218,6 +241,7 @@ class _Loader:
         contexts = [context for context in found if context is not None]
         if not self._errors:
             names = Names((pair.chain[0], context) for pair, context in zip(pairs, contexts, strict=True))
+            _Quiet.install()
             for context in contexts:
                 context.sni_callback = names.choose
         return contexts

@@ -25,7 +25,7 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
-from waitressd.config.errors import ConfigError, Problem
+from waitressd.config.errors import ConfigError, Problem, together
 from waitressd.config.helptext import long_help, short_help
 from waitressd.config.hints import reference_hint
 from waitressd.config.inifile import ServerSection
@@ -34,6 +34,7 @@ from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import Runner
 from waitressd.listeners import check_system
 from waitressd.logfiles import log_files
+from waitressd.renewal import open_certificates, served_certificates
 from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
@@ -82,7 +83,13 @@ class Plan:
 
     def advice(self) -> Facts:
         """Gather what advice looks at. Logging must be set up."""
-        return Facts(self.adjustments, self.section.hidden, this_machine(), silent_loggers(self.adjustments))
+        certificates = served_certificates(self.load_certificates())
+        loggers = silent_loggers(self.adjustments)
+        return Facts(self.adjustments, self.section.hidden, this_machine(), loggers, certificates)
+
+    def load_certificates(self) -> Any:  # noqa: ANN401 - their class comes with ssl, which is not always imported
+        """Read the files of TLS. Raises ConfigError."""
+        return open_certificates(self.adjustments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,7 +180,7 @@ def serve(command: Command) -> int:
     plan = examine(command)
     set_up_logging(command, plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
-    reopens = bool(plan.adjustments.request_log or log_files())
+    reopens = bool(plan.adjustments.request_log or plan.adjustments.tls_certificate or log_files())
     try:
         with (
             patient_signals(reopens=reopens),
@@ -276,14 +283,13 @@ def examine(command: Command, *, with_logs: bool = False) -> Plan:
     problems += source.logging_problems() if source is not None else []
     looks: list[Callable[[], object]] = []
     if plan is not None:
-        looks.append(partial(check_system, plan.adjustments))
+        looks += [partial(check_system, plan.adjustments), plan.load_certificates]
         if with_logs:  # this opens nothing
             looks.append(partial(build_request_logs, plan.adjustments, plan.section.global_conf))
-    for look in looks:
-        try:
-            look()
-        except ConfigError as error:
-            problems += error.problems
+    try:
+        together(*looks)
+    except ConfigError as error:
+        problems += error.problems
     if problems or plan is None:
         raise ConfigError(problems)
     return plan

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.config.inifile import from_factory
+from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
@@ -42,6 +43,11 @@ class Runner:
         if adjustments.fast_listen:
             self.open()
             _keep_from_workers(self._server)
+
+    @property
+    def served_certificates(self) -> tuple[ServedCertificate, ...]:
+        """The certificates in use; none without TLS."""
+        return self._server.served_certificates
 
     def open(self) -> None:
         """Bind, unless that was done. Raises OSError that names the address which cannot be bound."""
@@ -127,8 +133,9 @@ def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-    log_advice(advise(Facts(adjustments, section.hidden), only_at_start=True))
-    return Runner(adjustments, global_conf)
+    runner = Runner(adjustments, global_conf)
+    log_advice(advise(Facts(adjustments, section.hidden, certificates=runner.served_certificates), only_at_start=True))
+    return runner
 
 
 def server_runner(application: Application, global_conf: Mapping[str, str], **local_conf: str) -> int:

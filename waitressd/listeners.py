@@ -19,6 +19,9 @@ def check_system(adjustments: Adjustments) -> None:
     trouble = _folder_trouble(adjustments.spool_directory) if adjustments.spool_directory else ""
     if trouble:
         problems.append(_problem(adjustments, "spool_directory", trouble))
+    trouble = _reading_trouble(adjustments.acme_challenge_folder) if adjustments.acme_challenge_folder else ""
+    if trouble:
+        problems.append(_problem(adjustments, "acme_challenge_folder", trouble))
     try:
         _owner_ids(adjustments.unix_socket_owner)
     except LookupError as error:
@@ -61,6 +64,12 @@ def _folder_trouble(folder: str) -> str:
     if not stat.S_ISDIR(mode):
         return "this is a file, not a folder"
     return "" if os.access(folder, os.W_OK | os.X_OK) else "this account cannot write there"
+
+
+def _reading_trouble(folder: str) -> str:
+    if not Path(folder).is_dir():
+        return "there is no such folder; make it, and name it to the ACME client as its webroot"
+    return "" if os.access(folder, os.R_OK | os.X_OK) else "this account cannot read it; chmod 755"
 
 
 def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:

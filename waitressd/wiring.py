@@ -21,12 +21,13 @@ from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.metrics import request_log
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.listener import HTTPS, Listener
+from waitressd.net.listener import HTTPS, REDIRECT, Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.poller import build_poller
 from waitressd.net.preface import ProxyProtocol, SecureProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.peer import Origin
+from waitressd.redirect import HTTPS_PORT, Challenges, Redirect
 from waitressd.requestlog.dev import dev
 from waitressd.requestlog.formats import combined, common, template
 from waitressd.requestlog.jsonlines import json_lines
@@ -42,7 +43,7 @@ from waitressd.wsgi.proxies import TrustedProxies
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
 if TYPE_CHECKING:
-    from waitressd.net.tls import Credentials
+    from waitressd.certificates import Certificates
 
 BUILT_IN: Final[Mapping[str, Factory]] = {
     "common": common,
@@ -65,7 +66,7 @@ def build_lane(
     application: Application,
     listeners: Sequence[Listener],
     logs: RequestLogs | None,
-    credentials: "Credentials | None" = None,
+    credentials: "Certificates | None" = None,
 ) -> Lane:
     """Build an event loop and its threads for these listeners; it starts nothing.
 
@@ -75,27 +76,37 @@ def build_lane(
     secure = _secure_protocols(adjustments, listeners, credentials)
     for listener in listeners:
         settings = channel_settings(adjustments, application, listener, logs, secure.get(listener))
+        if listener.service == REDIRECT:
+            settings = replace(settings, answer=_redirect(adjustments, secure, credentials))
         lane.dispatcher.add_listener(listener, settings)
     return lane
 
 
 def _secure_protocols(
-    adjustments: Adjustments, listeners: Sequence[Listener], credentials: "Credentials | None"
+    adjustments: Adjustments, listeners: Sequence[Listener], credentials: "Certificates | None"
 ) -> "dict[Listener, SecureProtocol]":
     """Say how connections are encrypted, for each listener that speaks TLS; all of a lane share one limit."""
     speakers = [listener for listener in listeners if listener.service == HTTPS]
     if not speakers:
         return {}
-    from waitressd.certificates import Certificates, load  # noqa: PLC0415 - a plain server does not pay for ssl
-    from waitressd.net.handshake import Handshakes, TlsProtocol  # noqa: PLC0415 - the same
+    from waitressd.net.handshake import Handshakes, TlsProtocol  # noqa: PLC0415 - a plain server does not pay for ssl
 
-    if credentials is None:
-        credentials = Certificates(load(adjustments))
+    assert credentials is not None
     # No more than half of all connections, so that those which never end their handshake do not keep the others out.
     limit = min(adjustments.tls_handshake_limit, max(1, connection_bound(adjustments.connection_limit) // 2))
     handshakes = Handshakes(limit)
     timeout = adjustments.tls_handshake_timeout
     return {each: TlsProtocol(credentials, handshakes, timeout, each.name, _port(each)) for each in speakers}
+
+
+def _redirect(
+    adjustments: Adjustments, secure: "Mapping[Listener, SecureProtocol]", credentials: "Certificates | None"
+) -> Redirect:
+    """Say what is answered where nothing but the way to https is served."""
+    assert credentials is not None
+    port = next((port for port in map(_port, secure) if port is not None), HTTPS_PORT)
+    folder = adjustments.acme_challenge_folder
+    return Redirect(credentials.covers, port, Challenges(folder) if folder else None)
 
 
 def _port(listener: Listener) -> int | None:

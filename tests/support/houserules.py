@@ -21,6 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
+    | {"certificates", "certificatefiles", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "metrics", "peer", "wording"}
     | _MIDDLE
 )
@@ -46,6 +47,10 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
     "rlimits": frozenset(),
+    "certificatefiles": frozenset({"config"}),
+    "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "redirect": frozenset({"http"}),
+    "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,

@@ -79,8 +79,8 @@ class Rule:
     at_start: bool = False
     """Whether a starting server logs it as a warning; `--check-config` shows every advice."""
     level: int = logging.WARNING
-    daily: bool = False
-    """Whether it is said again every day, because time alone can make it true."""
+    of_files: bool = False
+    """Whether it looks at certificates: time and a renewal can make it true, so a server says it again every day."""
 
     def __call__(self, find: Find) -> Find:
         """Declare the rule."""
@@ -312,7 +312,7 @@ Rule(
     "renew it: the server takes the new file by itself",
     at_start=True,
     level=logging.ERROR,
-    daily=True,
+    of_files=True,
 )(lambda facts: tlsadvice.expired(facts.certificates, facts.now))
 
 Rule(
@@ -322,7 +322,7 @@ Rule(
     "from that day on every client refuses it",
     "look why it was not renewed (certbot renews 30 days before)",
     at_start=True,
-    daily=True,
+    of_files=True,
 )(lambda facts: tlsadvice.expiring(facts.certificates, facts.now))
 
 Rule(
@@ -332,7 +332,7 @@ Rule(
     "every client refuses it until then",
     "look whether the clock of this machine is right",
     at_start=True,
-    daily=True,
+    of_files=True,
 )(lambda facts: tlsadvice.too_early(facts.certificates, facts.now))
 
 Rule(
@@ -342,6 +342,7 @@ Rule(
     "many clients do not find the issuer, and refuse it",
     "use the file that has the chain, too (fullchain.pem)",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.without_issuer(facts.certificates))
 
 Rule(
@@ -351,6 +352,7 @@ Rule(
     "some clients refuse such a chain",
     "put the server's own certificate first, behind each the one that has signed it, and leave out all others",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.out_of_order(facts.certificates))
 
 Rule(
@@ -360,6 +362,7 @@ Rule(
     "it is sent to every client and is of use to none: a client believes the roots that it has",
     "leave it out",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.needless_root(facts.certificates))
 
 Rule(
@@ -369,6 +372,7 @@ Rule(
     "who has the key can pose as this server",
     "chmod 640, with the group of the server's account",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.readable_key(facts.certificates))
 
 Rule(
@@ -378,6 +382,7 @@ Rule(
     "clients refuse it unless somebody has told them to believe it",
     "get one from a CA, as by certbot or lego",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.self_signed(facts.certificates, facts.adjustments))
 
 Rule(
@@ -387,6 +392,7 @@ Rule(
     "clients that follow a URL with that name refuse the certificate",
     "get a certificate for it, or correct server_name",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.uncovered_name(facts.certificates, facts.adjustments))
 
 Rule(
@@ -396,6 +402,7 @@ Rule(
     "clients do not look at the common name any more, and refuse it",
     "get one that has its names there",
     at_start=True,
+    of_files=True,
 )(lambda facts: tlsadvice.nameless(facts.certificates))
 
 Rule(
@@ -404,6 +411,7 @@ Rule(
     "two files of tls_certificate have a name in common",
     "for that name the first of them is always used",
     "leave one of them out",
+    of_files=True,
 )(lambda facts: tlsadvice.doubled_names(facts.certificates))
 
 Rule(
@@ -412,6 +420,7 @@ Rule(
     f"a certificate has an RSA key of {tlsadvice.SLOW_RSA_BITS} bits or more",
     "each handshake takes many times the time of one with P-256, and strangers can start as many as they like",
     "get a certificate for a key of P-256 (certbot --key-type ecdsa), or for RSA with 2048 bits",
+    of_files=True,
 )(lambda facts: tlsadvice.slow_key(facts.certificates))
 
 Rule(
@@ -423,11 +432,11 @@ Rule(
 )(lambda facts: tlsadvice.plain_scheme(facts.adjustments))
 
 
-def advise(facts: Facts, *, only_at_start: bool = False, only_daily: bool = False) -> Iterator[Advice]:
+def advise(facts: Facts, *, only_at_start: bool = False, only_of_files: bool = False) -> Iterator[Advice]:
     """Find everything that is worth saying about a configuration that works."""
     places = {hidden.name: hidden.place for hidden in facts.hidden}
     for rule, find in RULES.items():
-        if (only_at_start and not rule.at_start) or (only_daily and not rule.daily):
+        if (only_at_start and not rule.at_start) or (only_of_files and not rule.of_files):
             continue
         for name, found in find(facts):
             place = facts.adjustments.origin_of(name).place or places.get(name, "")

@@ -1,8 +1,8 @@
 """What is wrong with a configuration, in sentences for an operator."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 _SHOWN_CHARACTERS: Final = 100
 
@@ -45,3 +45,17 @@ class ConfigError(ValueError, SystemExit):
         message = "\n".join(str(problem) for problem in self.problems)
         super().__init__(message)
         self.code = message
+
+
+def together(*steps: Callable[[], Any]) -> list[Any]:
+    """Take every step and return what each gave. Raises one ConfigError with the problems of all that raised one."""
+    problems: list[Problem] = []
+    results = []
+    for step in steps:
+        try:
+            results.append(step())
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return results

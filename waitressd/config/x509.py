@@ -18,6 +18,7 @@ KEY_LABELS: Final = frozenset(
     {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
 )
 
+_NO_CERTIFICATE: Final = "this is no certificate"
 _BEGIN: Final = re.compile(r"-----BEGIN ([^\r\n-]{1,64})-----")
 _TIME: Final = re.compile(rb"([0-9]{2}|[0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})Z")
 
@@ -134,7 +135,12 @@ class Certificate:
     @property
     def name(self) -> str:
         """What to call it in a sentence: its first name, or else its subject's common name."""
-        return next(iter((*self.dns_names, *self.addresses)), "") or common_name(self.subject) or "without a name"
+        return next(iter((*self.dns_names, *self.addresses)), "") or self.common_name or "without a name"
+
+    @cached_property
+    def common_name(self) -> str:
+        """The last common name of its subject, or nothing."""
+        return _common_name(self.subject)
 
     @property
     def is_self_signed(self) -> bool:
@@ -179,8 +185,9 @@ def parse_certificate(der: bytes) -> Certificate:
     """Read a certificate in DER (RFC 5280, section 4.1); what comes behind it is not looked at. Raises ValueError."""
     try:
         return _parse(der)
-    except (IndexError, OverflowError, StopIteration) as error:
-        raise ValueError("this is no certificate") from error
+    except ValueError as error:
+        what = str(error)
+        raise ValueError(what if what.startswith(_NO_CERTIFICATE) else _NO_CERTIFICATE) from None
 
 
 def _parse(der: bytes) -> Certificate:
@@ -189,13 +196,15 @@ def _parse(der: bytes) -> Certificate:
     tag, tbs, _ = _element(body, 0)
     _expect(tag, _SEQUENCE)
     fields = list(_whole_elements(tbs))
-    if fields[0][0] == _VERSION:
+    if fields and fields[0][0] == _VERSION:
         del fields[0]
+    if len(fields) < 6:
+        raise ValueError(_NO_CERTIFICATE + " (something is missing)")
     (serial_tag, serial, _), _, issuer, validity, subject, key, *others = fields
     _expect(serial_tag, _INTEGER)
     for each in (issuer, validity, subject, key):
         _expect(each[0], _SEQUENCE)
-    not_before, not_after = map(_time, list(_elements(validity[1]))[:2])
+    not_before, not_after = map(_time, _elements(validity[1]))
     extensions = next((content for tag, content, _ in others if tag == _EXTENSIONS), b"")
     certificate = Certificate(
         der=der[:end],
@@ -208,7 +217,7 @@ def _parse(der: bytes) -> Certificate:
         extensions=dict(_extensions(extensions)),
     )
     # What is worked out on demand is worked out once here, so that a broken one is refused as a whole.
-    _ = certificate.name, certificate.addresses, certificate.is_ca, certificate.rsa_bits
+    _ = certificate.common_name, certificate.dns_names, certificate.addresses, certificate.is_ca, certificate.rsa_bits
     return certificate
 
 
@@ -222,7 +231,7 @@ def _extensions(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield name, value
 
 
-def common_name(name: bytes) -> str:
+def _common_name(name: bytes) -> str:
     """Return the last common name of a distinguished name in DER, or nothing."""
     found = ""
     (_, relative_names), *_ = _elements(name)
@@ -240,7 +249,7 @@ def what_der_is(content: bytes) -> str:
         tag, body, _ = _element(content, 0)
         _expect(tag, _SEQUENCE)
         tag, first, _ = _element(body, 0)
-    except (ValueError, IndexError):
+    except ValueError:
         return ""
     if tag == _OID:
         return "PKCS#7" if first.startswith(_PKCS7_DATA) else ""
@@ -253,22 +262,24 @@ def is_whole(der: bytes) -> bool:
     """Whether the octets are one DER element and nothing else, as a private key that is not encrypted must be."""
     try:
         return _element(der, 0)[2] == len(der)
-    except (ValueError, IndexError):
+    except ValueError:
         return False
 
 
 def _element(data: bytes, offset: int) -> tuple[int, bytes, int]:
     """Return the tag and the content of the element at `offset`, and where it ends (X.690, section 8.1)."""
+    if offset + 2 > len(data):
+        raise ValueError(_NO_CERTIFICATE + " (it ends too early)")
     tag, length = data[offset], data[offset + 1]
     offset += 2
     if length & 0x80:
         count = length & 0x7F
         if not 0 < count <= 4:
-            raise ValueError("this is no certificate (a length that DER does not have)")
+            raise ValueError(_NO_CERTIFICATE + " (a length that DER does not have)")
         length = int.from_bytes(data[offset : offset + count])
         offset += count
     if offset + length > len(data):
-        raise ValueError("this is no certificate (it ends too early)")
+        raise ValueError(_NO_CERTIFICATE + " (it ends too early)")
     return tag, data[offset : offset + length], offset + length
 
 
@@ -290,13 +301,13 @@ def _sequence(content: bytes, count: int) -> list[bytes]:
     """Return the contents of the first elements."""
     found = [inner for _, inner in _elements(content)]
     if len(found) < count:
-        raise ValueError("this is no certificate (something is missing)")
+        raise ValueError(_NO_CERTIFICATE + " (something is missing)")
     return found[:count]
 
 
 def _expect(tag: int, wanted: int) -> None:
     if tag != wanted:
-        raise ValueError(f"this is no certificate (an element {tag:#x} in the place of {wanted:#x})")
+        raise ValueError(f"{_NO_CERTIFICATE} (an element {tag:#x} in the place of {wanted:#x})")
 
 
 def _time(element: tuple[int, bytes]) -> datetime:
@@ -304,7 +315,7 @@ def _time(element: tuple[int, bytes]) -> datetime:
     tag, text = element
     match = _TIME.fullmatch(text)
     if match is None or len(match[1]) != {_UTC_TIME: 2, _GENERALIZED_TIME: 4}.get(tag):
-        raise ValueError("this is no certificate (a time that cannot be read)")
+        raise ValueError(_NO_CERTIFICATE + " (a time that cannot be read)")
     year, month, day, hour, minute, second = map(int, match.groups())
     if tag == _UTC_TIME:
         year += 1900 if year >= 50 else 2000

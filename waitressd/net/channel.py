@@ -11,7 +11,6 @@ import logging
 import socket
 from typing import Final
 
-from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Request
 from waitressd.http.states import Reading, Sending
@@ -55,7 +54,7 @@ class Channel:
         self.origin = Origin(peer, settings.listener)
         self.state = ChannelState.OPEN
         self.mask = 0
-        self.connection = Connection(settings.limits, settings.ident)
+        self.connection = settings.connect()
         self.exchange = Exchange(self, self.connection, loop, settings)
         self._settings = settings
         self._deadline = NEVER  # of a state of the connection itself
@@ -253,6 +252,7 @@ class Channel:
                 return exchange
             return self._receive(event)
         except HttpError as error:
+            exchange.request = exchange.request or error.request
             exchange.refuse(error)
         except OSError as error:
             self.loop.logs.spool("cannot keep a request body of %s on disk: %s", self.peer, error)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from waitressd.http.connection import AnsweringConnection, Connection
+from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.machine import MACHINE, Machine
@@ -45,6 +47,13 @@ class ChannelSettings:
     observer: RequestObserver | None = None  # with one, what happens to each request is written down
     proxy_protocol: ProxyProtocol | None = None  # with one, each connection begins with a PROXY header
     tls: SecureProtocol | None = None  # with one, what follows is encrypted
+    answer: Callable[[Request], HttpError] | None = None  # with one, the handler is never asked
+
+    def connect(self) -> Connection:
+        """Return the HTTP state of a new connection."""
+        if self.answer is None:
+            return Connection(self.limits, self.ident)
+        return AnsweringConnection(self.limits, self.ident, self.answer)
 
     def begin(self, sock: socket.socket) -> tuple[Wire, Preface | None]:
         """Return the wire of an accepted connection, and the first thing on it that is not HTTP yet."""
