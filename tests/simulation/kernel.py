@@ -181,12 +181,16 @@ class SimSocket:
         """Take some of it."""
         if self.is_sealed:
             self.kernel.scheduler.violate(f"connection {self.number} is written to below TLS")
+        self.check_owner()
         return self.send_sealed(data)
+
+    def check_owner(self) -> None:
+        """Whoever begins to write must still have the request."""
+        if self.is_revoked:
+            self.kernel.scheduler.violate(f"a task writes to {self.number} although its request was taken from it")
 
     def send_sealed(self, data: "bytes | memoryview") -> int:
         """What TLS calls instead."""
-        if self.is_revoked:
-            self.kernel.scheduler.violate(f"a task writes to {self.number} although its request was taken from it")
         self._enter("send")
         kernel = self.kernel
         if self.is_reset:

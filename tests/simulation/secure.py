@@ -99,6 +99,7 @@ class SimTlsSocket:
 
     def write(self, data: "bytes | memoryview") -> int:
         """Send a record as a whole, or refuse it."""
+        self.raw.check_owner()
         with _Inside(self):
             scheduler = self.raw.kernel.scheduler
             if self._has_ended:
@@ -205,6 +206,12 @@ def raw_recv(sock: Any, count: int, flags: int = 0) -> bytes:
 def raw_shutdown(sock: Any, how: int) -> None:
     """What `socket.socket.shutdown` is to an SSLSocket."""
     getattr(sock, "raw", sock).shutdown(how)
+
+
+def socket_below(wire: Any) -> SimSocket:
+    """Return the socket of a wire, below TLS if there is some."""
+    found: SimSocket = getattr(wire, "_socket", wire)
+    return getattr(found, "raw", found)
 
 
 class ClientSide:

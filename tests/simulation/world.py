@@ -16,7 +16,7 @@ from tests.simulation.application import MOODS, Application, Body
 from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread
-from tests.simulation.secure import SimContext, raw_recv, raw_shutdown
+from tests.simulation.secure import SimContext, raw_recv, raw_shutdown, socket_below
 from tests.simulation.watch import Watch
 from waitressd.dispatch.dispatcher import Bounds, Dispatcher
 from waitressd.dispatch.lane import Lane
@@ -119,7 +119,8 @@ class ImpatientDispatcher(Dispatcher):
             for channel in list(self.channels.values()):
                 if channel.exchange.state is ExchangeState.RUNNING:
                     channel.exchange.revoke(Fault.DEADLINE)
-                    world.note_revoked(channel)
+                    if channel.exchange.state >= ExchangeState.REVOKED:  # else the task has settled meanwhile
+                        world.note_revoked(channel)
                     break
         return super()._turn()
 
@@ -190,7 +191,7 @@ class World:
         handler = WsgiHandler(Application(self), EnvironBuilder(EnvironSettings()), TaskSettings())
 
         def handle(request: Any, body: BinaryIO | None, exchange: Any) -> None:
-            number = self.kernel.sockets[exchange.line.fd].number
+            number = socket_below(exchange.wire).number
             self.active[number] = self.scheduler.current
             try:
                 self.watch.check_tasks()
@@ -220,7 +221,7 @@ class World:
 
     def note_revoked(self, channel: Channel) -> None:
         """A request was taken from its task."""
-        sock: Any = self.kernel.sockets[channel.fd]
+        sock = socket_below(channel.wire)
         self.sometimes["a request is revoked"] += 1
         self.revoked.add(sock.number)
         sock.is_revoked = True
