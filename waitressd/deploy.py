@@ -69,8 +69,8 @@ class Runner:
         with operator_log.running(), self.end.bounded():
             self._server.print_listen(SERVING)
             if say is not None:
-                for host, port in self._server.effective_listen:
-                    say(SERVING.format(f"[{host}]" if ":" in host else host, port))
+                for line in self._server.announce(SERVING):
+                    say(line)
             self._server.run()
         return 0
 

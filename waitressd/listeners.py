@@ -87,8 +87,9 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
             listeners.append(adopt(sock, adjustments.backlog))
             listeners[-1].proxy_protocol = adjustments.proxy_protocol
             listeners[-1].service = HTTPS if adjustments.tls_certificate and _is_tcp(listeners[-1]) else HTTP
-        for address in (*adjustments.listeners, *adjustments.redirect_listen):
-            use = _use_of(address, adjustments)
+        places = [(address, _use_of(address, adjustments)) for address in adjustments.listeners]
+        places += [(address, (REDIRECT, "off")) for address in adjustments.redirect_listen]
+        for address, use in places:
             # Two names may lead to one address, as localhost and 127.0.0.1 do.
             known = {(item.family, item.address) for item in listeners if (item.service, item.proxy_protocol) == use}
             for listener in _open(address, adjustments, known):
@@ -105,8 +106,6 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
 
 def _use_of(address: ListenAddress, adjustments: Adjustments) -> tuple[str, str]:
     """Say what is served at an address, and which PROXY protocol begins its connections."""
-    if address in adjustments.redirect_listen:
-        return REDIRECT, "off"
     proxied = adjustments.proxy_protocol_listen or adjustments.listeners
     protocol = adjustments.proxy_protocol if address in proxied else "off"
     return HTTPS if address in adjustments.tls_listeners else HTTP, protocol
