@@ -40,7 +40,7 @@ class Watch:
     def _check_channel(self, channel: "Channel") -> None:
         world = self._world
         now = world.scheduler.now
-        sock: Any = channel.wire
+        sock: Any = world.kernel.sockets[channel.fd]
         number = sock.number
         phase = channel.phase
         if self._since.get(number, (None, 0))[0] != phase:

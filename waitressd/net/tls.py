@@ -13,7 +13,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from waitressd.net.poller import READ, WRITE
 from waitressd.net.wire import PartialRecordError
@@ -73,7 +73,7 @@ class TlsStream:
     are acknowledged without being encrypted once more.
     """
 
-    __slots__ = ("_owed_bytes", "_refused", "_silent_reads", "_socket", "_tls")
+    __slots__ = ("_failure", "_owed_bytes", "_refused", "_silent_reads", "_socket", "_tls")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -81,6 +81,7 @@ class TlsStream:
         self._refused = b""  # the plaintext of a record that the kernel did not take as a whole
         self._owed_bytes = 0  # of `_refused`, once it is sent
         self._silent_reads = 0  # in a row that moved bytes and gave nothing
+        self._failure: OSError | None = None  # what the next read has to say
 
     # -- the handshake: the holder of the role
 
@@ -96,8 +97,7 @@ class TlsStream:
 
         Raises HandshakeError, and OSError when the client has left.
         """
-        sock = self._socket
-        assert isinstance(sock, ssl.SSLSocket)
+        sock = cast("ssl.SSLSocket", self._socket)
         try:
             sock.do_handshake()
         except ssl.SSLWantReadError:
@@ -106,7 +106,7 @@ class TlsStream:
             return READ
         except ssl.SSLWantWriteError:
             return WRITE
-        except ssl.SSLEOFError:
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             raise ConnectionAbortedError(errno.ECONNABORTED, "ended in its handshake") from None
         except ssl.SSLError as error:
             raise HandshakeError(_result_of(error), _describe(error)) from None
@@ -140,6 +140,8 @@ class TlsStream:
         """
         tls = self._tls
         if tls is None:
+            if self._failure is not None:
+                raise self._failure
             return _recv(self._socket, count)
         try:
             data = tls.read(RECORD_BYTES)
@@ -158,8 +160,10 @@ class TlsStream:
                 data = tls.read(RECORD_BYTES)
                 pieces.append(data)
                 size += len(data)
-        except OSError:  # what came before is good; the next call fails in the same way, if it was a failure
+        except _WANTS:
             pass
+        except OSError as error:  # what came before is good
+            self._failure, self._tls = error, None
         return b"".join(pieces) if len(pieces) > 1 else data
 
     def _nothing(self) -> OSError:
