@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 import trustme
 
-from tests.support.client import Address, Client
+from tests.support.client import TIMEOUT_SECONDS, Address, Client
 from waitressd.net.tls import prepare
 
 HOST: Final = "shop.example"
@@ -167,15 +167,20 @@ class TlsClient(Client):
     """A client that speaks TLS and insists on a farewell: an end without it is an error (ssl.SSLEOFError)."""
 
     def __init__(
-        self, address: Address, context: ssl.SSLContext | None = None, name: str = HOST, **options: Any
+        self,
+        address: Address,
+        context: ssl.SSLContext | None = None,
+        *,
+        name: str = HOST,
+        session: ssl.SSLSession | None = None,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(address, **options)
-        session = options.get("session")
+        super().__init__(address, timeout=timeout)
         try:
             self.sock = self.tls = (context or client_context()).wrap_socket(
                 self.sock, server_hostname=name, suppress_ragged_eofs=False, session=session
             )
-        except BaseException:
+        except BaseException:  # border: whatever it was, the socket is closed
             self.sock.close()
             raise
 

@@ -252,6 +252,7 @@ class Channel:
                 return exchange
             return self._receive(event)
         except HttpError as error:
+            self.loop.logs.refused_head(self.connection.reader.refused_line, self.origin)
             exchange.request = exchange.request or error.request
             exchange.refuse(error)
         except OSError as error:

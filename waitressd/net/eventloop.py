@@ -65,6 +65,9 @@ class LoopLogs(Protocol):
     def spool(self, message: str, /, *values: object) -> object:
         """Something cannot be kept on the disk."""
 
+    def refused_head(self, line: bytes, origin: Origin, /) -> None:
+        """A request is refused; `line` is the beginning of what is no head, b"" for other reasons."""
+
     def stalled(self, message: str, /, *values: object) -> object:
         """A client does not take its answer."""
 
