@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from types import FrameType
@@ -269,7 +269,7 @@ class Server:
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         lanes = self._running.lanes if self._running is not None else ()
-        return take_snapshot([lane.dispatcher for lane in lanes])
+        return replace(take_snapshot([lane.dispatcher for lane in lanes]), **self._renewal.figures())
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.

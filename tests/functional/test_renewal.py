@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.handshakes import client_context
 from tests.support.pki import Files, Pki
-from tests.support.servers import ServerProcess, server_process
+from tests.support.servers import ServerProcess, running_server, server_process
 from tests.support.waiting import wait_until
 from waitressd.config.x509 import parse_certificate
 
@@ -174,3 +174,12 @@ def test_the_other_signal_is_for_logs_alone(site: Site) -> None:
     assert site.serial() == before
     site.server.signal(signal.SIGHUP)
     assert wait_until(lambda: site.serial() == site.serial_in_file())
+
+
+def test_a_server_tells_what_it_serves(tmp_path: Path) -> None:
+    files = Pki(tmp_path).issue("shop.example")
+    with running_server(lambda environ, start_response: [], **files.settings) as server:
+        snapshot = server.server.snapshot()
+    (served,) = server.server.served_certificates
+    assert snapshot.certificate_ends == {"shop.example": served.own.not_after.timestamp()}
+    assert snapshot.reloads == {"renewed": 0, "refused": 0}

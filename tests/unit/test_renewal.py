@@ -284,3 +284,12 @@ def test_looks_are_taken_in_a_thread_of_their_own(site: Site) -> None:
         names = [thread.name for thread in threading.enumerate()]
         assert names.count("waitressd-certificates") == 1
     assert wait_until(lambda: not any(thread.name == "waitressd-certificates" for thread in threading.enumerate()))
+
+
+def test_figures_for_metrics(site: Site) -> None:
+    own = site.certificates.loaded.served[0].own
+    assert site.renewal.figures() == {
+        "certificate_ends": {"shop.example": own.not_after.timestamp()},
+        "reloads": {"renewed": 0, "refused": 0},
+    }
+    assert Renewal(site.adjustments, None).figures() == {}

@@ -43,6 +43,14 @@ class Gauges(Protocol):
     def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
         """Those that are over, by their results; empty without TLS."""
 
+    @property
+    def certificate_ends(self) -> Any:  # noqa: ANN401 - a mapping from name to seconds since the epoch
+        """When the certificates expire."""
+
+    @property
+    def reloads(self) -> Any:  # noqa: ANN401 - a mapping from result to count
+        """How many times changed certificates were taken, and how many times not."""
+
 
 class Watched(Protocol):
     """A server that says how busy it is."""

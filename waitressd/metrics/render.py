@@ -77,6 +77,18 @@ def _gauges(gauges: Gauges) -> Iterator[str]:
         yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
         for result, count in gauges.handshakes.items():
             yield f'waitressd_tls_handshakes_total{{result="{result}"}} {count}'
+    if gauges.certificate_ends:
+        text = "When the certificate expires, in seconds since the epoch"
+        yield from _head("tls_certificate_not_after_seconds", "gauge", text)
+        for name, moment in gauges.certificate_ends.items():
+            yield f'waitressd_tls_certificate_not_after_seconds{{name="{_label(name)}"}} {moment:.0f}'
+        yield from _head("tls_reloads_total", "counter", "Changes of the certificate files, by what became of them")
+        for result, count in gauges.reloads.items():
+            yield f'waitressd_tls_reloads_total{{result="{result}"}} {count}'
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def describe(metrics: Metrics) -> dict[str, Any]:
@@ -105,6 +117,9 @@ def describe(metrics: Metrics) -> dict[str, Any]:
         found["connections"] = dict(gauges.connections)
         if gauges.handshakes:
             found["tls"] = {"open_handshakes": gauges.open_handshakes, "handshakes": dict(gauges.handshakes)}
+        if gauges.certificate_ends:
+            certificates = {"not_after": dict(gauges.certificate_ends), "reloads": dict(gauges.reloads)}
+            found.setdefault("tls", {}).update(certificates)
     return found
 
 

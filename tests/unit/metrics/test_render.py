@@ -1,6 +1,7 @@
 """Metrics as text."""
 
 import json
+from dataclasses import replace
 
 from tests.support.samples import answered, refused
 from waitressd.dispatch.snapshot import EMPTY, Snapshot
@@ -72,3 +73,24 @@ def test_json() -> None:
     assert found["threads"] == {"busy": 3, "idle": 1}
     assert found["queue"] == {"depth": 2, "oldest_wait_seconds": 0.5}
     assert found["connections"]["idle"] == 9
+
+
+class SecureServer:
+    def snapshot(self) -> Snapshot:
+        return replace(
+            EMPTY, certificate_ends={"a.example": 1.5e9, 'b"\\': 1.6e9}, reloads={"renewed": 2, "refused": 1}
+        )
+
+
+def test_certificates() -> None:
+    metrics = Metrics()
+    metrics.start(SecureServer())
+    lines = render_prometheus(metrics).splitlines()
+    for line in (
+        'waitressd_tls_certificate_not_after_seconds{name="a.example"} 1500000000',
+        r'waitressd_tls_certificate_not_after_seconds{name="b\"\\"} 1600000000',
+        'waitressd_tls_reloads_total{result="renewed"} 2',
+        'waitressd_tls_reloads_total{result="refused"} 1',
+    ):
+        assert line in lines
+    assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
