@@ -78,6 +78,9 @@ INI_READERS: Final = frozenset({
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
 
+SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py"})
+"""The only files that may import OpenSSL; they are imported themselves only where TLS is configured."""
+
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
 KEEPS_DEADLINES: Final = frozenset(
@@ -202,6 +205,8 @@ def check_outside_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{line}: http must not import {module} (bytes in, values out)"
         elif top in NOT_FOR.get(source.layer, frozenset()):
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
+        elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
+            yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
             yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:
