@@ -31,11 +31,12 @@ from waitressd.config.hints import reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
-from waitressd.deploy import Runner
+from waitressd.deploy import WRONG, Runner
+from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
-from waitressd.logfiles import log_files
+from waitressd.logfiles import log_files, unshared_handlers
+from waitressd.logsetup import LogSetup
 from waitressd.renewal import open_certificates, served_certificates
-from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
@@ -46,7 +47,6 @@ from waitressd.wsgi.task import Application
 
 OK: Final = 0
 FAILED: Final = 1
-WRONG: Final = 2
 
 logger = logging.getLogger("waitressd")
 
@@ -83,9 +83,14 @@ class Plan:
 
     def advice(self) -> Facts:
         """Gather what advice looks at. Logging must be set up."""
-        certificates = served_certificates(self.load_certificates())
-        loggers = silent_loggers(self.adjustments)
-        return Facts(self.adjustments, self.section.hidden, this_machine(), loggers, certificates)
+        return Facts(
+            self.adjustments,
+            self.section.hidden,
+            this_machine(),
+            silent_loggers(self.adjustments),
+            unshared_handlers(),
+            served_certificates(self.load_certificates()),
+        )
 
     def load_certificates(self) -> Any:  # noqa: ANN401 - their class comes with ssl, which is not always imported
         """Read the files of TLS. Raises ConfigError."""
@@ -167,9 +172,10 @@ def build_plan(command: Command, source: IniSource | None) -> Plan:
 
 
 def plan_text(plan: Plan) -> str:
-    """List every value; hidden ones are marked, because their line in the file says otherwise."""
+    """List every value, and what `auto` is here; hidden ones are marked, for their line in the file says otherwise."""
     hidden = [f"# hidden by {item.hidden_by}: {item.place}: {item.name} = {item.value}" for item in plan.section.hidden]
-    return "\n".join([listing.as_text(plan.adjustments), *hidden])
+    auto = [f"# {find_cores()}"] if plan.adjustments.workers is None else []
+    return "\n".join([listing.as_text(plan.adjustments), *auto, *hidden])
 
 
 # ---- serving -------------------------------------------------------------------------------------------------------
@@ -178,13 +184,14 @@ def plan_text(plan: Plan) -> str:
 def serve(command: Command) -> int:
     """Load everything in pserve's order (logging, settings, application), then serve until told to stop."""
     plan = examine(command)
-    set_up_logging(command, plan.source)
+    logs = log_setup(command)
+    logs.apply(plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
     reopens = bool(plan.adjustments.request_log or plan.adjustments.tls_certificate or log_files())
     try:
         with (
             patient_signals(reopens=reopens),
-            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf)) as runner,
+            contextlib.closing(Runner(plan.adjustments, plan.section.global_conf, logs)) as runner,
             runner.end.bounded(),
         ):
             application = _guarded(plan.load_application)
@@ -202,26 +209,14 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def set_up_logging(command: Command, source: IniSource | None) -> None:
-    """Configure logging from the ini file, or to standard error if there is none."""
-    if source is not None:
-        source.setup_logging()
-    else:
-        logging.basicConfig(format="%(asctime)s %(levelname)-5.5s [%(name)s] %(message)s")
-        logger.setLevel(logging.INFO)
-        _print_requests()
+def log_setup(command: Command) -> LogSetup:
+    """Say how logging is set up: from the ini file, or to standard error if there is none."""
+    level = logging.NOTSET
     if command.has("quiet"):
-        logger.setLevel(logging.WARNING)
+        level = logging.WARNING
     elif command.has("verbose"):
-        logger.setLevel(logging.DEBUG if int(command.options["verbose"]) > 1 else logging.INFO)
-
-
-def _print_requests() -> None:
-    """Give lines of request logs to standard output as they are: their readers know the format."""
-    requests = logging.getLogger(DEFAULT_LOGGER)
-    if not requests.handlers:
-        requests.addHandler(logging.StreamHandler(sys.stdout))
-        requests.propagate = False
+        level = logging.DEBUG if int(command.options["verbose"]) > 1 else logging.INFO
+    return LogSetup(command.config, command.variables, level)
 
 
 def refuse_wrong_options(command: Command) -> None:
@@ -298,7 +293,7 @@ def examine(command: Command, *, with_logs: bool = False) -> Plan:
 def check(command: Command) -> int:
     """Report every problem and every advice. Binds nothing."""
     plan = examine(command, with_logs=True)
-    set_up_logging(command, plan.source)
+    log_setup(command).apply(plan.source)
     if _guarded(plan.load_application) is None:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))
@@ -310,14 +305,14 @@ def check(command: Command) -> int:
 
 
 def this_machine() -> Machine:
-    """Ask the system for its memory and its limit on descriptors; 0 if it does not say."""
+    """Ask the system for its memory, its limit on descriptors and the cores for workers; 0 if it does not say."""
     memory = 0
     with contextlib.suppress(ValueError, OSError, AttributeError):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(ValueError, OSError):
             memory = min(memory, int(Path(path).read_text(encoding="ascii")))
-    return Machine(memory, connection_bound(0))
+    return Machine(memory, connection_bound(0), find_cores().workers)
 
 
 # ---- applications --------------------------------------------------------------------------------------------------

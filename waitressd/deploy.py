@@ -4,27 +4,45 @@ Errors of the configuration are raised while the server is *loaded*, before the 
 later call of the server against `SystemExit`, and would turn an error raised there into exit status 0.
 """
 
+import logging
+import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.advice import Facts, Machine, advise, log_advice
+from waitressd.config.errors import ConfigError
 from waitressd.config.inifile import from_factory
 from waitressd.config.tlsadvice import ServedCertificate
+from waitressd.fleet.cores import find_cores
+from waitressd.listeners import open_listeners
+from waitressd.logfiles import unshared_handlers
+from waitressd.logsetup import LogSetup
+from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
+from waitressd.standardstreams import fill_descriptors
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
+
+if TYPE_CHECKING:
+    from waitressd.fleet.hazards import Hazard
+    from waitressd.fleet.recruit import Recruit
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
 
 _PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
 
+_logger: Final = logging.getLogger("waitressd")
+
+WRONG: Final = 2  # the exit status for a wrong configuration
 SERVING: Final = "Serving on http://{}:{}"
 RELOADER_SECONDS: Final = 0.2  # between two looks of hupper's at what the application has imported
 
@@ -32,17 +50,26 @@ RELOADER_SECONDS: Final = 0.2  # between two looks of hupper's at what the appli
 class Runner:
     """A loaded server: configured and checked, waiting for its application. PasteDeploy's ``server(app)``.
 
-    The main thread. With `fast_listen` it is bound from the start.
+    The main thread. With `fast_listen` it is bound from the start. `logs` says how logging was set up, for a master of
+    worker processes, which does the same.
     """
 
-    def __init__(self, adjustments: Adjustments, global_conf: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        adjustments: Adjustments,
+        global_conf: Mapping[str, str] | None = None,
+        logs: LogSetup | None = None,
+    ) -> None:
         self._server = server = Server(adjusted_for_reloader(adjustments), _loading, global_conf)
+        self._logs = logs or LogSetup()
+        self._listeners: list[Listener] = []
+        self._recruit = _recruit()
+        self._known = _known_before(server.adjustments)
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
-        self._is_open = False
         if adjustments.fast_listen:
             self.open()
-            _keep_from_workers(self._server)
+            _keep_from_workers(self._listeners)
 
     @property
     def served_certificates(self) -> tuple[ServedCertificate, ...]:
@@ -50,43 +77,78 @@ class Runner:
         return self._server.served_certificates
 
     def open(self) -> None:
-        """Bind, unless that was done. Raises OSError that names the address which cannot be bound."""
-        if not self._is_open:
-            self._server.open()
-            self._is_open = True
+        """Bind, unless that was done, here or by a master. Raises OSError that names the address."""
+        if not self._listeners and self._recruit is None:
+            fill_descriptors()
+            self._listeners = open_listeners(self._server.adjustments)
 
     def __call__(self, application: object, say: Callable[[str], None] | None = None) -> int:
         """Serve until the process is told to stop. Raises OSError that names the address which cannot be bound.
 
-        `say` gets the addresses as well as the log, for a command whose user may not read the log.
+        `say` gets the addresses as well as the log, for a command whose user may not read the log. Where there are
+        worker processes, this never returns: the process becomes their master, or is one of them.
         """
         if trouble := trouble_with(application):
             self.close()
             raise TypeError(trouble)
-        self._server.application = cast("Application", application)
+        server = self._server
+        server.application = cast("Application", application)
+        if self._recruit is not None:
+            self._recruit.serve_under_master(server, self._known)
         self.open()
+        if server.adjustments.may_be_fleet:
+            self._lead(prints=say is not None)
         hurry_reloader()
+        server.open(self._listeners)
         with operator_log.running(), self.end.bounded():
-            self._server.print_listen(SERVING)
+            server.print_listen(SERVING)
             if say is not None:
-                for host, port in self._server.effective_listen:
-                    say(SERVING.format(f"[{host}]" if ":" in host else host, port))
-            self._server.run()
+                for line in server.announce(SERVING):
+                    say(line)
+            server.run()
         return 0
+
+    def _lead(self, *, prints: bool) -> None:
+        """Become the master of worker processes, if there are to be any."""
+        from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it
+
+        if lead.is_master_needed(self._server):
+            lead.lead(self._server, lead.Program(self._listeners, self._logs, self._known, prints=prints))
 
     def close(self) -> None:
         """Close the listeners if no application was ever given. Harmless after the server has run."""
+        for listener in self._listeners:
+            listener.close()
         self._server.close()
 
 
-def _keep_from_workers(server: Server) -> None:
+def _known_before(adjustments: Adjustments) -> "list[Hazard]":
+    """Return what would be a hazard for forks if the application had left it; it is not loaded yet."""
+    if not adjustments.may_be_fleet:
+        return []
+    from waitressd.fleet.hazards import find_hazards  # noqa: PLC0415 - a single process pays nothing for it
+
+    return find_hazards()
+
+
+def _recruit() -> "Recruit | None":
+    """Return what makes a process of a fleet of this one, if a master has started it."""
+    if LINK_VARIABLE not in os.environ:
+        return None
+    from waitressd.fleet.recruit import recruited  # noqa: PLC0415 - a single process pays nothing for it
+
+    return recruited()
+
+
+def _keep_from_workers(listeners: Sequence[Listener]) -> None:
     """Close what is bound already in processes that the application starts while it is loaded.
 
     Those of `multiprocessing` alone: they never come back from there, as a child by `os.fork` may do to serve.
     """
     from multiprocessing.util import register_after_fork  # noqa: PLC0415 - only this setting needs it
 
-    register_after_fork(server, Server.let_go_of_listeners)
+    for listener in listeners:
+        register_after_fork(listener.socket, socket.socket.close)
 
 
 def _loading(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -102,8 +164,15 @@ def active_hupper() -> Any:  # noqa: ANN401 - hupper has no types
 
 
 def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
-    """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM."""
-    return replace(adjustments, shutdown_timeout=0.0) if active_hupper() else adjustments
+    """Skip the drain inside hupper, which kills a worker that is not gone within a second of SIGTERM.
+
+    For the same reason, and because every change of a file starts it anew, that is the only process.
+    """
+    if not active_hupper():
+        return adjustments
+    if adjustments.may_be_fleet:
+        operator_log.say(_logger, logging.INFO, "under a reloader workers counts as 1, and there is no master")
+    return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 
 def hurry_reloader() -> None:
@@ -128,14 +197,37 @@ def watch_for_reloader(paths: Sequence[str]) -> None:
 def server_factory(global_conf: Mapping[str, str], **local_conf: str) -> Runner:
     """Check the configuration and return the server that waits for its application (``paste.server_factory``).
 
-    Opens nothing unless `fast_listen` is set. Raises ConfigError with every problem.
+    Opens nothing unless `fast_listen` is set. Raises ConfigError with every problem; where worker processes are
+    configured, pserve ends with status 2 then, as the command does, so that a supervisor need not try again.
     """
+    try:
+        return _checked_runner(global_conf, local_conf)
+    except ConfigError as error:
+        if local_conf.get("workers", "1") != "1" or "supervise" in local_conf:
+            error.end_with(WRONG)
+        raise
+
+
+def _checked_runner(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Runner:
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-    runner = Runner(adjustments, global_conf)
-    log_advice(advise(Facts(adjustments, section.hidden, certificates=runner.served_certificates), only_at_start=True))
+    runner = Runner(adjustments, global_conf, _log_setup(global_conf))
+    facts = Facts(
+        adjustments,
+        section.hidden,
+        Machine(cores=find_cores().workers),
+        unshared_handlers=unshared_handlers(),
+        certificates=runner.served_certificates,
+    )
+    log_advice(advise(facts, only_at_start=True))
     return runner
+
+
+def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:
+    """Say how pserve has set logging up: from the file that names the application, with its variables."""
+    variables = {name: value for name, value in global_conf.items() if name not in ("here", "__file__")}
+    return LogSetup(global_conf.get("__file__", ""), variables)
 
 
 def server_runner(application: Application, global_conf: Mapping[str, str], **local_conf: str) -> int:

@@ -84,6 +84,11 @@ def drop(holder: Holder) -> None:
         _process.holders.remove(holder)
 
 
+def welcome_child() -> None:
+    """Let this process be the server's own, though it was forked: it has nothing to come back to. Its only thread."""
+    _process.stray_thread = 0
+
+
 def end_stray(error: BaseException | None = None) -> None:
     """End this process if it is a child whose thread has come back from code of the application to the server.
 

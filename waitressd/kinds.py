@@ -23,6 +23,7 @@ _OCTAL: Final = re.compile(r"(?:0o)?[0-7]{1,5}")
 _SPLIT: Final = re.compile(r"[\s,]+")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(?::[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?")
 MAX_SIZE_BYTES: Final = 1 << 50
+AUTO: Final = "auto"
 
 
 class BadValueError(ValueError):
@@ -73,6 +74,21 @@ def integer(low: int, high: int) -> Kind[int]:
         return _within(value, low, high)
 
     return Kind(f"a whole number, {low} to {high}", parse, str, "N")
+
+
+def or_auto(kind: Kind[T]) -> Kind[T | None]:
+    """Take what another kind takes, or the word ``auto``, which is None: the server finds the value itself."""
+
+    def parse(value: object) -> T | None:
+        if value is None or (isinstance(value, str) and value.strip().lower() == AUTO):
+            return None
+        return kind.parse(value)
+
+    def show(value: T | None) -> str:
+        return AUTO if value is None else kind.show(value)
+
+    choices = (*kind.choices, AUTO) if kind.choices else ()
+    return Kind(f"{kind.words}, or {AUTO}", parse, show, f"{kind.metavar}|{AUTO}", choices, is_flag=kind.is_flag)
 
 
 def _within(value: object, low: int, high: int) -> int:

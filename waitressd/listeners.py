@@ -3,14 +3,18 @@
 import os
 import socket
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
-from waitressd.config.adjustments import Adjustments
+from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.net.listener import HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
+
+_NONE_HELD: Final[Mapping[str, Sequence[Listener]]] = MappingProxyType({})
 
 
 def check_system(adjustments: Adjustments) -> None:
@@ -27,6 +31,7 @@ def check_system(adjustments: Adjustments) -> None:
     except LookupError as error:
         problems.append(_problem(adjustments, "unix_socket_owner", str(error.args[0])))
     problems.extend(_unresolved(adjustments))
+    problems.extend(_unable_to_fork(adjustments))
     if problems:
         raise ConfigError(problems)
 
@@ -46,6 +51,22 @@ def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
             except OSError as error:
                 text = f"the host cannot be resolved: {error.strerror}"
                 yield Problem(adjustments.origin_of(name).place, f"{name} = {address}", text)
+
+
+def _unable_to_fork(adjustments: Adjustments) -> Iterator[Problem]:
+    """Find what worker processes need and there is not."""
+    if not hasattr(os, "fork"):
+        # `auto` is one there, which needs nothing.
+        for name in ("workers",) * ((adjustments.workers or 1) > 1) + ("supervise",) * bool(adjustments.supervise):
+            yield _problem(adjustments, name, "this system cannot fork, so there is a single process")
+    elif adjustments.may_be_fleet and not all(map(_is_listening, adjustments.sockets)):
+        yield Problem(
+            adjustments.origin_of("sockets").place, "sockets", "workers share them, so each must listen already"
+        )
+
+
+def _is_listening(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _family(adjustments: Adjustments) -> int:
@@ -73,47 +94,68 @@ def _reading_trouble(folder: str) -> str:
 
 
 def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:
-    return Problem(adjustments.origin_of(name).place, f"{name} = {getattr(adjustments, name)}", text)
+    value = SETTINGS[name].kind.show(getattr(adjustments, name))
+    return Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)
 
 
-def open_listeners(adjustments: Adjustments) -> list[Listener]:
-    """Bind everything that the configuration names; nothing stays open if one address fails.
+def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listener]] = _NONE_HELD) -> list[Listener]:
+    """Bind everything that the configuration names; nothing that was opened stays open if one address fails.
 
-    Raises OSError whose text names the address.
+    Those in `held` are open already, by the addresses that were asked for. Raises OSError whose text names the address.
     """
+    opened: list[Listener] = []
     listeners: list[Listener] = []
     try:
         for sock in adjustments.sockets:
-            listeners.append(adopt(sock, adjustments.backlog))
-            listeners[-1].proxy_protocol = adjustments.proxy_protocol
-            listeners[-1].service = HTTPS if adjustments.tls_certificate and _is_tcp(listeners[-1]) else HTTP
-        for address in (*adjustments.listeners, *adjustments.redirect_listen):
-            use = _use_of(address, adjustments)
-            # Two names may lead to one address, as localhost and 127.0.0.1 do.
-            known = {(item.family, item.address) for item in listeners if (item.service, item.proxy_protocol) == use}
-            for listener in _open(address, adjustments, known):
-                listeners.append(listener)
-                listener.service, listener.proxy_protocol = use
-                if address not in adjustments.tls_listen and use[0] == HTTPS and not _is_tcp(listener):
-                    listener.service = HTTP
+            opened.append(adopt(sock, adjustments.backlog))
+            listeners.append(_described(opened[-1], "", adjustments))
+        for asked, address in _places(adjustments).items():
+            found = held.get(asked)
+            if found is None:
+                # Two names may lead to one address, as localhost and 127.0.0.1 do.
+                use = _use_of(asked, adjustments)
+                known = {(item.family, item.address) for item in listeners if _use_of(item.asked, adjustments) == use}
+                found = _open(address, adjustments, known)
+                opened += found
+            listeners += [_described(listener, asked, adjustments) for listener in found]
     except OSError:
-        for listener in listeners:
+        for listener in opened:
             listener.close()
         raise
     return listeners
 
 
-def _use_of(address: ListenAddress, adjustments: Adjustments) -> tuple[str, str]:
-    """Say what is served at an address, and which PROXY protocol begins its connections."""
-    if address in adjustments.redirect_listen:
+def _places(adjustments: Adjustments) -> dict[str, ListenAddress]:
+    """List what is opened, by what it is asked for with. An address may be in both settings where its port is 0."""
+    leads = {f"{REDIRECT} {address}": address for address in adjustments.redirect_listen}
+    return {str(address): address for address in adjustments.listeners} | leads
+
+
+def adopt_listeners(adjustments: Adjustments, sockets: Iterable[tuple[str, socket.socket]]) -> list[Listener]:
+    """Use sockets that another process has bound, each for what it was asked for with ("" for `sockets`)."""
+    return [_described(adopt(sock, None), asked, adjustments) for asked, sock in sockets]
+
+
+def _described(listener: Listener, asked: str, adjustments: Adjustments) -> Listener:
+    """Say for what it was opened, what it serves, and how each connection begins there."""
+    listener.asked = asked
+    listener.service, listener.proxy_protocol = _use_of(asked, adjustments)
+    is_unix = listener.family not in (socket.AF_INET, socket.AF_INET6)
+    if is_unix and listener.service == HTTPS and _places(adjustments).get(asked) not in adjustments.tls_listen:
+        listener.service = HTTP
+    return listener
+
+
+def _use_of(asked: str, adjustments: Adjustments) -> tuple[str, str]:
+    """Say what is served where that was asked for, and which PROXY protocol begins its connections."""
+    address = _places(adjustments).get(asked)
+    if address is None:  # one of `sockets`
+        return HTTPS if adjustments.tls_certificate else HTTP, adjustments.proxy_protocol
+    if asked.startswith(f"{REDIRECT} "):
         return REDIRECT, "off"
     proxied = adjustments.proxy_protocol_listen or adjustments.listeners
     protocol = adjustments.proxy_protocol if address in proxied else "off"
     return HTTPS if address in adjustments.tls_listeners else HTTP, protocol
-
-
-def _is_tcp(listener: Listener) -> bool:
-    return listener.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:

@@ -1,9 +1,11 @@
 """Log files that are opened anew, so that a rotated one is let go. Knows handlers of `logging`, and no server."""
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from waitressd.operatorlog import operator_log
 from waitressd.processend import handlers_of_logging
@@ -58,6 +60,32 @@ def reopen_log_files() -> None:
 def log_files() -> set[logging.FileHandler]:
     """Return the handlers of `logging` that write to files. Any thread."""
     return {handler for handler in handlers_of_logging() if isinstance(handler, logging.FileHandler)}
+
+
+def unshared_handlers() -> tuple[str, ...]:
+    """Return, in words, the handlers that use their file as if no other process wrote to it. Any thread."""
+    words = []
+    for handler in log_files():
+        kind = type(handler).__name__
+        if _rotates(handler):
+            words.append(f"{kind} rotates {handler.baseFilename}")
+        elif handler.mode.startswith("w") and not _is_device(handler.baseFilename):
+            words.append(f"{kind} empties {handler.baseFilename} when it opens it")
+    return tuple(sorted(words))
+
+
+def _rotates(handler: logging.FileHandler) -> bool:
+    """Whether a handler of the standard library rotates; others derive some that agree with other processes."""
+    module: Any = sys.modules.get("logging.handlers")  # it is never imported for this: then, nothing rotates
+    if module is None:
+        return False
+    by_size = isinstance(handler, module.RotatingFileHandler) and handler.maxBytes > 0
+    return by_size or isinstance(handler, module.TimedRotatingFileHandler)
+
+
+def _is_device(path: str) -> bool:
+    """Whether there is nothing to empty, as in /dev/null and /dev/stdout."""
+    return Path(path).exists() and not Path(path).is_file()
 
 
 def _reopen(handler: logging.FileHandler) -> None:

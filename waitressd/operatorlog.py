@@ -18,6 +18,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from types import FrameType
 from typing import Any, Final
@@ -66,6 +67,11 @@ class OperatorLog:
             self._dropped = next(self._drops)
         else:
             self._jobs.append(Line(target, level, message, values, sys.exc_info() if error is True else error or None))
+        self._ring()
+
+    def write(self, text: str) -> None:
+        """Leave text for standard error as it is, in its place among the lines. Never waits."""
+        self._jobs.append(partial(_write, text))
         self._ring()
 
     @contextlib.contextmanager
@@ -133,6 +139,12 @@ class OperatorLog:
             text = "%s left out before this one: the log took them too slowly"
             with contextlib.suppress(Exception):  # border: as above
                 Line(logging.getLogger("waitressd"), logging.WARNING, text, (counted(number, "line"),))()
+
+
+def _write(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _caller() -> tuple[str, int, str]:

@@ -37,16 +37,18 @@ class ProcessEnd:
     """The bound of one process's end. The main thread; `begin` and `bounded` do nothing in any other.
 
     A program may go on after its server, and then this lets it: only a main thread that has left the program is waited
-    for. `drain_end` says by when the stop of the server should be over (monotonic seconds), `patience_seconds` how long
+    for. Where the caller leaves the process itself, there is no such program (`has_program`).
+    `drain_end` says by when the stop of the server should be over (monotonic seconds), `patience_seconds` how long
     the process may take where there was no stop.
     """
 
-    def __init__(self, drain_end: Callable[[], float], patience_seconds: float) -> None:
+    def __init__(self, drain_end: Callable[[], float], patience_seconds: float, *, has_program: bool = True) -> None:
         self.status = 0
         """The exit status with which the process is left."""
         self._drain_end = drain_end
         self._patience_seconds = patience_seconds
-        self._program = _outermost(sys._getframe())  # noqa: SLF001 - it is there as long as the program runs
+        # It is there as long as the program runs.
+        self._program = _outermost(sys._getframe()) if has_program else None  # noqa: SLF001 - no other way to find it
         self._pid = os.getpid()
         self._returned_at = NEVER
         self._hurried = False  # by a further signal

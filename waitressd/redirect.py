@@ -96,8 +96,10 @@ class Challenges:
 
 def _content(fd: int) -> str | None:
     """Read and close a file; None if it is none, or none of a challenge. Raises OSError and UnicodeDecodeError."""
-    with open(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        content = file.read(CHALLENGE_BYTES + 1)
+        content = os.read(fd, CHALLENGE_BYTES + 1)
+    finally:
+        os.close(fd)
     return content.decode("ascii") if len(content) <= CHALLENGE_BYTES else None

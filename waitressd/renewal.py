@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from waitressd.certificatefiles import CertificateError, Mark, mark_of
 from waitressd.config.adjustments import Adjustments
@@ -87,6 +87,13 @@ class Renewal:
         self._failed_at = self._said_at = _NEVER  # when they did first, and when that was said
         self._again_at = _NEVER  # when they are looked at again
         self._patience_seconds = PATIENCE_SECONDS
+
+    def figures(self) -> dict[str, Any]:
+        """Return what metrics show of the certificates; nothing without any. Any thread."""
+        if self._certificates is None:
+            return {}
+        ends = {each.own.name: each.own.not_after.timestamp() for each in reversed(self._loaded.served)}
+        return {"certificate_ends": ends, "reloads": dict(self.counts)}
 
     # -- when: the thread inside Server.run, and whoever asks
 

@@ -6,16 +6,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from waitressd import forks
-from waitressd.config.adjustments import Adjustments
+from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
-from waitressd.config.errors import together
+from waitressd.config.errors import ConfigError, Problem, together
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS
 from waitressd.dispatch.lane import Lane
@@ -24,7 +24,7 @@ from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
-from waitressd.net.listener import Listener
+from waitressd.net.listener import HTTPS, REDIRECT, Listener
 from waitressd.net.logs import say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import say_what_lives
@@ -112,6 +112,10 @@ class Server:
         """Called by the thread inside `run` when a stop has begun; set by who bounds the end of the process itself."""
         self.on_ready: list[Callable[[str], object]] = []
         """Called by the thread inside `run` once requests are served, with a sentence that says where."""
+        self.notifier: Notifier | None = None
+        """Who is told of the life of the server; None for the service manager, if there is one."""
+        self.on_tick: list[Callable[[float], object]] = []
+        """Called by the thread inside `run` with the monotonic time, at least once a second while it serves."""
         self._reopener = Reopener(self._reopen)
 
     # -- addresses
@@ -143,12 +147,20 @@ class Server:
         """Return the address of the first listener, as a socket would."""
         return self.addresses[0]
 
-    def print_listen(self, template: str) -> None:
-        """Log a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
-        for host, port in self.effective_listen:
-            say(logging.INFO, template.format(f"[{host}]" if ":" in host else host, port))
+    def announce(self, template: str) -> list[str]:
+        """Return a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
+        lines = []
+        for listener, (host, port) in zip(self._listeners, self.effective_listen, strict=True):
+            line = template.format(f"[{host}]" if ":" in host else host, port)
+            lines.append(line.replace("http://", "https://") if listener.service == HTTPS else line)
+            if listener.service == REDIRECT:
+                lines[-1] += " (leads to https)"
+        return lines
 
-    # -- life
+    def print_listen(self, template: str) -> None:
+        """Log what `announce` says."""
+        for line in self.announce(template):
+            say(logging.INFO, "%s", line)
 
     def open(self, listeners: Sequence[Listener] | None = None) -> None:
         """Bind and listen; connections wait in the backlog until `run`.
@@ -178,7 +190,7 @@ class Server:
             if threading.current_thread() is threading.main_thread():
                 self._run_with_signals()
             else:
-                self._run(Notifier({}))
+                self._run(self.notifier or Notifier({}))
         finally:
             self._stopped.set()
 
@@ -188,7 +200,7 @@ class Server:
         reopens = self._request_logs is not None or self._certificates is not None or bool(log_files())
         signals = ServerSignals(self.on_signal, reopens=reopens)
         try:
-            self._run(Notifier(), signals)
+            self._run(self.notifier or Notifier(), signals)
         finally:
             signals.put_back()
 
@@ -242,6 +254,22 @@ class Server:
         if running.thread_id != thread.ident and not any(lane.owns(thread) for lane in running.lanes):
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
 
+    def stop(self, seconds: float, *, takes_backlog: bool = True) -> None:
+        """Begin a stop that takes so many seconds at most, and return at once. Any thread, while the server serves.
+
+        Whoever waits in the backlog of the listeners is served too, unless another process will take them
+        (`takes_backlog`).
+        """
+        if (running := self._running) is not None:
+            self._stop(running, seconds=seconds, takes_backlog=takes_backlog)
+            running.watcher.ring()
+
+    def abort(self) -> None:
+        """Cut off what a stop still waits for. Any thread, once a stop has begun."""
+        self._drain_end = time.monotonic()
+        if self._running is not None:
+            self._running.watcher.ring()
+
     @property
     def drain_end(self) -> float:
         """By when a stop should be over (monotonic seconds), infinite while there is none. Any thread."""
@@ -258,10 +286,16 @@ class Server:
         if self._request_logs is not None:
             self._request_logs.reopen()
 
+    def reopen_soon(self) -> None:
+        """Have that done by a thread of its own, as a signal has. Any thread, also in a signal handler."""
+        self._reopener.ask()
+        if self._running is not None:
+            self._running.watcher.ring()
+
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         lanes = self._running.lanes if self._running is not None else ()
-        return take_snapshot([lane.dispatcher for lane in lanes])
+        return replace(take_snapshot([lane.dispatcher for lane in lanes]), **self._renewal.figures())
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.
@@ -292,15 +326,22 @@ class Server:
         lanes = (build_lane(self.adjustments, self.application, self._listeners, logs, certificates),)
         return Running(threading.get_ident(), lanes, Watcher(lanes), ServiceManager(notifier, lanes))
 
-    def _stop(self, running: Running, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
+    def _stop(
+        self,
+        running: Running,
+        idle_seconds: float = DRAIN_IDLE_SECONDS,
+        seconds: float | None = None,
+        *,
+        takes_backlog: bool = True,
+    ) -> None:
         with self._life_lock:
-            if begins := self._life is Life.SERVING:
+            if self._life is Life.SERVING:
                 self._become(Life.DRAINING)
-        if begins:
-            # A second signal may have come while the first one was handled; it must not be forgotten.
-            self._drain_end = min(self._drain_end, time.monotonic() + self.adjustments.shutdown_timeout)
+        # The first deadline holds. A second signal may have come while the first one was handled, too.
+        seconds = self.adjustments.shutdown_timeout if seconds is None else seconds
+        self._drain_end = min(self._drain_end, time.monotonic() + seconds)
         for lane in running.lanes:
-            lane.dispatcher.stop(idle_seconds)
+            lane.dispatcher.stop(idle_seconds, takes_backlog=takes_backlog)
 
     def _on_tick(self, running: Running, now: float) -> None:
         """Look after the stop and the signals. The thread inside `run`."""
@@ -309,7 +350,8 @@ class Server:
         self._renewal.on_tick(now)
         if self._life is Life.DRAINING:
             self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
-        running.manager.on_tick(now)
+        for call in (running.manager.on_tick, *self.on_tick):
+            call(now)
         if now >= self._drain_end and self._life is Life.DRAINING:
             self._become(Life.ABORTING)
             for lane in running.lanes:
@@ -388,23 +430,19 @@ class Server:
 
 
 def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types
-    """Build a server and bind its addresses. Raises ConfigError, or OSError naming the address."""
+    """Build a server in this process and bind its addresses. Raises ConfigError, or OSError naming the address."""
     adjustments = Adjustments.from_keywords(**settings)
+    _refuse_fleet(adjustments)
     server = Server(adjustments, app)
     log_advice(advise(Facts(adjustments, certificates=server.served_certificates), only_at_start=True))
     server.open()
     return server
 
 
-def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
-    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address.
-
-    With `_quiet`, as in waitress, the addresses are not logged and `logging` is left as it is.
-    """
-    if not _quiet:
-        logging.basicConfig()
-    server = create_server(app, **settings)
-    with operator_log.running():
-        if not _quiet:
-            server.print_listen("Serving on http://{}:{}")
-        server.run()
+def _refuse_fleet(adjustments: Adjustments) -> None:
+    """Raise ConfigError where worker processes are asked for: a `Server` lives in the process that builds it."""
+    if adjustments.may_be_fleet:
+        name = "workers" if adjustments.workers != 1 else "supervise"
+        value = SETTINGS[name].kind.show(getattr(adjustments, name))
+        text = "create_server builds one server in this process; for workers use serve, pserve or the command waitressd"
+        raise ConfigError([Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)])

@@ -35,6 +35,10 @@ class Notifier:
         # The time lets systemd tell this reload from an earlier one (Type=notify-reload).
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def status(self, status: str) -> None:
+        """Say how it is, in a sentence."""
+        self._send(f"STATUS={_one_line(status)}")
+
     def stopping(self, status: str) -> None:
         """Say that the server accepts no more connections and finishes what has begun."""
         self._send(f"STOPPING=1\nSTATUS={_one_line(status)}")

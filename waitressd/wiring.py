@@ -27,6 +27,7 @@ from waitressd.net.poller import build_poller
 from waitressd.net.preface import ProxyProtocol, SecureProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.peer import Origin
+from waitressd.place import here
 from waitressd.redirect import HTTPS_PORT, Challenges, Redirect
 from waitressd.requestlog.dev import dev
 from waitressd.requestlog.formats import combined, common, template
@@ -157,6 +158,7 @@ def channel_settings(
         is_secure=tls is not None,
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
+        is_multiprocess=here.number > 0,
         proxies=_proxies_of_clients(adjustments, proxies) if is_proxied else proxies,
     )
     tasks = TaskSettings(

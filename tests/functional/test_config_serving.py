@@ -245,7 +245,8 @@ def test_a_change_of_the_file_restarts_the_worker(way: str, write: Callable[[str
     def text(threads: str, greeting: str) -> str:
         return (
             f"[app:main]\nuse = call:waitressd.deploy:demo\ngreeting = {greeting}\n"
-            f"[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:{port}\nthreads = {threads}\n{LOGGING}"
+            f"[server:main]\nuse = egg:waitressd\nlisten = 127.0.0.1:{port}\nthreads = {threads}\nworkers = 2\n"
+            f"{LOGGING}"
         )
 
     path = write(text("4", "first"))
@@ -270,6 +271,7 @@ def test_a_change_of_the_file_restarts_the_worker(way: str, write: Callable[[str
         wait_until_accepting(("127.0.0.1", port))
         assert get(server)[1].startswith(b"third")
         assert "forcefully" not in server.output
+        assert "under a reloader workers counts as 1" in server.output
         server.terminate()
     finally:
         server.kill()

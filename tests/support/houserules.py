@@ -22,7 +22,7 @@ _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "renewal", "redirect"}
-    | {"standardstreams", "systemd", "machine", "metrics", "peer", "wording"}
+    | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
     | _MIDDLE
 )
 
@@ -30,6 +30,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
     "machine": frozenset(),
+    "command": frozenset(),
+    "place": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"operatorlog"}),
@@ -41,7 +43,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wording": frozenset(),
     "kinds": frozenset({"wording"}),
     "config": frozenset({"config", "http", "kinds", "wording"}),
-    "requestlog": frozenset({"requestlog", "http", "peer", "ratelimit", "forks", "operatorlog", "kinds", "wording"}),
+    "requestlog": frozenset(
+        {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording"}
+    ),
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
@@ -54,10 +58,13 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
-    "deploy": _ASSEMBLY | {"waitressd", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "deploy", "cli"},
+    "logsetup": frozenset({"config", "requestlog"}),
+    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
+    "serving": _ASSEMBLY | {"fleet"},
+    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy"},
+    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
-    "__init__": frozenset({"server", "config"}),
+    "__init__": frozenset({"server", "serving", "config", "place"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -77,6 +84,9 @@ INI_READERS: Final = frozenset({
     "waitressd/config/iniloader.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
+
+SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py"})
+"""The only files that may import OpenSSL; they are imported themselves only where TLS is configured."""
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
@@ -101,10 +111,17 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 """Classes with more than one boolean attribute; the numbers may fall and not rise."""
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
-NOT_EVERYWHERE: Final = frozenset({
-    "grp", "pwd", "resource", "hupper", "multiprocessing.util", "waitressd.certificates", "waitressd.net.handshake",
-})  # fmt: skip
+NOT_EVERYWHERE: Final = frozenset(
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
+    | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+    | {"waitressd.certificates", "waitressd.net.handshake"}  # nor does a plain one for TLS
+)
 """What a system or an installation may lack, or what costs a start that does not need it."""
+PROCESS_CALL: Final = re.compile(
+    r"os\.(fork|forkpty|exec\w+|posix_spawnp?|spawn\w+|kill|killpg|wait|wait3|wait4|waitid|waitpid|pidfd_open|system|popen)|subprocess\.\w+"
+    r"|signal\.pidfd_send_signal"
+)
+PROCESS_BORDER: Final = "waitressd/fleet/processes.py"
 BY_TEXT: Final = re.compile(r"waitressd(\.\w+)+:\w+")
 LOCK: Final = re.compile(r"\b(role|loop|self)\.lock$|_life_lock$")
 OUTWARD: Final = re.compile(
@@ -202,6 +219,8 @@ def check_outside_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{line}: http must not import {module} (bytes in, values out)"
         elif top in NOT_FOR.get(source.layer, frozenset()):
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
+        elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
+            yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
             yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:
@@ -341,6 +360,15 @@ def check_late_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{node.lineno}: {node.value} is named by text; import it"
 
 
+def check_processes(source: Source) -> Iterator[str]:
+    """Births, deaths and signals of processes are in one module."""
+    if source.path == PROCESS_BORDER:
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and PROCESS_CALL.fullmatch(name := ast.unparse(node.func)):
+            yield f"{source.short}:{node.lineno}: {name}, outside of {PROCESS_BORDER}"
+
+
 def check_locks(source: Source) -> Iterator[str]:
     """Nothing is logged and nobody is called back while others wait for the role's lock or the server's."""
     for node in ast.walk(source.tree):
@@ -430,7 +458,7 @@ Check = Callable[[Source], Iterator[str]]
 FOR_PACKAGE: Final[tuple[Check, ...]] = (
     check_booleans, check_predicates, check_late_imports, check_locks,
     check_layers, check_outside_imports, check_config_opens_nothing, check_print,
-    check_patient_threads,
+    check_patient_threads, check_processes,
 )  # fmt: skip
 FOR_ALL: Final[tuple[Check, ...]] = (
     check_absolute_imports, check_file_length, check_function_length, check_parameters, check_borders,

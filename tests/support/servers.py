@@ -170,18 +170,24 @@ def start_process(
     environment: Mapping[str, str] | None = None,
 ) -> ServerProcess:
     """Start `command` with `arguments`; the tree under test and the tests' own applications can be imported there."""
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environment or {})}
-    process = subprocess.Popen(
-        [*command, *arguments],
+    return ServerProcess(spawn([*command, *arguments], cwd, environment or {}))
+
+
+def spawn(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> "subprocess.Popen[str]":
+    """Start a command whose outputs are one pipe, in a session of its own, so that its children can be found."""
+    return subprocess.Popen(
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
         cwd=cwd,
-        env=variables,
-        start_new_session=True,  # so that its children can be found
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+        start_new_session=True,
+        pass_fds=pass_fds,
     )
-    return ServerProcess(process)
 
 
 @contextmanager

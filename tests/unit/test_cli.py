@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import demo_app
@@ -13,6 +14,7 @@ from tests.support import configapp
 from waitressd import __version__
 from waitressd.cli import StartError, build_plan, import_application, main, open_source, this_machine
 from waitressd.config.commandline import parse_command
+from waitressd.fleet.cores import find_cores
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 INI = """\
@@ -81,6 +83,13 @@ def test_the_values_and_where_they_come_from(capsys: pytest.CaptureFixture[str])
     assert not configapp.loaded
 
 
+def test_what_auto_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--print-config", "a.ini", "port_number=99", "--workers=auto")
+    assert f"\n# {find_cores()}\n" in out
+    _, out, _ = run(capsys, "--print-config", "a.ini", "port_number=99")
+    assert "# workers" not in out
+
+
 def test_the_values_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "--print-config=json", "a.ini", "port_number=99")
     listing = json.loads(out)
@@ -108,6 +117,19 @@ def test_the_files_that_we_ship_need_no_advice(path: Path, capsys: pytest.Captur
 def test_an_application_by_reference_is_checked_too(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "-t", "--listen=127.0.0.1:0", "wsgiref.simple_server:demo_app")
     assert (status, out) == (0, "wsgiref.simple_server:demo_app: the configuration is good\n")
+
+
+def test_a_log_file_that_workers_would_share_is_advised_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    handler = TimedRotatingFileHandler(tmp_path / "a.log")
+    logging.getLogger("tests.cli").addHandler(handler)
+    try:
+        for workers, count in ((1, 0), (2, 1)):
+            reference = "wsgiref.simple_server:demo_app"
+            status, out, _ = run(capsys, "-t", "--listen=127.0.0.1:0", f"--workers={workers}", reference)
+            assert (status, out.count("W118 command line: TimedRotatingFileHandler rotates ")) == (0, count)
+    finally:
+        logging.getLogger("tests.cli").removeHandler(handler)
+        handler.close()
 
 
 def plan(*arguments: str) -> Any:

@@ -44,6 +44,19 @@ def test_an_unwise_setting_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_pa
     assert codes == ["W113", "W116"]
 
 
+def test_a_log_file_that_workers_would_share_is_a_warning(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "a.log", "w")
+    logging.getLogger("tests.deploy").addHandler(handler)
+    try:
+        with caplog.at_level(logging.WARNING, "waitressd.config"):
+            server_factory({}, listen="127.0.0.1:0", workers="1")
+            server_factory({}, listen="127.0.0.1:0", workers="2")
+    finally:
+        logging.getLogger("tests.deploy").removeHandler(handler)
+        handler.close()
+    assert [record.getMessage().partition(" empties ")[0] for record in caplog.records] == ["W118 FileHandler"]
+
+
 watched: list[str] = []
 
 
@@ -71,6 +84,18 @@ def test_inside_hupper_there_is_no_drain(hupper_says: Any) -> None:
     assert adjusted_for_reloader(adjustments) is adjustments
     hupper_says(active=True)
     assert adjusted_for_reloader(adjustments).shutdown_timeout == 0
+
+
+def test_inside_hupper_there_is_one_process(hupper_says: Any, caplog: pytest.LogCaptureFixture) -> None:
+    adjustments = Adjustments(workers=4, supervise=True)
+    hupper_says(active=False)
+    assert adjusted_for_reloader(adjustments) is adjustments
+    hupper_says(active=True)
+    with caplog.at_level(logging.INFO, "waitressd"):
+        assert not adjusted_for_reloader(adjustments).may_be_fleet
+        assert not adjusted_for_reloader(Adjustments()).may_be_fleet  # which takes no line
+    (record,) = caplog.records
+    assert record.getMessage() == "under a reloader workers counts as 1, and there is no master"
 
 
 def test_the_worker_of_hupper_does_not_wait_for_a_look_at_modules(monkeypatch: pytest.MonkeyPatch) -> None:

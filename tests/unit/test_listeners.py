@@ -107,3 +107,20 @@ def test_a_socket_file_whose_owner_cannot_be_set_does_not_stay(tmp_path: Path, m
 
 def test_all_at_once() -> None:
     assert len(complaint(unix_socket_owner="no-such-user", spool_directory="/no/such").split("\n")) == 2
+
+
+def test_worker_processes_need_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")  # as on Windows
+    text = "this system cannot fork, so there is a single process"
+    assert complaint(workers="4") == f"workers = 4: {text}"
+    assert complaint(supervise="on") == f"supervise = true: {text}"
+    check_system(Adjustments.from_keywords(workers="auto"))  # one, here
+
+
+def test_worker_processes_share_sockets_that_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        check_system(Adjustments.from_keywords(sockets=[listening], workers=4))
+        check_system(Adjustments.from_keywords(sockets=[listening, bound]))
+        with pytest.raises(ConfigError, match=r"^sockets: workers share them, so each must listen already$"):
+            check_system(Adjustments.from_keywords(sockets=[listening, bound], workers="auto"))

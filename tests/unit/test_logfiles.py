@@ -1,13 +1,15 @@
 """Log files are opened anew, and no line is lost."""
 
 import logging
+import logging.handlers
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.waiting import wait_until
-from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.logfiles import Reopener, reopen_log_files, unshared_handlers
 
 
 def test_a_rotated_file_is_let_go_and_no_line_is_lost(log_file: Path) -> None:
@@ -48,6 +50,34 @@ def test_a_file_that_cannot_be_opened_now_is_opened_later(tmp_path: Path) -> Non
     finally:
         log.removeHandler(handler)
         handler.close()
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (lambda path: logging.FileHandler(path), None),
+        (lambda path: logging.FileHandler(path, "w"), "FileHandler empties {} when it opens it"),
+        (lambda path: logging.handlers.WatchedFileHandler(path), None),
+        (lambda path: logging.handlers.RotatingFileHandler(path), None),
+        (lambda path: logging.handlers.RotatingFileHandler(path, maxBytes=9), "RotatingFileHandler rotates {}"),
+        (lambda path: logging.handlers.TimedRotatingFileHandler(path), "TimedRotatingFileHandler rotates {}"),
+        (lambda _path: logging.FileHandler("/dev/null", "w"), None),
+        (lambda _path: logging.StreamHandler(), None),
+    ],
+    ids=["appending", "mode w", "watched", "without a size", "by size", "by time", "a device", "no file"],
+)
+def test_handlers_that_share_their_file_with_nobody(
+    handler: Callable[[Path], logging.Handler], words: str | None, tmp_path: Path
+) -> None:
+    path, before = tmp_path / "a.log", unshared_handlers()
+    made = handler(path)
+    logging.getLogger("tests.unshared").addHandler(made)
+    try:
+        found = [each for each in unshared_handlers() if each not in before]
+        assert found == ([] if words is None else [words.format(path)])
+    finally:
+        logging.getLogger("tests.unshared").removeHandler(made)
+        made.close()
 
 
 def test_a_file_that_nobody_has_written_to_is_not_made(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.support.waiting import wait_until
 from waitressd import create_server, serve
 from waitressd import server as module
 from waitressd.config.adjustments import Adjustments
+from waitressd.config.errors import ConfigError
 from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.snapshot import EMPTY
 from waitressd.dispatch.watcher import Watcher
@@ -107,6 +108,22 @@ def test_threads_that_cannot_be_started_end_the_start_and_leave_nothing(
     assert server._life is Life.STOPPED
 
 
+def test_who_wants_to_is_called_from_time_to_time_in_the_thread_that_runs() -> None:
+    calls: list[tuple[float, str]] = []
+    called = threading.Event()
+
+    def on_tick(now: float) -> None:
+        calls.append((now, threading.current_thread().name))
+        if len(calls) == 2:
+            called.set()
+
+    with running_server(hello) as server:
+        server.server.on_tick.append(on_tick)
+        assert called.wait(10)
+        assert {name for _, name in calls} == {server.thread.name}
+    assert calls == sorted(calls)
+
+
 def test_a_defect_of_the_watcher_ends_the_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_watcher: Watcher, _on_tick: Any) -> None:
         raise ZeroDivisionError
@@ -134,6 +151,20 @@ def test_what_stopped_the_server_is_said_also_where_the_stop_is_over_at_once(cap
 def test_what_cannot_be_called_is_refused_before_anything_is_opened() -> None:
     with pytest.raises(TypeError, match="the application must be callable, and 'hello' is not"):
         create_server("hello", listen=LOOPBACK)  # type: ignore[arg-type]  # that is the mistake
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"workers": 4}, "workers = 4"),
+        ({"workers": "auto"}, "workers = auto"),
+        ({"supervise": True}, "supervise = true"),
+    ],
+)
+def test_a_server_in_this_process_has_no_workers(settings: dict[str, Any], named: str) -> None:
+    text = "create_server builds one server in this process; for workers use serve, pserve or the command waitressd"
+    with pytest.raises(ConfigError, match=f"^{named}: {text}$"):
+        create_server(hello, listen=LOOPBACK, **settings)
 
 
 def test_addresses_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,17 +1,21 @@
 """Every setting reaches the part that keeps it."""
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from tests.apps.plain import hello
+from tests.support.client import Client
+from tests.support.servers import running_server
 from waitressd import create_server
 from waitressd.config.adjustments import Adjustments
 from waitressd.dispatch.dispatcher import Bounds
 from waitressd.http.limits import Limits
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.progress import Deadlines
+from waitressd.place import here
 from waitressd.wiring import bounds, channel_settings, deadlines
 
 LOOPBACK = "127.0.0.1:0"
@@ -33,6 +37,21 @@ def test_the_defaults_of_the_settings_are_those_of_the_deadlines_and_limits() ->
         assert settings.limits == Limits()
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_worker_is_not_the_only_process(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEP 3333, "environ Variables". Even a single supervised worker meets its successor."""
+    monkeypatch.setattr(here, "number", number)
+    found: list[object] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        found.append(environ["wsgi.multiprocess"])
+        return hello(environ, start_response)
+
+    with running_server(application) as server, Client(server.address) as client:
+        assert client.get("/").status == 200
+    assert found == [number > 0]
 
 
 def test_the_bounds_and_the_shortest_deadline() -> None:

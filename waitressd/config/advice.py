@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from waitressd.config import tlsadvice
+from waitressd.config import fleetadvice, tlsadvice
 from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.inidocument import GLOBAL_SECTION
@@ -28,6 +28,8 @@ class Machine:
 
     memory_bytes: int = 0
     descriptors: int = 0
+    cores: int = 0
+    """How many workers `auto` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Facts:
     machine: Machine = Machine()
     silent_loggers: tuple[str, ...] = ()
     """Loggers that request logs write to and that drop the lines; known once logging is set up."""
+    unshared_handlers: tuple[str, ...] = ()
+    """Handlers, in words, that use their file as if no other process did; known once logging is set up."""
     certificates: tuple[tlsadvice.ServedCertificate, ...] = ()
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -239,7 +243,7 @@ def _keeps_forged_headers(facts: Facts) -> Iterator[Finding]:
     "More threads than one interpreter can use",
     "threads is more than 100",
     "they wait for the interpreter lock and for memory, and every answer takes longer",
-    "measure with fewer threads; start more processes for more processors",
+    "measure with fewer threads; set workers for more processors",
 )
 def _many_threads(facts: Facts) -> Iterator[Finding]:
     if facts.adjustments.threads > MANY_THREADS:
@@ -303,6 +307,23 @@ def _silent_logs(facts: Facts) -> Iterator[Finding]:
     for name in facts.silent_loggers:
         yield "request_log", f"a request log writes to the logger {name}, which shows no INFO"
 
+
+Rule(
+    "W118",
+    "Every worker rotates the log file",
+    "there are worker processes, and a handler of logging rotates its file by itself, or opens it with mode w",
+    "each process moves or empties the file for itself, and lines of the others are lost",
+    "use logging.handlers.WatchedFileHandler and logrotate, or the path of a request log",
+    at_start=True,
+)(lambda facts: fleetadvice.unshared_log_files(facts.adjustments, facts.machine.cores, facts.unshared_handlers))
+
+Rule(
+    "W119",
+    "A limit counts for each worker",
+    "connection_limit or per_client_connection_limit is set, and there are several workers",
+    "the workers together hold a multiple of it",
+    "set the number that a single worker may hold",
+)(lambda facts: fleetadvice.limits_per_worker(facts.adjustments, facts.machine.cores))
 
 Rule(
     "W120",
@@ -407,6 +428,14 @@ Rule(
 
 Rule(
     "W130",
+    "More threads than the machine can use",
+    f"threads times workers is more than {fleetadvice.MANY_THREADS}",
+    "they compete for processors, for memory, and for the connections of the database",
+    "measure with fewer threads in each worker",
+)(lambda facts: fleetadvice.many_threads(facts.adjustments, facts.machine.cores))
+
+Rule(
+    "W131",
     "Two certificates are for one name",
     "two files of tls_certificate have a name in common",
     "for that name the first of them is always used",
@@ -415,7 +444,7 @@ Rule(
 )(lambda facts: tlsadvice.doubled_names(facts.certificates))
 
 Rule(
-    "W131",
+    "W132",
     "A key makes handshakes slow",
     f"a certificate has an RSA key of {tlsadvice.SLOW_RSA_BITS} bits or more",
     "each handshake takes many times the time of one with P-256, and strangers can start as many as they like",
@@ -424,7 +453,7 @@ Rule(
 )(lambda facts: tlsadvice.slow_key(facts.certificates))
 
 Rule(
-    "W132",
+    "W133",
     "url_scheme does not hold for TLS",
     "url_scheme = http is set beside tls_certificate",
     "only requests to listeners without TLS have that scheme",

@@ -45,6 +45,19 @@ class EffectiveSettings(SettingsTable):
             return frozenset({"x-forwarded-proto"})
         return self.trusted_proxy_headers
 
+    @property
+    def may_be_fleet(self) -> bool:
+        """Whether worker processes are asked for; `workers = auto` may still come to one."""
+        return self.workers != 1 or bool(self.supervise)
+
+    def worker_count(self, cores: int) -> int:
+        """How many workers there are, where `auto` is one for each of `cores`."""
+        return cores if self.workers is None else self.workers
+
+    def is_fleet(self, cores: int) -> bool:
+        """Whether a master looks after the workers, where `auto` is one for each of `cores`."""
+        return self.worker_count(cores) > 1 if self.supervise is None else self.supervise
+
     def origin_of(self, name: str) -> Origin:
         """Where the value of a setting came from."""
         return self.origins.get(name, DEFAULT)

@@ -1,5 +1,6 @@
 """What is wrong with a configuration, in sentences for an operator."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,7 +45,15 @@ class ConfigError(ValueError, SystemExit):
         self.problems: tuple[Problem, ...] = tuple(problems)
         message = "\n".join(str(problem) for problem in self.problems)
         super().__init__(message)
-        self.code = message
+        self.code: str | int = message
+
+    def end_with(self, status: int) -> None:
+        """Have the process end with this status if nobody catches the error: Python then prints nothing, so this does.
+
+        For the thread that is about to raise it.
+        """
+        sys.stderr.write(f"{self}\n")
+        self.code = status
 
 
 def together(*steps: Callable[[], Any]) -> list[Any]:

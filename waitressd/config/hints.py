@@ -7,7 +7,6 @@ from typing import Final
 from waitressd.wording import did_you_mean
 
 _LOGGING: Final = "logging is configured in the [loggers] sections"
-_ONE_PROCESS: Final = "waitressd runs one process; threads says how many requests run at once"
 _SUPERVISOR: Final = "leave this to the supervisor (systemd, a container)"
 
 # Options that people copy from the section of another server: where they came from, and what to do here.
@@ -37,7 +36,6 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "timeout": ("gunicorn", "requests are never killed; use task_log_timeout, channel_timeout or send_timeout"),
     # gunicorn
     "bind": ("gunicorn", "use listen"),
-    "workers": ("gunicorn", _ONE_PROCESS),
     "worker_class": ("gunicorn", "there is one kind of worker, a pool of threads"),
     "worker_connections": ("gunicorn", "use connection_limit"),
     "worker_tmp_dir": ("gunicorn", "use spool_directory"),
@@ -57,7 +55,7 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "loglevel": ("gunicorn", _LOGGING),
     "logconfig": ("gunicorn", _LOGGING),
     "logger_class": ("gunicorn", "use request_log"),
-    "preload_app": ("gunicorn", "the application is loaded once; leave it out"),
+    "preload_app": ("gunicorn", "use preload"),
     "reload": ("gunicorn", "use the option --reload of pserve or waitressd"),
     "daemon": ("gunicorn", _SUPERVISOR),
     "pidfile": ("gunicorn", _SUPERVISOR),
@@ -87,8 +85,8 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "http_to_https": ("uWSGI", "use redirect_listen"),
     "http_socket": ("uWSGI", "use listen"),
     "socket": ("uWSGI", "use listen, and let the proxy speak HTTP"),
-    "processes": ("uWSGI", _ONE_PROCESS),
-    "master": ("uWSGI", "there is no master process; leave it out"),
+    "processes": ("uWSGI", "use workers"),
+    "master": ("uWSGI", "use supervise"),
     "enable_threads": ("uWSGI", "threads are always on; leave it out"),
     "harakiri": ("uWSGI", "requests are never killed; use task_log_timeout"),
     "chmod_socket": ("uWSGI", "use unix_socket_perms"),
@@ -100,7 +98,7 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "socket_send_timeout": ("uWSGI", "use send_timeout"),
     "vacuum": ("uWSGI", "socket files are always removed; leave it out"),
     "die_on_term": ("uWSGI", "SIGTERM always stops; leave it out"),
-    "lazy_apps": ("uWSGI", "leave it out"),
+    "lazy_apps": ("uWSGI", "use preload = off"),
     "need_app": ("uWSGI", "an application that cannot be loaded always stops the start; leave it out"),
     "thunder_lock": ("uWSGI", "leave it out"),
     "logto": ("uWSGI", _LOGGING),

@@ -31,6 +31,12 @@ def conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     given = adjustments.origins
     if "listen" in given and not adjustments.listen:
         yield Complaint("listen", "names no address; expected host:port, *:port, [::1]:port or unix:/path")
+    if adjustments.supervise is False and adjustments.workers != 1:
+        yield Complaint(
+            "supervise",
+            "is off, and only a master can look after several workers: leave it out, or set workers = 1",
+            ("workers",),
+        )
     line, head = adjustments.max_request_line_size, adjustments.max_request_header_size
     if line > head and "max_request_line_size" in given:
         text = f"is more than max_request_header_size ({head} bytes), and a request head includes its line"

@@ -62,6 +62,7 @@ class Group(Enum):
     ADDRESSES = "Addresses"
     TLS = "TLS"
     TASKS = "Task pool"
+    WORKERS = "Worker processes"
     TIMES = "Deadlines and rates"
     LIMITS = "Limits"
     BUFFERS = "Buffers"

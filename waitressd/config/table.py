@@ -196,6 +196,39 @@ class SettingsTable:
         "0 lets none wait: a request that finds every thread busy is refused at once.",
     )
 
+    workers: int | None = Group.WORKERS.setting(
+        1,
+        kinds.or_auto(kinds.integer(1, 256)),
+        "Processes that run the application; auto is one for each processor that this process may use.\n"
+        "With 1 everything happens in one process. With more there is a master process, which owns the addresses, "
+        "replaces workers that end, and reloads without losing a request; each worker has threads of its own. "
+        "auto looks at the processors that this process is bound to and at the CPU quota of its control group, and the "
+        "log says what it found. Python callers may say None for auto. More than one worker needs fork, which Windows "
+        "does not have, and waitressd.serve instead of create_server. Under a reloader it is 1. "
+        "What is different with several workers is on the page on worker processes.",
+    )
+    supervise: bool | None = Group.WORKERS.setting(
+        None,
+        kinds.or_auto(kinds.boolean()),
+        "Have a master process look after the workers, also after a single one; auto is: after more than one.\n"
+        "With workers = 1 it costs one small process more, and gives what a master is for: a worker that crashes is "
+        "replaced, and SIGHUP reloads without losing a request.",
+    )
+    preload: bool | None = Group.WORKERS.setting(
+        None,
+        kinds.or_auto(kinds.boolean()),
+        "Load the application once and fork the workers from there, which saves memory; off has each load it.\n"
+        "auto is on, unless the application has left something open when it was loaded that a forked process must not "
+        "share: a thread, a connection, a file being written. Then it is off, and a line in the log names what was "
+        "found.",
+    )
+    worker_boot_timeout: float = Group.WORKERS.setting(
+        60.0,
+        kinds.duration(0.1, _DAY),
+        "Seconds in which the application must be loaded, and a worker ready; after that the attempt has failed.\n"
+        "A reload that fails so leaves the workers that run as they are.",
+    )
+
     channel_timeout: float = Group.TIMES.setting(
         120.0,
         kinds.duration(0.1, 30 * _DAY),

@@ -69,7 +69,9 @@ def _remedy(adjustments: EffectiveSettings, plain: TcpAddress) -> str:
 
 
 def _bad_redirects(adjustments: EffectiveSettings) -> Iterator[Complaint]:
-    both = [str(address) for address in adjustments.redirect_listen if address in adjustments.listeners]
+    same = [address for address in adjustments.redirect_listen if address in adjustments.listeners]
+    # Port 0 is another one each time.
+    both = [str(address) for address in same if not isinstance(address, TcpAddress) or address.port]
     if both:
         text = f"{' '.join(both)} is in listen, too; an address serves the application or redirects to https"
         yield Complaint("redirect_listen", text, _ADDRESSES)

@@ -92,11 +92,13 @@ class Dispatcher:
         self._acceptor.add(listener, settings)
         self.handshakes = self.handshakes if settings.tls is None else settings.tls.tally
 
-    def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS) -> None:
+    def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS, *, takes_backlog: bool = True) -> None:
         """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler.
 
-        A kept connection is closed when it has brought no request for `idle_seconds`.
+        A kept connection is closed when it has brought no request for `idle_seconds`. Who waits in the backlog is
+        served, unless other processes accept from the same sockets and `takes_backlog` is false.
         """
+        self._acceptor.takes_backlog = takes_backlog
         self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
         self._asked.append(DispatcherState.DRAINING)
         self.poller.wake()
@@ -480,7 +482,7 @@ class Dispatcher:
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         self._acceptor.forget_limit()
-        for fd in self._acceptor.listeners():
+        for fd in self._acceptor.backlogs():
             # Whoever was in the backlog when the stop came has been told that the connection stands.
             while accepted := self._accept(fd):
                 self.ready.extend((client, READ) for client in accepted)

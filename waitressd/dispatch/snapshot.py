@@ -33,6 +33,10 @@ class Snapshot:
     """Handshakes of TLS that are under way."""
     handshakes: Mapping[str, int] = field(default_factory=dict)
     """Those that are over, by their results; empty where no listener speaks TLS."""
+    certificate_ends: Mapping[str, float] = field(default_factory=dict)
+    """When the certificates expire, in seconds since the epoch, by their names."""
+    reloads: Mapping[str, int] = field(default_factory=dict)
+    """How many times changed certificates were "renewed" and "refused"; empty without TLS."""
 
 
 def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:

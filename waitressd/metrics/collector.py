@@ -2,46 +2,27 @@
 
 import threading
 import time
-from typing import Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
-from waitressd.metrics.histogram import Histogram
+from waitressd.metrics.histogram import BOUNDS, BUCKETS, bucket
+from waitressd.metrics.layout import (
+    BODY_BYTES_RECEIVED,
+    BODY_BYTES_SENT,
+    COUNTERS,
+    ENDINGS,
+    HISTOGRAMS,
+    NUMBER_BYTES,
+    NUMBERS,
+    REQUESTS,
+    TICKS_PER_SECOND,
+    numbers_in,
+)
+from waitressd.metrics.shown import FleetState, Gauges, Totals, WorkerGauges
 from waitressd.requestlog.record import RequestRecord
 
-PHASES: Final = ("queue", "application", "flush", "total")
-UNANSWERED: Final = "none"
-COMPLETE: Final = "complete"
-
-
-class Gauges(Protocol):
-    """What a server says of itself at one moment; `waitressd.dispatch.snapshot.Snapshot` is one."""
-
-    @property
-    def busy_threads(self) -> int:
-        """Threads that run the application."""
-
-    @property
-    def idle_threads(self) -> int:
-        """Threads that could begin a request."""
-
-    @property
-    def queue_depth(self) -> int:
-        """Requests that wait for a thread."""
-
-    @property
-    def oldest_wait_seconds(self) -> float:
-        """How long the first of them has been waiting."""
-
-    @property
-    def connections(self) -> Any:  # noqa: ANN401 - a mapping from state to count
-        """Connections by state."""
-
-    @property
-    def open_handshakes(self) -> int:
-        """Handshakes of TLS that are under way."""
-
-    @property
-    def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
-        """Those that are over, by their results; empty without TLS."""
+_SHORT: Final = BOUNDS[0]  # seconds below which a duration falls into the first bucket
+_ENDINGS: Final = len(ENDINGS)
 
 
 class Watched(Protocol):
@@ -57,32 +38,44 @@ class Metrics:
     def __init__(self) -> None:
         self.started: Final = time.time()
         self.server: Watched | None = None
-        self.lock: Final = threading.Lock()  # guards what follows
-        self.requests: dict[tuple[str, str], int] = {}  # (class of status, who ended it) -> count
-        self.phases: dict[tuple[str, str], Histogram] = {}  # (phase, class of status) -> durations
-        self.body_bytes_received = 0
-        self.body_bytes_sent = 0
+        self.lock: Final = threading.Lock()  # guards what is written to `numbers`
+        self.numbers: memoryview = numbers_in(bytearray(NUMBERS * NUMBER_BYTES), 0, NUMBERS)
 
     def __call__(self, record: RequestRecord) -> None:
         """Count a request that is over."""
-        status = f"{record.status // 100}xx" if record.status else UNANSWERED
+        status = record.status // 100
         durations = (record.queue_time, record.application_time, record.flush_time, record.duration)
-        key = (status, record.ended_by or COMPLETE)
+        request = REQUESTS + status * _ENDINGS + ENDINGS[record.ended_by]
+        received, sent = record.body_bytes_received, record.body_bytes_sent
+        numbers = self.numbers
         with self.lock:
-            self.requests[key] = self.requests.get(key, 0) + 1
-            self.body_bytes_received += record.body_bytes_received
-            self.body_bytes_sent += record.body_bytes_sent
-            for phase, seconds in zip(PHASES, durations, strict=True):
+            numbers[request] += 1
+            if received:
+                numbers[BODY_BYTES_RECEIVED] += received
+            if sent:
+                numbers[BODY_BYTES_SENT] += sent
+            for first, seconds in zip(HISTOGRAMS[status], durations, strict=True):
                 if seconds is not None:
-                    histogram = self.phases.get((phase, status))
-                    if histogram is None:
-                        histogram = self.phases[phase, status] = Histogram()
-                    histogram.add(seconds)
+                    numbers[first if seconds < _SHORT else first + bucket(seconds)] += 1
+                    numbers[first + BUCKETS] += int(seconds * TICKS_PER_SECOND + 0.5)
 
     def start(self, server: Watched) -> None:
         """Remember the server whose gauges are shown."""
         self.server = server
 
+    def totals(self) -> Totals:
+        """Return what was counted."""
+        with self.lock:
+            return Totals(list(self.numbers)[:COUNTERS])
+
     def gauges(self) -> Gauges | None:
         """Return how busy the server is now; None if there is none."""
         return self.server.snapshot() if self.server is not None else None
+
+    def worker_gauges(self) -> Mapping[int, Sequence[WorkerGauges]]:
+        """Return none: there are no workers."""
+        return {}
+
+    def fleet_state(self) -> FleetState | None:
+        """Return None: there is no master."""
+        return None

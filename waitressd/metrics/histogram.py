@@ -1,5 +1,6 @@
 """Durations, counted in buckets that grow with the duration: at most a quarter too wide, from 61 us to 128 s."""
 
+from collections.abc import Sequence
 from math import frexp
 from typing import Final
 
@@ -15,20 +16,15 @@ BOUNDS: Final[tuple[float, ...]] = tuple(
 
 
 class Histogram:
-    """How often which duration was seen. Not safe for threads: its owner has the lock."""
+    """How often which duration was seen. A value: nothing in it changes."""
 
     __slots__ = ("count", "counts", "total_seconds")
 
-    def __init__(self) -> None:
-        self.counts = [0] * BUCKETS
-        self.count = 0
-        self.total_seconds = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        self.counts[bucket(seconds)] += 1
-        self.count += 1
-        self.total_seconds += seconds
+    def __init__(self, counts: Sequence[int], total_seconds: float) -> None:
+        self.counts: Final = counts
+        # Not counted for itself: so it agrees with the buckets, however many were counted while they were read.
+        self.count: Final = sum(counts)
+        self.total_seconds: Final = total_seconds
 
     def octaves(self) -> list[tuple[float, int]]:
         """Return (upper bound, how many were at most as long) for each power of two."""
@@ -56,4 +52,4 @@ def bucket(seconds: float) -> int:
     # seconds = fraction * 2**power, with the fraction from 0.5 up to 1
     fraction, power = frexp(seconds)
     number = (power - LOWEST) * STEPS + int(fraction * 2 * STEPS) - STEPS
-    return min(number, BUCKETS - 1)
+    return number if number < BUCKETS else BUCKETS - 1

@@ -1,65 +1,77 @@
 """How metrics get out: a listener of their own, or a page of the application.
 
-The listener is a second, small server in this process with threads of its own, so it answers even if every thread of
-the application hangs, and a slow or hostile scraper delays no request.
+In a worker of a fleet they count where the master sees them, and it is the master that listens.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from waitressd.config.adjustments import Adjustments
-from waitressd.config.errors import ConfigError
 from waitressd.kinds import text
+from waitressd.metrics.adopted import AdoptedRow, adopted_row
 from waitressd.metrics.collector import Metrics
+from waitressd.metrics.listener import Application, Environ, MetricsListener, check_listen
 from waitressd.metrics.render import JSON_TYPE, PROMETHEUS_TYPE, render_json, render_prometheus
-from waitressd.requestlog.options import OptionError, Options
-
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+from waitressd.metrics.shown import Shown
+from waitressd.metrics.view import FleetView
+from waitressd.requestlog.options import Options
 
 _PLAIN: Final = "text/plain; charset=utf-8"
-_STOP_SECONDS: Final = 1.0  # what the listener waits for a scrape that has begun
+_GAUGES_SECONDS: Final = 1.0  # between two looks of a worker at itself
 
 # The metrics of the servers that run in this process, for applications that show them: the last one's.
-_running: list[Metrics] = []
+_running: list[Shown] = []
 
 
 class ShownMetrics(Metrics):
-    """Metrics that applications of the process can show, and a listener if it is given settings."""
+    """Metrics that applications of the process can show, and a listener if `listen` says where."""
 
-    def __init__(self, listener: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, listen: str = "") -> None:
         super().__init__()
-        self._listener = listener
-        self._server: Any = None  # the small one
-        self._thread: threading.Thread | None = None
+        self.listen: Final = listen
+        self._shown: Shown = self
+        self._listener: MetricsListener | None = None
+        self._gauges_due = 0.0
 
     def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
         """Let applications see them, and begin to listen. Raises OSError naming the address."""
-        if self._listener is not None:
-            self._server = server.open_beside(make_application(self), **self._listener)
-            self._server.print_listen("Metrics on http://{}:{}/metrics")
-            self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
-            self._thread.start()
+        row = adopted_row()
+        if row is not None:
+            self._join_fleet(server, row)
+        elif self.listen:
+            self._listener = MetricsListener(server.open_beside, make_application(self), self.listen)
         super().start(server)
-        _running.append(self)
+        _running.append(self._shown)
 
     @property
     def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
-        """Where the listener is."""
-        return self._server.getsockname()
+        """Where the listener is; None without one."""
+        return self._listener.address if self._listener is not None else None
 
     def close(self) -> None:
         """Hide them, and stop the listener; twice is harmless."""
-        if self in _running:
-            _running.remove(self)
-        if self._thread is not None:
-            self._server.close()
-            self._thread.join(_STOP_SECONDS + 1)
-            self._thread = None
+        if self._shown in _running:
+            _running.remove(self._shown)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _join_fleet(self, server: Any, row: AdoptedRow) -> None:  # noqa: ANN401 - as in start
+        """Count for the master, and show what all workers have counted."""
+        self._shown = FleetView(row.area)
+        numbers = row.take()
+        if numbers is None:
+            return  # other metrics of this process count for the fleet already
+        self.numbers = numbers
+
+        def write_gauges(now: float) -> None:
+            if now >= self._gauges_due:
+                self._gauges_due = now + _GAUGES_SECONDS
+                row.write(server.snapshot(), now)
+
+        server.on_tick.append(write_gauges)
 
 
-def make_application(metrics: Metrics | None = None) -> Application:
+def make_application(metrics: Shown | None = None) -> Application:
     """Make a WSGI application that shows metrics: those given, or the process's own.
 
     JSON where the path ends in `.json`, else the text format that Prometheus scrapes.
@@ -95,13 +107,6 @@ def request_log(_global_conf: Mapping[str, str], **options: str) -> ShownMetrics
     read = Options(options)
     listen = read.take("listen", text(), "")
     read.finish()
-    return ShownMetrics(_settings(listen) if listen else None)
-
-
-def _settings(listen: str) -> dict[str, Any]:
-    settings = {"listen": listen, "threads": 1, "ident": "", "connection_limit": 32, "shutdown_timeout": _STOP_SECONDS}
-    try:
-        Adjustments.from_keywords(**settings)
-    except ConfigError as error:
-        raise OptionError(*(("listen", problem.text) for problem in error.problems)) from None
-    return settings
+    if listen:
+        check_listen(listen)
+    return ShownMetrics(listen)

@@ -26,6 +26,7 @@ class Acceptor:
     """The listeners of one dispatcher."""
 
     def __init__(self, poller: Poller, logs: LoopLogs, connections: int, per_client: int) -> None:
+        self.takes_backlog = True  # at the end; else other processes do, which accept from the same sockets
         self.resume_at = NEVER  # when accepting goes on after an exhaustion
         self._poller = poller
         self._logs = logs
@@ -41,9 +42,9 @@ class Acceptor:
         self._poller.add(listener.fd, READ)
         self._heard.add(listener.fd)
 
-    def listeners(self) -> list[int]:
-        """Return the descriptors of the listeners that are open."""
-        return list(self._listeners)
+    def backlogs(self) -> list[int]:
+        """Return the descriptors of the listeners whose backlog is to be served at the end."""
+        return list(self._listeners) if self.takes_backlog else []
 
     def accept(self, fd: int, open_count: int, now: float) -> Iterator[Accepted]:
         """Take new clients; none when the descriptor is no listener (any more)."""

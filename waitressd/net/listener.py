@@ -43,6 +43,7 @@ class Listener:
         self.socket = sock
         self.fd = sock.fileno()
         self.family = sock.family
+        self.asked = ""  # the address of the configuration that it was opened for, if there is one
         self.unix_path = unix_path  # the socket file to remove at the end; None if it is not ours
         self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
         self.service = HTTP  # what is served here

@@ -8,6 +8,7 @@ import logging
 from contextvars import ContextVar
 from typing import Final
 
+from waitressd.place import here
 from waitressd.requestlog.escaping import escape
 from waitressd.requestlog.ids import make_ids
 from waitressd.requestlog.record import RequestRecord
@@ -26,6 +27,8 @@ def current_request() -> RequestRecord | None:
 class RequestFilter(logging.Filter):
     """Adds `request_id`, `client` and `request` to every record of a logger or handler, "-" outside of a request.
 
+    Also `worker`, the place of the worker process (0 outside of a fleet), and `pid`.
+
     For ``logging.config.dictConfig`` and for code. It lets every record pass.
     """
 
@@ -36,7 +39,7 @@ class RequestFilter(logging.Filter):
 
 
 class RequestFormatter(logging.Formatter):
-    """A formatter whose format may say `%(request_id)s`, `%(client)s` and `%(request)s`.
+    """A formatter whose format may say `%(request_id)s`, `%(client)s`, `%(request)s`, `%(worker)d` and `%(pid)d`.
 
     For ``logging.config.fileConfig``, which knows no filters: ``class = waitressd.requestlog.RequestFormatter`` in a
     ``[formatter_NAME]`` section.
@@ -49,9 +52,11 @@ class RequestFormatter(logging.Formatter):
 
 
 def add_request(record: logging.LogRecord) -> None:
-    """Add what is known of the current request to a log record. Any thread."""
+    """Add what is known of the current request and of this process to a log record. Any thread."""
     request = current.get()
     values = record.__dict__
+    values.setdefault("worker", here.number)
+    values.setdefault("pid", here.pid)
     if request is None:
         for name in ("request_id", "client", "request"):
             values.setdefault(name, NOTHING)

@@ -93,7 +93,7 @@ def _of_tls(value_of: Callable[[Tls], Any]) -> Callable[[RequestRecord], Value]:
 _ATTRIBUTES: Final = (
     "client", "user", "peer", "listener", "connection", "number", "request_line", "method", "target", "version",
     "body_bytes_received", "body_bytes_sent", "receive_time", "queue_time", "application_time", "first_byte_time",
-    "flush_time", "duration", "ended_by", "detail", "request_id", "traceparent", "trace_id",
+    "flush_time", "duration", "ended_by", "detail", "request_id", "traceparent", "trace_id", "worker", "pid",
 )  # fmt: skip
 FIELDS: Final[Mapping[str, Callable[[RequestRecord], Value]]] = {
     **{name: attrgetter(name) for name in _ATTRIBUTES},
@@ -116,7 +116,15 @@ FIELDS: Final[Mapping[str, Callable[[RequestRecord], Value]]] = {
 """What a template may name, besides request.NAME, response.NAME and environ.KEY."""
 
 _SECONDS: Final = frozenset(name for name in FIELDS if name.endswith("_time") or name in {"duration", "timestamp"})
-_NUMBERS: Final = _SECONDS | {"connection", "number", "status", "body_bytes_received", "body_bytes_sent"}
+_NUMBERS: Final = _SECONDS | {
+    "connection",
+    "number",
+    "status",
+    "body_bytes_received",
+    "body_bytes_sent",
+    "worker",
+    "pid",
+}
 
 
 def compile_template(template: str) -> Formatter:

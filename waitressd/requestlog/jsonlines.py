@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from waitressd.kinds import list_of
 from waitressd.peer import Tls
+from waitressd.place import here
 from waitressd.requestlog.formats import LineLog, Value, field_getter
 from waitressd.requestlog.options import Options
 from waitressd.requestlog.record import RequestRecord
@@ -28,7 +29,9 @@ Extra = tuple[str, Callable[[RequestRecord], Value]]
 
 _DURATIONS: Final = ("receive_time", "queue_time", "application_time", "first_byte_time", "flush_time")
 # What each line says of its own accord, where it is known.
-_SAID_ANYWAY: Final = frozenset({"listener", "connection", "request_id", "duration", "ended_by", "detail", *_DURATIONS})
+_SAID_ANYWAY: Final = frozenset(
+    {"listener", "connection", "request_id", "duration", "ended_by", "detail", "worker", "pid", *_DURATIONS}
+)
 
 
 def describe(record: RequestRecord) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def describe(record: RequestRecord) -> dict[str, Any]:
         "client.address": record.client,
         "network.peer.address": record.origin.peer.address,
         "network.protocol.name": "http",
+        "process.pid": here.pid,
         "waitressd.listener": record.listener,
         "waitressd.connection": record.connection,
         "waitressd.request_number": record.number,
@@ -48,6 +52,8 @@ def describe(record: RequestRecord) -> dict[str, Any]:
         "http.response.body.size": record.body_bytes_sent,
         "waitressd.duration": round(record.duration, 6),
     }
+    if here.number:
+        values["waitressd.worker"] = here.number
     _describe_request(record, values)
     if path:
         values["url.path"] = path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
 from waitressd.peer import Origin, Tls
+from waitressd.place import here
 
 if TYPE_CHECKING:
     from waitressd.http.errors import HttpError
@@ -109,6 +110,16 @@ class RequestRecord:
     def listener(self) -> str:
         """The address that accepted the connection: "127.0.0.1:8080" or "unix:/run/app.sock"."""
         return self.origin.listener
+
+    @property
+    def worker(self) -> int:
+        """The place of the worker process that had the request, counted from 1; 0 outside of a fleet."""
+        return here.number
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that had the request."""
+        return here.pid
 
     @property
     def peer(self) -> str:

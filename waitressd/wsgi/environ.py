@@ -57,6 +57,7 @@ class EnvironSettings:
     """What one listener and the operator say about every request that comes through it.
 
     `server_port` is None for a Unix socket: the environ then names the scheme's port, for CGI knows no other.
+    `is_multiprocess` says whether other processes may run the application at the same time (PEP 3333).
     `url_prefix` is '' or begins with '/' and does not end with one. `software` is the value of SERVER_SOFTWARE.
     """
 
@@ -66,6 +67,7 @@ class EnvironSettings:
     is_secure: bool = False  # the listener speaks TLS itself
     url_prefix: str = ""
     software: str = ""
+    is_multiprocess: bool = False
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
 
 
@@ -86,7 +88,7 @@ class EnvironBuilder:
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https" if settings.is_secure else settings.url_scheme,
             "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
+            "wsgi.multiprocess": settings.is_multiprocess,
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,

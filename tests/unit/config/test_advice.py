@@ -71,6 +71,27 @@ def test_advice(settings: dict[str, str], expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "cores", "expected"),
+    [
+        ({"workers": "4", "threads": "50"}, 8, ["W118"]),
+        ({"workers": "4", "threads": "51"}, 8, ["W118", "W130"]),
+        ({"workers": "auto", "threads": "26"}, 8, ["W118", "W130"]),
+        ({"workers": "auto", "threads": "26"}, 1, []),
+        ({"workers": "auto", "threads": "26"}, 0, []),
+        ({"supervise": "yes", "connection_limit": "100"}, 8, ["W118"]),
+        ({"workers": "2", "connection_limit": "100", "per_client_connection_limit": "5"}, 8, ["W118", "W119", "W119"]),
+        ({"connection_limit": "100", "threads": "100"}, 8, []),
+    ],
+)
+def test_what_means_something_else_with_several_workers(
+    settings: dict[str, str], cores: int, expected: list[str]
+) -> None:
+    handlers = ("RotatingFileHandler rotates /a.log",)
+    facts = Facts(Adjustments.from_strings(GOOD | settings), machine=Machine(cores=cores), unshared_handlers=handlers)
+    assert [advice.code for advice in advise(facts)] == expected
+
+
+@pytest.mark.parametrize(
     ("settings", "machine", "expected"),
     [
         ({}, Machine(1 * GIB, 1024), ["W105"]),

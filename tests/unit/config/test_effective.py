@@ -43,3 +43,22 @@ def test_which_listeners_speak_tls() -> None:
     assert EffectiveSettings(listen=listen, tls_certificate=certificate).tls_listeners == (listen[0], listen[2])
     named = EffectiveSettings(listen=listen, tls_certificate=certificate, tls_listen=(listen[1],))
     assert named.tls_listeners == (listen[1],)
+
+
+@pytest.mark.parametrize(
+    ("settings", "cores", "expected"),
+    [
+        (EffectiveSettings(), 8, (1, False, False)),
+        (EffectiveSettings(supervise=False), 8, (1, False, False)),
+        (EffectiveSettings(supervise=True), 8, (1, True, True)),
+        (EffectiveSettings(workers=4), 1, (4, True, True)),
+        (EffectiveSettings(workers=4, supervise=True), 1, (4, True, True)),
+        (EffectiveSettings(workers=None), 8, (8, True, True)),
+        (EffectiveSettings(workers=None), 1, (1, False, True)),
+        (EffectiveSettings(workers=None, supervise=True), 1, (1, True, True)),
+    ],
+)
+def test_a_fleet_has_several_workers_or_a_master_all_the_same(
+    settings: EffectiveSettings, cores: int, expected: tuple[int, bool, bool]
+) -> None:
+    assert (settings.worker_count(cores), settings.is_fleet(cores), settings.may_be_fleet) == expected

@@ -117,9 +117,9 @@ def test_names() -> None:
     assert code == "W128"
     assert "the certificates are for a.example, b.example, c.example and 1 more; " in text
     assert advice(GOOD, other, server_name="shop.example") == []
-    assert codes(GOOD, ServedCertificate("/tls/second.pem", (OWN, MIDDLE), "/tls/second.key", 0o600)) == ["W130"]
+    assert codes(GOOD, ServedCertificate("/tls/second.pem", (OWN, MIDDLE), "/tls/second.key", 0o600)) == ["W131"]
 
 
 def test_a_scheme_that_does_not_hold() -> None:
-    assert codes(GOOD, url_scheme="http") == ["W132"]
+    assert codes(GOOD, url_scheme="http") == ["W133"]
     assert codes(GOOD, url_scheme="https") == []

@@ -34,6 +34,7 @@ TWO = {"tls_certificate": "/a.pem /b.pem"}
         (ON | {"listen": "unix:/a *:443"}, []),
         (ON | {"listen": "fd:web"}, []),
         (ON | {"listen": "*:443", "redirect_listen": "*:443"}, ["redirect_listen"]),
+        (ON | {"listen": "*:0", "redirect_listen": "*:0"}, []),
         (ON | {"redirect_listen": "[::1]:80", "ipv6": "off"}, ["redirect_listen"]),
     ],
 )

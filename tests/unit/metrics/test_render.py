@@ -1,11 +1,16 @@
 """Metrics as text."""
 
 import json
+from dataclasses import replace
 
 from tests.support.samples import answered, refused
 from waitressd.dispatch.snapshot import EMPTY, Snapshot
+from waitressd.metrics.adopted import AdoptedRow
+from waitressd.metrics.area import Area
 from waitressd.metrics.collector import Metrics
 from waitressd.metrics.render import render_json, render_prometheus
+from waitressd.metrics.shown import FleetState
+from waitressd.metrics.view import FleetView
 
 
 class Server:
@@ -72,3 +77,81 @@ def test_json() -> None:
     assert found["threads"] == {"busy": 3, "idle": 1}
     assert found["queue"] == {"depth": 2, "oldest_wait_seconds": 0.5}
     assert found["connections"]["idle"] == 9
+
+
+class SecureServer:
+    def snapshot(self) -> Snapshot:
+        return replace(
+            EMPTY, certificate_ends={"a.example": 1.5e9, 'b"\\': 1.6e9}, reloads={"renewed": 2, "refused": 1}
+        )
+
+
+def test_certificates() -> None:
+    metrics = Metrics()
+    metrics.start(SecureServer())
+    lines = render_prometheus(metrics).splitlines()
+    for line in (
+        'waitressd_tls_certificate_not_after_seconds{name="a.example"} 1500000000',
+        r'waitressd_tls_certificate_not_after_seconds{name="b\"\\"} 1600000000',
+        'waitressd_tls_reloads_total{result="renewed"} 2',
+        'waitressd_tls_reloads_total{result="refused"} 1',
+    ):
+        assert line in lines
+    assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
+
+
+STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)
+
+
+def fleet() -> FleetView:
+    """Three processes in two places; each has nine idle connections and five threads."""
+    area = Area.private(4)
+    for place in (2, 1, 2):
+        AdoptedRow(area, area.claim(place) or 0).write(Server().snapshot(), 1.0)
+    return FleetView(area, lambda: STATE)
+
+
+def test_gauges_of_a_fleet_have_the_place_of_the_worker() -> None:
+    lines = render_prometheus(fleet()).splitlines()
+    for line in (
+        'waitressd_threads{worker="1",state="busy"} 3',
+        'waitressd_threads{worker="2",state="busy"} 6',
+        'waitressd_queue_depth{worker="1"} 2',
+        'waitressd_queue_oldest_wait_seconds{worker="2"} 0.500000',
+        'waitressd_connections{worker="2",state="idle"} 18',
+    ):
+        assert line in lines
+    assert any(line.startswith('waitressd_gauges_age_seconds{worker="2"} ') for line in lines)
+
+
+def test_what_the_master_says() -> None:
+    lines = render_prometheus(fleet()).splitlines()
+    for line in (
+        'waitressd_workers{stage="serving"} 2',
+        'waitressd_workers{stage="draining"} 1',
+        'waitressd_worker_exits_total{reason="killed by \\"SIGKILL\\""} 1',
+        'waitressd_worker_age_seconds{worker="1"} 2.500',
+        'waitressd_reloads_total{result="done"} 3',
+        "waitressd_generation 4",
+    ):
+        assert line in lines
+
+
+def test_each_family_of_a_fleet_is_declared_once_and_no_sample_comes_twice() -> None:
+    lines = render_prometheus(fleet()).splitlines()
+    declared = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    samples = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+    assert len(declared) == len(set(declared))
+    assert len(samples) == len(set(samples))
+
+
+def test_json_of_a_fleet() -> None:
+    found = json.loads(render_json(fleet()))
+    assert found["threads"] == {"busy": 9, "idle": 3}
+    assert found["queue"] == {"depth": 6, "oldest_wait_seconds": 0.5}
+    assert found["workers"]["2"]["connections"]["idle"] == 18
+    assert found["workers"]["1"]["gauges_age_seconds"] > 0
+    assert found["fleet"] == {
+        "workers": {"serving": 2, "draining": 1}, "worker_exits": {'killed by "SIGKILL"': 1},
+        "worker_age_seconds": {"1": 2.5, "2": 70.0}, "reloads": {"done": 3}, "generation": 4,
+    }  # fmt: skip

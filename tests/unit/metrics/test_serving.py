@@ -1,17 +1,27 @@
 """How metrics get out."""
 
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.support.samples import answered
 from waitressd import create_server
 from waitressd.dispatch.snapshot import EMPTY, Snapshot
+from waitressd.metrics.adopted import adopt_row, adopted_row, drop_row
+from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.collector import Metrics
 from waitressd.metrics.serving import ShownMetrics, app_factory, make_application, request_log
+from waitressd.metrics.shown import Totals
 from waitressd.requestlog import OptionError
 
 
 class Server:
     open_beside = staticmethod(create_server)
+
+    def __init__(self) -> None:
+        self.on_tick: list[Callable[[float], object]] = []
 
     def snapshot(self) -> Snapshot:
         return EMPTY
@@ -51,6 +61,75 @@ def test_a_listener_of_its_own() -> None:
     metrics.start(Server())
     assert metrics.address[1] > 0
     metrics.close()
+    assert metrics.address is None
+
+
+@pytest.fixture
+def area() -> Iterator[Area]:
+    """Counters of a fleet; this process is the worker in place 3."""
+    fd = new_file()
+    area = Area.create(fd, 4)
+    adopt_row(fd, area.claim(3))
+    os.close(fd)
+    yield area
+    row = adopted_row()
+    assert row is not None
+    drop_row()
+    row.area.close()
+    area.close()
+
+
+def test_a_worker_counts_for_its_fleet_and_does_not_listen(area: Area) -> None:
+    server, metrics = Server(), request_log({}, listen="127.0.0.1:0")
+    metrics.start(server)
+    try:
+        assert metrics.address is None
+        metrics(answered())
+        metrics(answered())
+        assert Totals(area.totals()).requests == {("2xx", "complete"): 2}
+    finally:
+        metrics.close()
+
+
+def test_the_page_of_a_worker_shows_what_all_have_counted(area: Area) -> None:
+    other = Metrics()
+    other.numbers = area.row(area.claim(1) or 0)
+    metrics = request_log({})
+    metrics.start(Server())
+    try:
+        metrics(answered())
+        other(answered())
+        text = ask(app_factory({}))[2]
+    finally:
+        metrics.close()
+    assert 'waitressd_requests_total{status="2xx",ended_by="complete"} 2' in text
+
+
+def test_a_worker_writes_its_gauges_once_a_second(area: Area) -> None:
+    server, metrics = Server(), request_log({})
+    metrics.start(server)
+    try:
+        assert area.gauges(100.0) == {}
+        ages = []
+        for now in (100.0, 100.5, 101.0, 101.25):
+            for call in server.on_tick:
+                call(now)
+            (gauges,) = area.gauges(102.0)[3]
+            ages.append(gauges.age_seconds)
+        assert ages == [2.0, 2.0, 1.0, 1.0]
+    finally:
+        metrics.close()
+
+
+def test_two_logs_of_one_worker_do_not_count_twice(area: Area) -> None:
+    server, logs = Server(), [request_log({}), request_log({})]
+    for log in logs:
+        log.start(server)
+    for log in logs:
+        log(answered())
+        log.close()
+    assert Totals(area.totals()).requests == {("2xx", "complete"): 1}
+    assert len(server.on_tick) == 1
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,6 @@ def test_closing_is_final_and_harmless_twice() -> None:
         acceptor._pause(exhausted(), loop.time)
         acceptor.close()
         acceptor.close()
-        assert acceptor.listeners() == []
+        assert acceptor.backlogs() == []
         assert acceptor.resume_at == NEVER
         assert loop.listener.socket.fileno() == -1

@@ -3,6 +3,7 @@
 import contextvars
 import logging
 import logging.config
+import os
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.origins import origin_of
 from tests.support.samples import answered, refused
+from waitressd.place import here
 from waitressd.requestlog import RequestFilter, RequestFormatter, RequestRecord, current_request
 from waitressd.requestlog.context import current
 
@@ -43,6 +45,14 @@ def test_inside_of_a_request_there_is_the_request() -> None:
     assert found["request_id"] == record.request_id
     assert (found["client"], found["request"]) == ("127.0.0.1", "GET /a?b=c")
     assert current_request() is record
+
+
+def test_each_line_has_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (filtered()["worker"], filtered()["pid"]) == (0, os.getpid())
+    monkeypatch.setattr(here, "number", 2)
+    assert RequestFormatter("%(worker)d %(pid)d %(message)s").format(line()) == f"2 {os.getpid()} sold out"
+    current.set(answered())
+    assert filtered()["worker"] == 2
 
 
 def test_what_the_caller_gave_stays() -> None:

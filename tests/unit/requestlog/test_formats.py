@@ -1,11 +1,13 @@
 """Lines of text: the common formats and templates."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.support.samples import answered, refused, unanswered
+from waitressd.place import here
 from waitressd.requestlog import OptionError, RequestRecord, formats
 from waitressd.requestlog.filesink import FileSink
 from waitressd.requestlog.formats import FIELDS, LineLog, compile_template, format_combined, format_common
@@ -62,6 +64,13 @@ def test_every_field_can_be_shown() -> None:
     formatter = compile_template(" ".join(f"{{{name}}}" for name in FIELDS))
     for record in (answered(), refused(b"X"), unanswered("client")):
         assert "None" not in formatter(record)
+
+
+def test_a_line_may_name_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    formatter = compile_template("{worker} {worker:02d} {pid}")
+    assert formatter(answered()) == f"0 00 {os.getpid()}"
+    monkeypatch.setattr(here, "number", 3)
+    assert formatter(answered()) == f"3 03 {os.getpid()}"
 
 
 def test_what_the_operator_wrote_is_one_line() -> None:

@@ -1,6 +1,7 @@
 """JSON lines: OpenTelemetry's names, pure ASCII, as the schema says."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.jsonschema import complaints
 from tests.support.samples import answered, refused, unanswered
+from waitressd.place import here
 from waitressd.requestlog import OptionError, RequestRecord
 from waitressd.requestlog.jsonlines import describe, encode, json_lines
 
@@ -40,6 +42,7 @@ def test_an_answered_request() -> None:
         "url.path": "/a",
         "url.query": "b=c",
         "user_agent.original": "test/1.0",
+        "process.pid": os.getpid(),
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "waitressd.listener": "127.0.0.1:80",
         "waitressd.connection": 7,
@@ -116,6 +119,13 @@ def test_a_failed_request() -> None:
 )
 def test_each_is_as_the_schema_says(record: RequestRecord) -> None:
     assert list(complaints(json.loads(encode(describe(record))), SCHEMA)) == []
+
+
+def test_a_worker_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "number", 3)
+    found = describe(answered())
+    assert found["waitressd.worker"] == 3
+    assert list(complaints(found, SCHEMA)) == []
 
 
 @pytest.mark.parametrize(

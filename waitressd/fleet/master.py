@@ -1,0 +1,417 @@
+"""The master: what the plan decides, it does, and what happens, it tells the plan.
+
+One thread, one loop over links, signals and what loading processes say. It runs no code of the application and reads
+no ini file but for its logging, so nothing of either can hold it up.
+"""
+
+import contextlib
+import logging
+import selectors
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from waitressd.config.errors import ConfigError
+from waitressd.fleet import actions, processes
+from waitressd.fleet.actions import Action, CodeFacts
+from waitressd.fleet.codes import Loading
+from waitressd.fleet.handover import HandOver
+from waitressd.fleet.hello import Hello
+from waitressd.fleet.link import LinkError, Message
+from waitressd.fleet.mastersignals import MasterSignals
+from waitressd.fleet.names import MASTER, name_process
+from waitressd.fleet.plan import Plan
+from waitressd.fleet.processes import Death
+from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
+from waitressd.listeners import open_listeners
+from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.net.logs import report_defect, say
+from waitressd.operatorlog import operator_log
+from waitressd.systemd import Notifier
+
+SERVING: Final = "Serving on http://{}"
+Event = Callable[[], list[Action]]
+FAILED_SECONDS: Final = 0.1  # that the loop rests after a defect
+LONGEST_SLEEP_SECONDS: Final = 5.0  # bounds how late a signal is noticed that was lost on its way to the loop
+
+
+class Master:
+    """The loop of a master. Everything is the main thread's."""
+
+    def __init__(self, hand: HandOver) -> None:
+        self._hand = hand
+        self._plan = Plan()
+        self._notifier = Notifier()
+        self._roster = Roster(hand.command, self._notifier.watchdog_seconds)
+        self._signals = MasterSignals()
+        self._poller = selectors.DefaultSelector()
+        self._reopener = Reopener(reopen_log_files)
+        self._events: deque[Event] = deque()  # that the plan has not been told yet
+        self._status: int | None = None
+        self._last_failure = ""  # what a process has said that could not load its code
+        self._fed_at = 0.0  # the watchdog
+        self._oom_kills = processes.oom_kills()
+        self._passed_on: list[Loading] = []  # of processes that have loaded their code
+        self._names = ""  # of the addresses
+        self._unsaid = tuple(hand.listeners)
+
+    def run(self) -> int:
+        """Lead until the fleet has ended; return the exit status of the process."""
+        name_process(MASTER)
+        processes.adopt_orphans()
+        with operator_log.running(), self._signals.heard():
+            self._poller.register(self._signals, selectors.EVENT_READ, None)
+            self._begin()
+            while self._status is None:
+                try:
+                    self._turn()
+                except Exception:  # border: a defect of ours must not end the service of everybody
+                    report_defect("the master failed and goes on")
+                    self._events.clear()
+                    time.sleep(FAILED_SECONDS)  # what fails may fail again at once
+            self._reopener.join()
+        for process in self._roster.everyone():
+            process.close()
+        for loading in self._passed_on:
+            loading.close()
+        self._poller.close()
+        return self._status
+
+    def _begin(self) -> None:
+        hand = self._hand
+        template = hand.template
+        first = Code(0, None, None, 1, hand.hello, hand.listeners)
+        if template is not None:
+            first.pid, first.link = template.pid, template.link
+            template.link.socket.setblocking(False)
+            self._listen_to(first)
+        self._roster.codes[1] = first
+        self._names = ", ".join(listener.name for listener in hand.listeners)
+        self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
+
+    # -- what happens
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        due = min(self._plan.due, self._roster.next_kill(), now + LONGEST_SLEEP_SECONDS)
+        found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
+        # First the signals: one to the whole group stops the fleet, and makes each worker leave.
+        for number in self._signals.take():
+            self._on_signal(number)
+        for source in found:
+            if isinstance(source, Process):
+                self._hear(source)
+            elif source is not None:
+                self._listen_to_loading(source)
+        for death in processes.reap():
+            self._on_death(death)
+        now = time.monotonic()
+        self._roster.kill_due(now)
+        self._reopener.on_tick()
+        if now >= self._plan.due:
+            self._tell(partial(self._plan.tick, now))
+
+    def _on_signal(self, number: int) -> None:
+        now = time.monotonic()
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._tell(partial(self._plan.stop, now))
+        elif number == signal.SIGHUP:
+            self._tell(partial(self._plan.hup, now))
+        elif number == signal.SIGUSR1:
+            self._reopen()
+        elif number == signal.SIGQUIT:
+            for process in self._roster.everyone():
+                if process.pid:
+                    processes.kill(process.pid, signal.SIGQUIT)
+        elif number != signal.SIGCHLD:
+            say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
+
+    def _hear(self, process: Process) -> None:
+        fd = process.link.fileno() if process.link is not None else -1
+        messages = process.receive()
+        if process.link is None and fd >= 0:  # now: what follows may open another descriptor with this number
+            self._poller.unregister(fd)
+        for message in messages:
+            self._on_message(process, message)
+            message.close()
+        if process.link is None and fd >= 0:
+            if process.pid:  # it has ended, or is about to; else nobody can talk to it any more
+                self._roster.kill_later(process, UNLINKED_SECONDS)
+            elif isinstance(process, Worker):
+                self._bury(process, "it was never born", is_clean=False)
+
+    def _on_message(self, process: Process, message: Message) -> None:
+        now = time.monotonic()
+        if isinstance(process, Code):
+            if message.name == "hello":
+                self._on_hello(process, message)
+            elif message.name == "forked" and (worker := self._roster.workers.get(message.fields["worker"])):
+                self._on_born(worker, int(message.fields["pid"]))
+            return
+        assert isinstance(process, Worker)
+        match message.name:
+            case "hello":
+                self._on_workers_hello(process, message)
+            case "born":
+                self._on_born(process, int(message.fields["pid"]))
+            case "ready" if not process.is_ready:  # said again when log files have been opened anew
+                process.is_ready = True
+                self._tell(partial(self._plan.ready, now, process.number))
+            case "leaving":
+                self._tell(partial(self._plan.leaving, now, process.number))
+            case "alive":
+                self._feed_watchdog(now)
+            case _:
+                pass  # a newer worker says more
+
+    def _on_born(self, worker: Worker, pid: int) -> None:
+        """Learn the pid of a worker: from itself, or from its template, should it hang before it says anything."""
+        if not worker.pid:
+            worker.pid = pid
+            self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
+
+    def _on_workers_hello(self, worker: Worker, message: Message) -> None:
+        """Let a worker serve that has loaded the application for itself."""
+        self._pass_on_loading(worker)
+        try:
+            Hello.from_fields(message.fields)
+        except (LinkError, KeyError) as error:
+            say(logging.ERROR, "worker %d: %s", worker.place, error)
+            self._roster.kill(worker, with_stacks=False)
+        else:
+            self._roster.serve(worker)
+
+    def _on_hello(self, code: Code, message: Message) -> None:
+        self._pass_on_loading(code)
+        now = time.monotonic()
+        try:
+            code.hello = Hello.from_fields(message.fields)
+            facts = _facts(code.hello)
+        except (LinkError, ConfigError, KeyError) as error:
+            self._tell(partial(self._plan.failed, now, code.number, str(error)))
+            return
+        if code.hello.is_preloaded:
+            self._roster.be_template(code)
+        self._tell(partial(self._plan.hello, now, code.number, facts))
+
+    def _feed_watchdog(self, now: float) -> None:
+        """A worker makes progress, and this loop turns."""
+        if now >= self._fed_at + self._notifier.watchdog_seconds / 4:
+            self._fed_at = now
+            self._notifier.alive()
+
+    def _on_death(self, death: Death) -> None:
+        process = self._find(death.pid)
+        if process is None:
+            return  # a stranger: this process may be the parent of all orphans
+        # What it has said comes before its end.
+        self._hear(process)
+        self._roster.forget_kill(death.pid)
+        process.pid = 0
+        how = str(death) + self._why(death, process)
+        if isinstance(process, Worker):
+            self._bury(process, how, is_clean=death.status == 0)
+        elif isinstance(process, Code):
+            self._close(process)
+            self._tell(partial(self._plan.template_died, time.monotonic(), process.number, how))
+
+    def _find(self, pid: int) -> Process | None:
+        for worker in tuple(self._roster.workers.values()):
+            if not worker.pid:
+                self._hear(worker)  # what it has said of its birth came before its end
+        return next((process for process in self._roster.everyone() if process.pid == pid), None)
+
+    def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
+        self._close(worker)
+        self._roster.workers.pop(worker.number, None)
+        self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
+
+    def _why(self, death: Death, process: Process) -> str:
+        """Say what is known of a death besides its status."""
+        if process.loading is not None:
+            process.loading.read_all()
+            line = process.loading.last_line()
+            said = bytes(process.loading.said)
+            if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
+                self._last_failure = said.decode("utf-8", "backslashreplace")
+                process.loading.pass_on()
+            return f": {line}" if line else ""
+        if death.status == -signal.SIGKILL:
+            before, self._oom_kills = self._oom_kills, processes.oom_kills()
+            if self._oom_kills > before:
+                return "; the kernel killed it for want of memory (oom_kill of its control group)"
+        return ""
+
+    # -- what is to be done
+
+    def _tell(self, event: Event) -> None:
+        """Tell the plan what has happened, and do what it wants: all of it, before it is told of what follows."""
+        self._events.append(event)
+        if len(self._events) == 1:
+            while self._events:
+                for action in self._events[0]():
+                    self._do(action)
+                self._events.popleft()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case actions.Say(level, text):
+                say(level, "%s", text)
+            case actions.Serving() | actions.Reloading() | actions.Stopping():
+                self._tell_manager(action)
+            case actions.LoadCode() | actions.Bind() | actions.QuitCode() | actions.KillCode():
+                self._do_with_code(action)
+            case actions.Spawn() | actions.Drain() | actions.Abort() | actions.Kill():
+                self._do_with_worker(action)
+            case actions.KeepAddresses(codes):
+                self._keep_addresses(codes)
+            case actions.ReopenLogs():
+                self._reopen()
+            case actions.End(status):
+                self._status = status
+
+    def _do_with_worker(self, action: actions.Spawn | actions.Drain | actions.Abort | actions.Kill) -> None:
+        worker = self._roster.workers.get(action.worker)
+        if isinstance(action, actions.Spawn):
+            self._spawn(action.worker, action.place, action.code)
+        elif worker is None:
+            return  # it has ended, and the plan is about to be told
+        elif isinstance(action, actions.Drain):
+            worker.tell("drain", seconds=action.seconds, is_last=action.is_last)
+        elif isinstance(action, actions.Abort):
+            worker.tell("abort")
+        else:
+            self._roster.kill(worker, with_stacks=action.with_stacks)
+
+    def _do_with_code(self, action: actions.LoadCode | actions.Bind | actions.QuitCode | actions.KillCode) -> None:
+        codes = self._roster.codes
+        match action:
+            case actions.LoadCode(number, stands_in_for):
+                self._load(number, stands_in_for)
+            case actions.Bind(number):
+                self._bind(codes[number])
+            case actions.QuitCode(number):
+                codes[number].tell("quit")
+            case actions.KillCode(number, with_stacks):
+                self._roster.kill(codes[number], with_stacks=with_stacks)
+
+    def _tell_manager(self, action: actions.Serving | actions.Reloading | actions.Stopping) -> None:
+        match action:
+            case actions.Serving(status):
+                self._say_addresses()
+                self._notifier.ready(f"Serving on {self._names} {status}")
+            case actions.Reloading(status):
+                self._notifier.reloading()
+                self._notifier.status(status)
+            case actions.Stopping(status):
+                self._notifier.stopping(status)
+
+    def _spawn(self, number: int, place: int, code: int) -> None:
+        try:
+            worker = self._roster.spawn(number, place, code)
+        except OSError as error:
+            self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
+            self._bury(worker, f"it was never born: {error}", is_clean=False)
+        else:
+            self._listen_to(worker)
+            if worker.pid:
+                self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
+
+    def _load(self, number: int, stands_in_for: int | None) -> None:
+        try:
+            code = self._roster.load(number)
+        except OSError as error:
+            self._roster.codes[number] = Code(0, None, None, number)
+            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it was never born: {error}"))
+        else:
+            if stands_in_for is not None:
+                code.listeners = self._roster.codes[stands_in_for].listeners
+            self._listen_to(code)
+
+    def _bind(self, code: Code) -> None:
+        assert code.hello is not None
+        now = time.monotonic()
+        try:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+        except OSError as error:
+            self._tell(partial(self._plan.failed, now, code.number, str(error.strerror or error)))
+        else:
+            self._tell(partial(self._plan.bound, now, code.number))
+
+    def _keep_addresses(self, codes: tuple[int, ...]) -> None:
+        self._roster.keep_addresses(codes)
+        listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
+        self._names = ", ".join(listener.name for listener in listeners)
+
+    def _reopen(self) -> None:
+        self._reopener.ask()
+        for process in self._roster.everyone():
+            process.tell("reopen")
+
+    def _say_addresses(self) -> None:
+        """Say once where the fleet serves."""
+        for listener in self._unsaid:
+            line = SERVING.format(listener.name)
+            say(logging.INFO, line)
+            if self._hand.prints:
+                operator_log.write(line + "\n")
+        self._unsaid = ()
+
+    # -- the poller
+
+    def _listen_to(self, process: Process) -> None:
+        if process.link is not None:
+            self._poller.register(process.link, selectors.EVENT_READ, process)
+        if process.loading is not None:
+            self._poller.register(process.loading, selectors.EVENT_READ, process.loading)
+
+    def _listen_to_loading(self, loading: Loading) -> None:
+        if loading.pipe < 0:  # closed since the poller has found it
+            return
+        is_open = loading.read()
+        if loading in self._passed_on:
+            loading.pass_on()
+        if not is_open:
+            self._poller.unregister(loading)
+            if loading in self._passed_on:
+                self._passed_on.remove(loading)
+                loading.close()
+
+    def _pass_on_loading(self, process: Process) -> None:
+        """Pass on what a process has said, which has loaded its code; and, until they end, its children say."""
+        if process.loading is not None:
+            process.loading.pass_on()
+            self._passed_on.append(process.loading)
+            process.loading = None
+
+    def _close(self, process: Process) -> None:
+        for source in (process.link, process.loading):
+            if source is not None:
+                with contextlib.suppress(KeyError):
+                    self._poller.unregister(source)
+        process.close()
+
+
+def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:
+    adjustments = hello.adjustments
+    return CodeFacts(
+        workers=hello.workers,
+        is_preloaded=hello.is_preloaded,
+        worker_boot_timeout=adjustments.worker_boot_timeout,
+        shutdown_timeout=adjustments.shutdown_timeout,
+        can_reload=can_reload,
+        hazards=hello.preload_is_off,
+    )
+
+
+def lead_from(hand: HandOver) -> int:
+    """Be the master in a process of its own, and return its exit status."""
+    try:
+        hand.logs.apply()
+    except ConfigError as error:  # it was good a moment ago, when the application was loaded
+        sys.stderr.write(f"{error}\n")
+    return Master(hand).run()

@@ -1,0 +1,242 @@
+"""The border to the system: births, deaths and signals of processes. Nothing else forks, executes, kills or waits.
+
+Knows processes; decides nothing. What only Linux has is asked for when it is needed, and its absence is said.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import os
+import random
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from waitressd import forks
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_GET_CHILD_SUBREAPER: Final = 37
+# Without SIGQUIT: who has a handler for it wants the stacks of the child, too.
+DEFAULT_SIGNALS: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGTTIN", "SIGTTOU")
+    if hasattr(signal, name)
+)
+_STANDARD_ERROR: Final = 2
+_CGROUP: Final = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a child has ended."""
+
+    pid: int
+    status: int  # the exit status; minus the number of the signal that ended it
+
+    def __str__(self) -> str:
+        """Say it as an operator would: `exit status 3`, `signal 9 (SIGKILL)`."""
+        if self.status >= 0:
+            return f"exit status {self.status}"
+        with contextlib.suppress(ValueError):
+            return f"signal {-self.status} ({signal.Signals(-self.status).name})"
+        return f"signal {-self.status}"
+
+
+def can_adopt() -> bool:
+    """Whether this system can make a process the parent of every orphan below it (prctl(2), Linux)."""
+    asked = ctypes.c_int()
+    return _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(asked))
+
+
+def adopt_orphans() -> bool:
+    """Make this process the parent of every orphan below it; False where that cannot be had. The master alone.
+
+    A worker is born by way of a process in between that ends at once, and so becomes a child of the master.
+    """
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, argument: object) -> bool:
+    try:
+        return sys.platform.startswith("linux") and not ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
+    except (OSError, AttributeError):  # a C library without it
+        return False
+
+
+def fork(child: Callable[[], NoReturn]) -> int:
+    """Fork; the child calls `child`, which never returns. Raises OSError: the system has no more processes."""
+    _flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _begin_anew()
+        child()
+    except BaseException:  # border: the child's own code; its parent learns no more than the exit status
+        traceback.print_exc()
+        _flush()
+    finally:
+        os._exit(70)  # nothing here may ever come back to the frames of the parent
+
+
+def fork_for_master(child: Callable[[], NoReturn]) -> int:
+    """Fork a grandchild that the master inherits; return its pid. Raises OSError."""
+    reading, writing = os.pipe()
+
+    def between() -> NoReturn:
+        os.write(writing, b"%d" % fork(born))
+        os._exit(0)
+
+    def born() -> NoReturn:
+        os.close(reading)
+        os.close(writing)  # whose end the parent waits for
+        child()
+
+    try:
+        middle = fork(between)
+    except OSError:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor
+        told = stream.read()
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(middle, 0)
+    if not told:
+        raise OSError("the system gives no more processes")
+    return int(told)
+
+
+def _flush() -> None:
+    """Write out what would be written twice, by parent and child."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+
+
+def _begin_anew() -> None:
+    """Forget what was the parent's. The only thread of a child."""
+    signal.set_wakeup_fd(-1)
+    forks.welcome_child()
+    for number in DEFAULT_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN or number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:  # its generator goes on where the parent's was, in every child alike
+        numpy_random.seed()
+
+
+def show_stacks_on_request() -> None:
+    """Have SIGQUIT write the stack of every thread to standard error, also where one hangs in C code.
+
+    A process that was forked calls it again: its signals are not its parent's. A handler of the application stays.
+    """
+    if hasattr(faulthandler, "register") and signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # not on Windows
+        faulthandler.unregister(signal.SIGQUIT)  # else it believes that its handler is there
+        faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)
+
+
+def hold_back(number: signal.Signals) -> None:
+    """Have a signal that was ignored wait until there is a handler and it is unblocked; else it would end the process.
+
+    SIGUSR1 comes to every process at once where log files are rotated.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+    signal.signal(number, signal.SIG_DFL)
+
+
+def end_with_parent() -> None:
+    """Have the system kill this process when its parent ends (prctl(2), PR_SET_PDEATHSIG); nothing where it cannot."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def outlive_parent() -> None:
+    """Take that back."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
+
+
+def freeze() -> None:
+    """Keep the collector away from what is there already, so that forks share its memory as long as possible."""
+    gc.collect()
+    if hasattr(gc, "freeze"):  # CPython
+        gc.freeze()
+
+
+def spawn(command: Sequence[str], environ: Mapping[str, str], folder: str, **options: Any) -> int:  # noqa: ANN401 - many
+    """Start a program and return its pid; `options` are those of `subprocess.Popen`. Raises OSError."""
+    words, environment = list(command), dict(environ)
+    process = subprocess.Popen(words, env=environment, cwd=folder, **options)  # noqa: S603 - how this one was started
+    process.returncode = 0  # it is waited for by `reap`
+    return process.pid
+
+
+def execute(command: Sequence[str], environ: Mapping[str, str], descriptors: Sequence[int]) -> NoReturn:
+    """Become another program in this process, which keeps these descriptors. Raises OSError."""
+    _flush()
+    for fd in descriptors:
+        os.set_inheritable(fd, True)
+    try:
+        os.execve(command[0], list(command), dict(environ))  # noqa: S606 - without a shell, as it should be
+    except OSError:
+        for fd in descriptors:
+            os.set_inheritable(fd, False)
+        raise
+
+
+def reap() -> Iterator[Death]:
+    """Take every child that has ended, also those that this process has inherited."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            yield Death(pid, os.waitstatus_to_exitcode(status))
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Signal a child that has not been reaped. Harmless when it has ended."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def watch_process(pid: int) -> int | None:
+    """Return a descriptor that stands for a process (pidfd_open(2)) and never for another; None if it cannot be had."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def kill_watched(pidfd: int) -> None:
+    """Kill the process behind a descriptor of `watch_process`. Harmless when it has ended."""
+    with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def oom_kills(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
+    """Return how many processes of this cgroup the kernel has killed for want of memory; 0 where it does not say."""
+    count = 0
+    with contextlib.suppress(OSError, ValueError):
+        for line in own.read_text(encoding="ascii", errors="replace").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers not in ("", "memory"):
+                continue
+            folder = root / ("memory" if controllers else "") / path.lstrip("/")
+            for name in ("memory.events", "memory.oom_control"):
+                with contextlib.suppress(OSError):
+                    count += sum(
+                        int(item.split()[1])
+                        for item in (folder / name).read_text(encoding="ascii").splitlines()
+                        if item.startswith("oom_kill ")
+                    )
+    return count

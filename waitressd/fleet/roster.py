@@ -1,0 +1,185 @@
+"""Every process of a fleet as the master knows it: who it is, how it is talked to, how it is started and ended."""
+
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from waitressd.command import StartCommand
+from waitressd.fleet import processes
+from waitressd.fleet.codes import Loading, run_command
+from waitressd.fleet.hello import Hello
+from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.net.listener import Listener
+
+UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
+STACKS_SECONDS: Final = 1.0  # between the wish for the stacks of a process and its end
+_STANDARD_ERROR: Final = 2
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """One process below the master. Its link is None once the other end is closed."""
+
+    pid: int
+    link: Link | None
+    loading: Loading | None = None  # while it runs the command
+
+    def tell(self, name: str, descriptors: Sequence[int] = (), **fields: object) -> None:
+        """Send it a message. One that does not take it any more will be ended at its deadline."""
+        if self.link is not None:
+            self.link.send(name, descriptors, **fields)
+
+    def receive(self) -> list[Message]:
+        """Take what it has said, and close the link at its end."""
+        link, messages = self.link, []
+        while link is not None:
+            try:
+                found = link.receive()
+            except LinkError:
+                found, link.is_over = [], True
+            messages += found
+            if link.is_over:
+                link.close()
+                self.link = None
+            if link.is_over or not found:
+                break
+        return messages
+
+    def close(self) -> None:
+        """Let go of everything that leads to it."""
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+        if self.loading is not None:
+            self.loading.close()
+            self.loading = None
+
+
+@dataclass(slots=True, eq=False)
+class Code(Process):
+    """A process that has loaded a code, or is about to, and the code itself, which outlives it."""
+
+    number: int = 0
+    hello: Hello | None = None
+    listeners: Sequence[Listener] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Worker(Process):
+    """A worker; pid 0 until it is known."""
+
+    number: int = 0
+    place: int = 0
+    code: int = 0
+    is_ready: bool = False
+
+
+@dataclass(slots=True)
+class Roster:
+    """All processes of one fleet. The master's thread."""
+
+    command: StartCommand
+    watchdog_seconds: float = 0.0
+    codes: dict[int, Code] = field(default_factory=dict)
+    workers: dict[int, Worker] = field(default_factory=dict)
+    _kills: list[tuple[float, int]] = field(default_factory=list)
+
+    def load(self, number: int) -> Code:
+        """Run the command for a new code. Raises OSError."""
+        pid, link, loading = run_command(self.command)
+        self.codes[number] = code = Code(pid, link, loading, number)
+        return code
+
+    def spawn(self, number: int, place: int, code: int) -> Worker:
+        """Have a worker born. Raises OSError; that a template cannot, the end of the link says."""
+        of = self.codes[code]
+        if of.hello is not None and not of.hello.is_preloaded:
+            pid, link, loading = run_command(self.command)
+            worker = Worker(pid, link, loading, number, place, code)
+        else:
+            link, theirs = Link.pair()
+            link.socket.setblocking(False)
+            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], worker=number, **self._order(place, of))
+            theirs.close()
+            worker = Worker(0, link, None, number, place, code)
+        self.workers[number] = worker
+        return worker
+
+    def serve(self, worker: Worker) -> None:
+        """Tell a worker that has loaded the application for itself to serve."""
+        code = self.codes[worker.code]
+        worker.tell("serve", [_STANDARD_ERROR, *_sockets(code.listeners)], **self._order(worker.place, code))
+
+    def be_template(self, code: Code) -> None:
+        """Tell a process that has loaded a code to be its template."""
+        code.tell("template", [_STANDARD_ERROR], code=code.number)
+
+    def _order(self, place: int, code: Code) -> Mapping[str, object]:
+        assert code.hello is not None
+        return {
+            "place": place,
+            "workers": code.hello.workers,
+            "listeners": [listener.asked for listener in code.listeners],
+            "watchdog_seconds": self.watchdog_seconds,
+        }
+
+    def everyone(self) -> Iterator[Process]:
+        """Yield every process."""
+        yield from self.codes.values()
+        yield from self.workers.values()
+
+    def held(self) -> dict[str, list[Listener]]:
+        """Return the listeners of all codes, by the addresses that were asked for."""
+        found: dict[str, list[Listener]] = {}
+        for code in self.codes.values():
+            for listener in code.listeners:
+                if listener not in found.setdefault(listener.asked, []):
+                    found[listener.asked].append(listener)
+        return found
+
+    def keep_addresses(self, codes: Sequence[int]) -> None:
+        """Close every listener that none of these codes wants, and forget the others, if their processes are gone."""
+        kept = {id(listener) for number in codes for listener in self.codes[number].listeners}
+        for code in self.codes.values():
+            for listener in code.listeners:
+                if id(listener) not in kept:
+                    listener.close()
+        self.codes = {code.number: code for code in self.codes.values() if code.number in codes or code.pid}
+        for code in self.codes.values():
+            if code.number not in codes:
+                code.listeners = ()
+        if codes:  # else the fleet is at its end, and what is still there may say something
+            self.codes = {number: code for number, code in self.codes.items() if number in codes or code.pid}
+
+    def kill(self, process: Process, *, with_stacks: bool) -> None:
+        """End a process, now or when it has had a moment to write its stacks. Who is not born yet is left alone."""
+        if process.pid and with_stacks:
+            processes.kill(process.pid, signal.SIGQUIT)
+            self.kill_later(process, STACKS_SECONDS)
+        elif process.pid:
+            processes.kill(process.pid)
+
+    def kill_later(self, process: Process, seconds: float) -> None:
+        """End a process that is still there in so many seconds."""
+        self._kills.append((time.monotonic() + seconds, process.pid))
+
+    def kill_due(self, now: float) -> None:
+        """End those whose moment is over."""
+        due = [pid for at, pid in self._kills if at <= now]
+        self._kills = [(at, pid) for at, pid in self._kills if at > now]
+        for pid in due:
+            processes.kill(pid)
+
+    def next_kill(self) -> float:
+        """When `kill_due` is wanted next, monotonic seconds."""
+        return min((at for at, _ in self._kills), default=float("inf"))
+
+    def forget_kill(self, pid: int) -> None:
+        """It has ended: its number may soon be another's."""
+        self._kills = [(at, other) for at, other in self._kills if other != pid]
+
+
+def _sockets(listeners: Sequence[Listener]) -> list[int]:
+    return [listener.fd for listener in listeners]

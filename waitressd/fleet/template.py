@@ -1,0 +1,127 @@
+"""The template: a process that has loaded the application, serves nothing, and forks workers when it is told to.
+
+It has one thread and runs no code of the application, so that what it forks is clean. When the master is gone it sees
+to it that its workers are gone, too: one that hangs in code which holds the interpreter lock cannot see that itself.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from waitressd.fleet import processes
+from waitressd.fleet.leave import leave_process
+from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.fleet.names import name_process, template_name
+from waitressd.logfiles import reopen_log_files
+
+HOOKS_SECONDS: Final = 0.3  # then, for what the application does at its end
+ORPHAN_SECONDS: Final = 1.5  # what workers get to end by themselves when the master is gone
+
+# Not SIGQUIT, which asks for stacks, nor SIGCHLD.
+_NOT_HEARD: Final = tuple(number for number in processes.DEFAULT_SIGNALS if number.name not in ("SIGQUIT", "SIGCHLD"))
+
+RunWorker = Callable[[Link, Message], NoReturn]
+"""Serve in a process of its own: the end of its link, and what the master has said about it."""
+
+
+class Template:
+    """The loop of a template, in its main thread."""
+
+    def __init__(self, link: Link, code: int, run_worker: RunWorker) -> None:
+        self._link = link
+        self._code = code
+        self._run_worker = run_worker
+        self._ignored: list[signal.Signals] = []  # by nobody before
+        self._orders: deque[Message] = deque()  # received, and not obeyed yet
+        self._watched: list[int] = []  # descriptors of the workers' processes
+
+    def run(self) -> NoReturn:
+        """Fork workers until the master says `quit` or is gone; then end the process."""
+        name_process(template_name(self._code))
+        for number in _NOT_HEARD:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._ignored.append(number)
+                signal.signal(number, signal.SIG_IGN)  # commands come over the link
+        processes.freeze()
+        self._link.socket.setblocking(True)
+        is_orphan = False
+        while not self._link.is_over:
+            try:
+                self._orders.extend(self._link.receive())
+            except LinkError:
+                break
+            while self._orders:
+                message = self._orders.popleft()
+                if message.name == "fork":
+                    self._fork(message)
+                elif message.name == "reopen":
+                    reopen_log_files()
+                elif message.name == "quit":
+                    leave_process(0)
+                else:
+                    message.close()
+            is_orphan = self._link.is_over
+        if is_orphan:
+            self._end_workers()
+            self._hurry()
+        leave_process(0)
+
+    def _fork(self, message: Message) -> None:
+        """Fork a worker; its first descriptor is its end of a link, by which the master learns of a failure, too."""
+
+        def run() -> NoReturn:
+            self._link.close()
+            for fd in self._watched:
+                os.close(fd)
+            for other in self._orders:  # of siblings, whose ends would live on here
+                other.close()
+            processes.show_stacks_on_request()
+            if signal.SIGUSR1 in self._ignored:
+                processes.hold_back(signal.SIGUSR1)
+            self._run_worker(Link.from_descriptor(message.descriptors[0]), message)
+
+        try:
+            pid = processes.fork_for_master(run)
+        except OSError:
+            pass  # the end of the link says so
+        else:
+            self._link.send("forked", worker=message.fields.get("worker"), pid=pid)
+            self._forget_ended()
+            watched = processes.watch_process(pid)
+            if watched is not None:
+                self._watched.append(watched)
+        message.close()
+
+    def _forget_ended(self) -> None:
+        for fd in self._ended(0):
+            self._watched.remove(fd)
+            os.close(fd)
+
+    def _ended(self, seconds: float) -> list[int]:
+        """Return the descriptors of processes that have ended, within so many seconds."""
+        poller = select.poll()
+        for fd in self._watched:
+            poller.register(fd, select.POLLIN)
+        return [fd for fd, _ in poller.poll(seconds * 1000)] if self._watched else []
+
+    def _hurry(self) -> None:
+        """Bound the end of this process: nobody is left who would kill it where a hook of the application hangs."""
+        bound = threading.Timer(HOOKS_SECONDS, os._exit, (0,))
+        bound.daemon = True
+        with contextlib.suppress(RuntimeError):  # no thread to be had
+            bound.start()
+
+    def _end_workers(self) -> None:
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while self._watched and time.monotonic() < deadline:
+            for fd in self._ended(max(0.0, deadline - time.monotonic())):
+                self._watched.remove(fd)
+                os.close(fd)
+        for fd in self._watched:
+            processes.kill_watched(fd)

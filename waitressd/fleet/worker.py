@@ -1,0 +1,135 @@
+"""A worker: a server around listeners that the master has bound, and a thread that reads the master's commands."""
+
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from typing import Any, Final, NoReturn
+
+from waitressd.fleet.leave import leave_process
+from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.fleet.names import name_process, worker_name
+from waitressd.fleet.template import RunWorker
+from waitressd.listeners import adopt_listeners
+from waitressd.operatorlog import operator_log
+from waitressd.place import set_place
+from waitressd.processend import ProcessEnd
+from waitressd.server import Server
+from waitressd.signals import patient_signals
+from waitressd.systemd import Notifier
+
+ORPHAN_DRAIN_SECONDS: Final = 1.0  # for requests that have begun when the master is gone
+ORPHAN_END_SECONDS: Final = 1.7  # then the process ends, whatever still runs
+ORPHANED: Final = 3  # the exit status of a worker whose master is gone
+
+# Whoever signals the whole group, as a terminal and some supervisors do, means the master. SIGTERM to one worker alone
+# makes it drain; SIGUSR1 opens log files anew.
+_MASTERS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGUSR2", "SIGTTIN", "SIGTTOU") if hasattr(signal, name)
+)
+
+
+class LinkNotifier(Notifier):
+    """Tells the master what a server of its own would tell systemd. Any thread."""
+
+    def __init__(self, link: Link, watchdog_seconds: float) -> None:
+        super().__init__({})
+        self._link = link
+        self.watchdog_seconds = watchdog_seconds
+
+    def ready(self, _status: str) -> None:
+        """The worker serves."""
+        self._link.send("ready")
+
+    def stopping(self, _status: str) -> None:
+        """The worker drains, by a command or by a signal of its own."""
+        self._link.send("leaving")
+
+    def alive(self) -> None:
+        """Its event loop turns."""
+        self._link.send("alive")
+
+
+class WorkerProcess:
+    """One worker, from its birth to the end of its process. The main thread, but for `_obey`."""
+
+    def __init__(self, server: Server, link: Link, order: Message) -> None:
+        self._server = server
+        self._link = link
+        self._place = int(order.fields["place"])
+        self._workers = int(order.fields["workers"])
+        self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
+        self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
+        self._status = 0
+
+    def run(self) -> NoReturn:
+        """Serve until the master or a signal ends it, then leave the process."""
+        name_process(worker_name(self._place))
+        set_place(self._place, self._workers)
+        for number in _MASTERS:
+            signal.signal(number, signal.SIG_IGN)
+        self._link.send("born", pid=os.getpid())
+        server = self._server
+        end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout, has_program=False)
+        server.notifier = LinkNotifier(self._link, self._watchdog_seconds)
+        server.on_stop = end.begin
+        server.on_ready.append(self._listen_to_master)
+        try:
+            with end.bounded(), patient_signals(reopens=True), operator_log.running():
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1,))
+                server.open(self._listeners)
+                server.run()
+        except SystemExit as error:  # a signal before the server heard it, or a handler of the application
+            self._status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        except BaseException:  # border: plugins; whatever it is, the master tells that the worker has ended
+            self._status = 1
+            traceback.print_exc()
+        leave_process(self._status)
+
+    def _listen_to_master(self, _serving: str) -> None:
+        threading.Thread(target=self._obey, name="waitressd-link", daemon=True).start()
+
+    def _obey(self) -> None:
+        self._link.socket.setblocking(True)
+        while not self._link.is_over:
+            try:
+                messages = self._link.receive()
+            except LinkError:
+                break
+            for message in messages:
+                self._act(message)
+        # The master is gone. Nobody would take this worker's place, and its address must be free for the next master.
+        self._status = ORPHANED
+        self._server.stop(ORPHAN_DRAIN_SECONDS, takes_backlog=False)
+        time.sleep(ORPHAN_END_SECONDS)
+        os._exit(ORPHANED)
+
+    def _act(self, message: Message) -> None:
+        match message.name:
+            case "drain":
+                fields: dict[str, Any] = message.fields
+                self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
+            case "abort":
+                self._server.abort()
+            case "reopen":
+                self._server.reopen_soon()
+            case _:
+                message.close()
+
+
+def run_worker_of(server: Server) -> RunWorker:
+    """Return what a template calls in each process that it forks."""
+
+    def run(link: Link, order: Message) -> NoReturn:
+        WorkerProcess(server, link, order).run()
+
+    return run
+
+
+def sockets_from(order: Message) -> list[tuple[str, socket.socket]]:
+    """Take the listening sockets that the master has passed, each with the address that it was opened for."""
+    asked = order.fields["listeners"]
+    descriptors = order.descriptors[len(order.descriptors) - len(asked) :]
+    return [(str(address), socket.socket(fileno=fd)) for address, fd in zip(asked, descriptors, strict=True)]

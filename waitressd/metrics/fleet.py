@@ -1,0 +1,86 @@
+"""The metrics of a fleet, for its master: the counters of all workers, and the address where they are shown."""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.metrics.area import ROWS, Area, new_file
+from waitressd.metrics.listener import Application, MetricsListener, OpenServer
+from waitressd.metrics.serving import ShownMetrics, make_application, request_log
+from waitressd.metrics.shown import FleetState
+from waitressd.metrics.view import FleetView
+
+_MODULES: Final = (__package__, request_log.__module__)
+_USES: Final = frozenset({"metrics", "waitressd#metrics", *(f"{name}:{request_log.__name__}" for name in _MODULES)})
+"""What `use` calls the metrics, without ``egg:`` or ``call:``."""
+
+
+class FleetMetrics:
+    """Counters of all workers, in memory that they share with the master.
+
+    `claim`, `retire`, `open`, `keep` and `close` belong to one thread of the master, the application to any. `state` is
+    called by the threads that show the metrics. Raises OSError if there is no memory.
+    """
+
+    def __init__(self, state: Callable[[], FleetState], rows: int = ROWS) -> None:
+        self.fd: Final = new_file()
+        """What workers need, to find their row; closed by `close`."""
+        self._area: Final = Area.create(self.fd, rows)
+        self.application: Final[Application] = make_application(FleetView(self._area, state))
+        """The WSGI application that shows them."""
+        self._listeners: dict[str, MetricsListener] = {}
+
+    # -- rows
+
+    def claim(self, place: int) -> int | None:
+        """Return the row for a new worker in this place (1 or more), to be handed to `adopt_row` there.
+
+        None if so many workers exist already; this one can only count for itself.
+        """
+        return self._area.claim(place)
+
+    def retire(self, row: int) -> None:
+        """Keep what a worker has counted, and free its row. It has ended; twice is harmless."""
+        self._area.retire(row)
+
+    # -- addresses
+
+    def open(self, addresses: Iterable[str], open_server: OpenServer) -> None:
+        """Show the metrics at these addresses, too. Raises OSError naming the address; then all is as it was."""
+        opened: dict[str, MetricsListener] = {}
+        try:
+            for address in addresses:
+                if address not in self._listeners and address not in opened:
+                    opened[address] = MetricsListener(open_server, self.application, address)
+        except BaseException:  # border: what was opened must not stay open, and the error goes on
+            for listener in opened.values():
+                listener.close()
+            raise
+        self._listeners |= opened
+
+    def keep(self, addresses: Iterable[str]) -> None:
+        """Show the metrics at these addresses alone: close the others."""
+        for address in self._listeners.keys() - set(addresses):
+            self._listeners.pop(address).close()
+
+    def bound(self) -> list[object]:
+        """Return where the metrics are shown, as `getsockname` gives it."""
+        return [listener.address for listener in self._listeners.values()]
+
+    def close(self) -> None:
+        """Show them no more. Twice is not harmless: the descriptor may belong to another by then."""
+        self.keep(())
+        self._area.close()
+        os.close(self.fd)
+
+
+def listen_addresses(adjustments: Adjustments) -> tuple[str, ...]:
+    """Return where the request logs of a server want their metrics to be shown: each `listen`, without doubles."""
+    found = []
+    for log in adjustments.request_log:
+        if isinstance(log.use, ShownMetrics):
+            found.append(log.use.listen)
+        elif isinstance(log.use, str) and log.use.removeprefix("egg:").removeprefix("call:").lower() in _USES:
+            found.append(log.options.get("listen", ""))
+    return tuple(dict.fromkeys(address for address in found if address))

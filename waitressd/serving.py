@@ -1,0 +1,45 @@
+"""What a Python program calls to serve an application."""
+
+import logging
+import threading
+from typing import Any
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.operatorlog import operator_log
+from waitressd.server import Server
+from waitressd.wsgi.task import Application
+
+
+def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
+    """Serve an application until the process is told to stop. Raises ConfigError, or OSError naming the address.
+
+    With `_quiet`, as in waitress, the addresses are not logged and `logging` is left as it is. With worker processes
+    this process is their master, and SystemExit is raised where they have failed.
+    """
+    if not _quiet:
+        logging.basicConfig()
+    adjustments = Adjustments.from_keywords(**settings)
+    log_advice(advise(Facts(adjustments), only_at_start=True))
+    server = Server(adjustments, app)
+    if adjustments.may_be_fleet and _lead(server):
+        return
+    server.open()
+    with operator_log.running():
+        if not _quiet:
+            server.print_listen("Serving on http://{}:{}")
+        server.run()
+
+
+def _lead(server: Server) -> bool:
+    """Be the master of worker processes until they have ended; False if there are to be none."""
+    from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it
+
+    if not lead.is_master_needed(server):
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("worker processes need the main thread, which hears the signals; call serve there")
+    status = lead.lead_here(server)
+    if status:
+        raise SystemExit(status)
+    return True
