@@ -74,6 +74,7 @@ class Dispatcher:
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
+        self.registered = self.fresh.discard  # the poller knows a channel
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
@@ -130,10 +131,6 @@ class Dispatcher:
     def again(self, fd: int) -> None:
         """Have a channel look at what it has buffered, in the next turn."""
         self.ready.append((fd, 0))
-
-    def registered(self, fd: int) -> None:
-        """The poller knows a channel."""
-        self.fresh.discard(fd)
 
     def admit(self, peer: Peer) -> bool:
         """Whether the client that a balancer connects for may have one more connection."""
