@@ -10,7 +10,7 @@ from typing import Final
 from waitressd.metrics import layout
 from waitressd.metrics.area import Area
 from waitressd.metrics.layout import to_ticks
-from waitressd.metrics.shown import ServerGauges, write_handshakes
+from waitressd.metrics.shown import ServerGauges, write_tls
 from waitressd.requestlog.failures import say
 
 
@@ -39,7 +39,7 @@ class AdoptedRow:
         for number, state in enumerate(layout.STATES):
             row[layout.CONNECTIONS + number] = gauges.connections[state]
         row[layout.OPEN_HANDSHAKES] = gauges.open_handshakes
-        write_handshakes(row, gauges)
+        write_tls(row, gauges)
         row[layout.GAUGES_AT] = to_ticks(now)
 
 
