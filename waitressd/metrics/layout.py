@@ -58,7 +58,10 @@ QUEUE_DEPTH: Final = COUNTERS + 3
 OLDEST_WAIT: Final = COUNTERS + 4  # in ticks
 OPEN_HANDSHAKES: Final = COUNTERS + 5
 CONNECTIONS: Final = COUNTERS + 6
-NUMBERS: Final = CONNECTIONS + len(STATES)
+CERTIFICATES: Final = CONNECTIONS + len(STATES)
+"""The number of bytes of a text, and from the next number on the text: when which certificate expires, as JSON."""
+CERTIFICATES_BYTES: Final = 2048
+NUMBERS: Final = CERTIFICATES + 1 + CERTIFICATES_BYTES // 8
 """The length of a row."""
 
 NUMBER_BYTES: Final = 8

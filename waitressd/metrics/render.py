@@ -34,8 +34,9 @@ def render_prometheus(shown: Shown) -> str:
     if workers:
         lines += _gauges(workers)
         lines += _ages(workers)
-    if _speaks_tls(totals, gauges):
-        lines += _tls(totals, [("", gauges)] if gauges is not None else workers)
+    shown_gauges = [("", gauges)] if gauges is not None else workers
+    if any(_speaks_tls(totals, each) for _, each in shown_gauges):
+        lines += _tls(totals, shown_gauges)
     state = shown.fleet_state()
     if state is not None:
         lines += _fleet(state)
@@ -105,8 +106,8 @@ def _tls(totals: Totals, of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
         yield _sample("tls_reloads_total", _label("result", result)) + f" {count}"
 
 
-def _speaks_tls(totals: Totals, gauges: Gauges | None) -> bool:
-    return any(totals.handshakes.values()) or (gauges is not None and bool(gauges.certificate_ends))
+def _speaks_tls(totals: Totals, gauges: Gauges) -> bool:
+    return bool(gauges.certificate_ends) or any(totals.handshakes.values())
 
 
 def _ages(workers: Iterable[tuple[str, WorkerGauges]]) -> Iterator[str]:
@@ -156,6 +157,10 @@ def _together(gauges: Sequence[WorkerGauges]) -> WorkerGauges:
         connections=connections,
         open_handshakes=sum(each.open_handshakes for each in gauges),
         age_seconds=max(each.age_seconds for each in gauges),
+        certificate_ends={
+            name: min(each.certificate_ends[name] for each in gauges if name in each.certificate_ends)
+            for name in dict.fromkeys(name for each in gauges for name in each.certificate_ends)
+        },
     )
 
 

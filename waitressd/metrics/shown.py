@@ -1,7 +1,7 @@
 """What is shown: counters as values, gauges, and what a master says of its workers."""
 
 from collections.abc import Mapping, MutableSequence, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from waitressd.metrics import layout
@@ -63,8 +63,7 @@ class WorkerGauges:
     connections: Mapping[str, int]
     open_handshakes: int
     age_seconds: float
-    certificate_ends: Mapping[str, float] = field(default_factory=dict)
-    """Not known: a row has no room for names."""
+    certificate_ends: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

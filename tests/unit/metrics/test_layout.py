@@ -19,6 +19,7 @@ def test_each_number_has_one_meaning() -> None:
     gauges = [layout.GAUGES_AT, layout.BUSY_THREADS, layout.IDLE_THREADS, layout.QUEUE_DEPTH, layout.OLDEST_WAIT]
     gauges.append(layout.OPEN_HANDSHAKES)
     gauges += range(layout.CONNECTIONS, layout.CONNECTIONS + len(layout.STATES))
+    gauges += range(layout.CERTIFICATES, layout.CERTIFICATES + 1 + layout.CERTIFICATES_BYTES // layout.NUMBER_BYTES)
     assert gauges == list(range(layout.COUNTERS, layout.NUMBERS))
 
 

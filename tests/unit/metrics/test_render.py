@@ -128,6 +128,18 @@ def test_certificates() -> None:
     assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
 
 
+def test_certificates_of_a_fleet_are_each_workers_and_the_first_to_expire_is_shown_where_two_share_a_place() -> None:
+    area = Area.private(3)
+    for place, end in ((1, 1.6e9), (2, 1.5e9), (2, 1.4e9)):
+        snapshot = replace(EMPTY, certificate_ends={"a.example": end}, reloads={"renewed": 1})
+        AdoptedRow(area, area.claim(place) or 0).write(snapshot, 1.0)
+    lines = render_prometheus(FleetView(area)).splitlines()
+    assert 'waitressd_tls_certificate_not_after_seconds{worker="1",name="a.example"} 1600000000' in lines
+    assert 'waitressd_tls_certificate_not_after_seconds{worker="2",name="a.example"} 1400000000' in lines
+    assert 'waitressd_tls_reloads_total{result="renewed"} 3' in lines
+    assert json.loads(render_json(FleetView(area)))["tls"]["not_after"] == {"a.example": 1.4e9}
+
+
 STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)
 
 
