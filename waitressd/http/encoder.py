@@ -308,8 +308,7 @@ class ResponseEncoder:
 
     def encode_error(self, error: HttpError, date: str, body: str | None = None) -> bytes:
         """The whole response to a request that is refused; `body` replaces the text about the error."""
-        text = f"{error.status} {error.reason}\n\n{error.detail}\n" if body is None else body
-        content = text.encode("utf-8", "backslashreplace")
+        content = (error.content if body is None else body).encode("utf-8", "backslashreplace")
         fields = [("Content-Type", "text/plain; charset=utf-8"), *error.fields, ("Connection", "close")]
         return self.encode_response(build_head(f"{error.status} {error.reason}", fields), content, date)
 
