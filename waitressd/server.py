@@ -24,7 +24,7 @@ from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
-from waitressd.net.listener import HTTPS, REDIRECT, Listener
+from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import say_what_lives
@@ -149,13 +149,10 @@ class Server:
 
     def announce(self, template: str) -> list[str]:
         """Return a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
-        lines = []
-        for listener, (host, port) in zip(self._listeners, self.effective_listen, strict=True):
-            line = template.format(f"[{host}]" if ":" in host else host, port)
-            lines.append(line.replace("http://", "https://") if listener.service == HTTPS else line)
-            if listener.service == REDIRECT:
-                lines[-1] += " (leads to https)"
-        return lines
+        return [
+            listener.announce(template.format(f"[{host}]" if ":" in host else host, port))
+            for listener, (host, port) in zip(self._listeners, self.effective_listen, strict=True)
+        ]
 
     def print_listen(self, template: str) -> None:
         """Log what `announce` says."""

@@ -14,7 +14,8 @@ from waitressd.server import Server
 # Settings that concern the master. It reads no ini file: what is wrong there is said by who has read it.
 _FOR_MASTER: Final = (
     *("host", "port", "listen", "unix_socket", "unix_socket_perms", "unix_socket_owner", "backlog", "ipv4", "ipv6"),
-    *("proxy_protocol", "proxy_protocol_listen"),
+    *("proxy_protocol", "proxy_protocol_listen", "trusted_proxy"),
+    *("tls_certificate", "tls_listen", "redirect_listen"),  # which says what each listener is for
     *("threads", "shutdown_timeout", "worker_boot_timeout"),
 )
 
