@@ -158,6 +158,7 @@ def test_curl_finds_nothing_to_complain_of(start: Start, tmp_path: Path, argumen
     if curl is None:
         pytest.skip("curl is not installed")
     server = start()
+    command: list[str] = []
     for path in ("/environ", "/generator", "/file"):
         command = [
             curl, "-sS", "--cacert", str(tmp_path / "ca.pem"), "--max-time", "20", "--noproxy", "*", *arguments,

@@ -9,7 +9,7 @@ from typing import Final
 from waitressd.metrics import layout
 from waitressd.metrics.area import Area
 from waitressd.metrics.layout import to_ticks
-from waitressd.metrics.shown import Gauges
+from waitressd.metrics.shown import ServerGauges
 from waitressd.requestlog.failures import say
 
 
@@ -27,7 +27,7 @@ class AdoptedRow:
         self._is_free = False
         return numbers
 
-    def write(self, gauges: Gauges, now: float) -> None:
+    def write(self, gauges: ServerGauges, now: float) -> None:
         """Write how busy this process is at this moment (monotonic seconds). One thread."""
         row = self._numbers
         row[layout.BUSY_THREADS] = gauges.busy_threads
@@ -36,6 +36,13 @@ class AdoptedRow:
         row[layout.OLDEST_WAIT] = to_ticks(gauges.oldest_wait_seconds)
         for number, state in enumerate(layout.STATES):
             row[layout.CONNECTIONS + number] = gauges.connections[state]
+        # These count for as long as the process lives, as its row does.
+        for number, result in enumerate(layout.HANDSHAKES):
+            row[layout.HANDSHAKE_COUNTS + number] = gauges.handshakes.get(result, 0)
+        for number, result in enumerate(layout.RELOADS):
+            row[layout.RELOAD_COUNTS + number] = gauges.reloads.get(result, 0)
+        row[layout.OPEN_HANDSHAKES] = gauges.open_handshakes
+        row[layout.CERTIFICATE_END] = int(min(gauges.certificate_ends.values(), default=0))
         row[layout.GAUGES_AT] = to_ticks(now)
 
 

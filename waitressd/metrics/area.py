@@ -210,4 +210,6 @@ def read_gauges(row: memoryview, now: float) -> WorkerGauges | None:
         row[layout.OLDEST_WAIT] / TICKS_PER_SECOND,
         {state: row[layout.CONNECTIONS + number] for number, state in enumerate(layout.STATES)},
         max(0.0, now - written / TICKS_PER_SECOND),
+        row[layout.OPEN_HANDSHAKES],
+        {"": float(row[layout.CERTIFICATE_END])} if row[layout.CERTIFICATE_END] else {},
     )

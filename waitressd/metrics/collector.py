@@ -18,7 +18,7 @@ from waitressd.metrics.layout import (
     TICKS_PER_SECOND,
     numbers_in,
 )
-from waitressd.metrics.shown import FleetState, Gauges, Totals, WorkerGauges
+from waitressd.metrics.shown import FleetState, ServerGauges, Totals, WorkerGauges
 from waitressd.requestlog.record import RequestRecord
 
 _SHORT: Final = BOUNDS[0]  # seconds below which a duration falls into the first bucket
@@ -28,7 +28,7 @@ _ENDINGS: Final = len(ENDINGS)
 class Watched(Protocol):
     """A server that says how busy it is."""
 
-    def snapshot(self) -> Gauges:
+    def snapshot(self) -> ServerGauges:
         """Say it. Any thread."""
 
 
@@ -68,7 +68,7 @@ class Metrics:
         with self.lock:
             return Totals(list(self.numbers)[:COUNTERS])
 
-    def gauges(self) -> Gauges | None:
+    def gauges(self) -> ServerGauges | None:
         """Return how busy the server is now; None if there is none."""
         return self.server.snapshot() if self.server is not None else None
 

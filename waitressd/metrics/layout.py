@@ -22,6 +22,14 @@ PHASES: Final = ("queue", "application", "flush", "total")
 STATES: Final = ("idle", "head", "body", "queued", "running", "flushing", "lingering")
 """The states of connections, as a snapshot of the server has them."""
 
+HANDSHAKES: Final = (
+    *("full", "resumed", "gone", "timeout", "evicted", "plain_http", "no_version", "no_cipher", "client_certificate"),
+    "error",
+)
+"""How a handshake of TLS may end."""
+RELOADS: Final = ("renewed", "refused")
+"""What becomes of certificate files that have changed."""
+
 TICKS_PER_SECOND: Final = 1 << 20  # about a microsecond; 8 bytes hold 270,000 years
 
 _HISTOGRAM: Final = BUCKETS + 1  # numbers of one histogram: its buckets, and the sum in ticks
@@ -36,7 +44,9 @@ HISTOGRAMS: Final = tuple(
     for status in range(len(STATUSES))
 )
 """For each class of status, where the histogram of each phase begins."""
-COUNTERS: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
+HANDSHAKE_COUNTS: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
+RELOAD_COUNTS: Final = HANDSHAKE_COUNTS + len(HANDSHAKES)
+COUNTERS: Final = RELOAD_COUNTS + len(RELOADS)
 """How many numbers count, from the first on; those behind them are gauges."""
 
 GAUGES_AT: Final = COUNTERS  # when the gauges were written, in monotonic ticks; 0 never
@@ -45,11 +55,15 @@ IDLE_THREADS: Final = COUNTERS + 2
 QUEUE_DEPTH: Final = COUNTERS + 3
 OLDEST_WAIT: Final = COUNTERS + 4  # in ticks
 CONNECTIONS: Final = COUNTERS + 5
-NUMBERS: Final = CONNECTIONS + len(STATES)
+OPEN_HANDSHAKES: Final = CONNECTIONS + len(STATES)
+CERTIFICATE_END: Final = OPEN_HANDSHAKES + 1  # of the first one to expire, in seconds since the epoch; 0 without TLS
+NUMBERS: Final = CERTIFICATE_END + 1
 """The length of a row."""
 
 NUMBER_BYTES: Final = 8
-SIGNATURE: Final = crc32(repr((STATUSES, ENDED_BY, PHASES, STATES, BOUNDS, TICKS_PER_SECOND)).encode())
+SIGNATURE: Final = crc32(
+    repr((STATUSES, ENDED_BY, PHASES, STATES, BOUNDS, HANDSHAKES, RELOADS, TICKS_PER_SECOND)).encode()
+)
 """What says that two processes mean the same by a number: they may run different versions of this module."""
 
 

@@ -30,9 +30,11 @@ def render_prometheus(shown: Shown) -> str:
     gauges = shown.gauges()
     if gauges is not None:
         lines += _gauges([("", gauges)])
+        lines += _tls([("", gauges)], gauges.handshakes, gauges.reloads)
     workers = [(_label("worker", place), _together(each)) for place, each in shown.worker_gauges().items()]
     if workers:
         lines += _gauges(workers)
+        lines += _tls(workers, totals.handshakes, totals.reloads)
         lines += _ages(workers)
     state = shown.fleet_state()
     if state is not None:
@@ -84,29 +86,30 @@ def _gauges(of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
     for label, gauges in of:
         for state, count in gauges.connections.items():
             yield _sample("connections", label, f'state="{state}"') + f" {count}"
-    yield from _tls([(label, gauges) for label, gauges in of if gauges.handshakes or gauges.certificate_ends])
 
 
-def _tls(of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
-    """Write the gauges of those that speak TLS, and their counters."""
+def _tls(
+    all_of_them: Sequence[tuple[str, Gauges]], handshakes: Mapping[str, int], reloads: Mapping[str, int]
+) -> Iterator[str]:
+    """Write what there is to say of TLS; nothing where nobody speaks it."""
+    of = [(label, gauges) for label, gauges in all_of_them if gauges.certificate_ends]
     if not of:
         return
     yield from _head("tls_handshakes_open", "gauge", "Handshakes of TLS that are under way")
     for label, gauges in of:
         yield _sample("tls_handshakes_open", label) + f" {gauges.open_handshakes}"
     yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
-    for label, gauges in of:
-        for result, count in gauges.handshakes.items():
-            yield _sample("tls_handshakes_total", label, _label("result", result)) + f" {count}"
+    for result, count in handshakes.items():
+        yield _sample("tls_handshakes_total", _label("result", result)) + f" {count}"
     text = "When the certificate expires, in seconds since the epoch"
     yield from _head("tls_certificate_not_after_seconds", "gauge", text)
     for label, gauges in of:
         for name, moment in gauges.certificate_ends.items():
-            yield _sample("tls_certificate_not_after_seconds", label, _label("name", name)) + f" {moment:.0f}"
+            known = _label("name", name) if name else ""
+            yield _sample("tls_certificate_not_after_seconds", label, known) + f" {moment:.0f}"
     yield from _head("tls_reloads_total", "counter", "Changes of the certificate files, by what became of them")
-    for label, gauges in of:
-        for result, count in gauges.reloads.items():
-            yield _sample("tls_reloads_total", label, _label("result", result)) + f" {count}"
+    for result, count in reloads.items():
+        yield _sample("tls_reloads_total", _label("result", result)) + f" {count}"
 
 
 def _ages(workers: Iterable[tuple[str, WorkerGauges]]) -> Iterator[str]:
@@ -155,7 +158,14 @@ def _together(gauges: Sequence[WorkerGauges]) -> WorkerGauges:
         oldest_wait_seconds=max(each.oldest_wait_seconds for each in gauges),
         connections=connections,
         age_seconds=max(each.age_seconds for each in gauges),
+        open_handshakes=sum(each.open_handshakes for each in gauges),
+        certificate_ends=_first_end(gauges),
     )
+
+
+def _first_end(gauges: Sequence[WorkerGauges]) -> dict[str, float]:
+    ends = [end for each in gauges for end in each.certificate_ends.values()]
+    return {"": min(ends)} if ends else {}
 
 
 def describe(shown: Shown) -> dict[str, Any]:
@@ -179,10 +189,11 @@ def describe(shown: Shown) -> dict[str, Any]:
     }
     gauges = shown.gauges()
     if gauges is not None:
-        found |= _describe_gauges(gauges)
+        found |= _describe_gauges(gauges) | _describe_tls(gauges, gauges.handshakes, gauges.reloads)
     workers = shown.worker_gauges()
     if workers:
-        found |= _describe_gauges(_together([each for several in workers.values() for each in several]))
+        everybody = _together([each for several in workers.values() for each in several])
+        found |= _describe_gauges(everybody) | _describe_tls(everybody, totals.handshakes, totals.reloads)
         found["workers"] = {str(place): _describe_worker(_together(each)) for place, each in workers.items()}
     state = shown.fleet_state()
     if state is not None:
@@ -191,19 +202,24 @@ def describe(shown: Shown) -> dict[str, Any]:
 
 
 def _describe_gauges(gauges: Gauges) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    return {
         "threads": {"busy": gauges.busy_threads, "idle": gauges.idle_threads},
         "queue": {"depth": gauges.queue_depth, "oldest_wait_seconds": gauges.oldest_wait_seconds},
         "connections": dict(gauges.connections),
     }
-    if gauges.handshakes or gauges.certificate_ends:
-        found["tls"] = {
+
+
+def _describe_tls(gauges: Gauges, handshakes: Mapping[str, int], reloads: Mapping[str, int]) -> dict[str, Any]:
+    if not gauges.certificate_ends:
+        return {}
+    return {
+        "tls": {
             "open_handshakes": gauges.open_handshakes,
-            "handshakes": dict(gauges.handshakes),
-            "not_after": dict(gauges.certificate_ends),
-            "reloads": dict(gauges.reloads),
+            "handshakes": dict(handshakes),
+            "not_after": {name or "first": moment for name, moment in gauges.certificate_ends.items()},
+            "reloads": dict(reloads),
         }
-    return found
+    }
 
 
 def _describe_worker(gauges: WorkerGauges) -> dict[str, Any]:

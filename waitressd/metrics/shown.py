@@ -9,7 +9,7 @@ from waitressd.metrics.histogram import BUCKETS, Histogram
 
 
 class Gauges(Protocol):
-    """What a server says of itself at one moment; `waitressd.dispatch.snapshot.Snapshot` is one."""
+    """How busy a server is at one moment."""
 
     @property
     def busy_threads(self) -> int:
@@ -36,12 +36,16 @@ class Gauges(Protocol):
         """Handshakes of TLS that are under way."""
 
     @property
-    def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
-        """Those that are over, by their results; empty without TLS."""
-
-    @property
     def certificate_ends(self) -> Any:  # noqa: ANN401 - a mapping from name to seconds since the epoch
         """When the certificates expire."""
+
+
+class ServerGauges(Gauges, Protocol):
+    """What a server says of itself that is shown directly: `waitressd.dispatch.snapshot.Snapshot` is one."""
+
+    @property
+    def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
+        """Those that are over, by their results; empty without TLS."""
 
     @property
     def reloads(self) -> Any:  # noqa: ANN401 - a mapping from result to count
@@ -59,9 +63,8 @@ class WorkerGauges:
     connections: Mapping[str, int]
     age_seconds: float
     open_handshakes: int = 0
-    handshakes: Mapping[str, int] = field(default_factory=dict)
     certificate_ends: Mapping[str, float] = field(default_factory=dict)
-    reloads: Mapping[str, int] = field(default_factory=dict)
+    """The first end of all, under an empty name; nothing without TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,16 @@ class Totals:
         }
         return {key: histogram for key, histogram in found.items() if histogram.count}
 
+    @property
+    def handshakes(self) -> dict[str, int]:
+        """Handshakes of TLS by result, as far as rows have them."""
+        return dict(zip(layout.HANDSHAKES, self._numbers[layout.HANDSHAKE_COUNTS :], strict=False))
+
+    @property
+    def reloads(self) -> dict[str, int]:
+        """Changed certificate files by what became of them, as far as rows have them."""
+        return dict(zip(layout.RELOADS, self._numbers[layout.RELOAD_COUNTS :], strict=False))
+
     def _histogram(self, first: int) -> Histogram:
         *counts, ticks = self._numbers[first : first + BUCKETS + 1]
         return Histogram(counts, ticks / layout.TICKS_PER_SECOND)
@@ -120,7 +133,7 @@ class Shown(Protocol):
     def totals(self) -> Totals:
         """Return what was counted."""
 
-    def gauges(self) -> Gauges | None:
+    def gauges(self) -> ServerGauges | None:
         """Return how busy the server of this process is; None if there is none, or several processes are shown."""
 
     def worker_gauges(self) -> Mapping[int, Sequence[WorkerGauges]]:

@@ -3,6 +3,7 @@
 from waitressd.dispatch.snapshot import PHASES as STATES_OF_CONNECTIONS
 from waitressd.metrics import layout
 from waitressd.metrics.histogram import BUCKETS
+from waitressd.net.handshake import RESULTS
 from waitressd.net.recorder import Fault
 
 
@@ -12,9 +13,12 @@ def test_each_number_has_one_meaning() -> None:
     for firsts in layout.HISTOGRAMS:
         for first in firsts:
             used += range(first, first + BUCKETS + 1)
+    used += range(layout.HANDSHAKE_COUNTS, layout.HANDSHAKE_COUNTS + len(layout.HANDSHAKES))
+    used += range(layout.RELOAD_COUNTS, layout.RELOAD_COUNTS + len(layout.RELOADS))
     assert used == list(range(layout.COUNTERS))
     gauges = [layout.GAUGES_AT, layout.BUSY_THREADS, layout.IDLE_THREADS, layout.QUEUE_DEPTH, layout.OLDEST_WAIT]
     gauges += range(layout.CONNECTIONS, layout.CONNECTIONS + len(layout.STATES))
+    gauges += [layout.OPEN_HANDSHAKES, layout.CERTIFICATE_END]
     assert gauges == list(range(layout.COUNTERS, layout.NUMBERS))
 
 
@@ -25,6 +29,7 @@ def test_a_row_is_small() -> None:
 def test_whatever_the_server_says_has_a_place() -> None:
     assert layout.STATES == STATES_OF_CONNECTIONS
     assert set(layout.ENDINGS) == {"", "refused", *(fault.value for fault in Fault)}
+    assert set(layout.HANDSHAKES) == set(RESULTS)
     assert list(layout.ENDINGS.values()) == list(range(len(layout.ENDED_BY)))
 
 

@@ -100,6 +100,33 @@ def test_certificates() -> None:
     assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
 
 
+def test_tls_of_a_fleet() -> None:
+    """Counters are of all workers that there were; of certificates the first to expire, by worker."""
+    area = Area.private(4)
+    rows = [area.claim(place) or 0 for place in (1, 2, 2)]
+    for index, end in zip(rows, (1.5e9, 1.7e9, 1.6e9), strict=True):
+        gauges = replace(
+            Server().snapshot(), handshakes={"full": 5, "gone": 2}, open_handshakes=3,
+            certificate_ends={"a.example": end, "b.example": 1.8e9}, reloads={"renewed": 1, "refused": 0},
+        )  # fmt: skip
+        AdoptedRow(area, index).write(gauges, 1.0)
+    area.retire(rows[2])
+    view = FleetView(area, lambda: STATE)
+    lines = render_prometheus(view).splitlines()
+    for line in (
+        'waitressd_tls_handshakes_open{worker="1"} 3',
+        'waitressd_tls_handshakes_total{result="full"} 15',
+        'waitressd_tls_handshakes_total{result="evicted"} 0',
+        'waitressd_tls_certificate_not_after_seconds{worker="1"} 1500000000',
+        'waitressd_tls_certificate_not_after_seconds{worker="2"} 1700000000',
+        'waitressd_tls_reloads_total{result="renewed"} 3',
+    ):
+        assert line in lines
+    found = json.loads(render_json(view))["tls"]
+    assert (found["handshakes"]["gone"], found["open_handshakes"], found["not_after"]) == (6, 6, {"first": 1.5e9})
+    assert "tls" not in json.loads(render_json(fleet()))
+
+
 STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)
 
 
