@@ -158,15 +158,13 @@ def test_curl_finds_nothing_to_complain_of(start: Start, tmp_path: Path, argumen
     if curl is None:
         pytest.skip("curl is not installed")
     server = start()
+    command = [curl, "-sS", "--cacert", str(tmp_path / "ca.pem"), "--max-time", "20", "--noproxy", "*", *arguments]
     for path in ("/environ", "/generator", "/file"):
-        command = [
-            curl, "-sS", "--cacert", str(tmp_path / "ca.pem"), "--max-time", "20", "--noproxy", "*", *arguments,
-            f"https://localhost:{server.port}{path}",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, check=False)
+        url = f"https://localhost:{server.port}{path}"
+        done = subprocess.run([*command, url], capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
         assert path == "/environ" or done.stdout == LARGE
-    done = subprocess.run([*command[:-1], f"https://localhost:{server.port}/cut"], capture_output=True, check=False)
+    done = subprocess.run([*command, f"https://localhost:{server.port}/cut"], capture_output=True, check=False)
     assert done.returncode != 0
 
 

@@ -146,6 +146,10 @@ class SimSocket:
         if self.is_closed:
             self.kernel.scheduler.violate(f"connection {self.number} was closed by another thread during {what}")
 
+    def expect(self, count: int) -> None:
+        """The next read gets what there is."""
+        self._peeked_bytes = count
+
     def recv(self, count: int, flags: int = 0) -> bytes:
         """Read some of what there is."""
         self._enter("recv")

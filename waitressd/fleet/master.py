@@ -381,7 +381,7 @@ class Master:
     def _say_addresses(self) -> None:
         """Say once where the fleet serves."""
         for listener in self._unsaid:
-            line = SERVING.format(listener.name)
+            line = listener.announce(SERVING.format(listener.name))
             say(logging.INFO, line)
             if self._hand.prints:
                 operator_log.write(line + "\n")

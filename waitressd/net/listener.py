@@ -56,6 +56,12 @@ class Listener:
         """The address as people write it: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/app.sock`."""
         return format_address(self.family, self.address)
 
+    def announce(self, line: str) -> str:
+        """Correct a line that says where plain HTTP is served, if something else is."""
+        if self.service == HTTPS:
+            return line.replace("http://", "https://")
+        return f"{line} (leads to https)" if self.service == REDIRECT else line
+
     @property
     def address(self) -> Any:  # noqa: ANN401 - of a form that depends on the family
         """The address as the socket module writes it."""
