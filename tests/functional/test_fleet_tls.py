@@ -96,5 +96,5 @@ def test_what_a_master_is_told_does_not_contradict_itself(tmp_path: Path) -> Non
     ):
         adjustments = Adjustments.from_keywords(**settings)
         told = hello_of(Server(adjustments, unasked), is_preloaded=False).adjustments
-        for name in ("listeners", "tls_listeners", "redirect_listen", "proxy_protocol"):
+        for name in ("listeners", "tls_listeners", "redirect_listen"):
             assert getattr(told, name) == getattr(adjustments, name)

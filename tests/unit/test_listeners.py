@@ -157,7 +157,8 @@ def test_sockets_of_another_process_know_how_each_connection_begins() -> None:
         proxy_protocol_listen="127.0.0.1:2",
         trusted_proxy="127.0.0.1",
     )
-    sockets = [(f"127.0.0.1:{number}", socket.create_server(("127.0.0.1", 0))) for number in (1, 2, 3)]
+    asked = ("127.0.0.1:1", "127.0.0.1:2", "")
+    sockets = [(each, socket.create_server(("127.0.0.1", 0))) for each in asked]
     adopted = adopt_listeners(settings, sockets)
     assert [(each.asked, each.proxy_protocol) for each in adopted] == [
         ("127.0.0.1:1", "off"),
