@@ -64,7 +64,7 @@ class Runner:
         self._logs = logs or LogSetup()
         self._listeners: list[Listener] = []
         self._recruit = _recruit()
-        self._known = _known_before(server.adjustments)
+        self._known = _known_before() if server.adjustments.may_be_fleet or self._recruit is not None else []
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
         if adjustments.fast_listen:
@@ -132,10 +132,8 @@ class Runner:
         self._server.close()
 
 
-def _known_before(adjustments: Adjustments) -> "list[Hazard]":
+def _known_before() -> "list[Hazard]":
     """Return what would be a hazard for forks if the application had left it; it is not loaded yet."""
-    if not adjustments.may_be_fleet:
-        return []
     from waitressd.fleet.hazards import find_hazards  # noqa: PLC0415 - a single process pays nothing for it
 
     return find_hazards()

@@ -33,6 +33,7 @@ from waitressd.logfiles import Reopener, reopen_log_files
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
+from waitressd.processend import ProcessEnd
 from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
@@ -130,7 +131,7 @@ class Master:
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._tell(partial(self._plan.stop, now))
+            self._tell(partial(self._plan.stop, now, signal.Signals(number).name))
         elif number == signal.SIGHUP:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
@@ -248,7 +249,7 @@ class Master:
         """Say what is known of a death besides its status."""
         if process.loading is not None:
             process.loading.read_all()
-            line = process.loading.last_line()
+            line = process.loading.last_line() if death.status >= 0 else ""  # a signal came from elsewhere
             said = bytes(process.loading.said)
             if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
                 self._last_failure = said.decode("utf-8", "backslashreplace")
@@ -440,4 +441,8 @@ def lead_from(hand: HandOver) -> int:
         hand.logs.apply()
     except ConfigError as error:  # it was good a moment ago, when the application was loaded
         sys.stderr.write(f"{error}\n")
-    return Master(hand).run()
+    # Handlers of logging may hang, and Python waits for them without a bound.
+    end = ProcessEnd(time.monotonic, 0.0, has_program=False)
+    with end.bounded():
+        end.status = Master(hand).run()
+    return end.status

@@ -97,6 +97,7 @@ class Succession:
         """Load the next code; if the command cannot be run again, replace the workers alone."""
         self.note = ""
         if self.current.facts.can_reload:
+            self._orders.say(logging.INFO, "reload: the configuration and the application are loaded anew")
             self._abandon_candidate()  # it stands in for a template; the next code brings its own
             self._load(None)
             return
@@ -247,7 +248,7 @@ class Succession:
                 continue
             if code is self.candidate:
                 timeout = self.current.facts.worker_boot_timeout
-                self.refuse(f"it was not loaded after {timeout:g} s", with_stacks=True)
+                self.refuse(f"it was not loaded after {timeout:g} s (worker_boot_timeout)", with_stacks=True)
             elif code.stage is TemplateStage.QUITTING:
                 self._orders.kill_code(code)
             else:
