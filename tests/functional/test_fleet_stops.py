@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Client
-from tests.support.fleets import Fleet, needs_a_fleet, serving, started
+from tests.support.fleets import DIED, Fleet, needs_a_fleet, serving, started
 from tests.support.load import Load
 from tests.support.site import Site
 from tests.support.waiting import wait_until
@@ -92,6 +92,23 @@ def test_the_deadline_is_one_for_all(tmp_path: Path) -> None:
         began = time.monotonic()
         assert fleet.terminate(15) == 0
         assert 0.9 < time.monotonic() - began < 4
+        assert fleet.is_gone_within(0.5), fleet.members()
+
+
+def test_a_worker_that_is_being_born_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with serving(Site(tmp_path, workers=2, preload="on")) as fleet:
+        fleet.workers(2)
+        (template,) = (member.pid for member in fleet.members() if member.name.startswith("waitressd-code"))
+        os.kill(template, signal.SIGSTOP)  # so it is asked for the worker, and the birth takes its time
+        first = next(member.pid for member in fleet.members() if member.name == "waitressd-w1")
+        mark = fleet.mark()
+        os.kill(first, signal.SIGKILL)
+        fleet.wait_for(DIED, mark)
+        fleet.signal(signal.SIGTERM)
+        assert wait_until(lambda: len(fleet.members()) == 2), fleet.members()  # the other worker has ended
+        os.kill(template, signal.SIGCONT)
+        assert fleet.wait(5) == 0
+        assert "is still there" not in fleet.output
         assert fleet.is_gone_within(0.5), fleet.members()
 
 

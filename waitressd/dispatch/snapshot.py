@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from waitressd.dispatch.dispatcher import Dispatcher
@@ -29,6 +29,10 @@ class Snapshot:
     """How long the first of them has been waiting."""
     connections: Mapping[str, int]
     """Connections by state: idle, head, body, queued, running, flushing, lingering."""
+    open_handshakes: int = 0
+    """Handshakes of TLS that are under way."""
+    handshakes: Mapping[str, int] = field(default_factory=dict)
+    """Those that are over, by their results; empty where no listener speaks TLS."""
 
 
 def take_snapshot(dispatchers: Iterable[Dispatcher]) -> Snapshot:

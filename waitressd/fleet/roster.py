@@ -170,11 +170,16 @@ class Roster:
             self.codes = {number: code for number, code in self.codes.items() if number in codes or code.pid}
 
     def kill(self, process: Process, *, with_stacks: bool) -> None:
-        """End a process, now or when it has had a moment to write its stacks. Who is not born yet is left alone."""
-        if process.pid and with_stacks:
+        """End a process, now or when it has had a moment to write its stacks.
+
+        One that is not born yet says so when it is, and the plan asks again; or its link ends with its template.
+        """
+        if not process.pid:
+            return
+        if with_stacks:
             processes.kill(process.pid, signal.SIGQUIT)
             self.kill_later(process, STACKS_SECONDS)
-        elif process.pid:
+        else:
             processes.kill(process.pid)
 
     def kill_later(self, process: Process, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from waitressd.metrics import layout
 from waitressd.metrics.area import Area
 from waitressd.metrics.layout import to_ticks
-from waitressd.metrics.shown import Gauges
+from waitressd.metrics.shown import ServerGauges, write_handshakes
 from waitressd.requestlog.failures import say
 
 
@@ -29,8 +29,8 @@ class AdoptedRow:
         self._is_free = False
         return numbers
 
-    def write(self, gauges: Gauges, now: float) -> None:
-        """Write how busy this process is at this moment (monotonic seconds). One thread."""
+    def write(self, gauges: ServerGauges, now: float) -> None:
+        """Write how busy this process is at this moment (monotonic seconds). One thread at a time."""
         row = self._numbers
         row[layout.BUSY_THREADS] = gauges.busy_threads
         row[layout.IDLE_THREADS] = gauges.idle_threads
@@ -38,6 +38,8 @@ class AdoptedRow:
         row[layout.OLDEST_WAIT] = to_ticks(gauges.oldest_wait_seconds)
         for number, state in enumerate(layout.STATES):
             row[layout.CONNECTIONS + number] = gauges.connections[state]
+        row[layout.OPEN_HANDSHAKES] = gauges.open_handshakes
+        write_handshakes(row, gauges)
         row[layout.GAUGES_AT] = to_ticks(now)
 
 

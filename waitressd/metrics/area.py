@@ -209,5 +209,6 @@ def read_gauges(row: memoryview, now: float) -> WorkerGauges | None:
         row[layout.QUEUE_DEPTH],
         row[layout.OLDEST_WAIT] / TICKS_PER_SECOND,
         {state: row[layout.CONNECTIONS + number] for number, state in enumerate(layout.STATES)},
+        row[layout.OPEN_HANDSHAKES],
         max(0.0, now - written / TICKS_PER_SECOND),
     )

@@ -18,7 +18,7 @@ from waitressd.metrics.layout import (
     TICKS_PER_SECOND,
     numbers_in,
 )
-from waitressd.metrics.shown import FleetState, Gauges, Totals, WorkerGauges
+from waitressd.metrics.shown import FleetState, Gauges, ServerGauges, Totals, WorkerGauges, write_handshakes
 from waitressd.requestlog.record import RequestRecord
 
 _SHORT: Final = BOUNDS[0]  # seconds below which a duration falls into the first bucket
@@ -28,7 +28,7 @@ _ENDINGS: Final = len(ENDINGS)
 class Watched(Protocol):
     """A server that says how busy it is."""
 
-    def snapshot(self) -> Gauges:
+    def snapshot(self) -> ServerGauges:
         """Say it. Any thread."""
 
 
@@ -66,7 +66,10 @@ class Metrics:
     def totals(self) -> Totals:
         """Return what was counted."""
         with self.lock:
-            return Totals(list(self.numbers)[:COUNTERS])
+            numbers = list(self.numbers[:COUNTERS])
+        if self.server is not None:
+            write_handshakes(numbers, self.server.snapshot())
+        return Totals(numbers)
 
     def gauges(self) -> Gauges | None:
         """Return how busy the server is now; None if there is none."""

@@ -22,6 +22,12 @@ PHASES: Final = ("queue", "application", "flush", "total")
 STATES: Final = ("idle", "head", "body", "queued", "running", "flushing", "lingering")
 """The states of connections, as a snapshot of the server has them."""
 
+HANDSHAKES: Final = (
+    "full", "resumed", "gone", "timeout", "evicted",
+    "plain_http", "no_version", "no_cipher", "client_certificate", "error",
+)  # fmt: skip
+"""How handshakes of TLS may end."""
+
 TICKS_PER_SECOND: Final = 1 << 20  # about a microsecond; 8 bytes hold 270,000 years
 
 _HISTOGRAM: Final = BUCKETS + 1  # numbers of one histogram: its buckets, and the sum in ticks
@@ -36,7 +42,9 @@ HISTOGRAMS: Final = tuple(
     for status in range(len(STATUSES))
 )
 """For each class of status, where the histogram of each phase begins."""
-COUNTERS: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
+HANDSHAKES_ENDED: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
+"""From here on, how many handshakes ended in each way."""
+COUNTERS: Final = HANDSHAKES_ENDED + len(HANDSHAKES)
 """How many numbers count, from the first on; those behind them are gauges."""
 
 GAUGES_AT: Final = COUNTERS  # when the gauges were written, in monotonic ticks; 0 never
@@ -44,12 +52,13 @@ BUSY_THREADS: Final = COUNTERS + 1
 IDLE_THREADS: Final = COUNTERS + 2
 QUEUE_DEPTH: Final = COUNTERS + 3
 OLDEST_WAIT: Final = COUNTERS + 4  # in ticks
-CONNECTIONS: Final = COUNTERS + 5
+OPEN_HANDSHAKES: Final = COUNTERS + 5
+CONNECTIONS: Final = COUNTERS + 6
 NUMBERS: Final = CONNECTIONS + len(STATES)
 """The length of a row."""
 
 NUMBER_BYTES: Final = 8
-SIGNATURE: Final = crc32(repr((STATUSES, ENDED_BY, PHASES, STATES, BOUNDS, TICKS_PER_SECOND)).encode())
+SIGNATURE: Final = crc32(repr((STATUSES, ENDED_BY, PHASES, STATES, HANDSHAKES, BOUNDS, TICKS_PER_SECOND)).encode())
 """What says that two processes mean the same by a number: they may run different versions of this module."""
 
 

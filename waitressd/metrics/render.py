@@ -34,6 +34,8 @@ def render_prometheus(shown: Shown) -> str:
     if workers:
         lines += _gauges(workers)
         lines += _ages(workers)
+    if totals.handshakes:
+        lines += _handshakes(totals, [("", gauges)] if gauges is not None else workers)
     state = shown.fleet_state()
     if state is not None:
         lines += _fleet(state)
@@ -86,6 +88,15 @@ def _gauges(of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
             yield _sample("connections", label, f'state="{state}"') + f" {count}"
 
 
+def _handshakes(totals: Totals, of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
+    yield from _head("tls_handshakes_open", "gauge", "Handshakes of TLS that are under way")
+    for label, gauges in of:
+        yield _sample("tls_handshakes_open", label) + f" {gauges.open_handshakes}"
+    yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
+    for result, count in totals.handshakes.items():
+        yield f'waitressd_tls_handshakes_total{{result="{result}"}} {count}'
+
+
 def _ages(workers: Iterable[tuple[str, WorkerGauges]]) -> Iterator[str]:
     yield from _head("gauges_age_seconds", "gauge", "How long ago the worker wrote its gauges; grows while it hangs")
     for label, gauges in workers:
@@ -131,6 +142,7 @@ def _together(gauges: Sequence[WorkerGauges]) -> WorkerGauges:
         queue_depth=sum(each.queue_depth for each in gauges),
         oldest_wait_seconds=max(each.oldest_wait_seconds for each in gauges),
         connections=connections,
+        open_handshakes=sum(each.open_handshakes for each in gauges),
         age_seconds=max(each.age_seconds for each in gauges),
     )
 
@@ -154,12 +166,14 @@ def describe(shown: Shown) -> dict[str, Any]:
         "body_bytes": {"received": totals.body_bytes_received, "sent": totals.body_bytes_sent},
         "seconds": phases,
     }
-    gauges = shown.gauges()
+    gauges, workers = shown.gauges(), shown.worker_gauges()
+    if workers:
+        gauges = _together([each for several in workers.values() for each in several])
     if gauges is not None:
         found |= _describe_gauges(gauges)
-    workers = shown.worker_gauges()
+        if totals.handshakes:
+            found["tls"] = {"open_handshakes": gauges.open_handshakes, "handshakes": totals.handshakes}
     if workers:
-        found |= _describe_gauges(_together([each for several in workers.values() for each in several]))
         found["workers"] = {str(place): _describe_worker(_together(each)) for place, each in workers.items()}
     state = shown.fleet_state()
     if state is not None:

@@ -1,6 +1,6 @@
 """What is shown: counters as values, gauges, and what a master says of its workers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -31,6 +31,18 @@ class Gauges(Protocol):
     def connections(self) -> Any:  # noqa: ANN401 - a mapping from state to count
         """Connections by state."""
 
+    @property
+    def open_handshakes(self) -> int:
+        """Handshakes of TLS that are under way."""
+
+
+class ServerGauges(Gauges, Protocol):
+    """What a server says that runs in this process: it counts handshakes by itself."""
+
+    @property
+    def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
+        """Handshakes of TLS that are over, by their results; empty without TLS."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerGauges:
@@ -41,6 +53,7 @@ class WorkerGauges:
     queue_depth: int
     oldest_wait_seconds: float
     connections: Mapping[str, int]
+    open_handshakes: int
     age_seconds: float
 
 
@@ -85,9 +98,21 @@ class Totals:
         }
         return {key: histogram for key, histogram in found.items() if histogram.count}
 
+    @property
+    def handshakes(self) -> dict[str, int]:
+        """How the handshakes of TLS ended, by their results; empty until one has."""
+        counts = self._numbers[layout.HANDSHAKES_ENDED : layout.COUNTERS]
+        return dict(zip(layout.HANDSHAKES, counts, strict=True)) if any(counts) else {}
+
     def _histogram(self, first: int) -> Histogram:
         *counts, ticks = self._numbers[first : first + BUCKETS + 1]
         return Histogram(counts, ticks / layout.TICKS_PER_SECOND)
+
+
+def write_handshakes(numbers: MutableSequence[int] | memoryview, gauges: ServerGauges) -> None:
+    """Take over into a row how the handshakes of a server ended."""
+    for number, result in enumerate(layout.HANDSHAKES):
+        numbers[layout.HANDSHAKES_ENDED + number] = gauges.handshakes.get(result, 0)
 
 
 class Shown(Protocol):

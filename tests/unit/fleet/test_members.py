@@ -3,7 +3,7 @@
 import math
 
 from waitressd.fleet.actions import CodeFacts
-from waitressd.fleet.members import LONGEST_WAIT, Code, Place, Worker, attempt
+from waitressd.fleet.members import CREDIT_DEATHS, CREDIT_SECONDS, LONGEST_WAIT, Code, Credit, Place, Worker, attempt
 from waitressd.fleet.states import TemplateMove, WorkerMove
 
 
@@ -50,6 +50,14 @@ def test_a_service_of_some_length_neither_adds_nor_forgives() -> None:
     place.vacate(0.0, 0.0)
     place.forgive()
     assert (place.failures, place.not_before) == (0, -math.inf)
+
+
+def test_a_credit_is_used_up_and_comes_back_slowly() -> None:
+    credit = Credit()
+    assert [credit.take(1000.0) for _ in range(CREDIT_DEATHS + 2)] == [True] * CREDIT_DEATHS + [False] * 2
+    assert credit.take(1000.0 + CREDIT_SECONDS)
+    assert not credit.take(1000.0 + CREDIT_SECONDS)
+    assert [credit.take(1e6) for _ in range(CREDIT_DEATHS + 1)] == [True] * CREDIT_DEATHS + [False]
 
 
 def test_what_is_said_of_the_next_attempt() -> None:

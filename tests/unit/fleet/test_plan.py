@@ -73,7 +73,7 @@ def test_an_exit_that_nobody_asked_for_is_a_death() -> None:
 
 
 def test_those_who_die_young_wait_longer_and_longer() -> None:
-    story = Story(1)
+    story = Story(1, is_preloaded=False)
     story.serve()
     waits = []
     for _ in range(10):
@@ -85,6 +85,23 @@ def test_those_who_die_young_wait_longer_and_longer() -> None:
         story.wait(1)
     assert waits[:2] == ["it is replaced at once"] * 2
     assert waits[2:] == [f"the next attempt in {seconds} s" for seconds in (1, 2, 4, 8, 16, 32, 57, 57)]
+
+
+def test_forks_that_die_now_and_then_are_replaced_at_once_and_a_crash_loop_is_not() -> None:
+    story = Story(1)
+    story.serve()
+    begun, deaths = story.now, 0
+    while story.now < begun + 120:
+        if story.newborn:
+            story.boot_all()
+            story.now += 0.1
+            story.die(max(story.stages()), "SIGABRT")
+            deaths += 1
+        elif deaths:
+            story.wait(0.5)
+        else:
+            story.die(1)
+    assert 10 < deaths < 50
 
 
 def test_broken_code_on_the_disk_is_tried_eight_times_in_two_minutes() -> None:
@@ -104,7 +121,7 @@ def test_broken_code_on_the_disk_is_tried_eight_times_in_two_minutes() -> None:
 
 
 def test_a_place_that_has_served_long_enough_is_forgiven() -> None:
-    story = Story(1)
+    story = Story(1, is_preloaded=False)
     story.serve()
     for _ in range(3):
         story.die(max(story.stages()))

@@ -164,14 +164,25 @@ def test_the_loss_of_the_way_back_is_said() -> None:
     assert story.lines[-1].endswith("no way back to generation 1: its template is gone")
 
 
-def test_a_new_template_that_dies_on_trial_is_rolled_back() -> None:
+def test_a_new_template_that_dies_while_workers_move_to_it_is_rolled_back() -> None:
+    story = Story(2)
+    story.serve()
+    story.load(2)
+    story.ready(3)
+    story.tell("template_died", 2, "SIGKILL")
+    assert story.plan.succession.roll is RollStage.BACK
+    assert story.of(do.LoadCode) == []
+    story.die(4)
+    story.roll()
+    assert {worker.generation for worker in story.plan.crew} == {1}
+
+
+def test_a_new_template_that_dies_later_is_replaced_like_any_other() -> None:
     story = Story(2)
     story.serve()
     story.load(2)
     story.roll()
-    story.tell("template_died", 2, "SIGKILL")
-    assert story.plan.succession.roll is RollStage.BACK
-    assert story.of(do.LoadCode) == []
+    assert do.LoadCode(3, stands_in_for=2) in story.tell("template_died", 2, "SIGKILL")
 
 
 def test_a_template_that_cannot_be_loaded_again_is_tried_less_and_less_often() -> None:

@@ -12,8 +12,10 @@ def test_each_number_has_one_meaning() -> None:
     for firsts in layout.HISTOGRAMS:
         for first in firsts:
             used += range(first, first + BUCKETS + 1)
+    used += range(layout.HANDSHAKES_ENDED, layout.HANDSHAKES_ENDED + len(layout.HANDSHAKES))
     assert used == list(range(layout.COUNTERS))
     gauges = [layout.GAUGES_AT, layout.BUSY_THREADS, layout.IDLE_THREADS, layout.QUEUE_DEPTH, layout.OLDEST_WAIT]
+    gauges.append(layout.OPEN_HANDSHAKES)
     gauges += range(layout.CONNECTIONS, layout.CONNECTIONS + len(layout.STATES))
     assert gauges == list(range(layout.COUNTERS, layout.NUMBERS))
 

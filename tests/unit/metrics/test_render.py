@@ -78,6 +78,34 @@ def test_json() -> None:
     assert found["connections"]["idle"] == 9
 
 
+class TlsServer:
+    def snapshot(self) -> Snapshot:
+        return Snapshot(0, 1, 0, 0.0, EMPTY.connections, 2, {"full": 4, "gone": 0})
+
+
+def test_handshakes_are_shown_where_there_were_any() -> None:
+    metrics = filled()
+    metrics.start(Server())
+    assert "tls" not in render_prometheus(metrics)
+    assert "tls" not in json.loads(render_json(metrics))
+    metrics.start(TlsServer())
+    lines = render_prometheus(metrics).splitlines()
+    assert "waitressd_tls_handshakes_open 2" in lines
+    assert 'waitressd_tls_handshakes_total{result="full"} 4' in lines
+    assert 'waitressd_tls_handshakes_total{result="gone"} 0' in lines
+    assert json.loads(render_json(metrics))["tls"]["handshakes"]["full"] == 4
+
+
+def test_handshakes_of_a_fleet_are_a_sum_and_those_under_way_are_each_workers() -> None:
+    area = Area.private(2)
+    for place in (1, 2):
+        AdoptedRow(area, area.claim(place) or 0).write(TlsServer().snapshot(), 1.0)
+    lines = render_prometheus(FleetView(area)).splitlines()
+    assert 'waitressd_tls_handshakes_open{worker="2"} 2' in lines
+    assert 'waitressd_tls_handshakes_total{result="full"} 8' in lines
+    assert json.loads(render_json(FleetView(area)))["tls"]["open_handshakes"] == 4
+
+
 STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)
 
 
