@@ -179,7 +179,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     if not active_hupper():
         return adjustments
     if adjustments.may_be_fleet:
-        operator_log.say(_logger, logging.INFO, "under a reloader workers counts as 1, and there is no master")
+        operator_log.say(_logger, logging.INFO, "under a reloader there is one process: workers counts as 1")
     return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 
