@@ -31,11 +31,9 @@ from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Work
 from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
-from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
-from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -382,10 +380,15 @@ class Master:
 
     def _show_metrics(self, hello: Hello) -> None:
         """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
-        if hello.counts and self._roster.metrics is None:
+        if not hello.counts:
+            return
+        # A master that shows nothing need not have a server in its memory.
+        from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see above
+        from waitressd.server import create_server  # noqa: PLC0415 - see above
+
+        if self._roster.metrics is None:
             self._roster.metrics = FleetMetrics(self._figures.state)
-        if hello.metrics and self._roster.metrics is not None:
-            self._roster.metrics.open(hello.metrics, create_server)
+        self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()
