@@ -13,6 +13,9 @@ from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
 
 
+ENDED = {"full": 7, "gone": 0}
+
+
 class Server:
     def snapshot(self) -> Snapshot:
         return Snapshot(3, 1, 2, 0.5, {**EMPTY.connections, "idle": 9})
@@ -53,7 +56,7 @@ def test_prometheus() -> None:
 def test_handshakes_of_tls() -> None:
     class Secure(Server):
         def snapshot(self) -> Snapshot:
-            return replace(super().snapshot(), open_handshakes=4, handshakes={"full": 7, "gone": 0})
+            return replace(super().snapshot(), open_handshakes=4, handshakes=ENDED, certificate_ends={"a": 1.0})
 
     metrics = filled()
     metrics.start(Secure())
