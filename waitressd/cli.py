@@ -32,11 +32,11 @@ from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import WRONG, Runner
+from waitressd.encryption import open_certificates, served_certificates
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
 from waitressd.logfiles import log_files, unshared_handlers
 from waitressd.logsetup import LogSetup
-from waitressd.renewal import open_certificates, served_certificates
 from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams

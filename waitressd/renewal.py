@@ -3,7 +3,7 @@
 An ACME client writes its files one by one, so for a moment a key is there without its certificate. What looks wrong is
 therefore looked at again after some seconds, and only then said. A bad certificate never takes the place of a good one.
 
-Knows files, settings and the clock. OpenSSL comes in only where TLS is configured.
+Knows files, settings and the clock. Imported only where TLS is configured.
 """
 
 import contextlib
@@ -11,19 +11,16 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from waitressd.certificatefiles import CertificateError, Mark, mark_of
+from waitressd.certificates import Certificates, CertificatesError, Loaded, load
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
-from waitressd.config.errors import ConfigError, Problem
-from waitressd.config.tlsadvice import ServedCertificate, day
+from waitressd.config.tlsadvice import day
 from waitressd.operatorlog import operator_log
-
-if TYPE_CHECKING:
-    from waitressd.certificates import Certificates, Loaded
 
 SETTLE_SECONDS: Final = (1.0, 5.0, 25.0)
 """When files that look wrong are looked at again, counted from the first time."""
@@ -36,24 +33,8 @@ _NEVER: Final = float("inf")
 _logger: Final = logging.getLogger("waitressd.tls")
 
 
-def open_certificates(adjustments: Adjustments) -> "Certificates | None":
-    """Read the certificates of a configuration; None without TLS. Raises ConfigError with all that is wrong."""
-    if not adjustments.tls_certificate:
-        return None
-    from waitressd.certificates import Certificates, CertificatesError, load  # noqa: PLC0415 - it takes ssl along
-
-    try:
-        return Certificates(load(adjustments))
-    except CertificatesError as error:
-        raise ConfigError(_problem(adjustments, each) for each in error.errors) from None
-
-
-def _problem(adjustments: Adjustments, error: CertificateError) -> Problem:
-    return Problem(adjustments.origin_of(error.setting).place, f"{error.setting} = {error.path}", error.text)
-
-
 class Renewal:
-    """Looks after the certificates of one server; without any it does nothing.
+    """Looks after the certificates of one server, as `encryption.Renews` has it.
 
     Threads that look take turns by a lock; `ask` and `on_tick` never wait for it.
     `wall_clock` says which day it is; times given as `now` are monotonic seconds.
@@ -62,7 +43,7 @@ class Renewal:
     def __init__(
         self,
         adjustments: Adjustments,
-        certificates: "Certificates | None",
+        certificates: Certificates,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._adjustments = adjustments
@@ -73,14 +54,11 @@ class Renewal:
         self._thread: threading.Thread | None = None
         self.counts: Counter[str] = Counter(renewed=0, refused=0)
         """How many times the files were taken, and how many times not. Any thread may read it."""
-        self._look_at = self._advise_at = _NEVER
-        self._judged: Mapping[str, Mark | None] = {}  # what the last word was about
+        now = time.monotonic()
+        self._look_at = now + adjustments.tls_reload_interval if adjustments.tls_reload_interval else _NEVER
+        self._advise_at = now + DAY_SECONDS
+        self._judged = certificates.loaded.marks  # what the last word was about
         self._forget_failure()
-        if certificates is not None:
-            now = time.monotonic()
-            self._look_at = now + adjustments.tls_reload_interval if adjustments.tls_reload_interval else _NEVER
-            self._advise_at = now + DAY_SECONDS
-            self._judged = certificates.loaded.marks
 
     def _forget_failure(self) -> None:
         self._failed: dict[str, Mark | None] = {}  # the files that look wrong, empty when none do
@@ -89,17 +67,15 @@ class Renewal:
         self._patience_seconds = PATIENCE_SECONDS
 
     def figures(self) -> dict[str, Any]:
-        """Return what metrics show of the certificates; nothing without any. Any thread."""
-        if self._certificates is None:
-            return {}
-        ends = {each.own.name: each.own.not_after.timestamp() for each in reversed(self._loaded.served)}
+        """Return what metrics show of the certificates. Any thread."""
+        ends = {each.own.name: each.own.not_after.timestamp() for each in reversed(self._certificates.loaded.served)}
         return {"certificate_ends": ends, "reloads": dict(self.counts)}
 
     # -- when: the thread inside Server.run, and whoever asks
 
     def ask(self) -> None:
         """Have the files looked at by `look_if_asked`. Safe in a signal handler: nothing is done here."""
-        self._requests += self._certificates is not None
+        self._requests += 1
 
     def on_tick(self, now: float) -> None:
         """Look at the files when it is time to, in a thread of its own: a disk may not answer."""
@@ -141,17 +117,10 @@ class Renewal:
 
     # -- what: under the lock
 
-    @property
-    def _loaded(self) -> "Loaded":
-        assert self._certificates is not None
-        return self._certificates.loaded
-
     def _marks(self) -> dict[str, Mark | None]:
-        return {path: mark_of(path) for path in self._loaded.marks}
+        return {path: mark_of(path) for path in self._certificates.loaded.marks}
 
     def _look(self, now: float) -> None:
-        from waitressd.certificates import CertificatesError, load  # noqa: PLC0415 - it takes ssl along
-
         marks = self._marks()
         try:
             loaded = load(self._adjustments)
@@ -163,10 +132,10 @@ class Renewal:
         else:
             self._take(loaded)
 
-    def _steps_back(self, loaded: "Loaded") -> Iterator[CertificateError]:
+    def _steps_back(self, loaded: Loaded) -> Iterator[CertificateError]:
         """Find certificates that clients would refuse, in the place of such that they accept."""
         now = self._wall_clock()
-        for old, new in zip(self._loaded.served, loaded.served, strict=True):
+        for old, new in zip(self._certificates.loaded.served, loaded.served, strict=True):
             if not old.own.not_before <= now < old.own.not_after:
                 continue
             if new.own.not_after <= now:
@@ -176,14 +145,13 @@ class Renewal:
                 text = f"it is valid from {day(new.own.not_before)} on; is the clock right?"
                 yield CertificateError("tls_certificate", new.path, text)
 
-    def _take(self, loaded: "Loaded") -> None:
-        former = self._loaded
+    def _take(self, loaded: Loaded) -> None:
+        former = self._certificates.loaded
         self._judged = loaded.marks
         self._forget_failure()
         if loaded.digests == former.digests:
             operator_log.say(_logger, logging.DEBUG, "the certificate files are what they were")
             return
-        assert self._certificates is not None
         self._certificates.loaded = loaded
         self.counts["renewed"] += 1
         changed = [new for old, new in zip(former.served, loaded.served, strict=True) if new.own.der != old.own.der]
@@ -195,7 +163,7 @@ class Renewal:
         self._advise()
 
     def _advise(self) -> None:
-        facts = Facts(self._adjustments, certificates=self._loaded.served, now=self._wall_clock())
+        facts = Facts(self._adjustments, certificates=self._certificates.loaded.served, now=self._wall_clock())
         log_advice(advise(facts, only_at_start=True, only_of_files=True))
 
     def _refuse(self, errors: Sequence[CertificateError], marks: dict[str, Mark | None], now: float) -> None:
@@ -217,15 +185,10 @@ class Renewal:
         pairs = list(zip(adjustments.tls_certificate, adjustments.tls_key, strict=False))
         paths = [error.path for error in errors]
         paths += [path for pair in pairs if set(pair) & set(paths) for path in pair]
-        served = self._loaded.served
+        served = self._certificates.loaded.served
         old = next((each for each in served if each.path in paths), served[0]).own
         what = "; ".join(f"{error.path}: {error.text}" for error in errors)
         return (
             f"{' and '.join(dict.fromkeys(paths))} cannot be used, and the certificate for {old.name} until "
             f"{day(old.not_after)} stays in use: {what}"
         )
-
-
-def served_certificates(certificates: "Certificates | None") -> tuple[ServedCertificate, ...]:
-    """Return what advice looks at. Any thread."""
-    return () if certificates is None else certificates.loaded.served

@@ -21,6 +21,7 @@ from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.snapshot import Snapshot, take_snapshot
 from waitressd.dispatch.watcher import Watcher
+from waitressd.encryption import open_certificates, renewal_of, served_certificates
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
@@ -28,7 +29,6 @@ from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import say_what_lives
-from waitressd.renewal import Renewal, open_certificates, served_certificates
 from waitressd.rlimits import raise_descriptor_limit
 from waitressd.signals import ServerSignals
 from waitressd.standardstreams import fill_descriptors
@@ -97,7 +97,7 @@ class Server:
             partial(open_certificates, adjustments),
             partial(build_request_logs, adjustments, global_conf or {}),
         )
-        self._renewal = Renewal(adjustments, self._certificates)
+        self._renewal = renewal_of(adjustments, self._certificates)
         self._life = Life.BUILT
         # Guards _life, and the moment where `run` begins against a `close`. It can be taken twice: a signal handler may
         # interrupt the main thread while that holds it.

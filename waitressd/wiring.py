@@ -28,7 +28,6 @@ from waitressd.net.preface import ProxyProtocol, SecureProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.peer import Origin
 from waitressd.place import here
-from waitressd.redirect import HTTPS_PORT, Challenges, Redirect
 from waitressd.requestlog.dev import dev
 from waitressd.requestlog.formats import combined, common, template
 from waitressd.requestlog.jsonlines import json_lines
@@ -45,6 +44,7 @@ from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
 if TYPE_CHECKING:
     from waitressd.certificates import Certificates
+    from waitressd.redirect import Redirect
 
 BUILT_IN: Final[Mapping[str, Factory]] = {
     "common": common,
@@ -102,8 +102,10 @@ def _secure_protocols(
 
 def _redirect(
     adjustments: Adjustments, secure: "Mapping[Listener, SecureProtocol]", credentials: "Certificates | None"
-) -> Redirect:
+) -> "Redirect":
     """Say what is answered where nothing but the way to https is served."""
+    from waitressd.redirect import HTTPS_PORT, Challenges, Redirect  # noqa: PLC0415 - a plain server has none
+
     assert credentials is not None
     port = next((port for port in map(_port, secure) if port is not None), HTTPS_PORT)
     folder = adjustments.acme_challenge_folder

@@ -21,7 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
-    | {"certificates", "certificatefiles", "renewal", "redirect"}
+    | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
     | _MIDDLE
 )
@@ -53,6 +53,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "rlimits": frozenset(),
     "certificatefiles": frozenset({"config"}),
     "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "encryption": frozenset({"certificates", "config", "renewal"}),
     "redirect": frozenset({"http"}),
     "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
     "logfiles": frozenset({"operatorlog", "processend"}),
@@ -114,7 +115,7 @@ PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
-    | {"waitressd.certificates", "waitressd.net.handshake"}  # nor does a plain one for TLS
+    | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""
 PROCESS_CALL: Final = re.compile(

@@ -13,8 +13,8 @@ import pytest
 from tests.support.pki import Files, Pki
 from tests.support.waiting import wait_until
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.errors import ConfigError
-from waitressd.renewal import DAY_SECONDS, Renewal, open_certificates, served_certificates
+from waitressd.encryption import open_certificates
+from waitressd.renewal import DAY_SECONDS, Renewal
 
 if TYPE_CHECKING:
     from waitressd.certificates import Certificates
@@ -245,30 +245,12 @@ def test_looks_can_be_turned_off(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert site.serial != before
 
 
-def test_without_certificates_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    adjustments = Adjustments.from_keywords()
-    assert open_certificates(adjustments) is None
-    assert served_certificates(None) == ()
-    renewal = Renewal(adjustments, None)
-    renewal.ask()
-    renewal.look_if_asked()
-    renewal.on_tick(float("1e12"))
-    renewal.join()
-
-
-def test_a_wrong_start_names_the_setting(tmp_path: Path) -> None:
-    adjustments = Adjustments.from_keywords(tls_certificate=f"{tmp_path}/a.pem", listen="*:443")
-    with pytest.raises(ConfigError) as caught:
-        open_certificates(adjustments)
-    assert str(caught.value).startswith(f"tls_certificate = {tmp_path}/a.pem: there is no such file; ")
-
-
 def test_a_defect_does_not_end_the_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_adjustments: Adjustments) -> None:
         raise LookupError
 
     with monkeypatch.context() as patch:
-        patch.setattr("waitressd.certificates.load", fail)
+        patch.setattr("waitressd.renewal.load", fail)
         site.issue()
         site.tick(61)
         assert site.said(logging.ERROR) == ["the certificate files could not be looked at"]
@@ -292,4 +274,3 @@ def test_figures_for_metrics(site: Site) -> None:
         "certificate_ends": {"shop.example": own.not_after.timestamp()},
         "reloads": {"renewed": 0, "refused": 0},
     }
-    assert Renewal(site.adjustments, None).figures() == {}

@@ -4,11 +4,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from waitressd.config.addresses import TcpAddress
 from waitressd.config.effective import EffectiveSettings
-from waitressd.config.x509 import Certificate
+
+if TYPE_CHECKING:
+    from waitressd.config.x509 import Certificate
 
 EXPIRES_SOON_DAYS: Final = 14
 SLOW_RSA_BITS: Final = 4096
@@ -21,14 +23,14 @@ class ServedCertificate:
     """One of the server's certificates with what came behind it, and its key's file."""
 
     path: str
-    chain: tuple[Certificate, ...]
+    chain: "tuple[Certificate, ...]"
     key_path: str
     key_mode: int
     is_issuer_known: bool = False
     """Whether the system trusts its issuer as it is, so that no chain is needed."""
 
     @property
-    def own(self) -> Certificate:
+    def own(self) -> "Certificate":
         """The server's own certificate, which is the first."""
         return self.chain[0]
 
@@ -81,7 +83,7 @@ def out_of_order(all_served: Sequence[ServedCertificate]) -> Iterator[Finding]:
             yield "tls_certificate", f"the certificates in {served.path} are not in order, each followed by its issuer"
 
 
-def _issuer_index(chain: Sequence[Certificate], index: int) -> int:
+def _issuer_index(chain: "Sequence[Certificate]", index: int) -> int:
     """Find the issuer of a certificate among the others; 0 if it is not there, or signed itself."""
     wanted = chain[index]
     if wanted.is_self_signed:
