@@ -12,7 +12,6 @@ from waitressd.metrics.render import render_json, render_prometheus
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
 
-
 ENDED = {"full": 7, "gone": 0}
 
 
