@@ -53,6 +53,8 @@ def run_load(scenario: Scenario, port: int, seconds: float, cores: str = "") -> 
     method = "POST" if scenario.body_bytes else "GET"
     url = f"{'https' if scenario.is_secure else 'http'}://127.0.0.1:{port}/"
     command = [program, *options, *fields, url, "--", method, str(scenario.body_bytes)]
+    if scenario.is_unique:
+        command.append("unique")
     if cores:
         command = ["taskset", "-c", cores, *command]
     run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, check=False)

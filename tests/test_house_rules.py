@@ -24,6 +24,7 @@ NOT_STATES: Final[frozenset[str]] = frozenset({
 TESTS_ELSEWHERE: Final[dict[str, str]] = {
     "waitressd/__init__.py": "tests/unit/test_package.py",
     "waitressd/__main__.py": "tests/test_servers.py",  # `python -m waitressd` is how each of its processes starts
+    "waitressd/fleet/__main__.py": "tests/unit/fleet/test_lead.py",  # it is what a process becomes that leads
 }
 """Modules whose own tests have another name."""
 

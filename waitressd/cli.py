@@ -155,20 +155,30 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
 
 
 def open_source(command: Command) -> IniSource | None:
-    """Read the ini file, if there is one. Raises ConfigError if it cannot be read."""
+    """Read the ini file, if there is one. Raises ConfigError if it cannot be read, StartError without a folder."""
+    if command.config and not Path(command.config).is_absolute():
+        _current_folder()
     return IniSource(command.config, command.variables) if command.config else None
 
 
 def build_plan(command: Command, source: IniSource | None) -> Plan:
     """Check every setting. Raises ConfigError with every problem."""
-    if command.app and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; plugins may be in the current folder too
+    if command.app and (folder := _current_folder()) not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m` does; plugins may be in the current folder too
     if command.variables and source is None:
         name = next(iter(command.variables))
         text = "variables are for an ini file; a setting is given as an option, --NAME=VALUE"
         raise ConfigError([Problem(COMMAND_LINE.place, f"{name}={command.variables[name]}", text)])
     section = source.server_section(command.text("server_name")) if source else ServerSection()
     return Plan(command, source, section, section.check(command.overrides))
+
+
+def _current_folder() -> str:
+    """Return where modules are looked for first. Raises StartError: it was removed, as old releases are."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        raise StartError("the current folder does not exist any more; change to another one") from None
 
 
 def plan_text(plan: Plan) -> str:
@@ -194,13 +204,15 @@ def serve(command: Command) -> int:
             contextlib.closing(Runner(plan.adjustments, plan.section.global_conf, logs)) as runner,
             runner.end.bounded(),
         ):
+            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
+            prints = not in_log and not command.has("quiet")
+            runner.lead_unloaded(prints=prints)
             application = _guarded(plan.load_application)
             if application is None:
                 runner.end.status = FAILED
                 return FAILED
             runner.open()
-            in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
-            return runner(application, None if in_log or command.has("quiet") else _say)
+            return runner(application, _say if prints else None)
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
 

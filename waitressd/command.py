@@ -3,6 +3,7 @@
 Imported before the application is. Knows nothing but the interpreter.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -32,13 +33,20 @@ class StartCommand:
         return {name: value for name, value in self.environ.items() if name not in _ONE_PROCESS}
 
 
+def forget_supervisor() -> None:
+    """Take out of the environment what a supervisor has said to this process alone. In a child that was forked."""
+    for name in _ONE_PROCESS:
+        os.environ.pop(name, None)
+
+
 def _folder() -> str:
     """Return the current folder by the name that the shell knows: a link to a release leads to the next one later."""
-    try:
-        named = os.environ.get("PWD", "")
-        return named if named and os.path.samefile(named, ".") else os.getcwd()  # noqa: PTH109, PTH121 - a text
-    except OSError:
-        return "/"
+    with contextlib.suppress(OSError):  # what the shell has known may be gone
+        if os.path.samefile(named := os.environ.get("PWD", ""), "."):  # noqa: PTH121 - a text
+            return named
+    with contextlib.suppress(OSError):
+        return os.getcwd()  # noqa: PTH109 - a text
+    return "/"
 
 
 def _ignored() -> frozenset[int]:

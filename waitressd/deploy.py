@@ -64,7 +64,7 @@ class Runner:
         self._logs = logs or LogSetup()
         self._listeners: list[Listener] = []
         self._recruit = _recruit()
-        self._known = _known_before(server.adjustments)
+        self._known = _known_before() if server.adjustments.may_be_fleet or self._recruit is not None else []
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
         if adjustments.fast_listen:
@@ -108,6 +108,16 @@ class Runner:
             server.run()
         return 0
 
+    def lead_unloaded(self, *, prints: bool) -> None:
+        """Become the master now, where each worker loads the application for itself and this process need not.
+
+        Raises OSError that names the address which cannot be bound.
+        """
+        adjustments = self._server.adjustments
+        if self._recruit is None and adjustments.may_be_fleet and adjustments.preload is False:
+            self.open()
+            self._lead(prints=prints)
+
     def _lead(self, *, prints: bool) -> None:
         """Become the master of worker processes, if there are to be any."""
         from waitressd.fleet import lead  # noqa: PLC0415 - a single process pays nothing for it
@@ -122,10 +132,8 @@ class Runner:
         self._server.close()
 
 
-def _known_before(adjustments: Adjustments) -> "list[Hazard]":
+def _known_before() -> "list[Hazard]":
     """Return what would be a hazard for forks if the application had left it; it is not loaded yet."""
-    if not adjustments.may_be_fleet:
-        return []
     from waitressd.fleet.hazards import find_hazards  # noqa: PLC0415 - a single process pays nothing for it
 
     return find_hazards()
@@ -171,7 +179,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     if not active_hupper():
         return adjustments
     if adjustments.may_be_fleet:
-        operator_log.say(_logger, logging.INFO, "under a reloader workers counts as 1, and there is no master")
+        operator_log.say(_logger, logging.INFO, "under a reloader there is one process: workers counts as 1")
     return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 

@@ -77,7 +77,8 @@ class Challenges:
         """Return what the file of a token has; None if there is none that may be shown."""
         if not _IS_SAFE:  # a system without such links as could lead out of the folder
             with suppress(OSError, UnicodeDecodeError):
-                return _content(os.open(os.path.join(self._folder, *_WEBROOT, token), _FLAGS))  # noqa: PTH118 - strings
+                path = os.path.join(self._folder, *_WEBROOT, token)  # noqa: PTH118 - all of them are strings
+                return _content(os.open(path, _FLAGS))
             return None
         opened: list[int] = []
         try:

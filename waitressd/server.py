@@ -114,6 +114,8 @@ class Server:
         """Called by the thread inside `run` once requests are served, with a sentence that says where."""
         self.notifier: Notifier | None = None
         """Who is told of the life of the server; None for the service manager, if there is one."""
+        self.says_signals = True
+        """Whether it is logged which signal stops it; a worker's master says that in words of its own."""
         self.on_tick: list[Callable[[float], object]] = []
         """Called by the thread inside `run` with the monotonic time, at least once a second while it serves."""
         self._reopener = Reopener(self._reopen)
@@ -360,7 +362,8 @@ class Server:
     def _say_signal(self) -> None:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
-            say(logging.INFO, "%s: stopping; a second signal ends at once", name)
+            if self.says_signals:
+                say(logging.INFO, "%s: stopping; a second signal ends at once", name)
 
     def _tell_stop(self, running: Running, status: str, seconds: float) -> None:
         running.manager.stopping(status, seconds)

@@ -26,7 +26,8 @@ def main() -> int:
     for name, count in report.steps.most_common():
         print(f"{count:8} {name}")
     print(*report.lines, sep="\n")
-    print(*(f"TROUBLE {line}" for line in report.trouble), sep="\n")
+    for line in report.trouble:
+        print(f"TROUBLE {line}")
     return 1 if report.trouble else 0
 
 

@@ -70,13 +70,13 @@ class Lines:
 
     @classmethod
     def read(cls, paths: Iterable[Path], books: Books, dead: frozenset[int]) -> "Lines":
-        """Read JSON lines with a `target`; each answer has one."""
+        """Read JSON lines with a path; each answer has one."""
         found: Counter[str] = Counter()
         torn = 0
         for path in paths:
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
-                    found[json.loads(line)["target"]] += 1
+                    found[json.loads(line)["url.path"]] += 1
                 except (ValueError, KeyError):
                     torn += 1
         absent = [answer for answer in books.answers if f"/r/{answer.number}" not in found]

@@ -88,8 +88,10 @@ HELP: Final = " (waitressd --help lists the options)"
         (["egg:nosuchegg"], "egg://nosuchegg: the distribution nosuchegg is not installed"),
         (["--threads"], f"command line: --threads: expected one argument{HELP}"),
         (["--thred=4", "os:path"], f"command line: unknown option --thred; did you mean --threads?{HELP}"),
-        (["--workers=4", "os:path"], "command line: unknown option --workers; it looks like an option of gunicorn: "
-         f"waitressd runs one process; threads says how many requests run at once{HELP}"),
+        (["--workers=many", "os:path"],
+         "command line: --workers=many: expected a whole number, 1 to 256, or auto"),
+        (["--processes=4", "os:path"], "command line: unknown option --processes; it looks like an option of uWSGI: "
+         f"use workers{HELP}"),
         (["--threads=x", "os:path"], "command line: --threads=x: expected a whole number, 1 to 1024"),
         (["--no-ipv6=1", "os:path"], f"command line: --no-ipv6 takes no value; its opposite is --ipv6{HELP}"),
         (["--reload", "--threads=x", "os:path"],

@@ -14,7 +14,7 @@ from tests.support.fleets import needs_a_fleet
 from tests.support.servers import server_process
 from tests.support.waiting import wait_until
 from waitressd.config.adjustments import Adjustments
-from waitressd.fleet.hello import hello_of
+from waitressd.fleet.loaded import hello_of
 from waitressd.server import Server
 
 pytestmark = needs_a_fleet
@@ -96,5 +96,5 @@ def test_what_a_master_is_told_does_not_contradict_itself(tmp_path: Path) -> Non
     ):
         adjustments = Adjustments.from_keywords(**settings)
         told = hello_of(Server(adjustments, unasked), is_preloaded=False).adjustments
-        for name in ("listeners", "tls_listeners", "redirect_listen", "proxy_protocol"):
+        for name in ("listeners", "tls_listeners", "redirect_listen"):
             assert getattr(told, name) == getattr(adjustments, name)

@@ -94,9 +94,7 @@ class Fleet(ServerProcess):
                 clients = [stack.enter_context(Client(self.address)) for _ in range(4 * count)]
                 for client in clients:
                     client.send(b"GET /sleep/0.02 HTTP/1.1\r\nHost: a\r\n\r\n")
-                for client in clients:
-                    client.receive()
-                for client in clients:
+                for client in [client for client in clients if not client.receive().closes]:
                     answer = json.loads(client.get("/who").body)
                     found[answer["pid"]] = answer
             gone = found.keys() - {member.pid for member in self.members()}
@@ -162,8 +160,9 @@ class Kill:
 
     def explains(self, loss: Loss) -> bool:
         """Whether what a client has lost was in the hands of the worker that died."""
-        was_its_own = loss.pid in (0, self.victim)
-        return was_its_own and loss.sent < self.moment + 0.2 and loss.noticed > self.moment
+        if loss.pid:
+            return loss.pid == self.victim and loss.noticed > self.moment
+        return loss.sent < self.moment + 0.2 and loss.noticed > self.moment
 
 
 def kill_worker(load: Load, choose: Callable[[list[int]], int] = min, *, seconds: float = 20) -> Kill:

@@ -70,8 +70,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
 PURE: Final = frozenset({
-    "abc", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools", "html",
-    "http", "ipaddress", "itertools", "math", "operator", "re", "string", "struct", "types", "typing", "urllib.parse",
+    "abc", "base64", "binascii", "bisect", "codecs", "collections", "collections.abc", "dataclasses", "enum",
+    "functools", "html", "http", "ipaddress", "itertools", "math", "operator", "re", "string", "struct",
+    "types", "typing", "urllib.parse",
 })  # fmt: skip
 """What `http` may import of the standard library: nothing that touches the world."""
 

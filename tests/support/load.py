@@ -3,8 +3,9 @@
 Kept clients think between two requests on one connection; one-request clients connect anew for each. The application
 (`tests.support.site`) answers each with its version and its process. The clients live in one event loop in one thread.
 A kept connection that ends after an answer with `Connection: close` was announced. One that ends without is a *silent*
-close if not a byte of an answer came. Every other request without a whole answer is *lost*, and so is a connection that
-is refused or reset.
+close if not a byte of an answer came; a *late* one if the client had not asked for so long that a server which drains
+has given it up, as happens where the machine is too busy for its clients. Every other request without a whole answer is
+*lost*, and so is a connection that is refused or reset.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.support.client import Address, BrokenAnswerError, parse_head
+
+PATIENCE_SECONDS: Final = 0.95
+"""A draining server waits for the next request on a kept connection for a second; a client thinks a tenth of that."""
 
 ANSWER_SECONDS: Final = 30.0
 """How long a client waits for an answer before it counts it as lost."""
@@ -51,6 +55,8 @@ class Loss:
     noticed: float
     how: str
     pid: int
+    rested: float = 0.0
+    """Seconds since the last answer on this connection."""
 
 
 @dataclass
@@ -60,6 +66,7 @@ class Books:
     answers: list[Answer] = field(default_factory=list)
     lost: list[Loss] = field(default_factory=list)
     silent: list[Loss] = field(default_factory=list)
+    late: list[Loss] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     announced: int = 0
     connections: int = 0
@@ -99,8 +106,8 @@ class Books:
         """Return one line of figures."""
         return (
             f"{len(self.answers)} answered, {len(self.lost)} lost, {len(self.silent)} silent closes, "
-            f"{self.announced} announced ones, {self.connections} connections, {len(self.wrong)} wrong, "
-            f"{self.scrapes} scrapes, {len(self.fallen)} counters fell"
+            f"{len(self.late)} late ones, {self.announced} announced ones, {self.connections} connections, "
+            f"{len(self.wrong)} wrong, {self.scrapes} scrapes, {len(self.fallen)} counters fell"
         )
 
 
@@ -217,6 +224,7 @@ class Connection:
         self._sock = sock
         self._books = books
         self._pid = 0
+        self._answered = time.monotonic()
 
     def close(self) -> None:
         """Close the socket; twice is harmless."""
@@ -235,9 +243,12 @@ class Connection:
             if data:
                 self._books.wrong.append(f"{data!r} from {self._pid} without a request")
         now = time.monotonic()
-        self._books.silent.append(Loss(0, now, now, how, self._pid))
+        self._note_close(Loss(0, now, now, how, self._pid, now - self._answered))
         self._sock.close()
         return True
+
+    def _note_close(self, loss: Loss) -> None:
+        (self._books.late if loss.rested > PATIENCE_SECONDS else self._books.silent).append(loss)
 
     async def ask(self, number: int, *, leave: bool = False) -> bool:
         """Send one request and note what becomes of it; return whether the connection can be used again."""
@@ -255,9 +266,12 @@ class Connection:
                         raise EOFError
                     data += more
         except (OSError, EOFError) as error:  # TimeoutError is an OSError
-            loss = Loss(number, sent, time.monotonic(), f"{type(error).__name__} after {len(data)} bytes", self._pid)
-            has_no_answer = not data and self._pid and not isinstance(error, TimeoutError)
-            (self._books.silent if has_no_answer else self._books.lost).append(loss)
+            how = f"{type(error).__name__} after {len(data)} bytes"
+            loss = Loss(number, sent, time.monotonic(), how, self._pid, sent - self._answered)
+            if not data and self._pid and not isinstance(error, TimeoutError):
+                self._note_close(loss)
+            else:
+                self._books.lost.append(loss)
             return False
         return self._note(number, sent, data, leave=leave) and not leave
 
@@ -275,6 +289,7 @@ class Connection:
             self._pid = int(found[2])
             answer = Answer(number, sent, time.monotonic(), int(found[1]), self._pid, not leave)
             self._books.answers.append(answer)
+            self._answered = answer.received
         if head.closes and not leave:
             self._books.announced += 1
         return not head.closes

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
@@ -71,6 +73,16 @@ def test_it_informs(arguments: list[str], start: str, capsys: pytest.CaptureFixt
     assert status == 0
     assert out.startswith(start)
     assert err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder that is in use cannot be removed")
+@pytest.mark.parametrize("argument", ["tests.support.configapp:application", "site.ini"])
+def test_a_folder_that_was_removed(argument: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "release").mkdir()
+    os.chdir(tmp_path / "release")
+    (tmp_path / "release").rmdir()
+    assert main([argument]) == 1
+    assert capsys.readouterr().err == "waitressd: the current folder does not exist any more; change to another one\n"
 
 
 def test_the_values_and_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> None:

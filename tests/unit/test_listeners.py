@@ -170,3 +170,47 @@ def test_the_folder_of_challenges(tmp_path: Path) -> None:
     check_system(Adjustments.from_keywords(**settings, acme_challenge_folder=str(tmp_path)))
     with pytest.raises(ConfigError, match="there is no such folder; make it, and name it to the ACME client"):
         check_system(Adjustments.from_keywords(**settings, acme_challenge_folder=f"{tmp_path}/no"))
+
+
+def test_what_is_held_is_not_opened_again(tmp_path: Path) -> None:
+    """Neither a port, which would be another one, nor a file, which would be in use."""
+    unix = f"unix:{tmp_path}/a.sock"
+    before = open_listeners(Adjustments.from_keywords(listen=f"127.0.0.1:0 {unix}"))
+    held = {listener.asked: [listener] for listener in before}
+    assert sorted(held) == ["127.0.0.1:0", unix]
+    after = open_listeners(Adjustments.from_keywords(listen=f"{unix} 127.0.0.1:0 127.0.0.2:0"), held)
+    assert [after[0], after[1]] == [before[1], before[0]]
+    assert after[2].asked == "127.0.0.2:0"
+    for listener in after:
+        listener.close()
+    assert not (tmp_path / "a.sock").exists()
+
+
+def test_an_address_that_cannot_be_bound_leaves_what_is_held_open() -> None:
+    (held,) = open_listeners(Adjustments.from_keywords(listen="127.0.0.1:0"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:0 127.0.0.3:0 127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match="cannot listen on"):
+            open_listeners(Adjustments.from_keywords(listen=listen), {"127.0.0.1:0": [held]})
+    assert held.socket.fileno() >= 0
+    held.close()
+
+
+def test_sockets_of_another_process_know_how_each_connection_begins() -> None:
+    settings = Adjustments.from_keywords(
+        listen="127.0.0.1:1 127.0.0.1:2",
+        proxy_protocol="v2",
+        proxy_protocol_listen="127.0.0.1:2",
+        trusted_proxy="127.0.0.1",
+    )
+    asked = ("127.0.0.1:1", "127.0.0.1:2", "")
+    sockets = [(each, socket.create_server(("127.0.0.1", 0))) for each in asked]
+    adopted = adopt_listeners(settings, sockets)
+    assert [(each.asked, each.proxy_protocol) for each in adopted] == [
+        ("127.0.0.1:1", "off"),
+        ("127.0.0.1:2", "v2"),
+        ("", "v2"),  # one of `sockets`, which has no name
+    ]
+    for listener in adopted:
+        assert not listener.socket.getblocking()
+        listener.close()

@@ -11,6 +11,7 @@ from waitressd.operatorlog import operator_log
 
 _KEPT_BYTES: Final = 65536  # of what a process says while it loads
 _READ_BYTES: Final = 65536
+_TRACEBACK: Final = "Traceback (most recent call last):"
 
 
 @dataclass(slots=True)
@@ -43,9 +44,14 @@ class Loading:
             before = len(self.said)
 
     def last_line(self) -> str:
-        """Return the line that says most: the last one, which names the error of a traceback."""
+        """Return the line that says most: the one that names the error of the last traceback, or the last one of all.
+
+        Where there is a traceback, what follows it was said by hooks and by who has given up.
+        """
         lines = self.said.decode("utf-8", "backslashreplace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
+        named = [line for line in lines[last + 1 :] if line[:1].strip()] if last is not None else []
+        return next((line.strip() for line in (*named, *reversed(lines)) if line.strip()), "")
 
     def pass_on(self) -> None:
         """Have everything written to our own standard error."""
@@ -70,7 +76,7 @@ def run_command(command: StartCommand) -> tuple[int, Link, Loading]:
     os.set_blocking(reading, False)
     environ = command.environ_of_child() | {LINK_VARIABLE: str(theirs.fileno())}
     try:
-        pid = processes.spawn(command.words, environ, command.folder, pass_fds=[theirs.fileno()], stderr=writing)
+        pid = processes.spawn(command, environ, theirs.fileno(), writing)
     except OSError:
         ours.close()
         os.close(reading)

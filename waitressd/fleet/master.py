@@ -19,6 +19,7 @@ from waitressd.config.errors import ConfigError
 from waitressd.fleet import actions, processes
 from waitressd.fleet.actions import Action, CodeFacts
 from waitressd.fleet.codes import Loading
+from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import LinkError, Message
@@ -27,10 +28,14 @@ from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
+from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
+from waitressd.processend import ProcessEnd
+from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -57,6 +62,8 @@ class Master:
         self._oom_kills = processes.oom_kills()
         self._passed_on: list[Loading] = []  # of processes that have loaded their code
         self._names = ""  # of the addresses
+        self._figures = Figures(self._plan)
+        self._spools = Spools()
         self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
@@ -74,6 +81,9 @@ class Master:
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
+            self._spools.join()
+            if self._roster.metrics is not None:
+                self._roster.metrics.close()
         for process in self._roster.everyone():
             process.close()
         for loading in self._passed_on:
@@ -91,6 +101,12 @@ class Master:
             self._listen_to(first)
         self._roster.codes[1] = first
         self._names = ", ".join(listener.name for listener in hand.listeners)
+        try:
+            self._show_metrics(hand.hello)
+        except OSError as error:
+            say(logging.CRITICAL, "%s", error.strerror or error)
+            self._status = 1
+            return
         self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
 
     # -- what happens
@@ -118,7 +134,7 @@ class Master:
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._tell(partial(self._plan.stop, now))
+            self._tell(partial(self._plan.stop, now, signal.Signals(number).name))
         elif number == signal.SIGHUP:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
@@ -165,6 +181,8 @@ class Master:
                 self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
                 self._feed_watchdog(now)
+            case "spool":
+                self._spools.hold(process.number, message)
             case _:
                 pass  # a newer worker says more
 
@@ -228,13 +246,16 @@ class Master:
     def _bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
+        self._roster.retire(worker)
+        self._spools.bury(worker.number)
+        self._figures.count_exit(worker.number, how)
         self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
     def _why(self, death: Death, process: Process) -> str:
         """Say what is known of a death besides its status."""
         if process.loading is not None:
             process.loading.read_all()
-            line = process.loading.last_line()
+            line = process.loading.last_line() if death.status >= 0 else ""  # a signal came from elsewhere
             said = bytes(process.loading.said)
             if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
                 self._last_failure = said.decode("utf-8", "backslashreplace")
@@ -256,6 +277,7 @@ class Master:
                 for action in self._events[0]():
                     self._do(action)
                 self._events.popleft()
+            self._figures.renew(time.monotonic())
 
     def _do(self, action: Action) -> None:
         match action:
@@ -312,6 +334,7 @@ class Master:
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
+            self._open_again(self._roster.codes[code])
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
@@ -320,6 +343,12 @@ class Master:
             self._listen_to(worker)
             if worker.pid:
                 self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
+
+    def _open_again(self, code: Code) -> None:
+        """Open the addresses of a code that is rolled back to, where the code after it had closed them."""
+        if code.hello is not None and not code.listeners:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
@@ -337,6 +366,7 @@ class Master:
         now = time.monotonic()
         try:
             code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
         except OSError as error:
             self._tell(partial(self._plan.failed, now, code.number, str(error.strerror or error)))
         else:
@@ -344,8 +374,18 @@ class Master:
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
         self._roster.keep_addresses(codes)
+        if self._roster.metrics is not None:
+            hellos = (self._roster.codes[code].hello for code in codes)
+            self._roster.metrics.keep(address for hello in hellos if hello is not None for address in hello.metrics)
         listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
         self._names = ", ".join(listener.name for listener in listeners)
+
+    def _show_metrics(self, hello: Hello) -> None:
+        """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
+        if hello.counts and self._roster.metrics is None:
+            self._roster.metrics = FleetMetrics(self._figures.state)
+        if hello.metrics and self._roster.metrics is not None:
+            self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()
@@ -414,4 +454,8 @@ def lead_from(hand: HandOver) -> int:
         hand.logs.apply()
     except ConfigError as error:  # it was good a moment ago, when the application was loaded
         sys.stderr.write(f"{error}\n")
-    return Master(hand).run()
+    # Handlers of logging may hang, and Python waits for them without a bound.
+    end = ProcessEnd(time.monotonic, 0.0, has_program=False)
+    with end.bounded():
+        end.status = Master(hand).run()
+    return end.status

@@ -16,9 +16,10 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from waitressd import forks
+from waitressd.command import StartCommand
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -30,6 +31,7 @@ DEFAULT_SIGNALS: Final = tuple(
     if hasattr(signal, name)
 )
 _STANDARD_ERROR: Final = 2
+_PID_BYTES: Final = 32
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -96,7 +98,7 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
 
     def born() -> NoReturn:
         os.close(reading)
-        os.close(writing)  # whose end the parent waits for
+        os.close(writing)
         child()
 
     try:
@@ -106,8 +108,9 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
         raise
     finally:
         os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor
-        told = stream.read()
+    # One read, not until the end of the pipe: a worker that hangs in somebody's hook for forks holds it open.
+    told = os.read(reading, _PID_BYTES)
+    os.close(reading)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(middle, 0)
     if not told:
@@ -172,10 +175,15 @@ def freeze() -> None:
         gc.freeze()
 
 
-def spawn(command: Sequence[str], environ: Mapping[str, str], folder: str, **options: Any) -> int:  # noqa: ANN401 - many
-    """Start a program and return its pid; `options` are those of `subprocess.Popen`. Raises OSError."""
-    words, environment = list(command), dict(environ)
-    process = subprocess.Popen(words, env=environment, cwd=folder, **options)  # noqa: S603 - how this one was started
+def spawn(command: StartCommand, environ: Mapping[str, str], link: int, stderr: int) -> int:
+    """Start a program that inherits the descriptor `link` and writes errors to `stderr`; return its pid.
+
+    Raises OSError.
+    """
+    words, folder = list(command.words), command.folder
+    process = subprocess.Popen(  # noqa: S603 - the command that has started this program
+        words, env=dict(environ), cwd=folder, pass_fds=[link], stderr=stderr
+    )
     process.returncode = 0  # it is waited for by `reap`
     return process.pid
 

@@ -8,9 +8,9 @@ from typing import Final, NoReturn
 from waitressd.fleet import processes
 from waitressd.fleet.codes import inherited_link
 from waitressd.fleet.hazards import Hazard
-from waitressd.fleet.hello import hello_of
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.fleet.loaded import hello_of
 from waitressd.fleet.template import Template
 from waitressd.fleet.worker import WorkerProcess, run_worker_of
 from waitressd.server import Server

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +11,7 @@ from waitressd.fleet import processes
 from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.listener import Listener
 
 UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
@@ -74,6 +75,7 @@ class Worker(Process):
     place: int = 0
     code: int = 0
     is_ready: bool = False
+    row: int | None = None  # of the metrics
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class Roster:
 
     command: StartCommand
     watchdog_seconds: float = 0.0
+    metrics: FleetMetrics | None = None  # where there is a code that counts
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     _kills: list[tuple[float, int]] = field(default_factory=list)
@@ -101,29 +104,44 @@ class Roster:
         else:
             link, theirs = Link.pair()
             link.socket.setblocking(False)
-            of.tell("fork", [theirs.fileno(), *_sockets(of.listeners)], worker=number, **self._order(place, of))
-            theirs.close()
             worker = Worker(0, link, None, number, place, code)
+            self._order(worker, of, "fork", theirs.fileno())
+            theirs.close()
         self.workers[number] = worker
         return worker
 
     def serve(self, worker: Worker) -> None:
         """Tell a worker that has loaded the application for itself to serve."""
-        code = self.codes[worker.code]
-        worker.tell("serve", [_STANDARD_ERROR, *_sockets(code.listeners)], **self._order(worker.place, code))
+        self._order(worker, worker, "serve", _STANDARD_ERROR)
 
     def be_template(self, code: Code) -> None:
         """Tell a process that has loaded a code to be its template."""
         code.tell("template", [_STANDARD_ERROR], code=code.number)
 
-    def _order(self, place: int, code: Code) -> Mapping[str, object]:
+    def _order(self, worker: Worker, whom: Process, name: str, first: int) -> None:
+        """Tell a process how a worker serves: itself, or one that it forks."""
+        code = self.codes[worker.code]
         assert code.hello is not None
-        return {
-            "place": place,
-            "workers": code.hello.workers,
-            "listeners": [listener.asked for listener in code.listeners],
-            "watchdog_seconds": self.watchdog_seconds,
-        }
+        descriptors = [first]
+        if self.metrics is not None and code.hello.counts:
+            worker.row = self.metrics.claim(worker.place)
+            descriptors.append(self.metrics.fd)
+        whom.tell(
+            name,
+            [*descriptors, *(listener.fd for listener in code.listeners)],
+            worker=worker.number,
+            place=worker.place,
+            workers=code.hello.workers,
+            listeners=[listener.asked for listener in code.listeners],
+            watchdog_seconds=self.watchdog_seconds,
+            counts=len(descriptors) > 1,
+            row=worker.row,
+        )
+
+    def retire(self, worker: Worker) -> None:
+        """It has ended: what it has counted stays."""
+        if self.metrics is not None and worker.row is not None:
+            self.metrics.retire(worker.row)
 
     def everyone(self) -> Iterator[Process]:
         """Yield every process."""
@@ -146,7 +164,6 @@ class Roster:
             for listener in code.listeners:
                 if id(listener) not in kept:
                     listener.close()
-        self.codes = {code.number: code for code in self.codes.values() if code.number in codes or code.pid}
         for code in self.codes.values():
             if code.number not in codes:
                 code.listeners = ()
@@ -154,11 +171,16 @@ class Roster:
             self.codes = {number: code for number, code in self.codes.items() if number in codes or code.pid}
 
     def kill(self, process: Process, *, with_stacks: bool) -> None:
-        """End a process, now or when it has had a moment to write its stacks. Who is not born yet is left alone."""
-        if process.pid and with_stacks:
+        """End a process, now or when it has had a moment to write its stacks.
+
+        One that is not born yet says so when it is, and the plan asks again; or its link ends with its template.
+        """
+        if not process.pid:
+            return
+        if with_stacks:
             processes.kill(process.pid, signal.SIGQUIT)
             self.kill_later(process, STACKS_SECONDS)
-        elif process.pid:
+        else:
             processes.kill(process.pid)
 
     def kill_later(self, process: Process, seconds: float) -> None:
@@ -179,7 +201,3 @@ class Roster:
     def forget_kill(self, pid: int) -> None:
         """It has ended: its number may soon be another's."""
         self._kills = [(at, other) for at, other in self._kills if other != pid]
-
-
-def _sockets(listeners: Sequence[Listener]) -> list[int]:
-    return [listener.fd for listener in listeners]

@@ -6,6 +6,7 @@ before still proves itself. What is refused leaves everything as it was.
 
 import logging
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -30,6 +31,7 @@ class Succession:
         self.former: Code | None = None  # the way back
         self.candidate: Code | None = None  # what is being loaded
         self.roll = RollStage.QUIET
+        self.results: Counter[str] = Counter({"done": 0, "refused": 0, "rolled_back": 0})  # of reloads
         self.note = ""  # what became of the last reload, for the status
         self._proved = math.inf  # when the new code will be trusted
         self._new_deaths = 0  # of workers of the generation that rolls or proves itself
@@ -95,6 +97,7 @@ class Succession:
         """Load the next code; if the command cannot be run again, replace the workers alone."""
         self.note = ""
         if self.current.facts.can_reload:
+            self._orders.say(logging.INFO, "reload: the configuration and the application are loaded anew")
             self._abandon_candidate()  # it stands in for a template; the next code brings its own
             self._load(None)
             return
@@ -153,6 +156,7 @@ class Succession:
             self._orders.kill_code(code, with_stacks=with_stacks)
         generation = self.current.generation
         if code.stands_in_for is None:
+            self.results["refused"] += 1
             self.note = f"the last reload was refused: {why}"
             self._orders.say(logging.ERROR, f"reload refused: {why}; generation {generation} goes on")
             return
@@ -178,9 +182,12 @@ class Succession:
     def end_roll(self) -> None:
         """Say that every place has its new worker; the code must prove itself while there is a way back."""
         what = "reload done" if self.roll is RollStage.ROLLING else "rolled back"
+        self.results["done" if self.roll is RollStage.ROLLING else "rolled_back"] += 1
         count = self.current.facts.workers
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
+        # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
+        self._orders.give(KeepAddresses((self.current.number,)))
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:
@@ -243,7 +250,7 @@ class Succession:
                 continue
             if code is self.candidate:
                 timeout = self.current.facts.worker_boot_timeout
-                self.refuse(f"it was not loaded after {timeout:g} s", with_stacks=True)
+                self.refuse(f"it was not loaded after {timeout:g} s (worker_boot_timeout)", with_stacks=True)
             elif code.stage is TemplateStage.QUITTING:
                 self._orders.kill_code(code)
             else:

@@ -13,9 +13,11 @@ from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
 from waitressd.fleet.template import RunWorker
 from waitressd.listeners import adopt_listeners
+from waitressd.metrics.adopted import adopt_row
 from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
+from waitressd.requestlog.spool import share_spools
 from waitressd.server import Server
 from waitressd.signals import patient_signals
 from waitressd.systemd import Notifier
@@ -60,6 +62,10 @@ class WorkerProcess:
         self._link = link
         self._place = int(order.fields["place"])
         self._workers = int(order.fields["workers"])
+        if order.fields.get("counts"):
+            metrics = order.descriptors[1]
+            adopt_row(metrics, order.fields.get("row"))
+            os.close(metrics)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
         self._status = 0
@@ -75,7 +81,9 @@ class WorkerProcess:
         end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout, has_program=False)
         server.notifier = LinkNotifier(self._link, self._watchdog_seconds)
         server.on_stop = end.begin
+        server.says_signals = False
         server.on_ready.append(self._listen_to_master)
+        share_spools(self._share_spool)
         try:
             with end.bounded(), patient_signals(reopens=True), operator_log.running():
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1,))
@@ -87,6 +95,10 @@ class WorkerProcess:
             self._status = 1
             traceback.print_exc()
         leave_process(self._status)
+
+    def _share_spool(self, fd: int, path: str, mode: int) -> bool:
+        """Let the master have the lines that wait for a file, should this process be killed."""
+        return self._link.send("spool", [fd], path=path, mode=mode)
 
     def _listen_to_master(self, _serving: str) -> None:
         threading.Thread(target=self._obey, name="waitressd-link", daemon=True).start()

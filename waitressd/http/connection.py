@@ -75,7 +75,7 @@ class Connection:
     def forget(self) -> None:
         """Give up what is only kept to be fast; for a connection that rests."""
         self.reader.forget()
-        self.encoder.response_head = None
+        self.encoder.forget()
 
     def close(self) -> None:
         """The connection is lost or given up; twice is harmless. A response in the making stays undone."""

@@ -4,12 +4,13 @@ A worker is handed its row before its server opens. From then on the metrics of 
 listener: the master shows the sums, at the address that all workers were configured with.
 """
 
+import os
 from typing import Final
 
 from waitressd.metrics import layout
-from waitressd.metrics.area import Area
+from waitressd.metrics.area import Area, write_certificates
 from waitressd.metrics.layout import to_ticks
-from waitressd.metrics.shown import ServerGauges
+from waitressd.metrics.shown import ServerGauges, write_tls
 from waitressd.requestlog.failures import say
 
 
@@ -18,8 +19,10 @@ class AdoptedRow:
 
     def __init__(self, area: Area, index: int) -> None:
         self.area: Final = area
+        self.pid: Final = os.getpid()
         self._numbers: Final = area.row(index)
         self._is_free = True
+        self._ends: dict[str, float] = {}  # of certificates, as they were written last
 
     def take(self) -> memoryview | None:
         """Return the row, the first time. The thread that opens the server."""
@@ -28,7 +31,7 @@ class AdoptedRow:
         return numbers
 
     def write(self, gauges: ServerGauges, now: float) -> None:
-        """Write how busy this process is at this moment (monotonic seconds). One thread."""
+        """Write how busy this process is at this moment (monotonic seconds). One thread at a time."""
         row = self._numbers
         row[layout.BUSY_THREADS] = gauges.busy_threads
         row[layout.IDLE_THREADS] = gauges.idle_threads
@@ -36,13 +39,11 @@ class AdoptedRow:
         row[layout.OLDEST_WAIT] = to_ticks(gauges.oldest_wait_seconds)
         for number, state in enumerate(layout.STATES):
             row[layout.CONNECTIONS + number] = gauges.connections[state]
-        # These count for as long as the process lives, as its row does.
-        for number, result in enumerate(layout.HANDSHAKES):
-            row[layout.HANDSHAKE_COUNTS + number] = gauges.handshakes.get(result, 0)
-        for number, result in enumerate(layout.RELOADS):
-            row[layout.RELOAD_COUNTS + number] = gauges.reloads.get(result, 0)
         row[layout.OPEN_HANDSHAKES] = gauges.open_handshakes
-        row[layout.CERTIFICATE_END] = int(min(gauges.certificate_ends.values(), default=0))
+        write_tls(row, gauges)
+        if gauges.certificate_ends != self._ends:
+            self._ends = dict(gauges.certificate_ends)
+            write_certificates(row, self._ends)
         row[layout.GAUGES_AT] = to_ticks(now)
 
 
@@ -67,8 +68,8 @@ def adopt_row(fd: int, index: int | None) -> None:
 
 
 def adopted_row() -> AdoptedRow | None:
-    """Return the row of this process, None if it is no worker of a fleet."""
-    return _adopted[0] if _adopted else None
+    """Return the row of this process, None if it is no worker of a fleet; what a worker forks is none."""
+    return _adopted[0] if _adopted and _adopted[0].pid == os.getpid() else None
 
 
 def drop_row() -> None:

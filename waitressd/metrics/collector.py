@@ -18,7 +18,7 @@ from waitressd.metrics.layout import (
     TICKS_PER_SECOND,
     numbers_in,
 )
-from waitressd.metrics.shown import FleetState, ServerGauges, Totals, WorkerGauges
+from waitressd.metrics.shown import FleetState, Gauges, ServerGauges, Totals, WorkerGauges, write_tls
 from waitressd.requestlog.record import RequestRecord
 
 _SHORT: Final = BOUNDS[0]  # seconds below which a duration falls into the first bucket
@@ -66,9 +66,12 @@ class Metrics:
     def totals(self) -> Totals:
         """Return what was counted."""
         with self.lock:
-            return Totals(list(self.numbers)[:COUNTERS])
+            numbers = list(self.numbers[:COUNTERS])
+        if self.server is not None:
+            write_tls(numbers, self.server.snapshot())
+        return Totals(numbers)
 
-    def gauges(self) -> ServerGauges | None:
+    def gauges(self) -> Gauges | None:
         """Return how busy the server is now; None if there is none."""
         return self.server.snapshot() if self.server is not None else None
 

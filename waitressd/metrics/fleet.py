@@ -1,7 +1,7 @@
 """The metrics of a fleet, for its master: the counters of all workers, and the address where they are shown."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from waitressd.config.adjustments import Adjustments
@@ -77,10 +77,17 @@ class FleetMetrics:
 
 def listen_addresses(adjustments: Adjustments) -> tuple[str, ...]:
     """Return where the request logs of a server want their metrics to be shown: each `listen`, without doubles."""
-    found = []
+    return tuple(dict.fromkeys(address for address in _listens(adjustments) if address))
+
+
+def has_metrics(adjustments: Adjustments) -> bool:
+    """Whether a request log of a server counts, with or without an address of its own."""
+    return any(True for _ in _listens(adjustments))
+
+
+def _listens(adjustments: Adjustments) -> Iterator[str]:
     for log in adjustments.request_log:
         if isinstance(log.use, ShownMetrics):
-            found.append(log.use.listen)
+            yield log.use.listen
         elif isinstance(log.use, str) and log.use.removeprefix("egg:").removeprefix("call:").lower() in _USES:
-            found.append(log.options.get("listen", ""))
-    return tuple(dict.fromkeys(address for address in found if address))
+            yield log.options.get("listen", "")

@@ -23,12 +23,12 @@ STATES: Final = ("idle", "head", "body", "queued", "running", "flushing", "linge
 """The states of connections, as a snapshot of the server has them."""
 
 HANDSHAKES: Final = (
-    *("full", "resumed", "gone", "timeout", "evicted", "plain_http", "no_version", "no_cipher", "client_certificate"),
-    "error",
-)
-"""How a handshake of TLS may end."""
-RELOADS: Final = ("renewed", "refused")
-"""What becomes of certificate files that have changed."""
+    "full", "resumed", "gone", "timeout", "evicted",
+    "plain_http", "no_version", "no_cipher", "client_certificate", "error",
+)  # fmt: skip
+"""How handshakes of TLS may end."""
+RENEWALS: Final = ("renewed", "refused")
+"""What may become of certificates that have changed."""
 
 TICKS_PER_SECOND: Final = 1 << 20  # about a microsecond; 8 bytes hold 270,000 years
 
@@ -44,9 +44,11 @@ HISTOGRAMS: Final = tuple(
     for status in range(len(STATUSES))
 )
 """For each class of status, where the histogram of each phase begins."""
-HANDSHAKE_COUNTS: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
-RELOAD_COUNTS: Final = HANDSHAKE_COUNTS + len(HANDSHAKES)
-COUNTERS: Final = RELOAD_COUNTS + len(RELOADS)
+HANDSHAKES_ENDED: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
+"""From here on, how many handshakes ended in each way."""
+CERTIFICATES_CHANGED: Final = HANDSHAKES_ENDED + len(HANDSHAKES)
+"""From here on, what became of changed certificates."""
+COUNTERS: Final = CERTIFICATES_CHANGED + len(RENEWALS)
 """How many numbers count, from the first on; those behind them are gauges."""
 
 GAUGES_AT: Final = COUNTERS  # when the gauges were written, in monotonic ticks; 0 never
@@ -54,15 +56,17 @@ BUSY_THREADS: Final = COUNTERS + 1
 IDLE_THREADS: Final = COUNTERS + 2
 QUEUE_DEPTH: Final = COUNTERS + 3
 OLDEST_WAIT: Final = COUNTERS + 4  # in ticks
-CONNECTIONS: Final = COUNTERS + 5
-OPEN_HANDSHAKES: Final = CONNECTIONS + len(STATES)
-CERTIFICATE_END: Final = OPEN_HANDSHAKES + 1  # of the first one to expire, in seconds since the epoch; 0 without TLS
-NUMBERS: Final = CERTIFICATE_END + 1
+OPEN_HANDSHAKES: Final = COUNTERS + 5
+CONNECTIONS: Final = COUNTERS + 6
+CERTIFICATES: Final = CONNECTIONS + len(STATES)
+"""The number of bytes of a text, and from the next number on the text: when which certificate expires, as JSON."""
+CERTIFICATES_BYTES: Final = 2048
+NUMBERS: Final = CERTIFICATES + 1 + CERTIFICATES_BYTES // 8
 """The length of a row."""
 
 NUMBER_BYTES: Final = 8
 SIGNATURE: Final = crc32(
-    repr((STATUSES, ENDED_BY, PHASES, STATES, BOUNDS, HANDSHAKES, RELOADS, TICKS_PER_SECOND)).encode()
+    repr((STATUSES, ENDED_BY, PHASES, STATES, HANDSHAKES, RENEWALS, BOUNDS, TICKS_PER_SECOND)).encode()
 )
 """What says that two processes mean the same by a number: they may run different versions of this module."""
 

@@ -30,12 +30,13 @@ def render_prometheus(shown: Shown) -> str:
     gauges = shown.gauges()
     if gauges is not None:
         lines += _gauges([("", gauges)])
-        lines += _tls([("", gauges)], gauges.handshakes, gauges.reloads)
     workers = [(_label("worker", place), _together(each)) for place, each in shown.worker_gauges().items()]
     if workers:
         lines += _gauges(workers)
-        lines += _tls(workers, totals.handshakes, totals.reloads)
         lines += _ages(workers)
+    shown_gauges = [("", gauges)] if gauges is not None else workers
+    if any(_speaks_tls(totals, each) for _, each in shown_gauges):
+        lines += _tls(totals, shown_gauges)
     state = shown.fleet_state()
     if state is not None:
         lines += _fleet(state)
@@ -88,28 +89,25 @@ def _gauges(of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
             yield _sample("connections", label, f'state="{state}"') + f" {count}"
 
 
-def _tls(
-    all_of_them: Sequence[tuple[str, Gauges]], handshakes: Mapping[str, int], reloads: Mapping[str, int]
-) -> Iterator[str]:
-    """Write what there is to say of TLS; nothing where nobody speaks it."""
-    of = [(label, gauges) for label, gauges in all_of_them if gauges.certificate_ends]
-    if not of:
-        return
+def _tls(totals: Totals, of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
     yield from _head("tls_handshakes_open", "gauge", "Handshakes of TLS that are under way")
     for label, gauges in of:
         yield _sample("tls_handshakes_open", label) + f" {gauges.open_handshakes}"
     yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
-    for result, count in handshakes.items():
+    for result, count in totals.handshakes.items():
         yield _sample("tls_handshakes_total", _label("result", result)) + f" {count}"
     text = "When the certificate expires, in seconds since the epoch"
     yield from _head("tls_certificate_not_after_seconds", "gauge", text)
     for label, gauges in of:
         for name, moment in gauges.certificate_ends.items():
-            known = _label("name", name) if name else ""
-            yield _sample("tls_certificate_not_after_seconds", label, known) + f" {moment:.0f}"
+            yield _sample("tls_certificate_not_after_seconds", label, _label("name", name)) + f" {moment:.0f}"
     yield from _head("tls_reloads_total", "counter", "Changes of the certificate files, by what became of them")
-    for result, count in reloads.items():
+    for result, count in totals.reloads.items():
         yield _sample("tls_reloads_total", _label("result", result)) + f" {count}"
+
+
+def _speaks_tls(totals: Totals, gauges: Gauges) -> bool:
+    return bool(gauges.certificate_ends) or any(totals.handshakes.values())
 
 
 def _ages(workers: Iterable[tuple[str, WorkerGauges]]) -> Iterator[str]:
@@ -157,15 +155,13 @@ def _together(gauges: Sequence[WorkerGauges]) -> WorkerGauges:
         queue_depth=sum(each.queue_depth for each in gauges),
         oldest_wait_seconds=max(each.oldest_wait_seconds for each in gauges),
         connections=connections,
-        age_seconds=max(each.age_seconds for each in gauges),
         open_handshakes=sum(each.open_handshakes for each in gauges),
-        certificate_ends=_first_end(gauges),
+        age_seconds=max(each.age_seconds for each in gauges),
+        certificate_ends={
+            name: min(each.certificate_ends[name] for each in gauges if name in each.certificate_ends)
+            for name in dict.fromkeys(name for each in gauges for name in each.certificate_ends)
+        },
     )
-
-
-def _first_end(gauges: Sequence[WorkerGauges]) -> dict[str, float]:
-    ends = [end for each in gauges for end in each.certificate_ends.values()]
-    return {"": min(ends)} if ends else {}
 
 
 def describe(shown: Shown) -> dict[str, Any]:
@@ -187,13 +183,14 @@ def describe(shown: Shown) -> dict[str, Any]:
         "body_bytes": {"received": totals.body_bytes_received, "sent": totals.body_bytes_sent},
         "seconds": phases,
     }
-    gauges = shown.gauges()
-    if gauges is not None:
-        found |= _describe_gauges(gauges) | _describe_tls(gauges, gauges.handshakes, gauges.reloads)
-    workers = shown.worker_gauges()
+    gauges, workers = shown.gauges(), shown.worker_gauges()
     if workers:
-        everybody = _together([each for several in workers.values() for each in several])
-        found |= _describe_gauges(everybody) | _describe_tls(everybody, totals.handshakes, totals.reloads)
+        gauges = _together([each for several in workers.values() for each in several])
+    if gauges is not None:
+        found |= _describe_gauges(gauges)
+        if _speaks_tls(totals, gauges):
+            found["tls"] = _describe_tls(totals, gauges)
+    if workers:
         found["workers"] = {str(place): _describe_worker(_together(each)) for place, each in workers.items()}
     state = shown.fleet_state()
     if state is not None:
@@ -209,16 +206,12 @@ def _describe_gauges(gauges: Gauges) -> dict[str, Any]:
     }
 
 
-def _describe_tls(gauges: Gauges, handshakes: Mapping[str, int], reloads: Mapping[str, int]) -> dict[str, Any]:
-    if not gauges.certificate_ends:
-        return {}
+def _describe_tls(totals: Totals, gauges: Gauges) -> dict[str, Any]:
     return {
-        "tls": {
-            "open_handshakes": gauges.open_handshakes,
-            "handshakes": dict(handshakes),
-            "not_after": {name or "first": moment for name, moment in gauges.certificate_ends.items()},
-            "reloads": dict(reloads),
-        }
+        "open_handshakes": gauges.open_handshakes,
+        "handshakes": totals.handshakes,
+        "not_after": dict(gauges.certificate_ends),
+        "reloads": totals.reloads,
     }
 
 

@@ -3,6 +3,7 @@
 In a worker of a fleet they count where the master sees them, and it is the master that listens.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class ShownMetrics(Metrics):
         self.listen: Final = listen
         self._shown: Shown = self
         self._listener: MetricsListener | None = None
+        self._row: AdoptedRow | None = None  # to write gauges to
         self._gauges_due = 0.0
 
     def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
@@ -54,6 +56,9 @@ class ShownMetrics(Metrics):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        self._gauges_due = 0.0
+        self._write_gauges(time.monotonic())  # what has ended since the last time
+        self._row = None
 
     def _join_fleet(self, server: Any, row: AdoptedRow) -> None:  # noqa: ANN401 - as in start
         """Count for the master, and show what all workers have counted."""
@@ -63,12 +68,13 @@ class ShownMetrics(Metrics):
             return  # other metrics of this process count for the fleet already
         self.numbers = numbers
 
-        def write_gauges(now: float) -> None:
-            if now >= self._gauges_due:
-                self._gauges_due = now + _GAUGES_SECONDS
-                row.write(server.snapshot(), now)
+        self._row = row
+        server.on_tick.append(self._write_gauges)
 
-        server.on_tick.append(write_gauges)
+    def _write_gauges(self, now: float) -> None:
+        if now >= self._gauges_due and self._row is not None and self.server is not None:
+            self._gauges_due = now + _GAUGES_SECONDS
+            self._row.write(self.server.snapshot(), now)
 
 
 def make_application(metrics: Shown | None = None) -> Application:

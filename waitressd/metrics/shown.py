@@ -1,7 +1,7 @@
 """What is shown: counters as values, gauges, and what a master says of its workers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from waitressd.metrics import layout
@@ -9,7 +9,7 @@ from waitressd.metrics.histogram import BUCKETS, Histogram
 
 
 class Gauges(Protocol):
-    """How busy a server is at one moment."""
+    """What a server says of itself at one moment; `waitressd.dispatch.snapshot.Snapshot` is one."""
 
     @property
     def busy_threads(self) -> int:
@@ -41,11 +41,11 @@ class Gauges(Protocol):
 
 
 class ServerGauges(Gauges, Protocol):
-    """What a server says of itself that is shown directly: `waitressd.dispatch.snapshot.Snapshot` is one."""
+    """What a server says that runs in this process. It counts by itself what becomes of TLS; all empty without that."""
 
     @property
     def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
-        """Those that are over, by their results; empty without TLS."""
+        """Handshakes that are over, by their results."""
 
     @property
     def reloads(self) -> Any:  # noqa: ANN401 - a mapping from result to count
@@ -61,10 +61,9 @@ class WorkerGauges:
     queue_depth: int
     oldest_wait_seconds: float
     connections: Mapping[str, int]
+    open_handshakes: int
     age_seconds: float
-    open_handshakes: int = 0
-    certificate_ends: Mapping[str, float] = field(default_factory=dict)
-    """The first end of all, under an empty name; nothing without TLS."""
+    certificate_ends: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +109,25 @@ class Totals:
 
     @property
     def handshakes(self) -> dict[str, int]:
-        """Handshakes of TLS by result, as far as rows have them."""
-        return dict(zip(layout.HANDSHAKES, self._numbers[layout.HANDSHAKE_COUNTS :], strict=False))
+        """How the handshakes of TLS ended, by their results."""
+        return dict(zip(layout.HANDSHAKES, self._numbers[layout.HANDSHAKES_ENDED :], strict=False))
 
     @property
     def reloads(self) -> dict[str, int]:
-        """Changed certificate files by what became of them, as far as rows have them."""
-        return dict(zip(layout.RELOADS, self._numbers[layout.RELOAD_COUNTS :], strict=False))
+        """What became of changed certificates."""
+        return dict(zip(layout.RENEWALS, self._numbers[layout.CERTIFICATES_CHANGED :], strict=False))
 
     def _histogram(self, first: int) -> Histogram:
         *counts, ticks = self._numbers[first : first + BUCKETS + 1]
         return Histogram(counts, ticks / layout.TICKS_PER_SECOND)
+
+
+def write_tls(numbers: MutableSequence[int] | memoryview, gauges: ServerGauges) -> None:
+    """Take over into a row what a server has counted by itself."""
+    for number, result in enumerate(layout.HANDSHAKES):
+        numbers[layout.HANDSHAKES_ENDED + number] = gauges.handshakes.get(result, 0)
+    for number, result in enumerate(layout.RENEWALS):
+        numbers[layout.CERTIFICATES_CHANGED + number] = gauges.reloads.get(result, 0)
 
 
 class Shown(Protocol):
@@ -133,7 +140,7 @@ class Shown(Protocol):
     def totals(self) -> Totals:
         """Return what was counted."""
 
-    def gauges(self) -> ServerGauges | None:
+    def gauges(self) -> Gauges | None:
         """Return how busy the server of this process is; None if there is none, or several processes are shown."""
 
     def worker_gauges(self) -> Mapping[int, Sequence[WorkerGauges]]:

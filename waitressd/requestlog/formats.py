@@ -29,15 +29,19 @@ _UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503}
 class LineLog:
     """A request log that writes a line of text for each record."""
 
-    __slots__ = ("_format", "_sink", "_write", "close", "reopen", "start")
+    __slots__ = ("_format", "_sink", "_write", "close", "reopen")
 
     def __init__(self, formatter: Formatter, sink: Sink) -> None:
         self._format = formatter
         self._sink = sink
         self._write = sink.write
-        self.start = sink.start
         self.reopen = sink.reopen
         self.close = sink.close
+
+    def start(self, server: object) -> None:
+        """Open the sink. Raises OSError naming the file."""
+        self._sink.start(server)
+        self._write = self._sink.write
 
     def __call__(self, record: RequestRecord) -> None:
         """Write the line. Any thread."""

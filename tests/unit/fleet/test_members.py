@@ -3,7 +3,7 @@
 import math
 
 from waitressd.fleet.actions import CodeFacts
-from waitressd.fleet.members import LONGEST_WAIT, Code, Place, Worker, attempt
+from waitressd.fleet.members import CREDIT_DEATHS, CREDIT_SECONDS, LONGEST_WAIT, Code, Credit, Place, Worker, attempt
 from waitressd.fleet.states import TemplateMove, WorkerMove
 
 
@@ -34,7 +34,7 @@ def test_a_worker_has_no_pid_in_its_name_before_it_is_born() -> None:
 def test_a_place_waits_longer_after_each_early_end_and_never_for_ever() -> None:
     place = Place()
     waits = [place.vacate(1000.0, 0.0) for _ in range(2000)]
-    assert waits[:9] == [0, 1, 2, 4, 8, 16, 32, LONGEST_WAIT, LONGEST_WAIT]
+    assert waits[:9] == [0, 1, 3, 9, 27, *4 * [LONGEST_WAIT]]
     assert max(waits) == LONGEST_WAIT
     assert place.not_before == 1000.0 + LONGEST_WAIT
 
@@ -44,12 +44,20 @@ def test_a_service_of_some_length_neither_adds_nor_forgives() -> None:
     place.vacate(0.0, 0.0)
     place.vacate(0.0, 0.0)
     assert place.vacate(0.0, 30.0) == 0.0
-    assert place.vacate(0.0, 0.0) == 2.0
+    assert place.vacate(0.0, 0.0) == 3.0
     assert place.vacate(0.0, 60.0) == 0.0
     assert place.failures == 0
     place.vacate(0.0, 0.0)
     place.forgive()
     assert (place.failures, place.not_before) == (0, -math.inf)
+
+
+def test_a_credit_is_used_up_and_comes_back_slowly() -> None:
+    credit = Credit()
+    assert [credit.take(1000.0) for _ in range(CREDIT_DEATHS + 2)] == [True] * CREDIT_DEATHS + [False] * 2
+    assert credit.take(1000.0 + CREDIT_SECONDS)
+    assert not credit.take(1000.0 + CREDIT_SECONDS)
+    assert [credit.take(1e6) for _ in range(CREDIT_DEATHS + 1)] == [True] * CREDIT_DEATHS + [False]
 
 
 def test_what_is_said_of_the_next_attempt() -> None:

@@ -9,6 +9,7 @@ import pytest
 from waitressd.dispatch.snapshot import EMPTY, Snapshot
 from waitressd.metrics.adopted import AdoptedRow, adopt_row, adopted_row, drop_row
 from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.shown import Totals
 
 
 @pytest.fixture
@@ -41,6 +42,16 @@ def test_the_row_is_the_one_that_the_master_has_given(fd: int) -> None:
     area.close()
 
 
+def test_a_child_of_a_worker_has_no_row(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    area = Area.create(fd, 4)
+    adopt_row(fd, area.claim(1))
+    area.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        assert adopted_row() is None
+    assert adopted_row() is not None
+
+
 def test_gauges_are_read_as_they_were_written() -> None:
     area = Area.private()
     row = AdoptedRow(area, area.claim(7) or 0)
@@ -49,6 +60,21 @@ def test_gauges_are_read_as_they_were_written() -> None:
     assert (gauges.busy_threads, gauges.idle_threads, gauges.queue_depth, gauges.oldest_wait_seconds) == (3, 1, 2, 0.5)
     assert gauges.connections == {**EMPTY.connections, "idle": 9, "lingering": 4}
     assert gauges.age_seconds == 2.5
+
+
+def test_handshakes_are_counters_that_outlive_their_process() -> None:
+    area = Area.private(2)
+    for result, count in (("full", 3), ("evicted", 1)):
+        index = area.claim(1)
+        assert index is not None
+        row = AdoptedRow(area, index)
+        row.write(Snapshot(0, 0, 0, 0.0, EMPTY.connections, 2, {result: count, "unheard of": 9}), 1.0)
+        row.write(Snapshot(0, 0, 0, 0.0, EMPTY.connections, 2, {result: count + 1}), 2.0)
+        ((gauges,),) = area.gauges(3.0).values()
+        assert gauges.open_handshakes == 2
+        area.retire(index)
+    ended = {result: count for result, count in Totals(area.totals()).handshakes.items() if count}
+    assert ended == {"full": 4, "evicted": 2}
 
 
 @pytest.mark.parametrize("trouble", ["no row", "another layout", "an empty file"])

@@ -13,12 +13,13 @@ def test_each_number_has_one_meaning() -> None:
     for firsts in layout.HISTOGRAMS:
         for first in firsts:
             used += range(first, first + BUCKETS + 1)
-    used += range(layout.HANDSHAKE_COUNTS, layout.HANDSHAKE_COUNTS + len(layout.HANDSHAKES))
-    used += range(layout.RELOAD_COUNTS, layout.RELOAD_COUNTS + len(layout.RELOADS))
+    used += range(layout.HANDSHAKES_ENDED, layout.HANDSHAKES_ENDED + len(layout.HANDSHAKES))
+    used += range(layout.CERTIFICATES_CHANGED, layout.CERTIFICATES_CHANGED + len(layout.RENEWALS))
     assert used == list(range(layout.COUNTERS))
     gauges = [layout.GAUGES_AT, layout.BUSY_THREADS, layout.IDLE_THREADS, layout.QUEUE_DEPTH, layout.OLDEST_WAIT]
+    gauges.append(layout.OPEN_HANDSHAKES)
     gauges += range(layout.CONNECTIONS, layout.CONNECTIONS + len(layout.STATES))
-    gauges += [layout.OPEN_HANDSHAKES, layout.CERTIFICATE_END]
+    gauges += range(layout.CERTIFICATES, layout.CERTIFICATES + 1 + layout.CERTIFICATES_BYTES // layout.NUMBER_BYTES)
     assert gauges == list(range(layout.COUNTERS, layout.NUMBERS))
 
 
@@ -27,9 +28,9 @@ def test_a_row_is_small() -> None:
 
 
 def test_whatever_the_server_says_has_a_place() -> None:
+    assert layout.HANDSHAKES == RESULTS
     assert layout.STATES == STATES_OF_CONNECTIONS
     assert set(layout.ENDINGS) == {"", "refused", *(fault.value for fault in Fault)}
-    assert set(layout.HANDSHAKES) == set(RESULTS)
     assert list(layout.ENDINGS.values()) == list(range(len(layout.ENDED_BY)))
 
 

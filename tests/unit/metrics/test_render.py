@@ -99,6 +99,34 @@ def test_json() -> None:
     assert found["connections"]["idle"] == 9
 
 
+class TlsServer:
+    def snapshot(self) -> Snapshot:
+        return Snapshot(0, 1, 0, 0.0, EMPTY.connections, 2, {"full": 4, "gone": 0})
+
+
+def test_handshakes_are_shown_where_there_were_any() -> None:
+    metrics = filled()
+    metrics.start(Server())
+    assert "tls" not in render_prometheus(metrics)
+    assert "tls" not in json.loads(render_json(metrics))
+    metrics.start(TlsServer())
+    lines = render_prometheus(metrics).splitlines()
+    assert "waitressd_tls_handshakes_open 2" in lines
+    assert 'waitressd_tls_handshakes_total{result="full"} 4' in lines
+    assert 'waitressd_tls_handshakes_total{result="gone"} 0' in lines
+    assert json.loads(render_json(metrics))["tls"]["handshakes"]["full"] == 4
+
+
+def test_handshakes_of_a_fleet_are_a_sum_and_those_under_way_are_each_workers() -> None:
+    area = Area.private(2)
+    for place in (1, 2):
+        AdoptedRow(area, area.claim(place) or 0).write(TlsServer().snapshot(), 1.0)
+    lines = render_prometheus(FleetView(area)).splitlines()
+    assert 'waitressd_tls_handshakes_open{worker="2"} 2' in lines
+    assert 'waitressd_tls_handshakes_total{result="full"} 8' in lines
+    assert json.loads(render_json(FleetView(area)))["tls"]["open_handshakes"] == 4
+
+
 class SecureServer:
     def snapshot(self) -> Snapshot:
         return replace(
@@ -120,31 +148,16 @@ def test_certificates() -> None:
     assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
 
 
-def test_tls_of_a_fleet() -> None:
-    """Counters are of all workers that there were; of certificates the first to expire, by worker."""
-    area = Area.private(4)
-    rows = [area.claim(place) or 0 for place in (1, 2, 2)]
-    for index, end in zip(rows, (1.5e9, 1.7e9, 1.6e9), strict=True):
-        gauges = replace(
-            Server().snapshot(), handshakes={"full": 5, "gone": 2}, open_handshakes=3,
-            certificate_ends={"a.example": end, "b.example": 1.8e9}, reloads={"renewed": 1, "refused": 0},
-        )  # fmt: skip
-        AdoptedRow(area, index).write(gauges, 1.0)
-    area.retire(rows[2])
-    view = FleetView(area, lambda: STATE)
-    lines = render_prometheus(view).splitlines()
-    for line in (
-        'waitressd_tls_handshakes_open{worker="1"} 3',
-        'waitressd_tls_handshakes_total{result="full"} 15',
-        'waitressd_tls_handshakes_total{result="evicted"} 0',
-        'waitressd_tls_certificate_not_after_seconds{worker="1"} 1500000000',
-        'waitressd_tls_certificate_not_after_seconds{worker="2"} 1700000000',
-        'waitressd_tls_reloads_total{result="renewed"} 3',
-    ):
-        assert line in lines
-    found = json.loads(render_json(view))["tls"]
-    assert (found["handshakes"]["gone"], found["open_handshakes"], found["not_after"]) == (6, 6, {"first": 1.5e9})
-    assert "tls" not in json.loads(render_json(fleet()))
+def test_certificates_of_a_fleet_are_each_workers_and_the_first_to_expire_is_shown_where_two_share_a_place() -> None:
+    area = Area.private(3)
+    for place, end in ((1, 1.6e9), (2, 1.5e9), (2, 1.4e9)):
+        snapshot = replace(EMPTY, certificate_ends={"a.example": end}, reloads={"renewed": 1})
+        AdoptedRow(area, area.claim(place) or 0).write(snapshot, 1.0)
+    lines = render_prometheus(FleetView(area)).splitlines()
+    assert 'waitressd_tls_certificate_not_after_seconds{worker="1",name="a.example"} 1600000000' in lines
+    assert 'waitressd_tls_certificate_not_after_seconds{worker="2",name="a.example"} 1400000000' in lines
+    assert 'waitressd_tls_reloads_total{result="renewed"} 3' in lines
+    assert json.loads(render_json(FleetView(area)))["tls"]["not_after"] == {"a.example": 1.4e9}
 
 
 STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)

@@ -1,6 +1,7 @@
 """How metrics get out."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -119,6 +120,24 @@ def test_a_worker_writes_its_gauges_once_a_second(area: Area) -> None:
         assert ages == [2.0, 2.0, 1.0, 1.0]
     finally:
         metrics.close()
+
+
+def test_a_worker_writes_its_gauges_once_more_when_it_ends(area: Area) -> None:
+    server, metrics = Server(), request_log({})
+    metrics.start(server)
+    for call in server.on_tick:
+        call(time.monotonic())
+    ((before,),) = area.gauges(0.0).values()
+    assert before.age_seconds == 0.0
+    now = time.monotonic() + 100.0
+    ((before,),) = area.gauges(now).values()
+    metrics.close()
+    ((after,),) = area.gauges(now).values()
+    assert after.age_seconds < before.age_seconds
+    for call in server.on_tick:
+        call(now)
+    ((late,),) = area.gauges(now).values()
+    assert late == after
 
 
 def test_two_logs_of_one_worker_do_not_count_twice(area: Area) -> None:

@@ -1,0 +1,50 @@
+"""What the master says of its workers in the metrics."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Final
+
+from waitressd.fleet.plan import Plan
+from waitressd.fleet.states import WorkerStage
+from waitressd.metrics.shown import FleetState
+
+_TOLD: Final = (WorkerStage.DRAINING, WorkerStage.LEAVING, WorkerStage.ABORTING, WorkerStage.ENDING)
+
+
+class Figures:
+    """A picture of the plan, made anew after each event by the master's thread; `state` is for any thread."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._exits: Counter[str] = Counter({"finished": 0, "killed": 0, "failed": 0})
+        self._born_at: dict[int, float] = {}  # of workers
+        self._born: dict[int, float] = {}  # of the youngest in each place
+        self._state = FleetState({}, {}, {}, {}, 0)
+
+    def state(self) -> FleetState:
+        """Return the last picture."""
+        now = time.monotonic()
+        return replace(self._state, ages={place: now - born for place, born in self._born.items()})
+
+    def count_exit(self, worker: int, how: str) -> None:
+        """A worker has ended, and the plan has not been told yet."""
+        known = self._plan.crew.workers.get(worker)
+        if known is not None and known.stage in _TOLD:
+            self._exits["finished"] += 1
+        else:
+            self._exits["killed" if how.startswith("signal") else "failed"] += 1
+
+    def renew(self, now: float) -> None:
+        """Look at the plan again."""
+        workers = self._plan.crew.workers
+        self._born_at = {number: self._born_at.get(number, now) for number in workers}
+        self._born = {worker.place: self._born_at[number] for number, worker in workers.items()}
+        stages = Counter(worker.stage.name.lower() for worker in workers.values())
+        self._state = FleetState(
+            workers={stage.name.lower(): stages[stage.name.lower()] for stage in WorkerStage if stage.name != "GONE"},
+            exits=dict(self._exits),
+            ages={},
+            reloads=dict(self._plan.succession.results),
+            generation=self._plan.succession.current.generation,
+        )
