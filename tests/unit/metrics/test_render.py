@@ -67,7 +67,7 @@ def test_handshakes_of_tls() -> None:
     ):
         assert line in lines
     found = json.loads(render_json(metrics))["tls"]
-    assert (found["open_handshakes"], found["handshakes"]) == (4, {"full": 7, "gone": 0})
+    assert (found["open_handshakes"], found["handshakes"]["full"], found["handshakes"]["gone"]) == (4, 7, 0)
 
 
 def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:
