@@ -99,7 +99,8 @@ def _start_all(
             command = ["taskset", "-c", plan.server_cores, *command]
         variables = {"BENCHMARK_FILE": str(file)}
         try:
-            group = stack.enter_context(running(command, place.port, place.folder / "output.txt", variables))
+            log, is_secure = place.folder / "output.txt", scenario.is_secure
+            group = stack.enter_context(running(command, place.port, log, variables, is_secure=is_secure))
         except RuntimeError as exc:
             print(f"  {scenario.name} {server.name}: {exc}", file=sys.stderr)
             continue

@@ -151,7 +151,11 @@ def _nginx(place: Place, scenario: Scenario) -> list[str]:
     configuration = place.folder / "nginx.conf"
     # Started by root, its worker would be nobody and could not read our temporary folder.
     user = "" if os.getuid() else "user root;"
-    tls = f" ssl; ssl_certificate {place.certificate}; ssl_certificate_key {place.key}" if scenario.is_secure else ""
+    tls = (
+        f" ssl; ssl_certificate {place.certificate}; ssl_certificate_key {place.key}; ssl_protocols TLSv1.2 TLSv1.3"
+        if scenario.is_secure
+        else ""
+    )
     text = NGINX_CONFIGURATION.format(user=user, folder=place.folder, address=place.address, answer=answer, tls=tls)
     configuration.write_text(text)
     return ["nginx", "-p", str(place.folder), "-c", str(configuration)]
