@@ -138,7 +138,7 @@ def adopt_listeners(adjustments: Adjustments, sockets: Iterable[tuple[str, socke
 
 def _described(listener: Listener, asked: str, adjustments: Adjustments) -> Listener:
     """Say for what it was opened, what it serves, and how each connection begins there."""
-    listener.asked = asked
+    listener.asked = asked if asked in _places(adjustments) else ""
     listener.service, listener.proxy_protocol = _use_of(asked, adjustments)
     is_unix = listener.family not in (socket.AF_INET, socket.AF_INET6)
     if is_unix and listener.service == HTTPS and _places(adjustments).get(asked) not in adjustments.tls_listen:

@@ -5,8 +5,8 @@ import contextlib
 import pytest
 
 from tests.support.exchange import DATE, LIMITS, NEXT, answer, asked, chunked, head, parts, text
-from waitressd.http.connection import Connection
-from waitressd.http.errors import HttpError, ProtocolMisuse, ResponseError
+from waitressd.http.connection import AnsweringConnection, Connection
+from waitressd.http.errors import Answer, HttpError, ProtocolMisuse, ResponseError
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Request
 from waitressd.http.states import Reading, Sending
 
@@ -334,3 +334,39 @@ def test_a_body_that_breaks_off_while_it_is_answered_leaves_the_response_alone()
         connection.next_event()
     assert (connection.next_event(), connection.encoder.sending) == (CLOSED, Sending.BODY)
     assert connection.encoder.response_head is not None
+
+
+# -- answers of the server's own --
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_connection_that_answers_by_itself(method: str) -> None:
+    """A request never comes out; its answer is raised like an error, and ends the connection."""
+    seen: list[Request] = []
+
+    def answer_to(request: Request) -> HttpError:
+        seen.append(request)
+        return Answer(308, "Elsewhere.\n", (("Location", "https://a/"),))
+
+    connection = AnsweringConnection(LIMITS, "", answer_to)
+    connection.reader.feed(head("Content-Length: 5", start=f"{method} /x HTTP/1.1") + b"hello" + NEXT)
+    with pytest.raises(Answer) as caught:
+        connection.next_event()
+    assert caught.value.request is seen[0]
+    content = b"" if method == "HEAD" else b"Elsewhere.\n"
+    encoded = connection.encode_error(caught.value, DATE)
+    assert encoded.startswith(b"HTTP/1.1 308 Permanent Redirect\r\n")
+    assert b"\r\nLocation: https://a/\r\n" in encoded
+    assert b"\r\nConnection: close\r\n" in encoded
+    assert encoded.endswith(b"\r\n\r\n" + content)
+    assert connection.next_event() is CLOSED
+    assert len(seen) == 1
+
+
+def test_such_a_connection_refuses_what_is_malformed() -> None:
+    connection = AnsweringConnection(LIMITS, "", lambda request: Answer(200, "yes"))
+    assert connection.next_event() is NEED_DATA
+    connection.reader.feed(b"nonsense\r\n\r\n")
+    with pytest.raises(HttpError) as caught:
+        connection.next_event()
+    assert (type(caught.value), caught.value.status) == (HttpError, 400)
