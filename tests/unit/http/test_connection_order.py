@@ -8,7 +8,7 @@ from tests.support.exchange import DATE, LIMITS, NEXT, answer, asked, chunked, h
 from waitressd.http.connection import AnsweringConnection, Connection
 from waitressd.http.errors import Answer, HttpError, ProtocolMisuse, ResponseError
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Request
-from waitressd.http.states import Reading, Sending
+from waitressd.http.states import Persistence, Reading, Sending
 
 OK = "HTTP/1.1 200 OK\r\n"
 
@@ -102,7 +102,7 @@ def test_a_refusal_is_answered_and_nothing_follows() -> None:
         connection.next_event()
     assert (connection.reader.reading, connection.encoder.sending) == (Reading.ERROR, Sending.READY)
     assert connection.reader.request is None
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST
     assert (connection.encoder.response_head, connection.encoder.response_done) == (None, False)
     encoded = connection.encode_error(caught.value, DATE)
     assert encoded == (
@@ -170,7 +170,7 @@ def test_no_error_after_the_head_of_a_response() -> None:
         connection.encoder.encode_response(answer(), b"", DATE)
     with pytest.raises(ProtocolMisuse):
         connection.encoder.encode_head(answer(), DATE)
-    assert not connection.encoder.will_close
+    assert connection.encoder.persistence is not Persistence.LAST
     connection.encoder.encode_end()
     with pytest.raises(ProtocolMisuse):
         connection.encoder.encode_end()
@@ -207,7 +207,7 @@ def test_an_early_answer_closes() -> None:
             assert "Connection: close" in text(connection, b"early")
         else:
             assert "Connection: close" in parts(connection, answer(), b"early")
-        assert connection.encoder.will_close
+        assert connection.encoder.persistence is Persistence.LAST
         assert connection.encoder.response_done
         connection.reader.feed(NEXT)
         assert connection.next_event() is CLOSED
@@ -235,7 +235,7 @@ def test_a_client_that_ends_after_its_request_is_answered() -> None:
     assert isinstance(connection.next_event(), Request)
     text(connection)
     assert connection.next_event() is CLOSED
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST
     assert connection.encoder.response_done
 
 
@@ -249,7 +249,7 @@ def test_closing_at_any_time_and_twice() -> None:
             connection.close()
             assert connection.reader.reading is Reading.CLOSED
             assert connection.encoder.sending is (Sending.BROKEN if owed else Sending.CLOSED)
-            assert connection.encoder.will_close
+            assert connection.encoder.persistence is Persistence.LAST
             assert connection.encoder.response_done is not owed
             assert not connection.reader.buffer
             assert connection.next_event() is CLOSED
@@ -272,8 +272,7 @@ def test_before_the_first_request() -> None:
     connection = Connection(LIMITS, "")
     assert connection.encoder.response_head is None
     assert connection.encoder.response_done
-    assert not connection.encoder.will_close
-    assert not connection.encoder.takes_data
+    assert connection.encoder.persistence is not Persistence.LAST
     assert connection.encoder.surplus_bytes == 0
     for move in (
         lambda: connection.encoder.encode_response(answer(), b"", DATE),
