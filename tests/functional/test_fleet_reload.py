@@ -300,3 +300,13 @@ def test_a_link_to_a_release_is_followed_anew(tmp_path: Path) -> None:
         fleet.reload()
         assert versions(fleet) == {2}
         assert {worker["folder"] for worker in fleet.workers(2).values()} == {str(releases[1])}
+
+
+def test_a_reload_to_one_worker_without_supervise_keeps_master_and_template(tmp_path: Path) -> None:
+    """What leads to the master is no hazard that the application has left."""
+    site = Site(tmp_path)
+    with serving(site) as fleet:
+        site.write_ini(workers=1)
+        assert "preload is off" not in fleet.reload()
+        names = {member.name for member in fleet.members()}
+        assert {"waitressd-main", "waitressd-code2", "waitressd-w1"} <= names

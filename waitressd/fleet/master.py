@@ -28,11 +28,13 @@ from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
+from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
+from waitressd.processend import ProcessEnd
 from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
@@ -61,6 +63,7 @@ class Master:
         self._passed_on: list[Loading] = []  # of processes that have loaded their code
         self._names = ""  # of the addresses
         self._figures = Figures(self._plan)
+        self._spools = Spools()
         self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
@@ -78,6 +81,7 @@ class Master:
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
+            self._spools.join()
             if self._roster.metrics is not None:
                 self._roster.metrics.close()
         for process in self._roster.everyone():
@@ -131,7 +135,7 @@ class Master:
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._tell(partial(self._plan.stop, now))
+            self._tell(partial(self._plan.stop, now, signal.Signals(number).name))
         elif number == signal.SIGHUP:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
@@ -178,6 +182,8 @@ class Master:
                 self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
                 self._feed_watchdog(now)
+            case "spool":
+                self._spools.hold(process.number, message)
             case _:
                 pass  # a newer worker says more
 
@@ -243,6 +249,7 @@ class Master:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
         self._roster.retire(worker)
+        self._spools.bury(worker.number)
         self._figures.count_exit(worker.number, how)
         self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
@@ -250,7 +257,7 @@ class Master:
         """Say what is known of a death besides its status."""
         if process.loading is not None:
             process.loading.read_all()
-            line = process.loading.last_line()
+            line = process.loading.last_line() if death.status >= 0 else ""  # a signal came from elsewhere
             said = bytes(process.loading.said)
             if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
                 self._last_failure = said.decode("utf-8", "backslashreplace")
@@ -329,6 +336,7 @@ class Master:
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
+            self._open_again(self._roster.codes[code])
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
@@ -337,6 +345,12 @@ class Master:
             self._listen_to(worker)
             if worker.pid:
                 self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
+
+    def _open_again(self, code: Code) -> None:
+        """Open the addresses of a code that is rolled back to, where the code after it had closed them."""
+        if code.hello is not None and not code.listeners:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
@@ -383,7 +397,7 @@ class Master:
     def _say_addresses(self) -> None:
         """Say once where the fleet serves."""
         for listener in self._unsaid:
-            line = SERVING.format(listener.name)
+            line = listener.announce(SERVING.format(listener.name))
             say(logging.INFO, line)
             if self._hand.prints:
                 operator_log.write(line + "\n")
@@ -442,4 +456,8 @@ def lead_from(hand: HandOver) -> int:
         hand.logs.apply()
     except ConfigError as error:  # it was good a moment ago, when the application was loaded
         sys.stderr.write(f"{error}\n")
-    return Master(hand).run()
+    # Handlers of logging may hang, and Python waits for them without a bound.
+    end = ProcessEnd(time.monotonic, 0.0, has_program=False)
+    with end.bounded():
+        end.status = Master(hand).run()
+    return end.status

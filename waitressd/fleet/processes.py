@@ -108,7 +108,7 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
 
     def born() -> NoReturn:
         os.close(reading)
-        os.close(writing)  # whose end the parent waits for
+        os.close(writing)
         child()
 
     try:
