@@ -19,6 +19,7 @@ ORPHAN_SECONDS: Final = 1.5  # what processes get to end by themselves when the 
 NAME: Final = "waitressd-guard"
 MAX_DESCRIPTORS: Final = 250  # what the kernel passes with one message
 _READ_BYTES: Final = 4096
+_COMM: Final = "/proc/self/comm"
 
 # What is meant for the master, and may be sent to the whole group.
 _NOT_HEARD: Final = tuple(
@@ -68,8 +69,7 @@ def keep_guard(link: socket.socket) -> None:
     for number in _NOT_HEARD:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # until now they have waited
-    # Not by pathlib, which is big.
-    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:  # noqa: PTH123
+    with contextlib.suppress(OSError), open(_COMM, "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is big
         file.write(NAME)
     watched = Watched()
     with contextlib.suppress(OSError):  # reset: the master is gone, with something unread
