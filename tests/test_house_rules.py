@@ -171,6 +171,8 @@ PLANTED: Final = [
     (rules.check_processes, "server.py", "os.fork()", "server.py:1: os.fork, outside of"),
     (rules.check_processes, "fleet/master.py", "subprocess.run(['a'])", "subprocess.run, outside of"),
     (rules.check_processes, "fleet/processes.py", "os.fork()", None),
+    (rules.check_processes, "fleet/watched.py", "signal.pidfd_send_signal(1, 9)", None),
+    (rules.check_processes, "fleet/watched.py", "os.fork()", "os.fork, outside of"),
     (rules.check_locks, "server.py", "with self.role.lock:\n    self.logs.full(1)", "self.logs.full is called"),
     (rules.check_locks, "server.py", "with self._life_lock:\n    if a:\n        say(1)", "say is called under a lock"),
     (rules.check_locks, "server.py", "with self.loop.lock:\n    self.recorder.on_end()", "recorder.on_end is called"),

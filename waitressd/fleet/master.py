@@ -87,6 +87,7 @@ class Master:
         for loading in self._passed_on:
             loading.close()
         self._poller.close()
+        self._roster.guard.close()
         return self._status
 
     def _begin(self) -> None:
@@ -223,7 +224,8 @@ class Master:
     def _on_death(self, death: Death) -> None:
         process = self._find(death.pid)
         if process is None:
-            return  # a stranger: this process may be the parent of all orphans
+            self._roster.guard.on_death(death)
+            return  # else a stranger: this process may be the parent of all orphans
         # What it has said comes before its end.
         self._hear(process)
         self._roster.forget_kill(death.pid)
