@@ -10,7 +10,6 @@ Where there is another process to leave lines to (`spool`), they are kept there 
 import errno
 import os
 import stat
-from collections.abc import Callable
 from typing import Final
 
 from waitressd.requestlog.failures import Failures
@@ -44,7 +43,7 @@ class FileSink:
         self._is_torn = False  # the last line in the file is not whole: the disk was full
         self._failures = Failures(path)
         self._queue = LineQueue(path, self._write_lines, PENDING_BYTES, _measure, FLUSH_SECONDS)
-        self.write: Callable[[str], None] = self._queue.put
+        self.write = self._queue.put
         """Append a line soon. Any thread; never waits. The start may put another function in its place."""
 
     def start(self, _server: object) -> None:
