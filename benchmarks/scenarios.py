@@ -39,6 +39,7 @@ class Scenario:
     static: str = ""  # what nginx answers here: "greeting", "page" or "file"; nothing: it takes no part
     packages: tuple[str, ...] = ()  # what the application imports
     only: tuple[str, ...] = ()  # servers that take part; empty: all
+    is_unique: bool = False  # no request line, cookie or entity tag of a request comes twice
 
 
 _APPS: Final = "benchmarks.apps"
@@ -62,6 +63,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         "browser", "a browser's head, 10 KiB answer", f"{_APPS}:page",
         fields=BROWSER_FIELDS, goals={"bjoern": 0.9, "granian": 1.2}, static="page",
     ),
+    Scenario("unique", "nothing repeats", f"{_APPS}:unique", goals={"granian": 1.0, "bjoern": 0.6}, is_unique=True),
     Scenario(
         "post-10k", "POST 10 KiB", f"{_APPS}:upload",
         body_bytes=10 * 1024, goals={"bjoern": 0.9, "granian": 1.0},

@@ -20,8 +20,8 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
     if not _quiet:
         logging.basicConfig()
     adjustments = Adjustments.from_keywords(**settings)
-    log_start_advice(adjustments)
     server = Server(adjustments, app)
+    log_start_advice(adjustments, certificates=server.served_certificates)
     if adjustments.may_be_fleet and _lead(server):
         return
     server.open()

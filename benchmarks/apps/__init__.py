@@ -35,6 +35,21 @@ def page(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return [PAGE]
 
 
+def unique(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer up to 2 KiB, with an entity tag and a cookie that come only once, and another length each time."""
+    number = next(_count)
+    body = PAGE[: 200 + number * 577 % 1849]
+    fields = [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "private, no-cache"),
+        ("ETag", f'"{number:x}-{len(body):x}"'),
+        ("Set-Cookie", f"seen={number}; Path=/; HttpOnly; SameSite=Lax"),
+    ]
+    start_response("200 OK", fields)
+    return [body]
+
+
 def upload(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Read the whole body and answer how long it was."""
     count = 0

@@ -3,8 +3,8 @@
 Kept clients think between two requests on one connection; one-request clients connect anew for each. The application
 (`tests.support.site`) answers each with its version and its process. The clients live in one event loop in one thread.
 A kept connection that ends after an answer with `Connection: close` was announced. One that ends without is a *silent*
-close if not a byte of an answer came; a *late* one if the client had not asked for so long that a server which drains has
-given it up, as happens where the machine is too busy for its clients. Every other request without a whole answer is
+close if not a byte of an answer came; a *late* one if the client had not asked for so long that a server which drains
+has given it up, as happens where the machine is too busy for its clients. Every other request without a whole answer is
 *lost*, and so is a connection that is refused or reset.
 """
 

@@ -34,6 +34,7 @@ from waitressd.logfiles import Reopener, reopen_log_files
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
+from waitressd.processend import ProcessEnd
 from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
@@ -133,7 +134,7 @@ class Master:
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._tell(partial(self._plan.stop, now))
+            self._tell(partial(self._plan.stop, now, signal.Signals(number).name))
         elif number == signal.SIGHUP:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
@@ -254,7 +255,7 @@ class Master:
         """Say what is known of a death besides its status."""
         if process.loading is not None:
             process.loading.read_all()
-            line = process.loading.last_line()
+            line = process.loading.last_line() if death.status >= 0 else ""  # a signal came from elsewhere
             said = bytes(process.loading.said)
             if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
                 self._last_failure = said.decode("utf-8", "backslashreplace")
@@ -333,6 +334,7 @@ class Master:
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
+            self._open_again(self._roster.codes[code])
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
@@ -341,6 +343,12 @@ class Master:
             self._listen_to(worker)
             if worker.pid:
                 self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
+
+    def _open_again(self, code: Code) -> None:
+        """Open the addresses of a code that is rolled back to, where the code after it had closed them."""
+        if code.hello is not None and not code.listeners:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
@@ -387,7 +395,7 @@ class Master:
     def _say_addresses(self) -> None:
         """Say once where the fleet serves."""
         for listener in self._unsaid:
-            line = SERVING.format(listener.name)
+            line = listener.announce(SERVING.format(listener.name))
             say(logging.INFO, line)
             if self._hand.prints:
                 operator_log.write(line + "\n")
@@ -446,4 +454,8 @@ def lead_from(hand: HandOver) -> int:
         hand.logs.apply()
     except ConfigError as error:  # it was good a moment ago, when the application was loaded
         sys.stderr.write(f"{error}\n")
-    return Master(hand).run()
+    # Handlers of logging may hang, and Python waits for them without a bound.
+    end = ProcessEnd(time.monotonic, 0.0, has_program=False)
+    with end.bounded():
+        end.status = Master(hand).run()
+    return end.status

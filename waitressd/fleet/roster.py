@@ -129,6 +129,7 @@ class Roster:
         whom.tell(
             name,
             [*descriptors, *(listener.fd for listener in code.listeners)],
+            worker=worker.number,
             place=worker.place,
             workers=code.hello.workers,
             listeners=[listener.asked for listener in code.listeners],

@@ -81,6 +81,7 @@ class WorkerProcess:
         end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout, has_program=False)
         server.notifier = LinkNotifier(self._link, self._watchdog_seconds)
         server.on_stop = end.begin
+        server.says_signals = False
         server.on_ready.append(self._listen_to_master)
         share_spools(self._share_spool)
         try:

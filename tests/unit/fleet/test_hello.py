@@ -1,7 +1,6 @@
 """What a process that has loaded the application says of itself."""
 
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -9,10 +8,9 @@ import pytest
 from tests.apps.plain import hello as application
 from waitressd.config.adjustments import Adjustments
 from waitressd.fleet.cores import find_cores
-from waitressd.fleet.hazards import Hazard, find_hazards
-from waitressd.fleet.hello import Hello, hello_of
+from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import PROTOCOL, LinkError
-from waitressd.fleet.processes import can_adopt
+from waitressd.fleet.loaded import hello_of
 from waitressd.server import Server
 
 SETTINGS: dict[str, Any] = {
@@ -32,9 +30,9 @@ SETTINGS: dict[str, Any] = {
 OF_WORKERS = {"workers", "proxy_protocol", "proxy_protocol_listen", "trusted_proxy", "trusted_proxy_count"}
 
 
-def said(known: list[Hazard] | None = None, **settings: Any) -> Hello:
+def said(**settings: Any) -> Hello:
     """Return the hello of a server with these settings."""
-    return hello_of(Server(Adjustments.from_keywords(**settings), application), known or [])
+    return hello_of(Server(Adjustments.from_keywords(**settings), application))
 
 
 @pytest.mark.parametrize("settings", [{}, SETTINGS, {"host": "::1", "port": 0}, {"worker_boot_timeout": 0.25}])
@@ -42,7 +40,7 @@ def test_what_concerns_the_master_arrives_as_it_was(settings: dict[str, Any]) ->
     wanted = Adjustments.from_keywords(**settings)
     sent = said(**settings)
     arrived = Hello.from_fields(json.loads(json.dumps(sent.fields())))
-    assert arrived == sent
+    assert {**arrived.fields(), "metrics": tuple(arrived.metrics)} == sent.fields()
     found = arrived.adjustments
     for name in settings.keys() - OF_WORKERS:
         assert getattr(found, name) == getattr(wanted, name), name
@@ -66,21 +64,3 @@ def test_another_protocol_is_refused_in_words(protocol: object) -> None:
     del fields["protocol"]
     with pytest.raises(LinkError, match="another version of the server"):
         Hello.from_fields(fields)
-
-
-@pytest.mark.skipif(not can_adopt(), reason="no system for templates")
-def test_a_hazard_keeps_from_preloading_unless_it_is_wanted_or_was_known() -> None:
-    before = find_hazards()
-    one, other = socket.socketpair()
-    with one, other:
-        assert "one end of a socket pair" in said(before, workers=2).preload_is_off
-        assert not said(before, workers=2).is_preloaded
-        assert said(before, workers=2, preload="on").is_preloaded
-        off = said(before, workers=2, preload="off")
-        assert (off.is_preloaded, off.preload_is_off) == (False, "")
-    assert said(before, workers=2).is_preloaded
-
-
-def test_the_mode_may_be_decided_already() -> None:
-    server = Server(Adjustments.from_keywords(workers=2, preload="off"), application)
-    assert hello_of(server, is_preloaded=True).is_preloaded

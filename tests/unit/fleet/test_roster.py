@@ -1,0 +1,180 @@
+"""What the master knows of its processes."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from waitressd.command import StartCommand
+from waitressd.fleet.hello import Hello
+from waitressd.fleet.link import Link, Message
+from waitressd.fleet.roster import STACKS_SECONDS, Code, Process, Roster, Worker
+from waitressd.net.listener import Listener, open_tcp
+
+PRELOADED = Hello(2, is_preloaded=True, preload_is_off="", settings={})
+
+
+def listening(asked: str) -> Listener:
+    """A listener on a free port, opened for an address."""
+    (listener,) = open_tcp("127.0.0.1", 0, 5)
+    listener.asked = asked
+    return listener
+
+
+@contextlib.contextmanager
+def roster_of(**listeners: list[Listener]) -> Iterator[Roster]:
+    """A roster of codes `c1`, `c2` and so on, with these listeners."""
+    roster = Roster(StartCommand((sys.executable, "-c", "pass"), dict(os.environ), "/"))
+    everything = [listener for found in listeners.values() for listener in found]
+    for name, found in listeners.items():
+        number = int(name[1:])
+        roster.codes[number] = Code(1000 + number, None, None, number, PRELOADED, found)
+    try:
+        yield roster
+    finally:
+        for process in roster.everyone():
+            process.close()
+        for listener in everything:
+            listener.close()
+
+
+def is_open(listener: Listener) -> bool:
+    return listener.socket.fileno() >= 0
+
+
+def test_listeners_are_held_by_the_addresses_that_were_asked_for_each_once() -> None:
+    shared, one, other = listening("a:1"), listening("a:1"), listening("b:1")
+    with roster_of(c1=[shared, other], c2=[shared, one]) as roster:
+        assert roster.held() == {"a:1": [shared, one], "b:1": [other]}
+
+
+def test_an_address_stays_open_as_long_as_a_code_wants_it() -> None:
+    shared, old, new = listening("a:1"), listening("b:1"), listening("c:1")
+    with roster_of(c1=[shared, old], c2=[shared, new]) as roster:
+        roster.keep_addresses((1, 2))
+        assert [is_open(each) for each in (shared, old, new)] == [True, True, True]
+        roster.keep_addresses((2,))
+        assert [is_open(each) for each in (shared, old, new)] == [True, False, True]
+        assert roster.held() == {"a:1": [shared], "c:1": [new]}
+        roster.keep_addresses(())
+        assert [is_open(each) for each in (shared, old, new)] == [False, False, False]
+        assert roster.held() == {}
+
+
+def test_a_code_that_nobody_wants_is_forgotten_when_its_process_is_gone() -> None:
+    with roster_of(c1=[], c2=[], c3=[]) as roster:
+        roster.codes[1].pid = 0
+        roster.keep_addresses((3,))
+        assert sorted(roster.codes) == [2, 3]
+        roster.codes[2].pid = roster.codes[3].pid = 0
+        roster.keep_addresses(())  # the end: what is still there may say something
+        assert sorted(roster.codes) == [2, 3]
+
+
+def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> None:
+    one, two = listening("a:1"), listening("b:1")
+    with roster_of(c1=[one, two]) as roster:
+        roster.watchdog_seconds = 2.5
+        template = roster.codes[1]
+        template.link, asked = Link.pair()
+        with contextlib.closing(asked):
+            worker = roster.spawn(7, 2, 1)
+            assert roster.workers == {7: worker}
+            (order,) = asked.receive()
+            assert order.name == "fork"
+            assert order.fields == {
+                "worker": 7,
+                "row": None,
+                "counts": False,
+                "place": 2,
+                "workers": 2,
+                "listeners": ["a:1", "b:1"],
+                "watchdog_seconds": 2.5,
+            }
+            with contextlib.closing(Link.from_descriptor(order.descriptors[0])) as end:
+                assert os.path.sameopenfile(order.descriptors[1], one.fd)
+                assert os.path.sameopenfile(order.descriptors[2], two.fd)
+                end.send("born", pid=4711)
+                assert worker.receive() == [Message("born", {"pid": 4711})]
+                worker.tell("abort")
+                assert end.receive() == [Message("abort")]
+            for fd in order.descriptors[1:]:
+                os.close(fd)
+            assert worker.receive() == []
+            assert worker.link is None
+
+
+def test_a_template_that_takes_no_order_is_known_by_the_end_of_the_link() -> None:
+    with roster_of(c1=[]) as roster:
+        template = roster.codes[1]
+        template.link, asked = Link.pair()
+        asked.close()
+        worker = roster.spawn(1, 1, 1)
+        assert worker.receive() == []
+        assert worker.link is None
+
+
+def test_nonsense_is_the_end_of_a_process_for_its_master() -> None:
+    ours, theirs = Link.pair()
+    with contextlib.closing(theirs):
+        process = Process(0, ours)
+        theirs.socket.sendall(b"nonsense\n")
+        assert process.receive() == []
+        assert process.link is None
+        process.tell("too late")
+        process.close()
+
+
+def test_a_worker_that_loads_for_itself_runs_the_command(tmp_path: Path) -> None:
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].hello = Hello(2, is_preloaded=False, preload_is_off="", settings={})
+        roster.command = StartCommand((sys.executable, "-c", ""), dict(os.environ), str(tmp_path))
+        worker = roster.spawn(1, 1, 1)
+        assert worker.loading is not None
+        assert os.waitpid(worker.pid, 0) == (worker.pid, 0)
+
+
+def test_a_kill_waits_for_the_stacks_and_is_forgotten_when_the_process_has_ended() -> None:
+    with roster_of() as roster:
+        roster.command = StartCommand(
+            (sys.executable, "-c", "import signal; signal.signal(3, 1); print(1, flush=True); signal.pause()"),
+            dict(os.environ),
+            "/",
+        )
+        assert roster.next_kill() == float("inf")
+        code = roster.load(1)
+        roster.kill(Worker(0, None), with_stacks=True)  # not born yet
+        assert roster.next_kill() == float("inf")
+        roster.kill(code, with_stacks=True)
+        at = roster.next_kill()
+        assert 0 < at - time.monotonic() <= STACKS_SECONDS
+        roster.forget_kill(code.pid)
+        assert roster.next_kill() == float("inf")
+        roster.kill_later(code, 5.0)
+        roster.kill_due(at)
+        assert roster.next_kill() > at  # not yet
+        roster.kill_due(at + 10.0)
+        assert roster.next_kill() == float("inf")
+        assert os.waitstatus_to_exitcode(os.waitpid(code.pid, 0)[1]) in (-9, -3)
+
+
+def test_who_is_not_born_yet_keeps_its_link_so_that_its_birth_is_heard() -> None:
+    ours, theirs = Link.pair()
+    ours.socket.setblocking(False)
+    with roster_of() as roster, contextlib.closing(theirs):
+        roster.workers[1] = worker = Worker(0, ours, None, 1, 1, 1)
+        roster.kill(worker, with_stacks=False)
+        theirs.send("born", pid=4711)
+        assert worker.receive() == [Message("born", {"pid": 4711})]
+
+
+def test_a_command_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
+    with roster_of() as roster:
+        roster.command = StartCommand((str(tmp_path / "gone"),), {}, "/")
+        with pytest.raises(OSError, match="gone"):
+            roster.load(1)
+        assert roster.codes == {}
