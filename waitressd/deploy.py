@@ -18,6 +18,7 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.errors import ConfigError
 from waitressd.config.inifile import from_factory
+from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import unshared_handlers
@@ -70,6 +71,11 @@ class Runner:
             self.open()
             _keep_from_workers(self._listeners)
 
+    @property
+    def served_certificates(self) -> tuple[ServedCertificate, ...]:
+        """The certificates in use; none without TLS."""
+        return self._server.served_certificates
+
     def open(self) -> None:
         """Bind, unless that was done, here or by a master. Raises OSError that names the address."""
         if not self._listeners and self._recruit is None:
@@ -97,8 +103,8 @@ class Runner:
         with operator_log.running(), self.end.bounded():
             server.print_listen(SERVING)
             if say is not None:
-                for host, port in server.effective_listen:
-                    say(SERVING.format(f"[{host}]" if ":" in host else host, port))
+                for line in server.announce(SERVING):
+                    say(line)
             server.run()
         return 0
 
@@ -173,7 +179,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     if not active_hupper():
         return adjustments
     if adjustments.may_be_fleet:
-        operator_log.say(_logger, logging.INFO, "under a reloader workers counts as 1, and there is no master")
+        operator_log.say(_logger, logging.INFO, "under a reloader there is one process: workers counts as 1")
     return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 
@@ -214,14 +220,16 @@ def _checked_runner(global_conf: Mapping[str, str], local_conf: Mapping[str, str
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
+    runner = Runner(adjustments, global_conf, _log_setup(global_conf))
     facts = Facts(
         adjustments,
         section.hidden,
         Machine(cores=find_cores().workers),
         unshared_handlers=unshared_handlers(),
+        certificates=runner.served_certificates,
     )
     log_advice(advise(facts, only_at_start=True))
-    return Runner(adjustments, global_conf, _log_setup(global_conf))
+    return runner
 
 
 def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:

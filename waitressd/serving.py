@@ -20,8 +20,8 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
     if not _quiet:
         logging.basicConfig()
     adjustments = Adjustments.from_keywords(**settings)
-    log_advice(advise(Facts(adjustments), only_at_start=True))
     server = Server(adjustments, app)
+    log_advice(advise(Facts(adjustments, certificates=server.served_certificates), only_at_start=True))
     if adjustments.may_be_fleet and _lead(server):
         return
     server.open()

@@ -201,7 +201,7 @@ def test_under_hupper_the_number_counts_as_one(tmp_path: Path) -> None:
     with started(site, "pserve") as fleet:
         fleet.wait_for(r"Serving on \S+")
         assert wait_until(lambda: fleet.who()["number"] == 0)
-        assert "there is one process" in fleet.output
+        assert "under a reloader" in fleet.output
         assert fleet.who()["multiprocess"] is False
         fleet.terminate(10)
 

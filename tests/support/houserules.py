@@ -21,6 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
+    | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
     | _MIDDLE
 )
@@ -50,6 +51,11 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
     "rlimits": frozenset(),
+    "certificatefiles": frozenset({"config"}),
+    "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "encryption": frozenset({"certificates", "config", "renewal"}),
+    "redirect": frozenset({"http"}),
+    "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
@@ -64,8 +70,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
 PURE: Final = frozenset({
-    "abc", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools", "html",
-    "http", "ipaddress", "itertools", "math", "operator", "re", "string", "struct", "types", "typing", "urllib.parse",
+    "abc", "base64", "binascii", "bisect", "codecs", "collections", "collections.abc", "dataclasses", "enum",
+    "functools", "html", "http", "ipaddress", "itertools", "math", "operator", "re", "string", "struct",
+    "types", "typing", "urllib.parse",
 })  # fmt: skip
 """What `http` may import of the standard library: nothing that touches the world."""
 
@@ -79,6 +86,9 @@ INI_READERS: Final = frozenset({
     "waitressd/config/iniloader.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
+
+SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py"})
+"""The only files that may import OpenSSL; they are imported themselves only where TLS is configured."""
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
@@ -106,6 +116,7 @@ PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+    | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""
 PROCESS_CALL: Final = re.compile(
@@ -210,6 +221,8 @@ def check_outside_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{line}: http must not import {module} (bytes in, values out)"
         elif top in NOT_FOR.get(source.layer, frozenset()):
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
+        elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
+            yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
             yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:

@@ -13,7 +13,7 @@ import pytest
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
-from waitressd.listeners import check_system
+from waitressd.listeners import adopt_listeners, check_system, open_listeners
 from waitressd.net.listener import open_unix
 from waitressd.server import Server
 
@@ -124,3 +124,47 @@ def test_worker_processes_share_sockets_that_listen() -> None:
         check_system(Adjustments.from_keywords(sockets=[listening, bound]))
         with pytest.raises(ConfigError, match=r"^sockets: workers share them, so each must listen already$"):
             check_system(Adjustments.from_keywords(sockets=[listening, bound], workers="auto"))
+
+
+def test_what_is_held_is_not_opened_again(tmp_path: Path) -> None:
+    """Neither a port, which would be another one, nor a file, which would be in use."""
+    unix = f"unix:{tmp_path}/a.sock"
+    before = open_listeners(Adjustments.from_keywords(listen=f"127.0.0.1:0 {unix}"))
+    held = {listener.asked: [listener] for listener in before}
+    assert sorted(held) == ["127.0.0.1:0", unix]
+    after = open_listeners(Adjustments.from_keywords(listen=f"{unix} 127.0.0.1:0 127.0.0.2:0"), held)
+    assert [after[0], after[1]] == [before[1], before[0]]
+    assert after[2].asked == "127.0.0.2:0"
+    for listener in after:
+        listener.close()
+    assert not (tmp_path / "a.sock").exists()
+
+
+def test_an_address_that_cannot_be_bound_leaves_what_is_held_open() -> None:
+    (held,) = open_listeners(Adjustments.from_keywords(listen="127.0.0.1:0"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:0 127.0.0.3:0 127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match="cannot listen on"):
+            open_listeners(Adjustments.from_keywords(listen=listen), {"127.0.0.1:0": [held]})
+    assert held.socket.fileno() >= 0
+    held.close()
+
+
+def test_sockets_of_another_process_know_how_each_connection_begins() -> None:
+    settings = Adjustments.from_keywords(
+        listen="127.0.0.1:1 127.0.0.1:2",
+        proxy_protocol="v2",
+        proxy_protocol_listen="127.0.0.1:2",
+        trusted_proxy="127.0.0.1",
+    )
+    asked = ("127.0.0.1:1", "127.0.0.1:2", "")
+    sockets = [(each, socket.create_server(("127.0.0.1", 0))) for each in asked]
+    adopted = adopt_listeners(settings, sockets)
+    assert [(each.asked, each.proxy_protocol) for each in adopted] == [
+        ("127.0.0.1:1", "off"),
+        ("127.0.0.1:2", "v2"),
+        ("", "v2"),  # one of `sockets`, which has no name
+    ]
+    for listener in adopted:
+        assert not listener.socket.getblocking()
+        listener.close()

@@ -28,6 +28,7 @@ from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
+from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
 from waitressd.metrics.fleet import FleetMetrics
@@ -62,6 +63,7 @@ class Master:
         self._passed_on: list[Loading] = []  # of processes that have loaded their code
         self._names = ""  # of the addresses
         self._figures = Figures(self._plan)
+        self._spools = Spools()
         self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
@@ -79,6 +81,7 @@ class Master:
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
+            self._spools.join()
             if self._roster.metrics is not None:
                 self._roster.metrics.close()
         for process in self._roster.everyone():
@@ -178,6 +181,8 @@ class Master:
                 self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
                 self._feed_watchdog(now)
+            case "spool":
+                self._spools.hold(process.number, message)
             case _:
                 pass  # a newer worker says more
 
@@ -242,6 +247,7 @@ class Master:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
         self._roster.retire(worker)
+        self._spools.bury(worker.number)
         self._figures.count_exit(worker.number, how)
         self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
@@ -382,7 +388,7 @@ class Master:
     def _say_addresses(self) -> None:
         """Say once where the fleet serves."""
         for listener in self._unsaid:
-            line = SERVING.format(listener.name)
+            line = listener.announce(SERVING.format(listener.name))
             say(logging.INFO, line)
             if self._hand.prints:
                 operator_log.write(line + "\n")

@@ -31,6 +31,7 @@ DEFAULT_SIGNALS: Final = tuple(
     if hasattr(signal, name)
 )
 _STANDARD_ERROR: Final = 2
+_PID_BYTES: Final = 32
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -97,7 +98,7 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
 
     def born() -> NoReturn:
         os.close(reading)
-        os.close(writing)  # whose end the parent waits for
+        os.close(writing)
         child()
 
     try:
@@ -107,8 +108,9 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
         raise
     finally:
         os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor
-        told = stream.read()
+    # One read, not until the end of the pipe: a worker that hangs in somebody's hook for forks holds it open.
+    told = os.read(reading, _PID_BYTES)
+    os.close(reading)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(middle, 0)
     if not told:

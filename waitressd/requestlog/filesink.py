@@ -3,15 +3,19 @@
 A task thread only puts its line into a queue: it neither waits for the disk nor pays for a system call. The writer
 takes what has gathered, at most FLUSH_SECONDS old, and gives it to the kernel in one `write` at the end of the file, so
 that lines stay whole even if several processes write. It sleeps without a tick while there is nothing to do.
+
+Where there is another process to leave lines to (`spool`), they are kept there until they are written.
 """
 
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Final
 
-from waitressd.requestlog.background import BackgroundQueue
 from waitressd.requestlog.failures import Failures
+from waitressd.requestlog.linequeue import LineQueue, encode_lines
+from waitressd.requestlog.spool import open_spool
 
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
 PENDING_BYTES: Final = 64 << 20  # kept while the disk does not answer; clients may make lines of any length
@@ -39,14 +43,17 @@ class FileSink:
         self._is_regular = True
         self._is_torn = False  # the last line in the file is not whole: the disk was full
         self._failures = Failures(path)
-        self._queue = BackgroundQueue(path, self._write_lines, PENDING_BYTES, _measure, FLUSH_SECONDS)
-        self.write: Final = self._queue.put
-        """Append a line soon. Any thread; never waits."""
+        self._queue = LineQueue(path, self._write_lines, PENDING_BYTES, _measure, FLUSH_SECONDS)
+        self.write: Callable[[str], None] = self._queue.put
+        """Append a line soon. Any thread; never waits. The start may put another function in its place."""
 
     def start(self, _server: object) -> None:
         """Open the file and start the writer. Raises OSError naming the file."""
         self._fd = os.dup(STDOUT_FILENO) if self._path == STANDARD_OUTPUT else self._open()
         self._look()
+        self._queue.spool = open_spool(self._path, self._mode)
+        if self._queue.spool is not None:
+            self.write = self._queue.put_kept
         self._queue.start()
 
     def reopen(self) -> None:
@@ -95,13 +102,18 @@ class FileSink:
         """Write the lines and take them out, in pieces that stay whole."""
         while lines:
             count = WRITE_LINES if self._is_regular else _count_fitting(lines)
+            data = encode_lines(lines[:count])
             try:
-                self._append(("\n".join(lines[:count]) + "\n").encode("ascii", "backslashreplace"))
+                self._append(data)
             except OSError as error:
                 self._failures.add(error, min(count, len(lines)))
+            self._queue.wrote(len(data))
             del lines[:count]
 
     def _append(self, data: bytes) -> None:
+        spool = self._queue.spool
+        if spool is not None:
+            spool.begin(len(data), os.fstat(self._fd))
         if self._is_torn:
             data = b"\n" + data
         while data:

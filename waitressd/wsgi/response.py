@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, Protocol
 from waitressd import forks
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import Request
-from waitressd.http.response import ResponseHead, build_head
+from waitressd.http.response import ResponseHead
 from waitressd.peer import Origin
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
@@ -50,6 +50,9 @@ class Encoder(Protocol):
     @property
     def surplus_bytes(self) -> int:
         """By how much the body exceeds its Content-Length; below 0 after the end, by how much it fell short."""
+
+    def build_head(self, status: str, fields: Headers, /) -> ResponseHead:
+        """Return a head that can be sent. Raises ResponseError."""
 
     def allows_content(self, head: ResponseHead, /) -> bool:
         """Tell whether the response to this request has a body with this head."""
@@ -211,10 +214,10 @@ class Response:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # the traceback holds this frame
-            self._head = build_head(status, headers)
+            self._head = self._encoder.build_head(status, headers)
             self._move(_START)
         elif self.state is _NEW:
-            self._head = build_head(status, headers)
+            self._head = self._encoder.build_head(status, headers)
             self.state = _AFTER_START
         else:
             raise RuntimeError("start_response was called a second time without exc_info (PEP 3333)")

@@ -128,9 +128,12 @@ def test_a_grandchild_becomes_a_child_of_the_master() -> None:
         + """
 assert processes.adopt_orphans()
 reading, writing = os.pipe()
+def born():
+    os.write(writing, b"%d %d" % (os.getpid(), len(descriptors())))
+    os._exit(5)
 def template():
     before = descriptors()
-    pid = processes.fork_for_master(lambda: (os.write(writing, b"%d %d" % (os.getpid(), len(descriptors()))), os.read(0, 1), os._exit(5)))
+    pid = processes.fork_for_master(born)
     assert descriptors() == before
     try:
         os.wait()
