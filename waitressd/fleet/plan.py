@@ -315,11 +315,18 @@ class Plan:
         current = self.succession.current
         if worker.place > current.facts.workers:
             return "its place is not filled again"
-        if self.crew.at(worker.place):
-            return "another has its place"
+        if others := self.crew.at(worker.place):
+            is_kept = all(other.generation != current.generation for other in others)
+            return f"an older one keeps its place{self._next_try(wait)}" if is_kept else "another has its place"
         if not current.can_spawn:
             return "its place waits for the template"
         return attempt(wait)
+
+    def _next_try(self, wait: float) -> str:
+        """Say when a place is tried again whose old worker serves; where there is a way back, that is next."""
+        if self.succession.former is not None:
+            return ""
+        return f", and is tried again {f'in {wait:g} s' if wait else 'at once'}"
 
     # -- the end
 
