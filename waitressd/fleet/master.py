@@ -334,6 +334,7 @@ class Master:
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
+            self._open_again(self._roster.codes[code])
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
@@ -342,6 +343,12 @@ class Master:
             self._listen_to(worker)
             if worker.pid:
                 self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
+
+    def _open_again(self, code: Code) -> None:
+        """Open the addresses of a code that is rolled back to, where the code after it had closed them."""
+        if code.hello is not None and not code.listeners:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:

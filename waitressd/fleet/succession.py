@@ -186,6 +186,8 @@ class Succession:
         count = self.current.facts.workers
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
+        # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
+        self._orders.give(KeepAddresses((self.current.number,)))
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:

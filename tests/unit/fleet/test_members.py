@@ -44,7 +44,7 @@ def test_a_service_of_some_length_neither_adds_nor_forgives() -> None:
     place.vacate(0.0, 0.0)
     place.vacate(0.0, 0.0)
     assert place.vacate(0.0, 30.0) == 0.0
-    assert place.vacate(0.0, 0.0) == 2.0
+    assert place.vacate(0.0, 0.0) == 3.0
     assert place.vacate(0.0, 60.0) == 0.0
     assert place.failures == 0
     place.vacate(0.0, 0.0)

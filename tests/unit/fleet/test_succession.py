@@ -55,7 +55,9 @@ def test_a_second_signal_during_a_reload_is_remembered_once() -> None:
     story.finish(1)
     assert story.of(do.LoadCode) == [do.LoadCode(3)]
     # Who waits for the first reload sees its end.
-    assert [type(action) for action in story.last] == [do.Say, do.Serving, do.Say, do.LoadCode, do.Reloading]
+    assert [type(action) for action in story.last] == [
+        *(do.Say, do.KeepAddresses, do.Serving, do.Say, do.LoadCode, do.Reloading)
+    ]
     story.tell("template_died", 3, "status 1")
     assert story.of(do.LoadCode) == []
 
@@ -218,12 +220,13 @@ def test_a_reload_takes_the_place_of_a_template_that_is_being_replaced() -> None
     assert story.lines[-1] == "INFO: reload done: generation 2 serves with 1 worker"
 
 
-def test_addresses_of_the_old_code_are_kept_as_long_as_there_is_a_way_back_to_it() -> None:
+def test_an_address_is_closed_when_the_workers_that_listened_there_are_gone() -> None:
+    """Clients would wait there for nobody; the way back opens it again."""
     story = Story(1)
     story.serve()
     story.load(2)
     story.roll()
-    assert story.of(do.KeepAddresses) == []
+    assert story.of(do.KeepAddresses) == [do.KeepAddresses((2,))]
     story.wait(31)
     assert story.tell("template_died", 1, "status 0") == [do.KeepAddresses((2,))]
 
