@@ -157,7 +157,7 @@ class Master:
             if process.pid:  # it has ended, or is about to; else nobody can talk to it any more
                 self._roster.kill_later(process, UNLINKED_SECONDS)
             elif isinstance(process, Worker):
-                self._bury(process, "it was never born", is_clean=False)
+                self._bury(process, "its process ended as it began", is_clean=False)
 
     def _on_message(self, process: Process, message: Message) -> None:
         now = time.monotonic()
@@ -338,7 +338,7 @@ class Master:
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
-            self._bury(worker, f"it was never born: {error}", is_clean=False)
+            self._bury(worker, f"it could not be started: {error}", is_clean=False)
         else:
             self._listen_to(worker)
             if worker.pid:
@@ -355,7 +355,7 @@ class Master:
             code = self._roster.load(number)
         except OSError as error:
             self._roster.codes[number] = Code(0, None, None, number)
-            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it was never born: {error}"))
+            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it could not be started: {error}"))
         else:
             if stands_in_for is not None:
                 code.listeners = self._roster.codes[stands_in_for].listeners

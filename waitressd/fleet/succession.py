@@ -261,10 +261,7 @@ class Succession:
             self.former = None
 
     def retire(self) -> None:
-        """End templates that nobody wants; forget codes without any process, and close what only they listened at.
-
-        So an address that the new code has no more is closed when the new code is trusted: the way back needs it.
-        """
+        """End templates that nobody wants; forget codes without any process, and close what only they listened at."""
         wanted = (self.current, self.former, self.candidate)
         size = len(self.codes)
         for code in tuple(self.codes.values()):
