@@ -52,7 +52,7 @@ class Master:
         self._plan = Plan()
         self._notifier = Notifier()
         self._roster = Roster(hand.command, self._notifier.watchdog_seconds)
-        self._signals = MasterSignals()
+        self._signals = MasterSignals(are_last=hand.can_reload)  # else a program goes on after it
         self._poller = selectors.DefaultSelector()
         self._reopener = Reopener(reopen_log_files)
         self._events: deque[Event] = deque()  # that the plan has not been told yet
