@@ -192,6 +192,8 @@ class Master:
         if not worker.pid:
             worker.pid = pid
             self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
+            if death := self._roster.take_unknown(pid):
+                self._on_death(death)
 
     def _on_workers_hello(self, worker: Worker, message: Message) -> None:
         """Let a worker serve that has loaded the application for itself."""
@@ -227,6 +229,7 @@ class Master:
         process = self._find(death.pid)
         if process is None:
             self._roster.guard.on_death(death)
+            self._roster.keep_unknown(death)
             return  # else a stranger: this process may be the parent of all orphans
         # What it has said comes before its end.
         self._hear(process)
