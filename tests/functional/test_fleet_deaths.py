@@ -125,6 +125,36 @@ def test_a_template_that_is_killed_is_replaced_and_no_worker_notices(tmp_path: P
         assert fleet.terminate(10) == 0
 
 
+# Once the files are there: the next worker ends in its first moment, and its template is slow to tell its number.
+DIES_AT_BIRTH = """
+forks = 0
+def be_child():
+    global forks
+    forks += 1  # 1 template, 2 the process between, 3 worker
+    if forks == 3 and os.path.exists("die"):
+        os.unlink("die")
+        os._exit(9)
+def be_parent():
+    if forks == 1 and os.path.exists("slow"):
+        time.sleep(0.5)
+os.register_at_fork(after_in_child=be_child, after_in_parent=be_parent)
+"""
+
+
+def test_a_worker_that_dies_before_its_number_is_known_has_a_successor(tmp_path: Path) -> None:
+    site = Site(tmp_path, preload="on")
+    site.write(1, DIES_AT_BIRTH)
+    with serving(site) as fleet:
+        victim = min(fleet.workers(2))
+        for name in ("slow", "die"):
+            (tmp_path / name).touch()
+        mark = fleet.mark()
+        os.kill(victim, signal.SIGKILL)
+        fleet.wait_for("did not start: exit status 9", mark)
+        assert len(fleet.workers(2)) == 2
+        assert fleet.terminate(10) == 0
+
+
 def test_workers_that_die_young_again_and_again_do_not_eat_the_machine(tmp_path: Path) -> None:
     site = Site(tmp_path, preload="off")
     with serving(site) as fleet:

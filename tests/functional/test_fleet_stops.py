@@ -90,6 +90,16 @@ def test_a_second_signal_ends_it_at_once(send: object, tmp_path: Path) -> None:
         assert fleet.is_gone_within(0.5), fleet.members()
 
 
+def test_signals_up_to_the_last_moment_do_not_change_the_status(tmp_path: Path) -> None:
+    with serving(Site(tmp_path)) as fleet:
+        while fleet.process.poll() is None:
+            fleet.signal(signal.SIGTERM)
+            time.sleep(0.001)
+        assert fleet.wait(5) == 0, fleet.output
+        assert "Traceback" not in fleet.output
+        assert fleet.is_gone_within(0.5), fleet.members()
+
+
 def test_the_deadline_is_one_for_all(tmp_path: Path) -> None:
     with serving(Site(tmp_path, workers=3, shutdown_timeout=1)) as fleet, busy_workers(fleet, "/sleep/30"):
         began = time.monotonic()

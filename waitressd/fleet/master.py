@@ -50,7 +50,7 @@ class Master:
         self._plan = Plan()
         self._notifier = Notifier()
         self._roster = Roster(hand.command, self._notifier.watchdog_seconds)
-        self._signals = MasterSignals()
+        self._signals = MasterSignals(are_last=hand.can_reload)  # else a program goes on after it
         self._poller = selectors.DefaultSelector()
         self._reopener = Reopener(reopen_log_files)
         self._events: deque[Event] = deque()  # that the plan has not been told yet
@@ -190,6 +190,8 @@ class Master:
         if not worker.pid:
             worker.pid = pid
             self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
+            if death := self._roster.take_unknown(pid):
+                self._on_death(death)
 
     def _on_workers_hello(self, worker: Worker, message: Message) -> None:
         """Let a worker serve that has loaded the application for itself."""
@@ -225,6 +227,7 @@ class Master:
         process = self._find(death.pid)
         if process is None:
             self._roster.guard.on_death(death)
+            self._roster.keep_unknown(death)
             return  # else a stranger: this process may be the parent of all orphans
         # What it has said comes before its end.
         self._hear(process)

@@ -17,9 +17,14 @@ MASTERS_SIGNALS: Final = frozenset(
 
 
 class MasterSignals:
-    """Signals as something that a poller can wait for. The main thread."""
+    """Signals as something that a poller can wait for. The main thread.
 
-    def __init__(self) -> None:
+    Where the process ends with the master (`are_last`), they are ignored afterwards: one more would only change the
+    exit status. Else what the program had set comes back.
+    """
+
+    def __init__(self, *, are_last: bool = False) -> None:
+        self._are_last = are_last
         self._ours, self._pythons = socket.socketpair()
         self._ours.setblocking(False)
         self._pythons.setblocking(False)
@@ -38,7 +43,8 @@ class MasterSignals:
         for number in MASTERS_SIGNALS:
             former = signal.getsignal(number)
             if former != signal.SIG_IGN or number == signal.SIGCHLD:
-                self._former[number] = former
+                is_ignored = self._are_last and number != signal.SIGCHLD
+                self._former[number] = signal.SIG_IGN if is_ignored else former
                 signal.signal(number, _be_heard)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTERS_SIGNALS)
         try:

@@ -12,6 +12,7 @@ from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.fleet.processes import Death
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.listener import Listener
 
@@ -87,6 +88,7 @@ class Roster:
     watchdog_seconds: float = 0.0
     metrics: FleetMetrics | None = None  # where there is a code that counts
     guard: Guard = field(default_factory=Guard)
+    _unknown: dict[int, Death] = field(default_factory=dict)
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     _kills: list[tuple[float, int]] = field(default_factory=list)
@@ -145,6 +147,18 @@ class Roster:
         """It has ended: what it has counted stays."""
         if self.metrics is not None and worker.row is not None:
             self.metrics.retire(worker.row)
+
+    def keep_unknown(self, death: Death) -> None:
+        """Keep the death of nobody: perhaps of a worker that has ended before its template could tell its number."""
+        if any(not worker.pid for worker in self.workers.values()):
+            self._unknown[death.pid] = death
+
+    def take_unknown(self, pid: int) -> Death | None:
+        """Return the death of a worker whose number is known now; later such numbers may be others'."""
+        death = self._unknown.pop(pid, None)
+        if all(worker.pid for worker in self.workers.values()):
+            self._unknown.clear()
+        return death
 
     def everyone(self) -> Iterator[Process]:
         """Yield every process."""

@@ -67,6 +67,23 @@ os.kill(os.getpid(), signal.SIGHUP)
     assert lines == ["True True", "mine"]
 
 
+def test_those_that_are_the_last_of_the_process_are_ignored_afterwards() -> None:
+    """Also while the interpreter ends, which gives every handler back."""
+    lines = lines_of(
+        START
+        + """
+signals = MasterSignals(are_last=True)
+with signals.heard():
+    pass
+print(signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL)
+for number in MASTERS_SIGNALS:
+    os.kill(os.getpid(), number)
+print("alive")
+"""
+    )
+    assert lines == ["True", "alive"]
+
+
 @pytest.mark.parametrize(("name", "heard"), [("SIGHUP", ""), ("SIGINT", ""), ("SIGCHLD", "SIGCHLD")])
 def test_what_was_ignored_stays_so_but_for_the_deaths_of_children(name: str, heard: str) -> None:
     lines = lines_of(

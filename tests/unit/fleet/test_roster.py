@@ -12,6 +12,7 @@ import pytest
 from waitressd.command import StartCommand
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, Message
+from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import STACKS_SECONDS, Code, Process, Roster, Worker
 from waitressd.net.listener import Listener, open_tcp
 
@@ -171,6 +172,21 @@ def test_who_is_not_born_yet_keeps_its_link_so_that_its_birth_is_heard() -> None
         roster.kill(worker, with_stacks=False)
         theirs.send("born", pid=4711)
         assert worker.receive() == [Message("born", {"pid": 4711})]
+
+
+def test_a_death_is_kept_for_a_worker_whose_number_is_not_known_yet() -> None:
+    with roster_of() as roster:
+        roster.keep_unknown(Death(1, 0))  # a stranger's: everybody is known
+        assert roster.take_unknown(1) is None
+        roster.workers[1], roster.workers[2] = one, two = Worker(0, None), Worker(0, None)
+        for pid in (1, 2, 3):
+            roster.keep_unknown(Death(pid, 9))
+        one.pid = 2
+        assert roster.take_unknown(2) == Death(2, 9)
+        assert roster.take_unknown(2) is None
+        two.pid = 4
+        assert roster.take_unknown(4) is None
+        assert roster.take_unknown(1) is None  # was a stranger's, and its number may be a new worker's
 
 
 def test_a_command_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
