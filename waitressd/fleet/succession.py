@@ -187,7 +187,9 @@ class Succession:
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
         # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
-        self._orders.give(KeepAddresses((self.current.number,)))
+        # A generation whose template was replaced has several codes.
+        kept = {self.current.number, *(worker.code.number for worker in self._crew)}
+        self._orders.give(KeepAddresses(tuple(sorted(kept))))
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:
