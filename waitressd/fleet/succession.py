@@ -187,7 +187,8 @@ class Succession:
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
         # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
-        self._orders.give(KeepAddresses((self.current.number,)))
+        generation = self.current.generation  # more than one code has it where a template was loaded again
+        self._orders.give(KeepAddresses(tuple(c.number for c in self.codes.values() if c.generation == generation)))
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:
