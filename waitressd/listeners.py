@@ -115,9 +115,15 @@ def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listene
 
 
 def adopt_listeners(adjustments: Adjustments, sockets: Iterable[tuple[str, socket.socket]]) -> list[Listener]:
-    """Use sockets that another process has bound, each for an address of this configuration ("" for `sockets`)."""
+    """Use sockets that another process has bound, each for an address of this configuration ("" for `sockets`).
+
+    They are shared: this process is one of several that accept from them.
+    """
     addresses = {str(address): address for address in adjustments.listeners}
-    return [_described(adopt(sock, None), addresses.get(asked), adjustments) for asked, sock in sockets]
+    listeners = [_described(adopt(sock, None), addresses.get(asked), adjustments) for asked, sock in sockets]
+    for listener in listeners:
+        listener.is_shared = True
+    return listeners
 
 
 def _described(listener: Listener, address: ListenAddress | None, adjustments: Adjustments) -> Listener:
