@@ -52,7 +52,8 @@ def run_load(scenario: Scenario, port: int, seconds: float, cores: str = "") -> 
     ]
     fields = [part for line in scenario.fields for part in ("-H", line)]
     method = "POST" if scenario.body_bytes else "GET"
-    command = [program, *options, *fields, f"http://127.0.0.1:{port}/", "--", method, str(scenario.body_bytes)]
+    url = f"{'https' if scenario.is_secure else 'http'}://127.0.0.1:{port}/"
+    command = [program, *options, *fields, url, "--", method, str(scenario.body_bytes)]
     if scenario.is_unique:
         command.append("unique")
     if cores:

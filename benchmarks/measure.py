@@ -15,7 +15,7 @@ from benchmarks.environment import can_run, find_program
 from benchmarks.load import idle_connections, run_load
 from benchmarks.processes import Tree, running
 from benchmarks.scenarios import Scenario
-from benchmarks.servers import Place, Server, takes_part
+from benchmarks.servers import Place, Server, make_certificate, takes_part
 
 FILE_BYTES: Final = 32 * 1024 * 1024
 WARM_UP_SECONDS: Final = 1.0
@@ -110,6 +110,8 @@ def _start_all(
         for workers in scenario.workers:
             place = Place(plan.bin, _free_port(), folder / f"{server.name}-{workers}", file, workers)
             place.folder.mkdir()
+            if scenario.is_secure:
+                make_certificate(place)
             command = server.command(place, scenario)
             if server.program:
                 command[0] = find_program(server.program) or server.program
@@ -117,7 +119,8 @@ def _start_all(
                 command = ["taskset", "-c", plan.server_cores, *command]
             variables = {"BENCHMARK_FILE": str(file)}
             try:
-                tree = stack.enter_context(running(command, place.port, place.folder / "output.txt", variables))
+                log, is_secure = place.folder / "output.txt", scenario.is_secure
+                tree = stack.enter_context(running(command, place.port, log, variables, is_secure=is_secure))
             except RuntimeError as exc:
                 print(f"  {scenario.name} {server.name}: {exc}", file=sys.stderr)
                 continue

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections import defaultdict
@@ -122,8 +123,13 @@ def _memory_of(pid: int) -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[Tree]:
-    """Start a server in a session of its own, wait until it answers, and end all its processes afterwards."""
+def running(
+    command: Sequence[str], port: int, log: Path, environment: Mapping[str, str], *, is_secure: bool = False
+) -> Iterator[Tree]:
+    """Start a server in a session of its own, wait until it answers, and end all its processes afterwards.
+
+    With `is_secure` it has to answer by TLS.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
@@ -131,17 +137,17 @@ def running(command: Sequence[str], port: int, log: Path, environment: Mapping[s
         )  # fmt: skip
     tree = Tree(process.pid)
     try:
-        _wait_for_answer(process, port, log)
+        _wait_for_answer(process, port, log, is_secure=is_secure)
         yield tree
     finally:
         tree.stop(process)
 
 
-def _wait_for_answer(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait_for_answer(process: "subprocess.Popen[bytes]", port: int, log: Path, *, is_secure: bool) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+            with _connect(port, is_secure=is_secure) as sock:
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 if sock.recv(12).startswith(b"HTTP/1."):
                     return
@@ -150,3 +156,13 @@ def _wait_for_answer(process: "subprocess.Popen[bytes]", port: int, log: Path) -
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.05)
+
+
+def _connect(port: int, *, is_secure: bool) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+    if not is_secure:
+        return sock
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # its certificate was made for this run
+    return context.wrap_socket(sock)

@@ -16,7 +16,7 @@ from benchmarks.load import run_load
 from benchmarks.measure import Result, Sample, limit_rate, summarize
 from benchmarks.processes import Process, Tree, running
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.servers import SERVERS, Place, takes_part
+from benchmarks.servers import SERVERS, Place, make_certificate, takes_part
 from tests.support.servers import free_port, running_server
 from tests.support.waiting import wait_until
 
@@ -167,6 +167,17 @@ def test_an_application_keeps_its_promised_length(application: Any) -> None:
     status, fields, body = call(application)
     assert status == "200 OK"
     assert int(dict(fields).get("Content-Length", len(body))) == len(body)
+
+
+@pytest.mark.skipif(None in map(find_program, ("wrk", "openssl")), reason="wrk and openssl are programs of the system")
+def test_a_load_by_tls(tmp_path: Path) -> None:
+    scenario = next(each for each in SCENARIOS if each.is_secure)
+    place = Place(Path("/env/bin"), 8080, tmp_path, tmp_path / "file")
+    make_certificate(place)
+    with running_server(apps.hello, tls_certificate=str(place.certificate), tls_key=str(place.key)) as running:
+        load = run_load(replace(scenario, connections=4), running.port, 1.0)
+    assert load.requests > 0
+    assert load.errors == 0
 
 
 @pytest.mark.skipif(find_program("wrk") is None, reason="wrk is a program of the system")

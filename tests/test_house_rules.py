@@ -24,6 +24,7 @@ NOT_STATES: Final[frozenset[str]] = frozenset({
 TESTS_ELSEWHERE: Final[dict[str, str]] = {
     "waitressd/__init__.py": "tests/unit/test_package.py",
     "waitressd/__main__.py": "tests/test_servers.py",  # `python -m waitressd` is how each of its processes starts
+    "waitressd/fleet/__main__.py": "tests/unit/fleet/test_lead.py",  # it is what a process becomes that leads
 }
 """Modules whose own tests have another name."""
 
@@ -126,6 +127,8 @@ PLANTED: Final = [
     (rules.check_config_opens_nothing, "config/kinds.py", "socket.getaddrinfo('a', 1)", "not call socket.getaddrinfo"),
     (rules.check_config_opens_nothing, "config/kinds.py", "Path('a').open()", "must not call Path('a').open"),
     (rules.check_config_opens_nothing, "config/kinds.py", "isinstance(a, socket.socket)", None),
+    (rules.check_outside_imports, "server.py", "import ssl", "ssl is for net/tls.py and certificates.py"),
+    (rules.check_outside_imports, "net/tls.py", "import ssl", None),
     (rules.check_outside_imports, "server.py", "import plaster", "plaster is not in the standard library"),
     (rules.check_outside_imports, "net/poller.py", "from paste import deploy", "paste is not in the standard library"),
     (rules.check_outside_imports, "deploy.py", "import requests", "requests is not one of our dependencies"),
@@ -168,6 +171,8 @@ PLANTED: Final = [
     (rules.check_processes, "server.py", "os.fork()", "server.py:1: os.fork, outside of"),
     (rules.check_processes, "fleet/master.py", "subprocess.run(['a'])", "subprocess.run, outside of"),
     (rules.check_processes, "fleet/processes.py", "os.fork()", None),
+    (rules.check_processes, "fleet/watched.py", "signal.pidfd_send_signal(1, 9)", None),
+    (rules.check_processes, "fleet/watched.py", "os.fork()", "os.fork, outside of"),
     (rules.check_locks, "server.py", "with self.role.lock:\n    self.logs.full(1)", "self.logs.full is called"),
     (rules.check_locks, "server.py", "with self._life_lock:\n    if a:\n        say(1)", "say is called under a lock"),
     (rules.check_locks, "server.py", "with self.loop.lock:\n    self.recorder.on_end()", "recorder.on_end is called"),

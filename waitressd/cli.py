@@ -25,13 +25,14 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
-from waitressd.config.errors import ConfigError, Problem
+from waitressd.config.errors import ConfigError, Problem, together
 from waitressd.config.helptext import long_help, short_help
 from waitressd.config.hints import reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.deploy import WRONG, Runner
+from waitressd.encryption import open_certificates, served_certificates
 from waitressd.fleet.cores import find_cores
 from waitressd.listeners import check_system
 from waitressd.logfiles import log_files, unshared_handlers
@@ -88,7 +89,12 @@ class Plan:
             this_machine(),
             silent_loggers(self.adjustments),
             unshared_handlers(),
+            served_certificates(self.load_certificates()),
         )
+
+    def load_certificates(self) -> Any:  # noqa: ANN401 - their class comes with ssl, which is not always imported
+        """Read the files of TLS. Raises ConfigError."""
+        return open_certificates(self.adjustments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -149,20 +155,30 @@ def _start(command: Command, arguments: Sequence[str]) -> int:
 
 
 def open_source(command: Command) -> IniSource | None:
-    """Read the ini file, if there is one. Raises ConfigError if it cannot be read."""
+    """Read the ini file, if there is one. Raises ConfigError if it cannot be read, StartError without a folder."""
+    if command.config and not Path(command.config).is_absolute():
+        _current_folder()
     return IniSource(command.config, command.variables) if command.config else None
 
 
 def build_plan(command: Command, source: IniSource | None) -> Plan:
     """Check every setting. Raises ConfigError with every problem."""
-    if command.app and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; plugins may be in the current folder too
+    if command.app and (folder := _current_folder()) not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m` does; plugins may be in the current folder too
     if command.variables and source is None:
         name = next(iter(command.variables))
         text = "variables are for an ini file; a setting is given as an option, --NAME=VALUE"
         raise ConfigError([Problem(COMMAND_LINE.place, f"{name}={command.variables[name]}", text)])
     section = source.server_section(command.text("server_name")) if source else ServerSection()
     return Plan(command, source, section, section.check(command.overrides))
+
+
+def _current_folder() -> str:
+    """Return where modules are looked for first. Raises StartError: it was removed, as old releases are."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        raise StartError("the current folder does not exist any more; change to another one") from None
 
 
 def plan_text(plan: Plan) -> str:
@@ -181,7 +197,7 @@ def serve(command: Command) -> int:
     logs = log_setup(command)
     logs.apply(plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
-    reopens = bool(plan.adjustments.request_log or log_files())
+    reopens = bool(plan.adjustments.request_log or plan.adjustments.tls_certificate or log_files())
     try:
         with (
             patient_signals(reopens=reopens),
@@ -274,14 +290,13 @@ def examine(command: Command, *, with_logs: bool = False) -> Plan:
     problems += source.logging_problems() if source is not None else []
     looks: list[Callable[[], object]] = []
     if plan is not None:
-        looks.append(partial(check_system, plan.adjustments))
+        looks += [partial(check_system, plan.adjustments), plan.load_certificates]
         if with_logs:  # this opens nothing
             looks.append(partial(build_request_logs, plan.adjustments, plan.section.global_conf))
-    for look in looks:
-        try:
-            look()
-        except ConfigError as error:
-            problems += error.problems
+    try:
+        together(*looks)
+    except ConfigError as error:
+        problems += error.problems
     if problems or plan is None:
         raise ConfigError(problems)
     return plan

@@ -33,6 +33,12 @@ class StartCommand:
         return {name: value for name, value in self.environ.items() if name not in _ONE_PROCESS}
 
 
+def forget_supervisor() -> None:
+    """Take out of the environment what a supervisor has said to this process alone. In a child that was forked."""
+    for name in _ONE_PROCESS:
+        os.environ.pop(name, None)
+
+
 def _folder() -> str:
     """Return the current folder by the name that the shell knows: a link to a release leads to the next one later."""
     with contextlib.suppress(OSError):  # what the shell has known may be gone

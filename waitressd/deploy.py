@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.errors import ConfigError
 from waitressd.config.inifile import from_factory
-from waitressd.fleet.cores import find_cores
+from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.listeners import open_listeners
-from waitressd.logfiles import unshared_handlers
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
 from waitressd.standardstreams import fill_descriptors
+from waitressd.startadvice import log_start_advice
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
@@ -63,12 +62,17 @@ class Runner:
         self._logs = logs or LogSetup()
         self._listeners: list[Listener] = []
         self._recruit = _recruit()
-        self._known = _known_before(server.adjustments)
+        self._known = _known_before() if server.adjustments.may_be_fleet or self._recruit is not None else []
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
         if adjustments.fast_listen:
             self.open()
             _keep_from_workers(self._listeners)
+
+    @property
+    def served_certificates(self) -> tuple[ServedCertificate, ...]:
+        """The certificates in use; none without TLS."""
+        return self._server.served_certificates
 
     def open(self) -> None:
         """Bind, unless that was done, here or by a master. Raises OSError that names the address."""
@@ -97,8 +101,8 @@ class Runner:
         with operator_log.running(), self.end.bounded():
             server.print_listen(SERVING)
             if say is not None:
-                for host, port in server.effective_listen:
-                    say(SERVING.format(f"[{host}]" if ":" in host else host, port))
+                for line in server.announce(SERVING):
+                    say(line)
             server.run()
         return 0
 
@@ -126,10 +130,8 @@ class Runner:
         self._server.close()
 
 
-def _known_before(adjustments: Adjustments) -> "list[Hazard]":
+def _known_before() -> "list[Hazard]":
     """Return what would be a hazard for forks if the application had left it; it is not loaded yet."""
-    if not adjustments.may_be_fleet:
-        return []
     from waitressd.fleet.hazards import find_hazards  # noqa: PLC0415 - a single process pays nothing for it
 
     return find_hazards()
@@ -175,7 +177,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
     if not active_hupper():
         return adjustments
     if adjustments.may_be_fleet:
-        operator_log.say(_logger, logging.INFO, "under a reloader workers counts as 1, and there is no master")
+        operator_log.say(_logger, logging.INFO, "under a reloader there is one process: workers counts as 1")
     return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
 
 
@@ -216,14 +218,9 @@ def _checked_runner(global_conf: Mapping[str, str], local_conf: Mapping[str, str
     section = from_factory(global_conf, local_conf)
     watch_for_reloader(section.paths)
     adjustments = section.check()
-    facts = Facts(
-        adjustments,
-        section.hidden,
-        Machine(cores=find_cores().workers),
-        unshared_handlers=unshared_handlers(),
-    )
-    log_advice(advise(facts, only_at_start=True))
-    return Runner(adjustments, global_conf, _log_setup(global_conf))
+    runner = Runner(adjustments, global_conf, _log_setup(global_conf))
+    log_start_advice(adjustments, section.hidden, runner.served_certificates)
+    return runner
 
 
 def _log_setup(global_conf: Mapping[str, str]) -> LogSetup:

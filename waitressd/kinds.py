@@ -243,6 +243,27 @@ def path(words: str, *verbatim: str) -> Kind[str]:
     return texts(words, "PATH", read, optional=True)
 
 
+def paths(words: str) -> Kind[tuple[str, ...]]:
+    """Take the paths of several files, in an order that means something; one may be named twice.
+
+    Text is separated by white space or commas; a Python list may have paths with spaces in them.
+    """
+    one = path(words)
+
+    def parse(value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [word for word in _SPLIT.split(value) if word]
+        elif isinstance(value, os.PathLike):
+            value = [value]
+        if value is None:
+            return ()
+        if not isinstance(value, list | tuple):
+            raise BadValueError
+        return tuple(one.parse(item) for item in value)
+
+    return Kind(words, parse, " ".join, "PATHS", repeats=True)
+
+
 def account() -> Kind[str]:
     """Take ``user`` or ``user:group``, names or numbers; whether they exist is the system's word at bind time."""
 

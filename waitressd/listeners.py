@@ -11,7 +11,7 @@ from typing import Final
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
-from waitressd.net.listener import Listener, adopt, open_tcp, open_unix, resolve
+from waitressd.net.listener import HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
 
 _NONE_HELD: Final[Mapping[str, Sequence[Listener]]] = MappingProxyType({})
@@ -23,6 +23,9 @@ def check_system(adjustments: Adjustments) -> None:
     trouble = _folder_trouble(adjustments.spool_directory) if adjustments.spool_directory else ""
     if trouble:
         problems.append(_problem(adjustments, "spool_directory", trouble))
+    trouble = _reading_trouble(adjustments.acme_challenge_folder) if adjustments.acme_challenge_folder else ""
+    if trouble:
+        problems.append(_problem(adjustments, "acme_challenge_folder", trouble))
     try:
         _owner_ids(adjustments.unix_socket_owner)
     except LookupError as error:
@@ -39,7 +42,9 @@ def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
     A bind would find them, too, but pserve turns an error at that time into a traceback, or into exit status 0.
     """
     name = "listen" if adjustments.listen else "host"
-    for address in adjustments.listeners:
+    places = [(name, address) for address in adjustments.listeners]
+    places += [("redirect_listen", address) for address in adjustments.redirect_listen]
+    for name, address in places:
         if isinstance(address, TcpAddress) and address.is_name:
             try:
                 resolve(address.host, address.port, _family(adjustments))
@@ -82,6 +87,12 @@ def _folder_trouble(folder: str) -> str:
     return "" if os.access(folder, os.W_OK | os.X_OK) else "this account cannot write there"
 
 
+def _reading_trouble(folder: str) -> str:
+    if not Path(folder).is_dir():
+        return "there is no such folder; make it, and name it to the ACME client as its webroot"
+    return "" if os.access(folder, os.R_OK | os.X_OK) else "this account cannot read it; chmod 755"
+
+
 def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:
     value = SETTINGS[name].kind.show(getattr(adjustments, name))
     return Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)
@@ -97,16 +108,16 @@ def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listene
     try:
         for sock in adjustments.sockets:
             opened.append(adopt(sock, adjustments.backlog))
-            listeners.append(_described(opened[-1], None, adjustments))
-        for address in adjustments.listeners:
-            found = held.get(str(address))
+            listeners.append(_described(opened[-1], "", adjustments))
+        for asked, address in _places(adjustments).items():
+            found = held.get(asked)
             if found is None:
                 # Two names may lead to one address, as localhost and 127.0.0.1 do.
-                protocol = _proxy_protocol(address, adjustments)
-                known = {(item.family, item.address) for item in listeners if item.proxy_protocol == protocol}
+                use = _use_of(asked, adjustments)
+                known = {(item.family, item.address) for item in listeners if _use_of(item.asked, adjustments) == use}
                 found = _open(address, adjustments, known)
                 opened += found
-            listeners += [_described(listener, address, adjustments) for listener in found]
+            listeners += [_described(listener, asked, adjustments) for listener in found]
     except OSError:
         for listener in opened:
             listener.close()
@@ -114,28 +125,43 @@ def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listene
     return listeners
 
 
+def _places(adjustments: Adjustments) -> dict[str, ListenAddress]:
+    """List what is opened, by what it is asked for with. An address may be in both settings where its port is 0."""
+    leads = {f"{REDIRECT} {address}": address for address in adjustments.redirect_listen}
+    return {str(address): address for address in adjustments.listeners} | leads
+
+
 def adopt_listeners(adjustments: Adjustments, sockets: Iterable[tuple[str, socket.socket]]) -> list[Listener]:
-    """Use sockets that another process has bound, each for an address of this configuration ("" for `sockets`).
+    """Use sockets that another process has bound, each for what it was asked for with ("" for `sockets`).
 
     They are shared: this process is one of several that accept from them.
     """
-    addresses = {str(address): address for address in adjustments.listeners}
-    listeners = [_described(adopt(sock, None), addresses.get(asked), adjustments) for asked, sock in sockets]
+    listeners = [_described(adopt(sock, None), asked, adjustments) for asked, sock in sockets]
     for listener in listeners:
         listener.is_shared = True
     return listeners
 
 
-def _described(listener: Listener, address: ListenAddress | None, adjustments: Adjustments) -> Listener:
-    """Say for which address it was opened, and how each connection begins there."""
-    listener.asked = "" if address is None else str(address)
-    listener.proxy_protocol = _proxy_protocol(address, adjustments)
+def _described(listener: Listener, asked: str, adjustments: Adjustments) -> Listener:
+    """Say for what it was opened, what it serves, and how each connection begins there."""
+    listener.asked = asked if asked in _places(adjustments) else ""
+    listener.service, listener.proxy_protocol = _use_of(asked, adjustments)
+    is_unix = listener.family not in (socket.AF_INET, socket.AF_INET6)
+    if is_unix and listener.service == HTTPS and _places(adjustments).get(asked) not in adjustments.tls_listen:
+        listener.service = HTTP
     return listener
 
 
-def _proxy_protocol(address: ListenAddress | None, adjustments: Adjustments) -> str:
+def _use_of(asked: str, adjustments: Adjustments) -> tuple[str, str]:
+    """Say what is served where that was asked for, and which PROXY protocol begins its connections."""
+    address = _places(adjustments).get(asked)
+    if address is None:  # one of `sockets`
+        return HTTPS if adjustments.tls_certificate else HTTP, adjustments.proxy_protocol
+    if asked.startswith(f"{REDIRECT} "):
+        return REDIRECT, "off"
     proxied = adjustments.proxy_protocol_listen or adjustments.listeners
-    return adjustments.proxy_protocol if address is None or address in proxied else "off"
+    protocol = adjustments.proxy_protocol if address in proxied else "off"
+    return HTTPS if address in adjustments.tls_listeners else HTTP, protocol
 
 
 def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:

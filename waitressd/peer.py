@@ -38,6 +38,50 @@ def peer_of(address: object) -> Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """The certificate by which a client has proved who it is, as text. Any thread."""
+
+    subject: str
+    """Whose it is (RFC 4514: the most specific part first, escaped)."""
+    issuer: str
+    """Who signed it, in the same form."""
+    common_name: str
+    """The first CN of the subject, "" without one."""
+    serial: str
+    """Its number in hexadecimal digits."""
+    not_before: str
+    """When it begins to be valid, as OpenSSL writes it: "Nov  6 08:49:37 2026 GMT"."""
+    not_after: str
+    """When it ends."""
+    dns_names: tuple[str, ...]
+    """The names of hosts among its alternative names."""
+    email_addresses: tuple[str, ...]
+    """The addresses of people among them."""
+    pem: str
+    """The whole of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a connection is encrypted that ends here. Any thread."""
+
+    version: str
+    """As OpenSSL names it: "TLSv1.3"."""
+    cipher: str
+    """The suite, as OpenSSL names it."""
+    key_bits: int
+    """How long the key of the cipher is."""
+    sni: str = ""
+    """The name that the client asked for, "" if it did not or if it is none."""
+    is_resumed: bool = False
+    """Whether the client came back with a session of an earlier connection."""
+    asks_certificate: bool = False
+    """Whether clients are asked for a certificate at all."""
+    client: ClientCertificate | None = None
+    """The client's, if it has shown one; it is valid then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where the requests of one connection come from. Any thread."""
 
@@ -47,6 +91,8 @@ class Origin:
     """The address that accepted the connection: "127.0.0.1:8080" or "unix:/run/app.sock"."""
     proxied: ProxyHeader | None = None
     """What a balancer said of the connection by the PROXY protocol."""
+    tls: Tls | None = None
+    """How the connection is encrypted; None on a listener that speaks plain HTTP."""
 
     @property
     def is_peer_known(self) -> bool:
@@ -59,3 +105,7 @@ class Origin:
         if source is None:
             return Origin(self.peer, self.listener, header)
         return Origin(UNIX if source.port is None else Peer(source.address, source.port), self.listener, header)
+
+    def encrypted(self, tls: Tls) -> "Origin":
+        """Return the same, for a connection that TLS encrypts."""
+        return Origin(self.peer, self.listener, self.proxied, tls)

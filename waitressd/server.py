@@ -6,20 +6,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from waitressd import forks
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.advice import Facts, advise, log_advice
-from waitressd.config.errors import ConfigError, Problem
+from waitressd.config.errors import ConfigError, Problem, together
+from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.snapshot import Snapshot, take_snapshot
 from waitressd.dispatch.watcher import Watcher
+from waitressd.encryption import open_certificates, renewal_of, served_certificates
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
@@ -34,6 +36,10 @@ from waitressd.systemd import Notifier, ServiceManager
 from waitressd.wiring import build_lane, build_request_logs
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
+
+if TYPE_CHECKING:
+    from waitressd.certificates import Certificates
+    from waitressd.requestlog.requestlogger import RequestLogs
 
 
 class Life(IntEnum):
@@ -84,8 +90,14 @@ class Server:
             raise TypeError(trouble)
         self.adjustments = adjustments
         self.application = application
-        check_system(adjustments)
-        self._request_logs = build_request_logs(adjustments, global_conf or {})
+        self._certificates: Certificates | None
+        self._request_logs: RequestLogs | None
+        _, self._certificates, self._request_logs = together(
+            partial(check_system, adjustments),
+            partial(open_certificates, adjustments),
+            partial(build_request_logs, adjustments, global_conf or {}),
+        )
+        self._renewal = renewal_of(adjustments, self._certificates)
         self._life = Life.BUILT
         # Guards _life, and the moment where `run` begins against a `close`. It can be taken twice: a signal handler may
         # interrupt the main thread while that holds it.
@@ -102,6 +114,8 @@ class Server:
         """Called by the thread inside `run` once requests are served, with a sentence that says where."""
         self.notifier: Notifier | None = None
         """Who is told of the life of the server; None for the service manager, if there is one."""
+        self.says_signals = True
+        """Whether it is logged which signal stops it; a worker's master says that in words of its own."""
         self.on_tick: list[Callable[[float], object]] = []
         """Called by the thread inside `run` with the monotonic time, at least once a second while it serves."""
         self._reopener = Reopener(self._reopen)
@@ -135,12 +149,17 @@ class Server:
         """Return the address of the first listener, as a socket would."""
         return self.addresses[0]
 
-    def print_listen(self, template: str) -> None:
-        """Log a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
-        for host, port in self.effective_listen:
-            say(logging.INFO, template.format(f"[{host}]" if ":" in host else host, port))
+    def announce(self, template: str) -> list[str]:
+        """Return a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
+        return [
+            listener.announce(template.format(f"[{host}]" if ":" in host else host, port))
+            for listener, (host, port) in zip(self._listeners, self.effective_listen, strict=True)
+        ]
 
-    # -- life
+    def print_listen(self, template: str) -> None:
+        """Log what `announce` says."""
+        for line in self.announce(template):
+            say(logging.INFO, "%s", line)
 
     def open(self, listeners: Sequence[Listener] | None = None) -> None:
         """Bind and listen; connections wait in the backlog until `run`.
@@ -177,7 +196,8 @@ class Server:
     def _run_with_signals(self) -> None:
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
-        signals = ServerSignals(self.on_signal, reopens=self._request_logs is not None or bool(log_files()))
+        reopens = self._request_logs is not None or self._certificates is not None or bool(log_files())
+        signals = ServerSignals(self.on_signal, reopens=reopens)
         try:
             self._run(self.notifier or Notifier(), signals)
         finally:
@@ -254,6 +274,11 @@ class Server:
         """By when a stop should be over (monotonic seconds), infinite while there is none. Any thread."""
         return self._drain_end
 
+    @property
+    def served_certificates(self) -> tuple[ServedCertificate, ...]:
+        """The certificates in use; none without TLS. Any thread."""
+        return served_certificates(self._certificates)
+
     def reopen(self) -> None:
         """Let go of log files that were renamed: those of `logging`, and those of request logs. Any thread."""
         reopen_log_files()
@@ -269,7 +294,7 @@ class Server:
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
         lanes = self._running.lanes if self._running is not None else ()
-        return take_snapshot(lane.dispatcher for lane in lanes)
+        return replace(take_snapshot([lane.dispatcher for lane in lanes]), **self._renewal.figures())
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.
@@ -289,12 +314,15 @@ class Server:
             else:
                 self._drain_end = time.monotonic()
         else:
+            if number != getattr(signal, "SIGUSR1", None):  # which is for logs alone
+                self._renewal.ask()
             self._reopener.ask()
         if self._running is not None:
             self._running.watcher.ring()
 
     def _build(self, notifier: Notifier) -> Running:
-        lanes = (build_lane(self.adjustments, self.application, self._listeners, self._request_logs),)
+        logs, certificates = self._request_logs, self._certificates
+        lanes = (build_lane(self.adjustments, self.application, self._listeners, logs, certificates),)
         return Running(threading.get_ident(), lanes, Watcher(lanes), ServiceManager(notifier, lanes))
 
     def _stop(
@@ -318,6 +346,7 @@ class Server:
         """Look after the stop and the signals. The thread inside `run`."""
         self._say_signal()
         self._reopener.on_tick()
+        self._renewal.on_tick(now)
         if self._life is Life.DRAINING:
             self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
         for call in (running.manager.on_tick, *self.on_tick):
@@ -333,7 +362,8 @@ class Server:
     def _say_signal(self) -> None:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
-            say(logging.INFO, "%s: stopping; a second signal ends at once", name)
+            if self.says_signals:
+                say(logging.INFO, "%s: stopping; a second signal ends at once", name)
 
     def _tell_stop(self, running: Running, status: str, seconds: float) -> None:
         running.manager.stopping(status, seconds)
@@ -342,7 +372,11 @@ class Server:
 
     def _reopen(self) -> None:
         if self._running is not None:
-            self._running.manager.reopened(self.reopen)
+            self._running.manager.reopened(self._reload)
+
+    def _reload(self) -> None:
+        self.reopen()
+        self._renewal.look_if_asked()
 
     def _shut(self, running: Running) -> None:
         if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
@@ -356,6 +390,7 @@ class Server:
             say(logging.WARNING, "stopped while the application was still running; its threads end with the process")
         self._close_listeners()
         self._reopener.join()
+        self._renewal.join()
         self._close_request_logs()
         self._become(Life.STOPPED)
 
@@ -398,8 +433,8 @@ def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 
     """Build a server in this process and bind its addresses. Raises ConfigError, or OSError naming the address."""
     adjustments = Adjustments.from_keywords(**settings)
     _refuse_fleet(adjustments)
-    log_advice(advise(Facts(adjustments), only_at_start=True))
     server = Server(adjustments, app)
+    log_advice(advise(Facts(adjustments, certificates=server.served_certificates), only_at_start=True))
     server.open()
     return server
 

@@ -7,8 +7,7 @@ other; none of them knows another, or has ever seen a setting. Opens and starts 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from inspect import signature
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -21,10 +20,10 @@ from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.metrics import request_log
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.listener import Listener
+from waitressd.net.listener import HTTPS, REDIRECT, Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.poller import build_poller
-from waitressd.net.preface import ProxyProtocol
+from waitressd.net.preface import ProxyProtocol, SecureProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.peer import Origin
 from waitressd.place import here
@@ -41,6 +40,10 @@ from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.proxies import TrustedProxies
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
+
+if TYPE_CHECKING:
+    from waitressd.certificates import Certificates
+    from waitressd.redirect import Redirect
 
 BUILT_IN: Final[Mapping[str, Factory]] = {
     "common": common,
@@ -59,13 +62,58 @@ Record = TypeVar("Record")
 
 
 def build_lane(
-    adjustments: Adjustments, application: Application, listeners: Sequence[Listener], logs: RequestLogs | None
+    adjustments: Adjustments,
+    application: Application,
+    listeners: Sequence[Listener],
+    logs: RequestLogs | None,
+    credentials: "Certificates | None" = None,
 ) -> Lane:
-    """Build an event loop and its threads for these listeners; it starts nothing."""
+    """Build an event loop and its threads for these listeners; it starts nothing.
+
+    With `credentials`, which a listener that speaks TLS needs.
+    """
     lane = Lane(build_poller(), bounds(adjustments), task_log_timeout=adjustments.task_log_timeout)
+    secure = _secure_protocols(adjustments, listeners, credentials)
     for listener in listeners:
-        lane.dispatcher.add_listener(listener, channel_settings(adjustments, application, listener, logs))
+        settings = channel_settings(adjustments, application, listener, logs, secure.get(listener))
+        if listener.service == REDIRECT:
+            settings = replace(settings, answer=_redirect(adjustments, secure, credentials))
+        lane.dispatcher.add_listener(listener, settings)
     return lane
+
+
+def _secure_protocols(
+    adjustments: Adjustments, listeners: Sequence[Listener], credentials: "Certificates | None"
+) -> "dict[Listener, SecureProtocol]":
+    """Say how connections are encrypted, for each listener that speaks TLS; all of a lane share one limit."""
+    speakers = [listener for listener in listeners if listener.service == HTTPS]
+    if not speakers:
+        return {}
+    from waitressd.net.handshake import Handshakes, TlsProtocol  # noqa: PLC0415 - a plain server does not pay for ssl
+
+    assert credentials is not None
+    # No more than half of all connections, so that those which never end their handshake do not keep the others out.
+    limit = min(adjustments.tls_handshake_limit, max(1, connection_bound(adjustments.connection_limit) // 2))
+    handshakes = Handshakes(limit)
+    timeout = adjustments.tls_handshake_timeout
+    return {each: TlsProtocol(credentials, handshakes, timeout, each.name, _port(each)) for each in speakers}
+
+
+def _redirect(
+    adjustments: Adjustments, secure: "Mapping[Listener, SecureProtocol]", credentials: "Certificates | None"
+) -> "Redirect":
+    """Say what is answered where nothing but the way to https is served."""
+    from waitressd.redirect import HTTPS_PORT, Challenges, Redirect  # noqa: PLC0415 - a plain server has none
+
+    assert credentials is not None
+    port = next((port for port in map(_port, secure) if port is not None), HTTPS_PORT)
+    folder = adjustments.acme_challenge_folder
+    return Redirect(credentials.covers, port, Challenges(folder) if folder else None)
+
+
+def _port(listener: Listener) -> int | None:
+    address = listener.address
+    return address[1] if isinstance(address, tuple) else None
 
 
 def bounds(adjustments: Adjustments) -> Bounds:
@@ -75,6 +123,7 @@ def bounds(adjustments: Adjustments) -> Bounds:
         adjustments.channel_timeout,
         adjustments.queue_timeout,
         adjustments.send_timeout,
+        adjustments.tls_handshake_timeout,
         max(0.04, adjustments.linger_timeout),
     )
     limit = connection_bound(adjustments.connection_limit)
@@ -88,22 +137,26 @@ def deadlines(adjustments: Adjustments) -> Deadlines:
 
 def _fill(record: Callable[..., Record], adjustments: Adjustments, **others: object) -> Record:
     """Fill a record whose fields have the names of settings; `others` are those that need a word more."""
-    names = (signature(record).parameters.keys() & _SETTINGS) - others.keys()
+    names = ({each.name for each in fields(cast("Any", record))} & _SETTINGS) - others.keys()
     return record(**{name: getattr(adjustments, name) for name in names}, **others)
 
 
 def channel_settings(
-    adjustments: Adjustments, application: Application, listener: Listener, logs: RequestLogs | None
+    adjustments: Adjustments,
+    application: Application,
+    listener: Listener,
+    logs: RequestLogs | None,
+    tls: SecureProtocol | None = None,
 ) -> ChannelSettings:
     """Make what every channel of one listener gets."""
     directory = adjustments.spool_directory or None
-    address = listener.socket.getsockname()
     proxies = _proxies(adjustments)
     is_proxied = listener.proxy_protocol != "off"
     environ = EnvironSettings(
         server_name=adjustments.server_name,
-        server_port=address[1] if isinstance(address, tuple) else None,
+        server_port=_port(listener),
         url_scheme=adjustments.url_scheme,
+        is_secure=tls is not None,
         url_prefix=adjustments.url_prefix,
         software=adjustments.ident,
         is_multiprocess=here.number > 0,
@@ -128,6 +181,7 @@ def channel_settings(
         output=_fill(OutputLimits, adjustments, spool_directory=directory),
         observer=observer,
         proxy_protocol=ProxyProtocol(listener.proxy_protocol, proxies.trusts) if is_proxied else None,
+        tls=tls,
     )
 
 

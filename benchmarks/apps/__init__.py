@@ -36,7 +36,7 @@ def page(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def unique(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer up to 2 KiB, with an entity tag and a cookie that come only once, and not the length of the last one."""
+    """Answer up to 2 KiB, with an entity tag and a cookie that come only once, and another length each time."""
     number = next(_count)
     body = PAGE[: 200 + number * 577 % 1849]
     fields = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
 
-MODULES: Final = ("holding", "storms", "memory", "threads", "traffic", "stopping", "lifecycle", "syscalls")
+MODULES: Final = ("holding", "storms", "memory", "threads", "traffic", "stopping", "lifecycle", "syscalls", "encrypted")
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Stress:
             try:
                 step()
                 self._expect_whole()
-            except BaseException as error:
+            except BaseException as error:  # border: a step of any sort; it is raised again
                 error.add_note(f"seed {self._plan.seed}, step {self.steps.total() + 1}: {name}")
                 error.add_note(self._fleet.output[-6000:])
                 raise

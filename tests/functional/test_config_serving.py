@@ -271,7 +271,7 @@ def test_a_change_of_the_file_restarts_the_worker(way: str, write: Callable[[str
         wait_until_accepting(("127.0.0.1", port))
         assert get(server)[1].startswith(b"third")
         assert "forcefully" not in server.output
-        assert "under a reloader workers counts as 1" in server.output
+        assert "under a reloader there is one process" in server.output
         server.terminate()
     finally:
         server.kill()

@@ -188,6 +188,30 @@ def test_nothing_outlives_the_master_also_with_a_worker_that_hangs(preload: str,
         assert fleet.is_gone_within(GONE_SECONDS), names(fleet)
 
 
+def test_the_workers_of_every_code_end_with_the_master(tmp_path: Path) -> None:
+    """Also when they are not loaded any more as they were at the start."""
+    site = Site(tmp_path, preload="on")
+    with serving(site) as fleet:
+        site.write_ini(preload="off")
+        fleet.reload()
+        with held_worker(fleet, 20):
+            os.kill(fleet.pid, signal.SIGKILL)
+            assert fleet.is_gone_within(GONE_SECONDS), names(fleet)
+
+
+def test_a_guard_that_dies_is_named_once_and_missed_by_nobody(tmp_path: Path) -> None:
+    with serving(Site(tmp_path, preload="off")) as fleet:
+        (guard,) = [member.pid for member in fleet.members() if member.name == "waitressd-guard"]
+        before = fleet.workers(2).keys()
+        os.kill(guard, signal.SIGKILL)
+        fleet.wait_for(rf"WARNING \d+ the guard \(pid {guard}\) died: signal 9 \(SIGKILL\)")
+        assert fleet.workers(2).keys() == before
+        fleet.reload()
+        assert fleet.terminate(10) == 0
+        assert fleet.output.count("the guard") == 1, fleet.output
+        assert fleet.is_gone_within(0.5), fleet.members()
+
+
 def test_a_reload_under_way_does_not_outlive_the_master(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with serving(site) as fleet:

@@ -6,7 +6,7 @@ import socket
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -18,6 +18,14 @@ from tests.support.waiting import wait_until
 
 pytestmark = needs_a_fleet
 
+HANGS_AT_BIRTH: Final = """
+forks = []
+def hang():
+    forks.append(1)
+    if len(forks) == 2:  # the first is the process between the template and a worker
+        time.sleep(1000)
+os.register_at_fork(after_in_child=hang)
+"""
 NEVER_RETURNS: Final = "time.sleep(1000)"
 # A thread that is started at import would make the workers load for themselves; this one begins with a request.
 DIES_SOON: Final = """
@@ -95,20 +103,11 @@ def test_the_file_is_read_anew(tmp_path: Path) -> None:
                 assert client.get("/quick").status == 200
         site.write_ini(workers=1, listen=f"127.0.0.1:{added}", supervise="true")
         fleet.reload()
-        assert wait_until(lambda: is_refused(first))
         with Client(("127.0.0.1", added)) as client:
             assert client.get("/quick").status == 200
         workers = [member for member in fleet.members() if re.fullmatch(r"waitressd-w\d+", member.name)]
         assert len(workers) == 1
         assert fleet.terminate(10) == 0
-
-
-def is_refused(address: Any) -> bool:
-    try:
-        Client(address).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_a_port_that_the_system_chose_stays_the_same(tmp_path: Path) -> None:
@@ -174,10 +173,18 @@ def test_an_import_that_never_returns_is_refused(tmp_path: Path) -> None:
 
 
 def test_workers_that_never_become_ready_are_refused(tmp_path: Path) -> None:
-    site = Site(tmp_path, worker_boot_timeout=2, preload="on")
+    site = Site(tmp_path, worker_boot_timeout=5, preload="on")
     with serving(site) as fleet:
-        site.write(2, "os.register_at_fork(after_in_child=lambda: time.sleep(1000))")
-        refused(fleet, site, r"2(\.0)? s|worker_boot_timeout|ready")
+        site.write(2, HANGS_AT_BIRTH)
+        before = fleet.workers(2).keys()
+        fleet.reload(f"{REFUSED}|{ROLLED_BACK}")
+        assert versions(fleet) == {1}
+        assert before & fleet.workers(2).keys()
+        site.write(3)
+        fleet.reload()
+        assert versions(fleet) == {3}
+        assert fleet.terminate(10) == 0
+        assert fleet.is_gone_within(2), fleet.members()
 
 
 def test_workers_that_die_at_birth_are_refused(tmp_path: Path) -> None:
@@ -293,3 +300,13 @@ def test_a_link_to_a_release_is_followed_anew(tmp_path: Path) -> None:
         fleet.reload()
         assert versions(fleet) == {2}
         assert {worker["folder"] for worker in fleet.workers(2).values()} == {str(releases[1])}
+
+
+def test_a_reload_to_one_worker_without_supervise_keeps_master_and_template(tmp_path: Path) -> None:
+    """What leads to the master is no hazard that the application has left."""
+    site = Site(tmp_path)
+    with serving(site) as fleet:
+        site.write_ini(workers=1)
+        assert "preload is off" not in fleet.reload()
+        names = {member.name for member in fleet.members()}
+        assert {"waitressd-main", "waitressd-code2", "waitressd-w1"} <= names

@@ -201,7 +201,7 @@ def test_under_hupper_the_number_counts_as_one(tmp_path: Path) -> None:
     with started(site, "pserve") as fleet:
         fleet.wait_for(r"Serving on \S+")
         assert wait_until(lambda: fleet.who()["number"] == 0)
-        assert "there is one process" in fleet.output
+        assert "under a reloader" in fleet.output
         assert fleet.who()["multiprocess"] is False
         fleet.terminate(10)
 
@@ -213,3 +213,10 @@ def test_auto_knows_the_processors_of_this_process(tmp_path: Path) -> None:
         fleet.wait_for(r"Serving on \S+")
         assert wait_until(lambda: fleet.who()["pid"])
         assert "workers = auto" in fleet.output
+
+
+def test_a_healthy_start_says_where_it_serves_and_with_how_many_workers(tmp_path: Path) -> None:
+    with started(Site(tmp_path, workers=3)) as fleet:
+        fleet.wait_for("workers serve")
+        said = re.findall(r"\w+ \d+ (.*)", fleet.output)
+        assert [line.partition(" http")[0] for line in said] == ["Serving on", "3 workers serve"]

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from tests.support.client import Client
 from tests.support.fleets import DIED, Fleet, needs_a_fleet, serving, started
 from tests.support.load import Load
+from tests.support.processes import kill_session, session
+from tests.support.servers import free_port, wait_until_accepting
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 
@@ -176,10 +179,53 @@ def test_temporary_folders_are_removed(tmp_path: Path) -> None:
     assert list(folder.rglob("*")) == []
 
 
-def test_a_stop_is_said_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("send", [to_master, to_group])
+def test_a_stop_is_said_once(send: object, tmp_path: Path) -> None:
+    assert callable(send)
     with serving(Site(tmp_path, workers=3)) as fleet:
         mark = fleet.mark()
-        assert fleet.terminate(10) == 0
-        lines = fleet.since(mark).splitlines()
-        assert len(lines) <= 4, lines
-        assert not re.search("ERROR|WARNING|CRITICAL", fleet.since(mark))
+        send(fleet, signal.SIGTERM)
+        assert fleet.wait(10) == 0
+        assert re.findall(r"\w+ \d+ (.*)", fleet.since(mark)) == ["SIGTERM: stopping; a second signal ends at once"]
+
+
+def test_one_worker_that_is_told_to_end_does_not_say_that_the_server_stops(tmp_path: Path) -> None:
+    with serving(Site(tmp_path, workers=2)) as fleet:
+        mark = fleet.mark()
+        os.kill(min(fleet.workers(2)), signal.SIGTERM)
+        fleet.wait_for(r"worker \d .* serves", mark)
+        assert re.search(r"was told to end; it is replaced at once", fleet.since(mark))
+        assert "stopping" not in fleet.since(mark)
+
+
+def test_a_full_pipe_keeps_nobody_from_stopping(tmp_path: Path) -> None:
+    """Also where lines of the log have hung since the start, and the log files are being opened anew."""
+    port, (reader, writer) = free_port(), os.pipe()
+    os.set_blocking(writer, False)
+    for size in (4096, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * size)
+    os.set_blocking(writer, True)
+    site = Site(tmp_path, listen=f"127.0.0.1:{port}")
+    environment = {**os.environ, **site.environment()}
+    with subprocess.Popen(
+        site.command("config"),
+        cwd=site.folder,
+        env=environment,
+        stdout=writer,
+        stderr=writer,
+        start_new_session=True,
+    ) as process:
+        os.close(writer)
+        try:
+            wait_until_accepting(("127.0.0.1", port))
+            with Client(("127.0.0.1", port)) as client:
+                assert client.get("/quick").status == 200
+            process.send_signal(signal.SIGHUP)
+            assert wait_until(lambda: "waitressd-code2" in {member.name for member in session(process.pid)}, 20)
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            kill_session(process.pid)
+            os.close(reader)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tests.simulation.application import content
 from tests.simulation.kernel import SimSocket
 from tests.simulation.scheduler import SimulationError
+from tests.simulation.secure import FAREWELL, FINISHED, HANDSHAKE, HELLO, ClientSide, record
 from tests.support.client import parse_head
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class AnswerReader:
         if self._head is not None and self._length(self._head) is None and not self._is_chunked(self._head):
             self._complete()
             return False
+        return self.is_in_answer
+
+    @property
+    def is_in_answer(self) -> bool:
+        """Whether an answer is not complete."""
         return self._head is not None or bool(self._buffer)
 
     def _step(self) -> bool:
@@ -175,7 +181,9 @@ class SimClient:
         self.is_done = False
         self.was_cut = False
         self.sock = SimSocket(world.kernel, number)
+        self.tls = ClientSide(rng) if world.is_secure else None
         self._unsent = b""
+        self._waiting = b""  # until the handshake is complete
         self._sent = 0  # requests given to _unsent
         self._held_back = b""  # a body that waits for 100 Continue
         self._will_read = False
@@ -231,12 +239,36 @@ class SimClient:
             self._later(rng.choice((0.0, 0.001, 0.1, 1.0)) * rng.random(), self._disappear)
         elif self.habit == "drips":
             self.world.sometimes["a client drips"] += 1
-        elif self.habit == "is malformed":
-            self._unsent += BAD_REQUEST
-            self._send_piece()
-            return
-        if self.habit != "silent":
+        if self.tls is not None and (self.habit != "silent" or rng.random() < 0.5):
+            self._unsent += record(HANDSHAKE, HELLO)
+        if self.habit == "is malformed":
+            self._say(BAD_REQUEST)
+        elif self.habit != "silent":
             self._send_next()
+        elif self._unsent:
+            self._send_piece()
+
+    def _say(self, data: bytes) -> None:
+        """Send octets of HTTP."""
+        if self.tls is None:
+            self._unsent += data
+        elif self.tls.is_shaken:
+            self._unsent += self.tls.seal(data)
+        else:
+            self._waiting += data
+        self._send_piece()
+
+    def _end_handshake(self) -> None:
+        assert self.tls is not None
+        data, self._waiting = self._waiting, b""
+        self._unsent += record(HANDSHAKE, FINISHED) + self.tls.seal(data)
+        self._send_piece()
+
+    def _finish(self) -> None:
+        """End this side."""
+        if self.tls is not None and self.world.random.random() < 0.7:
+            self.sock.push(record(FAREWELL))
+        self.sock.finish()
 
     def _later(self, seconds: float, call: "object") -> None:
         assert callable(call)
@@ -250,9 +282,8 @@ class SimClient:
         if self.habit == "waits for 100" and b"Expect:" in head:
             self._held_back = body
             data = head + blank
-        self._unsent += data
         self._sent = min(count, len(self.requests))
-        self._send_piece()
+        self._say(data)
 
     def _send_piece(self) -> None:
         if self.is_done or not self._unsent:
@@ -269,8 +300,8 @@ class SimClient:
         self._unsent = self._unsent[count:]
         if self._unsent:
             self._later(delay, self._send_piece)
-        elif self.habit == "half-closes" and self._sent == len(self.requests):
-            self.sock.finish()
+        elif self.habit == "half-closes" and self._sent == len(self.requests) and not self._waiting:
+            self._finish()
         self.on_output()
 
     def _disappear(self) -> None:
@@ -301,28 +332,44 @@ class SimClient:
             self.was_cut = True
             self._end()
             return
-        self.reader.feed(data)
+        was_shaken = self.tls is None or self.tls.is_shaken
+        self.reader.feed(data if self.tls is None else self.tls.open(data))
+        if not was_shaken and self.tls is not None and self.tls.is_shaken:
+            self._end_handshake()
         if self.habit == "pauses" and not self._has_paused:
             self._has_paused = self._will_read = True
             self._later(3.0, self._read)
             return
         if self.sock.is_at_end:
-            self.was_cut = self.reader.end()
+            self.was_cut = self._was_cut()
             self._end()
             return
         if self._held_back and self.reader.continues:
             self.world.sometimes["100 Continue"] += 1
-            self._unsent, self._held_back = self._unsent + self._held_back, b""
-            self._send_piece()
+            data, self._held_back = self._held_back, b""
+            self._say(data)
         if len(self.reader.answered) > before and not self.reader.is_over:
             self._on_answer()
         if data:
             self.on_output()
 
+    def _was_cut(self) -> bool:
+        """The server ended the connection; whether that was in the middle of an answer."""
+        if self.tls is None:
+            return self.reader.end()
+        if self.tls.has_farewell:
+            if self.reader.end():
+                raise SimulationError(f"a cut answer to client {self.number} has a farewell")
+            self.world.sometimes["a farewell"] += 1
+            return False
+        if self.reader.is_over and self.tls.is_shaken and not self.world.may_break_promises:
+            raise SimulationError(f"client {self.number} got all, and no farewell")
+        return self.reader.is_in_answer
+
     def _on_answer(self) -> None:
         if len(self.reader.answered) == len(self.requests):
             if self.world.random.random() < 0.7:
-                self.sock.finish()
+                self._finish()
         elif not self.is_pipelining and not self._unsent:
             self._later(self.world.random.choice((0.0, 0.001, 0.5)), self._send_next)
 

@@ -102,6 +102,8 @@ class SimSocket:
         self.surprises = 0  # events that gave nothing
         self.was_accepted = False
         self.is_revoked = False  # nobody may send any more
+        self.is_sealed = False  # by TLS, so that nothing goes out but what that sends
+        self._peeked_bytes = 0  # which the next read gets
         self.fd = -1
         self.received_at = self.sent_at = self.taken_at = kernel.scheduler.now
 
@@ -144,13 +146,18 @@ class SimSocket:
         if self.is_closed:
             self.kernel.scheduler.violate(f"connection {self.number} was closed by another thread during {what}")
 
-    def recv(self, count: int) -> bytes:
+    def expect(self, count: int) -> None:
+        """The next read gets what there is."""
+        self._peeked_bytes = count
+
+    def recv(self, count: int, flags: int = 0) -> bytes:
         """Read some of what there is."""
         self._enter("recv")
         kernel = self.kernel
         if self.is_reset:
             raise ConnectionResetError(errno.ECONNRESET, "reset")
-        if self.surprises < SURPRISES and kernel.chance(kernel.faults.would_block):
+        is_sure = bool(flags) or count <= self._peeked_bytes
+        if not is_sure and self.surprises < SURPRISES and kernel.chance(kernel.faults.would_block):
             self.surprises += 1
             kernel.scheduler.sometimes["spurious would-block"] += 1
             kernel.progress += 1
@@ -161,7 +168,11 @@ class SimSocket:
                 return b""
             raise BlockingIOError(errno.EAGAIN, "nothing")
         count = min(count, len(self.inbox))
-        if count > 1 and kernel.chance(kernel.faults.short_read):
+        if flags:
+            self._peeked_bytes = count
+            return bytes(self.inbox[:count])
+        self._peeked_bytes = 0
+        if count > 1 and not is_sure and kernel.chance(kernel.faults.short_read):
             count = kernel.scheduler.random.randint(1, count)
         data = bytes(self.inbox[:count])
         del self.inbox[:count]
@@ -172,8 +183,18 @@ class SimSocket:
 
     def send(self, data: "bytes | memoryview") -> int:
         """Take some of it."""
+        if self.is_sealed:
+            self.kernel.scheduler.violate(f"connection {self.number} is written to below TLS")
+        self.check_owner()
+        return self.send_sealed(data)
+
+    def check_owner(self) -> None:
+        """Whoever begins to write must still have the request."""
         if self.is_revoked:
             self.kernel.scheduler.violate(f"a task writes to {self.number} although its request was taken from it")
+
+    def send_sealed(self, data: "bytes | memoryview") -> int:
+        """What TLS calls instead."""
         self._enter("send")
         kernel = self.kernel
         if self.is_reset:

@@ -1,18 +1,23 @@
 """The server keeps its promises on a machine on which everything goes wrong, and the simulation would notice if not."""
 
+import contextlib
+import ssl
 from typing import Any
 
 import pytest
 
 from tests.simulation.world import ImpatientDispatcher, World, explore, replay
 from waitressd.dispatch.role import Worker
+from waitressd.net import tls, wire
 from waitressd.net.channel import Channel
 from waitressd.net.eventloop import Job
 from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutBuffer
-from waitressd.net.poller import READ
+from waitressd.net.poller import READ, WRITE
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ChannelMove, ExchangeMove, ExchangeState
+from waitressd.net.tls import RECORD_BYTES, TlsStream
+from waitressd.net.wire import PartialRecordError
 
 RUNS = 250
 CHUNKS = 8
@@ -21,6 +26,7 @@ MUTANT_RUNS = 600
 SOMETIMES = {
     "100 Continue", "a client drips", "a client stalls", "a producer waits", "a request is queued",
     "a request is revoked", "a request is withdrawn", "accept fails with ECONNABORTED", "accept fails with EMFILE",
+    "a farewell",
     "an answer is cut", "an application hangs", "answer 200", "answer 400", "answer 408", "answer 500", "answer 503",
     "no temporary file", "registration fails", "something is spooled", "spurious readiness", "spurious would-block",
     "state BODY", "state CLOSED", "state FLUSHING", "state HEAD", "state IDLE", "state LINGERING", "state QUEUED",
@@ -156,6 +162,95 @@ MUTANTS: dict[str, tuple[type[ImpatientDispatcher], tuple[tuple[Any, str, Any], 
     "closes under a task": (ImpatientDispatcher, ((Exchange, "release", close_at_once),)),
     "skips the preface": (ImpatientDispatcher, ((Channel, "_read_preface", skip_preface),)),
 }
+
+
+def read_little(stream: TlsStream, count: int) -> bytes:
+    """Read what was asked for, and leave the rest of a record where no poller sees it."""
+    if stream._tls is None:
+        return tls._recv(stream._socket, count)
+    try:
+        return stream._tls.read(min(count, 10))
+    except ssl.SSLWantReadError:
+        raise PartialRecordError from None
+
+
+def hang_up_on_parts(stream: TlsStream, _count: int) -> bytes:
+    """Take a want for the end of the client."""
+    if stream._tls is None:
+        return b""
+    return stream._tls.read(RECORD_BYTES)
+
+
+def forget_what_was_refused(stream: TlsStream, data: bytes) -> int:
+    """Repeat a refused write with whatever the caller has next."""
+    if stream._tls is None:
+        raise BrokenPipeError
+    try:
+        return stream._tls.write(data[:RECORD_BYTES])
+    except ssl.SSLWantWriteError:
+        raise BlockingIOError from None
+
+
+def owe_nothing(stream: TlsStream, parts: Any) -> int:
+    """Send what was refused, and then what the caller says, which is the same."""
+    if stream._refused:
+        stream._write(stream._refused)
+        stream._refused = b""
+    sent = 0
+    for part in parts:
+        sent += forget_what_was_refused(stream, part)
+    return sent
+
+
+def drop_the_encryption(stream: TlsStream, how: int) -> None:
+    """Call the method of SSLSocket instead of that of the socket below."""
+    stream._socket.shutdown(how)
+
+
+def close_without_farewell(_wire: Any) -> bool:
+    """End as if everything were said."""
+    return True
+
+
+def say_farewell_once(stream: TlsStream) -> bool:
+    """Do not mind whether it went out."""
+    if stream._tls is not None:
+        with contextlib.suppress(OSError):
+            stream._tls.unwrap()
+        stream._tls = None
+    return True
+
+
+def is_always_complete(_channel: Channel) -> bool:
+    """Say farewell to everybody."""
+    return True
+
+
+def shake_hands_eagerly(stream: TlsStream) -> int:
+    """Ask for room whenever a step is not the last."""
+    return WRITE if _SHAKE_HANDS(stream) else 0
+
+
+_SHAKE_HANDS = TlsStream.shake_hands
+
+SECURE_MUTANTS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
+    "leaves plaintext behind": ((TlsStream, "recv", read_little),),
+    "hangs up on a part of a record": ((TlsStream, "recv", hang_up_on_parts),),
+    "forgets what was refused": ((TlsStream, "send", forget_what_was_refused),),
+    "doubles what was refused": ((TlsStream, "_send", owe_nothing),),
+    "drops the encryption": ((TlsStream, "shutdown", drop_the_encryption),),
+    "says no farewell": ((wire, "farewell", close_without_farewell),),
+    "says farewell whether it goes out or not": ((TlsStream, "farewell", say_farewell_once),),
+    "says farewell to whom it cut off": ((Channel, "_is_complete", is_always_complete),),
+    "spins in a handshake": ((TlsStream, "shake_hands", shake_hands_eagerly),),
+}
+
+
+@pytest.mark.parametrize("name", SECURE_MUTANTS)
+def test_the_simulation_notices_encryption_that(name: str) -> None:
+    world = type("Mutant", (World,), {"secure_share": 1.0, "mutations": SECURE_MUTANTS[name]})
+    with pytest.raises(AssertionError, match=r"^seed \d+: "):
+        explore(range(MUTANT_RUNS), world)
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -1,7 +1,8 @@
 """What must hold after every step of a simulated run: who may do what, how much is held, how long anything takes."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from tests.simulation.secure import socket_below
 from waitressd.net.eventloop import NEVER
 from waitressd.net.progress import LOOKS
 
@@ -40,7 +41,7 @@ class Watch:
     def _check_channel(self, channel: "Channel") -> None:
         world = self._world
         now = world.scheduler.now
-        sock: Any = channel.wire
+        sock = socket_below(channel.wire)
         number = sock.number
         phase = channel.phase
         if self._since.get(number, (None, 0))[0] != phase:

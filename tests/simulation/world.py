@@ -5,24 +5,29 @@ import errno
 import fcntl
 import logging
 import os
+import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, BinaryIO, Final, Self, cast
 
 from tests.simulation.application import MOODS, Application, Body
 from tests.simulation.client import SimClient
 from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread
+from tests.simulation.secure import SimContext, raw_recv, raw_shutdown, socket_below
 from tests.simulation.watch import Watch
 from waitressd.dispatch.dispatcher import Bounds, Dispatcher
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
+from waitressd.net import tls
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job
+from waitressd.net.handshake import Handshakes, TlsProtocol
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.preface import ProxyProtocol
@@ -35,6 +40,7 @@ from waitressd.wsgi.input import BodySpool
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
 
 SHUTDOWN_SECONDS: Final = 4.0
+HANDSHAKE_SECONDS: Final = 2.0
 DATE: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 DEADLINES: Final = Deadlines(
@@ -113,7 +119,8 @@ class ImpatientDispatcher(Dispatcher):
             for channel in list(self.channels.values()):
                 if channel.exchange.state is ExchangeState.RUNNING:
                     channel.exchange.revoke(Fault.DEADLINE)
-                    world.note_revoked(channel)
+                    if channel.exchange.state >= ExchangeState.REVOKED:  # else the task has settled meanwhile
+                        world.note_revoked(channel)
                     break
         return super()._turn()
 
@@ -123,6 +130,7 @@ class World:
 
     dispatcher_class: type[ImpatientDispatcher] = ImpatientDispatcher
     mutations: tuple[tuple[Any, str, Any], ...] = ()  # (module or class, name, what stands there instead)
+    secure_share = 0.3
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         self.seed = seed
@@ -141,6 +149,10 @@ class World:
         self.is_aborted = False
         self.revoked: set[int] = set()  # connections whose request was taken from its task
         self.is_proxied = rng.random() < 0.2  # each connection begins with a PROXY header
+        # By dice of its own, so that a world without TLS is the same with and without this line.
+        dice = random.Random(seed)
+        self.is_secure = dice.random() < self.secure_share  # each connection is encrypted
+        self.handshakes = Handshakes(dice.choice((1, 1000, 1000)), lambda: scheduler.now)
         self.revoke_chance = rng.choice((0.0, 0.0, 0.0, 0.02))
         self.faults_at_accept = self.kernel.faults.accept > 0
         self.mood = rng.choice(MOODS)
@@ -165,7 +177,9 @@ class World:
     @property
     def may_break_promises(self) -> bool:
         """Whether faults were such that a polite client may be let down."""
-        return self.is_aborted or self.kernel.had_control_faults or bool(self.bounds.per_client_connection_limit)
+        evicts = self.handshakes.tally.counts["evicted"] > 0
+        is_limited = bool(self.bounds.per_client_connection_limit)
+        return self.is_aborted or self.kernel.had_control_faults or is_limited or evicts
 
     @property
     def was_closed_to_some(self) -> bool:
@@ -177,7 +191,7 @@ class World:
         handler = WsgiHandler(Application(self), EnvironBuilder(EnvironSettings()), TaskSettings())
 
         def handle(request: Any, body: BinaryIO | None, exchange: Any) -> None:
-            number = exchange.wire.number
+            number = socket_below(exchange.wire).number
             self.active[number] = self.scheduler.current
             try:
                 self.watch.check_tasks()
@@ -194,15 +208,20 @@ class World:
             machine=self.machine,
             limits=Limits(max_request_header_size=2000, max_request_body_size=10_000),
             deadlines=DEADLINES,
+            tls=self._build_tls() if self.is_secure else None,
             proxy_protocol=ProxyProtocol("v1", lambda _address: True) if self.is_proxied else None,
             output=OutputLimits(
                 outbuf_overflow=rng.choice((500, 5000)), outbuf_high_watermark=rng.choice((6000, 20_000))
             ),
         )
 
+    def _build_tls(self) -> TlsProtocol:
+        credentials: Any = SimpleNamespace(context=SimContext(), host="")
+        return TlsProtocol(credentials, self.handshakes, HANDSHAKE_SECONDS, "127.0.0.1:80", 80)
+
     def note_revoked(self, channel: Channel) -> None:
         """A request was taken from its task."""
-        sock: Any = channel.wire
+        sock = socket_below(channel.wire)
         self.sometimes["a request is revoked"] += 1
         self.revoked.add(sock.number)
         sock.is_revoked = True
@@ -291,6 +310,8 @@ class World:
             (fcntl, "ioctl", self._ioctl),
             (os, "pwrite", self._pwrite),
             (tempfile, "TemporaryFile", self._temporary_file),
+            (tls, "_recv", raw_recv),
+            (tls, "_shutdown", raw_shutdown),
             *self.mutations,
         ]
         before = [(module, name, getattr(module, name)) for module, name, _ in places]

@@ -47,7 +47,7 @@ def facts(request: Request) -> tuple[object, ...]:
     """Return all of a request head as one comparable value."""
     return (
         request.method, request.target, request.path, request.query, request.version, tuple(request.fields.items()),
-        request.framing, request.content_length, request.keep_alive, request.expects_continue, request.complete,
+        request.content_length, request.keep_alive, request.expects_continue, request.complete,
     )  # fmt: skip
 
 

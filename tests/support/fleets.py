@@ -160,8 +160,9 @@ class Kill:
 
     def explains(self, loss: Loss) -> bool:
         """Whether what a client has lost was in the hands of the worker that died."""
-        was_its_own = loss.pid in (0, self.victim)
-        return was_its_own and loss.sent < self.moment + 0.2 and loss.noticed > self.moment
+        if loss.pid:
+            return loss.pid == self.victim and loss.noticed > self.moment
+        return loss.sent < self.moment + 0.2 and loss.noticed > self.moment
 
 
 def kill_worker(load: Load, choose: Callable[[list[int]], int] = min, *, seconds: float = 20) -> Kill:

@@ -21,6 +21,7 @@ PARAMETERS: Final = 5
 _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "http", "forks"})
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
+    | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
     | _MIDDLE
 )
@@ -50,13 +51,19 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
     "rlimits": frozenset(),
+    "certificatefiles": frozenset({"config"}),
+    "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "encryption": frozenset({"certificates", "config", "renewal"}),
+    "redirect": frozenset({"http"}),
+    "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
     "logfiles": frozenset({"operatorlog", "processend"}),
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
     "logsetup": frozenset({"config", "requestlog"}),
     "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
-    "serving": _ASSEMBLY | {"fleet"},
-    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy"},
+    "startadvice": frozenset({"config", "fleet", "logfiles"}),
+    "serving": _ASSEMBLY | {"fleet", "startadvice"},
+    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset({"server", "serving", "config", "place"}),
@@ -64,8 +71,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
 PURE: Final = frozenset({
-    "abc", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools", "html",
-    "http", "ipaddress", "itertools", "math", "operator", "re", "string", "struct", "types", "typing", "urllib.parse",
+    "abc", "base64", "binascii", "bisect", "codecs", "collections", "collections.abc", "dataclasses", "enum",
+    "functools", "html", "http", "ipaddress", "itertools", "math", "operator", "re", "string", "struct",
+    "types", "typing", "urllib.parse",
 })  # fmt: skip
 """What `http` may import of the standard library: nothing that touches the world."""
 
@@ -79,6 +87,9 @@ INI_READERS: Final = frozenset({
     "waitressd/config/iniloader.py", "waitressd/config/inisource.py", "waitressd/deploy.py", "waitressd/cli.py",
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
+
+SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py"})
+"""The only files that may import OpenSSL; they are imported themselves only where TLS is configured."""
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
@@ -106,6 +117,8 @@ PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+    | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""
 PROCESS_CALL: Final = re.compile(
@@ -113,6 +126,8 @@ PROCESS_CALL: Final = re.compile(
     r"|signal\.pidfd_send_signal"
 )
 PROCESS_BORDER: Final = "waitressd/fleet/processes.py"
+WITHOUT_IMPORTS: Final = {"waitressd/fleet/watched.py": {"signal.pidfd_send_signal"}}
+"""A program that imports nothing of the package, and the calls of the border that it therefore does itself."""
 BY_TEXT: Final = re.compile(r"waitressd(\.\w+)+:\w+")
 LOCK: Final = re.compile(r"\b(role|loop|self)\.lock$|_life_lock$")
 OUTWARD: Final = re.compile(
@@ -210,6 +225,8 @@ def check_outside_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{line}: http must not import {module} (bytes in, values out)"
         elif top in NOT_FOR.get(source.layer, frozenset()):
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
+        elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
+            yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
             yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:
@@ -354,7 +371,9 @@ def check_processes(source: Source) -> Iterator[str]:
     if source.path == PROCESS_BORDER:
         return
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and PROCESS_CALL.fullmatch(name := ast.unparse(node.func)):
+        if not isinstance(node, ast.Call) or not PROCESS_CALL.fullmatch(name := ast.unparse(node.func)):
+            continue
+        if name not in WITHOUT_IMPORTS.get(source.path, ()):
             yield f"{source.short}:{node.lineno}: {name}, outside of {PROCESS_BORDER}"
 
 

@@ -8,6 +8,7 @@ from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
+from waitressd.peer import ClientCertificate, Tls
 from waitressd.requestlog.record import RequestRecord
 
 HEAD = b"GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: test/1.0\r\nReferer: http://r.example/\r\n\r\n"
@@ -38,6 +39,35 @@ def answered(
     record.began_at = 100.0
     record.complete_at, record.started_at, record.answered_at = 100.125, 100.625, 101.0
     record.returned_at, record.ended_at = 101.625, 101.875
+    return record
+
+
+TLS = Tls(
+    version="TLSv1.3",
+    cipher="TLS_AES_128_GCM_SHA256",
+    key_bits=128,
+    sni="shop.example",
+    is_resumed=True,
+    asks_certificate=True,
+    client=ClientCertificate(
+        subject="CN=Alice",
+        issuer="CN=A CA",
+        common_name="Alice",
+        serial="0A1B",
+        not_before="Nov  6 08:49:37 2026 GMT",
+        not_after="Nov  6 08:49:37 2027 GMT",
+        dns_names=(),
+        email_addresses=("alice@example.org",),
+        pem="",
+    ),
+)
+"""A connection with everything that can be known of it."""
+
+
+def encrypted(tls: Tls = TLS) -> RequestRecord:
+    """Make the record of an answered request that came by TLS."""
+    record = answered()
+    record.origin = record.origin.encrypted(tls)
     return record
 
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
@@ -11,6 +13,7 @@ from wsgiref.simple_server import demo_app
 import pytest
 
 from tests.support import configapp
+from tests.support.pki import Pki
 from waitressd import __version__
 from waitressd.cli import StartError, build_plan, import_application, main, open_source, this_machine
 from waitressd.config.commandline import parse_command
@@ -72,6 +75,16 @@ def test_it_informs(arguments: list[str], start: str, capsys: pytest.CaptureFixt
     assert err == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder that is in use cannot be removed")
+@pytest.mark.parametrize("argument", ["tests.support.configapp:application", "site.ini"])
+def test_a_folder_that_was_removed(argument: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "release").mkdir()
+    os.chdir(tmp_path / "release")
+    (tmp_path / "release").rmdir()
+    assert main([argument]) == 1
+    assert capsys.readouterr().err == "waitressd: the current folder does not exist any more; change to another one\n"
+
+
 def test_the_values_and_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--print-config", "a.ini", "port_number=99", "--url-scheme=https")
     assert (status, err) == (0, "")
@@ -108,7 +121,15 @@ def test_a_good_file_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.ini")), ids=lambda path: path.name)
-def test_the_files_that_we_ship_need_no_advice(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_files_that_we_ship_need_no_advice(
+    path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pki = Pki(tmp_path)
+    files = pki.write(pki.ca.create_child_ca().issue_cert("shop.example"), "site")
+    files.certificate.rename(tmp_path / "fullchain.pem")
+    files.key.rename(tmp_path / "privkey.pem")
+    monkeypatch.setenv("TLS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("ACME_FOLDER", str(tmp_path))
     status, out, err = run(capsys, "-t", str(path))
     assert (status, err) == (0, "")
     assert out == f"{path}: the configuration is good\n"

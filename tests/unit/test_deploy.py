@@ -95,7 +95,7 @@ def test_inside_hupper_there_is_one_process(hupper_says: Any, caplog: pytest.Log
         assert not adjusted_for_reloader(adjustments).may_be_fleet
         assert not adjusted_for_reloader(Adjustments()).may_be_fleet  # which takes no line
     (record,) = caplog.records
-    assert record.getMessage() == "under a reloader workers counts as 1, and there is no master"
+    assert record.getMessage() == "under a reloader there is one process: workers counts as 1"
 
 
 def test_the_worker_of_hupper_does_not_wait_for_a_look_at_modules(monkeypatch: pytest.MonkeyPatch) -> None:

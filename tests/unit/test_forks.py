@@ -74,6 +74,28 @@ def test_only_the_thread_that_forked_is_ended() -> None:
         forks.drop(holder)
 
 
+def test_a_child_of_the_server_itself_is_no_stray() -> None:
+    """It has nothing to come back to; and what it forks is looked after as in any server."""
+
+    def child() -> bool:
+        forks.welcome_child()
+        forks.end_stray(SystemExit(7))
+        forks.hold(Held([]))
+
+        def grandchild() -> bool:
+            forks.end_stray(SystemExit(5))
+            return False
+
+        return status_of(grandchild) == 5
+
+    holder = Held([])
+    forks.hold(holder)
+    try:
+        assert status_of(child) == 1
+    finally:
+        forks.drop(holder)
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

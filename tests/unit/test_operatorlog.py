@@ -172,3 +172,23 @@ def test_a_line_names_the_module_that_had_something_to_say(caplog: pytest.LogCap
         logs.say(logging.WARNING, "passed on by net")
         reports.DispatcherLogs().cut_off(1)
     assert [record.module for record in caplog.records] == ["test_operatorlog"] * 2
+
+
+def test_text_for_standard_error_keeps_its_place_among_the_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    log = OperatorLog()
+    handler = logging.StreamHandler(sys.stderr)
+    LOGGER.addHandler(handler)
+    try:
+        with log.running():
+            log.say(LOGGER, logging.WARNING, "first")
+            log.write("as it\nis, ")
+            log.say(LOGGER, logging.WARNING, "last")
+            assert log.flush(10)
+    finally:
+        LOGGER.removeHandler(handler)
+    assert capsys.readouterr().err == "first\nas it\nis, last\n"
+
+
+def test_text_for_nobody_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    OperatorLog().write("text")

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.support.scripts import run_script
 from waitressd.processend import (
     ProcessEnd,
     end_daemon_children,
@@ -101,3 +102,22 @@ def test_the_handlers_of_all_loggers_are_known() -> None:
         assert handler in handlers_of_logging()
     finally:
         logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(("has_program", "line"), [(True, "the program goes on"), (False, "")])
+def test_a_process_that_has_no_program_is_ended_at_its_deadline(*, has_program: bool, line: str) -> None:
+    """A caller who leaves the process itself has nothing to come back to, though its frames are there."""
+    program = f"""
+import os, time
+from waitressd import processend
+from waitressd.processend import ProcessEnd
+processend.GRACE_SECONDS = 0.2
+processend.OWNER_SECONDS = 0.05
+drain_end = time.monotonic() + 60.0
+end = ProcessEnd(lambda: drain_end, 0.0, has_program={has_program})
+with end.bounded():
+    end.begin()
+end._thread.join()  # it ends the process, or lets the program go on
+print("the program goes on")
+"""
+    assert run_script(program).stdout.strip() == line

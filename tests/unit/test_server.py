@@ -1,8 +1,11 @@
 """The life of a server, and what it says of itself."""
 
+import contextlib
 import logging
 import signal
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from tests.apps.plain import hello
 from tests.support.client import Client
-from tests.support.servers import running_server
+from tests.support.servers import RunningServer, running_server
 from tests.support.waiting import wait_until
 from waitressd import create_server, serve
 from waitressd import server as module
@@ -22,6 +25,7 @@ from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import open_listeners
 from waitressd.server import TRANSITIONS, Life, Server
+from waitressd.systemd import Notifier
 
 LOOPBACK = "127.0.0.1:0"
 
@@ -325,6 +329,102 @@ def test_a_stop_leaves_nothing_behind_when_close_returns() -> None:
         running.server.close()
         names = {thread.name for thread in threading.enumerate()}
         assert not {name for name in names if name.startswith("waitressd")}
+
+
+@contextlib.contextmanager
+def held_request(**settings: Any) -> Iterator[tuple[RunningServer, Client, threading.Event]]:
+    """Have a request in the application until the event is set."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def holding(environ: dict[str, Any], start_response: Any) -> Any:
+        entered.set()
+        leave.wait(10)
+        return hello(environ, start_response)
+
+    with running_server(holding, **settings) as running, running.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert entered.wait(10)
+        try:
+            yield running, client, leave
+        finally:
+            leave.set()
+
+
+def test_a_stop_may_be_begun_without_waiting_for_it() -> None:
+    with held_request() as (running, client, leave):
+        running.server.stop(30.0)
+        assert wait_until(lambda: running.server._life is Life.DRAINING)
+        leave.set()
+        assert client.receive().status == 200
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+
+
+def test_a_stop_has_the_seconds_that_it_is_given_and_a_later_one_gives_no_more() -> None:
+    with held_request(shutdown_timeout=600) as (running, client, _):
+        before = time.monotonic()
+        running.server.stop(0.1)
+        running.server.stop(600.0)
+        assert running.server.drain_end < before + 10
+        client.expect_closed()
+
+
+def test_a_stop_may_be_cut_short_by_any_thread() -> None:
+    with held_request(shutdown_timeout=600) as (running, client, _):
+        running.server.stop(600.0)
+        running.server.abort()
+        client.expect_closed()
+
+
+def test_a_server_that_does_not_serve_has_nothing_to_stop() -> None:
+    server = create_server(hello, listen=LOOPBACK)
+    server.stop(1.0)
+    assert server.drain_end == float("inf")
+    server.close()
+
+
+def test_a_stop_may_leave_the_backlog_to_other_processes() -> None:
+    with running_server(hello) as running, running.server._listeners[0].socket.dup() as other:
+        with running.connect() as client:
+            assert client.get("/").status == 200
+        running.server.stop(10.0, takes_backlog=False)
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+        with Client(other.getsockname(), timeout=10) as client:  # the address is still the other's
+            client.send(b"x")
+            taken, _ = other.accept()
+            taken.close()
+
+
+class ToldNotifier(Notifier):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.told: list[str] = []
+
+    def ready(self, status: str) -> None:
+        """It serves."""
+        self.told.append(f"ready: {status.partition(' on ')[0]}")
+
+    def stopping(self, status: str) -> None:
+        """It stops."""
+        self.told.append(f"stopping: {status}")
+
+
+def test_another_than_the_service_manager_may_be_told_of_its_life() -> None:
+    server = create_server(hello, listen=LOOPBACK, threads=1)
+    server.notifier = notifier = ToldNotifier()
+    server.on_ready.append(lambda _text: server.stop(5.0))
+    server.run()
+    assert [text.partition(":")[0] for text in notifier.told] == ["ready", "stopping"]
+
+
+def test_log_files_are_opened_anew_by_a_thread_of_their_own(log_file: Path) -> None:
+    with running_server(hello) as running:
+        log_file.rename(log_file.with_suffix(".1"))
+        running.server.reopen_soon()
+        assert wait_until(log_file.exists)
 
 
 def test_listeners_can_be_handed_in_and_belong_to_the_server_then() -> None:

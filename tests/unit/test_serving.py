@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_the_program_is_the_master_and_goes_on_when_the_workers_have_ended() -> 
         assert parent == server.pid
         assert server.terminate() == 0
         assert server.output.endswith("after True\n")
-        assert not os.path.exists(f"/proc/{pid}")
+        assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_worker_that_dies_has_a_successor() -> None:
@@ -65,7 +66,7 @@ def test_a_reload_replaces_the_workers() -> None:
     with serving(PROGRAM) as server:
         _, pid, _ = ask(server)
         server.signal(signal.SIGHUP)
-        assert wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+        assert wait_until(lambda: not Path(f"/proc/{pid}").exists())
         assert ask(server)[2] == server.pid
         assert server.terminate() == 0
 

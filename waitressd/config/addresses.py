@@ -132,7 +132,9 @@ def parse_listen(text: str) -> ListenAddress:
     if text.startswith("fd:"):
         return _parse_fd(text[3:])
     if "://" in text:
-        raise BadValueError(f"leave out {text.partition('://')[0]}:// and any path; expected {_GRAMMAR}")
+        scheme = text.partition("://")[0].lower()
+        hint = "; tls_certificate is what makes it https" if scheme == "https" else ""
+        raise BadValueError(f"leave out {scheme}:// and any path{hint}; expected {_GRAMMAR}")
     if text.startswith("/"):
         raise BadValueError(f"write unix:{text} for a Unix socket")
     if text.isdigit():

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
-from waitressd.config import fleetadvice
+from waitressd.config import fleetadvice, tlsadvice
 from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.inidocument import GLOBAL_SECTION
@@ -42,6 +43,8 @@ class Facts:
     """Loggers that request logs write to and that drop the lines; known once logging is set up."""
     unshared_handlers: tuple[str, ...] = ()
     """Handlers, in words, that use their file as if no other process did; known once logging is set up."""
+    certificates: tuple[tlsadvice.ServedCertificate, ...] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Advice:
     code: str
     place: str
     text: str
+    level: int = logging.WARNING
 
     def __str__(self) -> str:
         """Write the advice on one line."""
@@ -78,6 +82,9 @@ class Rule:
     remedy: str
     at_start: bool = False
     """Whether a starting server logs it as a warning; `--check-config` shows every advice."""
+    level: int = logging.WARNING
+    of_files: bool = False
+    """Whether it looks at certificates: time and a renewal can make it true, so a server says it again every day."""
 
     def __call__(self, find: Find) -> Find:
         """Declare the rule."""
@@ -319,6 +326,107 @@ Rule(
 )(lambda facts: fleetadvice.limits_per_worker(facts.adjustments, facts.machine.cores))
 
 Rule(
+    "W120",
+    "A certificate has expired",
+    "the last day of a certificate in tls_certificate is over",
+    "every client refuses it",
+    "renew it: the server takes the new file by itself",
+    at_start=True,
+    level=logging.ERROR,
+    of_files=True,
+)(lambda facts: tlsadvice.expired(facts.certificates, facts.now))
+
+Rule(
+    "W121",
+    "A certificate expires soon",
+    f"a certificate in tls_certificate expires within {tlsadvice.EXPIRES_SOON_DAYS} days",
+    "from that day on every client refuses it",
+    "look why it was not renewed (certbot renews 30 days before)",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.expiring(facts.certificates, facts.now))
+
+Rule(
+    "W122",
+    "A certificate is not valid yet",
+    "the first day of a certificate in tls_certificate has not come",
+    "every client refuses it until then",
+    "look whether the clock of this machine is right",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.too_early(facts.certificates, facts.now))
+
+Rule(
+    "W123",
+    "The issuer of a certificate is missing",
+    "a file of tls_certificate has a certificate without that of its issuer, and this system does not know the issuer",
+    "many clients do not find the issuer, and refuse it",
+    "use the file that has the chain, too (fullchain.pem)",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.without_issuer(facts.certificates))
+
+Rule(
+    "W124",
+    "A chain is not in order",
+    "in a file of tls_certificate, a certificate is not followed by that of its issuer",
+    "some clients refuse such a chain",
+    "put the server's own certificate first, behind each the one that has signed it, and leave out all others",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.out_of_order(facts.certificates))
+
+Rule(
+    "W125",
+    "The root is in the chain",
+    "a file of tls_certificate has a certificate that has signed itself behind the server's own",
+    "it is sent to every client and is of use to none: a client believes the roots that it has",
+    "leave it out",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.needless_root(facts.certificates))
+
+Rule(
+    "W126",
+    "Every account can read a private key",
+    "the mode of a file with a key lets others read it",
+    "who has the key can pose as this server",
+    "chmod 640, with the group of the server's account",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.readable_key(facts.certificates))
+
+Rule(
+    "W127",
+    "Strangers get a certificate that is self-signed",
+    "a certificate in tls_certificate has signed itself, and a listener with TLS can be reached from other machines",
+    "clients refuse it unless somebody has told them to believe it",
+    "get one from a CA, as by certbot or lego",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.self_signed(facts.certificates, facts.adjustments))
+
+Rule(
+    "W128",
+    "No certificate is for the server's name",
+    "server_name is set, and no certificate in tls_certificate covers it",
+    "clients that follow a URL with that name refuse the certificate",
+    "get a certificate for it, or correct server_name",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.uncovered_name(facts.certificates, facts.adjustments))
+
+Rule(
+    "W129",
+    "A certificate is for no name",
+    "a certificate in tls_certificate has no subjectAltName",
+    "clients do not look at the common name any more, and refuse it",
+    "get one that has its names there",
+    at_start=True,
+    of_files=True,
+)(lambda facts: tlsadvice.nameless(facts.certificates))
+
+Rule(
     "W130",
     "More threads than the machine can use",
     f"threads times workers is more than {fleetadvice.MANY_THREADS}",
@@ -326,19 +434,46 @@ Rule(
     "measure with fewer threads in each worker",
 )(lambda facts: fleetadvice.many_threads(facts.adjustments, facts.machine.cores))
 
+Rule(
+    "W131",
+    "Two certificates are for one name",
+    "two files of tls_certificate have a name in common",
+    "for that name the first of them is always used",
+    "leave one of them out",
+    of_files=True,
+)(lambda facts: tlsadvice.doubled_names(facts.certificates))
 
-def advise(facts: Facts, *, only_at_start: bool = False) -> Iterator[Advice]:
+Rule(
+    "W132",
+    "A key makes handshakes slow",
+    f"a certificate has an RSA key of {tlsadvice.SLOW_RSA_BITS} bits or more",
+    "each handshake takes many times the time of one with P-256, and strangers can start as many as they like",
+    "get a certificate for a key of P-256 (certbot --key-type ecdsa), or for RSA with 2048 bits",
+    of_files=True,
+)(lambda facts: tlsadvice.slow_key(facts.certificates))
+
+Rule(
+    "W133",
+    "url_scheme does not hold for TLS",
+    "url_scheme = http is set beside tls_certificate",
+    "only requests to listeners without TLS have that scheme",
+    "leave it out",
+)(lambda facts: tlsadvice.plain_scheme(facts.adjustments))
+
+
+def advise(facts: Facts, *, only_at_start: bool = False, only_of_files: bool = False) -> Iterator[Advice]:
     """Find everything that is worth saying about a configuration that works."""
     places = {hidden.name: hidden.place for hidden in facts.hidden}
     for rule, find in RULES.items():
-        if only_at_start and not rule.at_start:
+        if (only_at_start and not rule.at_start) or (only_of_files and not rule.of_files):
             continue
         for name, found in find(facts):
             place = facts.adjustments.origin_of(name).place or places.get(name, "")
-            yield Advice(rule.code, place, f"{found.removesuffix('.')}; {rule.consequence}; {rule.remedy}")
+            text = f"{found.removesuffix('.')}; {rule.consequence}; {rule.remedy}"
+            yield Advice(rule.code, place, text, rule.level)
 
 
 def log_advice(advices: Iterable[Advice]) -> None:
-    """Log each advice once, as a warning of ``waitressd.config``."""
+    """Log each advice once, by ``waitressd.config``: as a warning, or as the error that it is."""
     for advice in dict.fromkeys(advices):
-        logger.warning("%s", advice)
+        logger.log(advice.level, "%s", advice)

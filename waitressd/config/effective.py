@@ -27,6 +27,13 @@ class EffectiveSettings(SettingsTable):
         return (UnixAddress(self.unix_socket),) if self.unix_socket else (TcpAddress(self.host, self.port),)
 
     @property
+    def tls_listeners(self) -> tuple[ListenAddress, ...]:
+        """Those of `listeners` that speak TLS; an inherited socket does not if it turns out to be a Unix socket."""
+        if not self.tls_certificate:
+            return ()
+        return self.tls_listen or tuple(item for item in self.listeners if not isinstance(item, UnixAddress))
+
+    @property
     def trusted_peers(self) -> TrustedPeers:
         """The value of `trusted_proxy` as a record."""
         return trusted_peers(self.trusted_proxy)

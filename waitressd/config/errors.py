@@ -1,9 +1,9 @@
 """What is wrong with a configuration, in sentences for an operator."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 _SHOWN_CHARACTERS: Final = 100
 
@@ -54,3 +54,17 @@ class ConfigError(ValueError, SystemExit):
         """
         sys.stderr.write(f"{self}\n")
         self.code = status
+
+
+def together(*steps: Callable[[], Any]) -> list[Any]:
+    """Take every step and return what each gave. Raises one ConfigError with the problems of all that raised one."""
+    problems: list[Problem] = []
+    results = []
+    for step in steps:
+        try:
+            results.append(step())
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return results

@@ -14,7 +14,6 @@ _INDENT: Final = 6
 
 _HEAD: Final = """\
 Usage: waitressd [OPTIONS] [TARGET] [NAME=VALUE ...]
-
 TARGET is an ini file (production.ini, production.ini#name) or MODULE:OBJECT.
 NAME=VALUE is put in place of %(NAME)s in the ini file.
 """

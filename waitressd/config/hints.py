@@ -6,7 +6,6 @@ from typing import Final
 
 from waitressd.wording import did_you_mean
 
-_TLS: Final = "waitressd does not speak TLS itself; let the proxy in front do it, and set url_scheme = https"
 _LOGGING: Final = "logging is configured in the [loggers] sections"
 _SUPERVISOR: Final = "leave this to the supervisor (systemd, a container)"
 
@@ -28,8 +27,8 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "socket_timeout": ("Paste#http", "use channel_timeout"),
     "request_queue_size": ("Paste#http", "use backlog"),
     "protocol_version": ("Paste#http", "HTTP/1.1 and 1.0 are always spoken; leave it out"),
-    "ssl_pem": ("Paste#http", _TLS),
-    "ssl_context": ("Paste#http", _TLS),
+    "ssl_pem": ("Paste#http", "use tls_certificate"),
+    "ssl_context": ("Paste#http", "use tls_certificate and tls_key"),
     "start_loop": ("Paste#http", "leave it out"),
     # cheroot, as egg:pyramid#cherrypy
     "numthreads": ("cheroot", "use threads"),
@@ -65,10 +64,25 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     "umask": ("gunicorn", "use unix_socket_perms"),
     "chdir": ("gunicorn", _SUPERVISOR),
     "proc_name": ("gunicorn", _SUPERVISOR),
-    "certfile": ("gunicorn", _TLS),
-    "keyfile": ("gunicorn", _TLS),
+    "certfile": ("gunicorn", "use tls_certificate"),
+    "keyfile": ("gunicorn", "use tls_key"),
+    "keyfile_password": ("gunicorn", "use tls_key_passphrase_file"),
+    "ca_certs": ("gunicorn", "use tls_client_ca"),
+    "cert_reqs": ("gunicorn", "use tls_client_ca and tls_client_verify"),
+    "ciphers": ("gunicorn", "use tls_ciphers"),
+    "ssl_version": ("gunicorn", "use tls_min_version"),
+    "do_handshake_on_connect": ("gunicorn", "handshakes hold no thread; leave it out"),
+    "suppress_ragged_eofs": ("gunicorn", "leave it out"),
+    # uvicorn
+    "ssl_certfile": ("uvicorn", "use tls_certificate"),
+    "ssl_keyfile": ("uvicorn", "use tls_key"),
+    "ssl_keyfile_password": ("uvicorn", "use tls_key_passphrase_file"),
+    "ssl_ca_certs": ("uvicorn", "use tls_client_ca"),
+    "ssl_ciphers": ("uvicorn", "use tls_ciphers"),
     # uWSGI
+    "https": ("uWSGI", "use listen, tls_certificate and tls_key"),
     "http": ("uWSGI", "use listen"),
+    "http_to_https": ("uWSGI", "use redirect_listen"),
     "http_socket": ("uWSGI", "use listen"),
     "socket": ("uWSGI", "use listen, and let the proxy speak HTTP"),
     "processes": ("uWSGI", "use workers"),

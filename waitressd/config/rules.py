@@ -7,6 +7,7 @@ from waitressd.config.addresses import TcpAddress
 from waitressd.config.effective import EffectiveSettings
 from waitressd.config.networks import EVERYONE
 from waitressd.config.reading import Complaint
+from waitressd.config.tlsrules import tls_conflicts
 
 # Settings that each say where to listen; those of two different groups contradict each other.
 _PLACES: Final = (("listen",), ("host", "port"), ("unix_socket",), ("sockets",))
@@ -26,6 +27,7 @@ def conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     """Find every combination of values that cannot work."""
     yield from _bad_families(adjustments)
     yield from _bad_proxies(adjustments)
+    yield from tls_conflicts(adjustments)
     given = adjustments.origins
     if "listen" in given and not adjustments.listen:
         yield Complaint("listen", "names no address; expected host:port, *:port, [::1]:port or unix:/path")
@@ -46,7 +48,9 @@ def _bad_families(adjustments: EffectiveSettings) -> Iterator[Complaint]:
         yield Complaint("ipv6", "ipv4 and ipv6 are both off, so that no address is left to listen on", ("ipv4",))
         return
     name = "listen" if adjustments.listen else "host"
-    for listener in adjustments.listeners:
+    places = [(name, listener) for listener in adjustments.listeners]
+    places += [("redirect_listen", listener) for listener in adjustments.redirect_listen]
+    for name, listener in places:
         if not isinstance(listener, TcpAddress):
             continue
         if ":" in listener.host and not adjustments.ipv6:

@@ -60,6 +60,7 @@ class Group(Enum):
     """The parts of the manual and of the help text, in their order."""
 
     ADDRESSES = "Addresses"
+    TLS = "TLS"
     TASKS = "Task pool"
     WORKERS = "Worker processes"
     TIMES = "Deadlines and rates"

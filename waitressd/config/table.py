@@ -107,6 +107,82 @@ class SettingsTable:
         "Inherited listeners need none of it.",
     )
 
+    tls_certificate: tuple[str, ...] = Group.TLS.setting(
+        (),
+        kinds.paths("paths of PEM files"),
+        "Files in PEM, each with a certificate and the chain behind it (fullchain.pem); empty is no TLS.\n"
+        "With several, the name that a client asks for (SNI) chooses by the names in them; the first is for everybody "
+        "else.",
+    )
+    tls_key: tuple[str, ...] = Group.TLS.setting(
+        (),
+        kinds.paths("paths of PEM files"),
+        "Files with the private keys of tls_certificate, in the same order.\n"
+        "Empty: each key is in the file of its certificate.",
+    )
+    tls_key_passphrase_file: str = Group.TLS.setting(
+        "",
+        kinds.path("the path of a file"),
+        "File whose first line opens encrypted keys.\nNobody is ever asked for it at the terminal.",
+    )
+    tls_listen: tuple[ListenAddress, ...] = Group.TLS.setting(
+        (),
+        listen_addresses(),
+        "The addresses of listen that speak TLS; empty means all of them but Unix sockets.",
+    )
+    tls_min_version: str = Group.TLS.setting(
+        "1.2", kinds.one_of("1.2", "1.3"), "Oldest version of TLS that is accepted."
+    )
+    tls_ciphers: str = Group.TLS.setting(
+        "",
+        kinds.header_text(),
+        "Cipher suites of TLS 1.2, as OpenSSL lists them; empty is ECDHE with AES-GCM or ChaCha20.\n"
+        "Those of TLS 1.3 are always on.",
+    )
+    tls_client_ca: str = Group.TLS.setting(
+        "",
+        kinds.path("the path of a PEM file"),
+        "File with the CAs whose client certificates are accepted; empty asks clients for none.\n"
+        "It holds for every listener that speaks TLS, whatever name a client asks for.",
+    )
+    tls_client_verify: str = Group.TLS.setting(
+        "required",
+        kinds.one_of("optional", "required"),
+        "Whether a client without a certificate is refused, or served without one.\n"
+        "A certificate that no CA of tls_client_ca has signed is refused in both cases.",
+    )
+    tls_handshake_timeout: float = Group.TLS.setting(
+        10.0,
+        kinds.duration(0.1, _DAY),
+        "Seconds from the beginning of a connection (behind a PROXY header) to the end of the handshake.",
+    )
+    tls_handshake_limit: int = Group.TLS.setting(
+        1000,
+        kinds.integer(1, 1_000_000),
+        "Handshakes under way at the same time; one more ends the oldest.\n"
+        "An honest client needs milliseconds for one, so it always gets in. They are never more than half of "
+        "connection_limit.",
+    )
+    tls_reload_interval: float = Group.TLS.setting(
+        60.0,
+        kinds.duration(0, _DAY),
+        "Seconds between two looks for renewed certificates; 0 turns the looks off.\n"
+        "SIGHUP has the server look at once. A new certificate that cannot work is refused, and the old one stays.",
+    )
+    redirect_listen: tuple[ListenAddress, ...] = Group.TLS.setting(
+        (),
+        listen_addresses(),
+        "Addresses that answer plain HTTP with a redirect (308) to https, as in *:80.\n"
+        "The application is never asked there.",
+    )
+    acme_challenge_folder: str = Group.TLS.setting(
+        "",
+        kinds.path("the path of a folder"),
+        "Folder of the files that a CA asks for to see whose name it is (ACME, http-01).\n"
+        "At redirect_listen they are served below /.well-known/acme-challenge/. It is the folder that the ACME client "
+        "is given as its webroot, or the folder that has the files themselves.",
+    )
+
     threads: int = Group.TASKS.setting(
         4,
         kinds.integer(1, 1024),

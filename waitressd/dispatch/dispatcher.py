@@ -26,7 +26,7 @@ from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, Job
+from waitressd.net.eventloop import NEVER, Job, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
@@ -73,6 +73,8 @@ class Dispatcher:
         self.logs = DispatcherLogs(self.clock)
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
+        self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
+        self.registered = self.fresh.discard  # the poller knows a channel
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self._bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
@@ -89,6 +91,7 @@ class Dispatcher:
     def add_listener(self, listener: Listener, settings: ChannelSettings) -> None:
         """Accept from a listener. Before the first turn only."""
         self._acceptor.add(listener, settings)
+        self.handshakes = self.handshakes if settings.tls is None else settings.tls.tally
 
     def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS, *, takes_backlog: bool = True) -> None:
         """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler.
@@ -128,10 +131,6 @@ class Dispatcher:
     def again(self, fd: int) -> None:
         """Have a channel look at what it has buffered, in the next turn."""
         self.ready.append((fd, 0))
-
-    def registered(self, fd: int) -> None:
-        """The poller knows a channel."""
-        self.fresh.discard(fd)
 
     def admit(self, peer: Peer) -> bool:
         """Whether the client that a balancer connects for may have one more connection."""

@@ -12,8 +12,10 @@ from typing import Final
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
 from waitressd.operatorlog import Stack, counted, operator_log
+from waitressd.peer import Origin
 
 QUEUE_LOG_SECONDS: Final = 5.0
+TLS_HELLO: Final = b"\x16\x03"  # the beginning of a record that begins a handshake (RFC 8446, 5.1)
 
 
 class DispatcherLogs:
@@ -26,6 +28,7 @@ class DispatcherLogs:
         self.stalled = RateLimitedLog(logger, logging.INFO)
         self.exhausted = RateLimitedLog(logger, logging.WARNING, 10.0)
         self.greedy = RateLimitedLog(logger, logging.WARNING)
+        self._encrypted = RateLimitedLog(logger, logging.INFO, 10.0)
         self._full = RateLimitedLog(logger, logging.WARNING, 10.0)
         self._queued = RateLimitedLog(queue_logger, logging.WARNING, QUEUE_LOG_SECONDS)
         self._refused = RateLimitedLog(queue_logger, logging.ERROR, QUEUE_LOG_SECONDS)
@@ -40,6 +43,12 @@ class DispatcherLogs:
         self._full(
             "%s %s open, the limit; new ones wait in the backlog until some close", counted(count, "connection"), verb
         )
+
+    def refused_head(self, line: bytes, origin: Origin) -> None:
+        """A request was refused: tell the operator if it was none of HTTP, but a handshake of TLS."""
+        if line.startswith(TLS_HELLO) and origin.tls is None:
+            text = "%s speaks TLS to the plain listener %s; set tls_certificate, or use http://"
+            self._encrypted(text, origin.peer, origin.listener)
 
     def cut_off(self, count: int) -> None:
         """The stop did not wait any longer."""

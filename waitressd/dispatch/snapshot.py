@@ -1,7 +1,7 @@
 """How busy a server is at one moment: threads, the task queue, the states of its connections."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,13 +33,19 @@ class Snapshot:
     """Handshakes of TLS that are under way."""
     handshakes: Mapping[str, int] = field(default_factory=dict)
     """Those that are over, by their results; empty where no listener speaks TLS."""
+    certificate_ends: Mapping[str, float] = field(default_factory=dict)
+    """When the certificates expire, in seconds since the epoch, by their names."""
+    reloads: Mapping[str, int] = field(default_factory=dict)
+    """How many times changed certificates were "renewed" and "refused"; empty without TLS."""
 
 
-def take_snapshot(dispatchers: Iterable[Dispatcher]) -> Snapshot:
+def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:
     """Look at all dispatchers of a server. Any thread; costs a look at every connection and holds nobody up."""
     busy_threads = idle_threads = queue_depth = 0
     oldest_wait_seconds = 0.0
     phases: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    tallies = [tally for dispatcher in dispatchers if (tally := dispatcher.handshakes) is not None]
     for dispatcher in dispatchers:
         role = dispatcher.role
         depth, waited = dispatcher.backlog()
@@ -51,12 +57,16 @@ def take_snapshot(dispatchers: Iterable[Dispatcher]) -> Snapshot:
         oldest_wait_seconds = max(oldest_wait_seconds, waited)
         # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
         phases.update(channel.phase for channel in list(dispatcher.channels.values()))
+    for tally in tallies:
+        results.update(tally.counts)
     return Snapshot(
         busy_threads=busy_threads,
         idle_threads=idle_threads,
         queue_depth=queue_depth,
         oldest_wait_seconds=oldest_wait_seconds,
         connections={phase: phases[phase] for phase in PHASES},
+        open_handshakes=sum(tally.open_count for tally in tallies),
+        handshakes=results,
     )
 
 

@@ -81,7 +81,10 @@ def _written(hand: HandOver) -> dict[str, Any]:
         "path": list(filter(_is_text, sys.path)),  # the interpreter takes no others either
         "command": [list(hand.command.words), dict(hand.command.environ), hand.command.folder],
         "hello": hand.hello.fields(),
-        "listeners": [[listener.fd, listener.asked, _absolute(listener.unix_path)] for listener in hand.listeners],
+        "listeners": [
+            [listener.fd, listener.asked, listener.service, _absolute(listener.unix_path)]
+            for listener in hand.listeners
+        ],
         "template": None if template is None else [template.pid, template.link.fileno()],
         "logs": [hand.logs.config, dict(hand.logs.variables), hand.logs.level],
         "prints": hand.prints,
@@ -113,8 +116,8 @@ def _read(written: Mapping[str, Any]) -> HandOver:
     )
 
 
-def _listener(fd: int, asked: str, unix_path: str | None) -> Listener:
+def _listener(fd: int, asked: str, service: str, unix_path: str | None) -> Listener:
     os.set_inheritable(fd, False)
     listener = Listener(socket.socket(fileno=fd), unix_path)
-    listener.asked = asked
+    listener.asked, listener.service = asked, service
     return listener

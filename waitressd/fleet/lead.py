@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from waitressd.command import started
+from waitressd.command import forget_supervisor, started
 from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.handover import FirstTemplate, HandOver, execute_master
@@ -76,6 +76,7 @@ def _fork_template(server: Server, listeners: Sequence[Listener]) -> FirstTempla
 
     def run() -> NoReturn:
         ours.close()
+        forget_supervisor()
         for listener in listeners:
             listener.socket.close()  # workers are given them, each the ones of its configuration
         processes.show_stacks_on_request()

@@ -15,6 +15,7 @@ from waitressd.server import Server
 # there is said by the process that has read it.
 _FOR_MASTER: Final = (
     *("host", "port", "listen", "unix_socket", "unix_socket_perms", "unix_socket_owner", "backlog", "ipv4", "ipv6"),
+    *("tls_certificate", "tls_listen", "redirect_listen"),  # which say what each listener is for
     *("threads", "shutdown_timeout", "worker_boot_timeout"),
 )
 

@@ -28,12 +28,12 @@ from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
+from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
-from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
-from waitressd.server import create_server
+from waitressd.processend import ProcessEnd
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -61,6 +61,7 @@ class Master:
         self._passed_on: list[Loading] = []  # of processes that have loaded their code
         self._names = ""  # of the addresses
         self._figures = Figures(self._plan)
+        self._spools = Spools()
         self._unsaid = tuple(hand.listeners)
 
     def run(self) -> int:
@@ -78,6 +79,7 @@ class Master:
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
+            self._spools.join()
             if self._roster.metrics is not None:
                 self._roster.metrics.close()
         for process in self._roster.everyone():
@@ -85,6 +87,7 @@ class Master:
         for loading in self._passed_on:
             loading.close()
         self._poller.close()
+        self._roster.guard.close()
         return self._status
 
     def _begin(self) -> None:
@@ -130,7 +133,7 @@ class Master:
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._tell(partial(self._plan.stop, now))
+            self._tell(partial(self._plan.stop, now, signal.Signals(number).name))
         elif number == signal.SIGHUP:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
@@ -154,7 +157,7 @@ class Master:
             if process.pid:  # it has ended, or is about to; else nobody can talk to it any more
                 self._roster.kill_later(process, UNLINKED_SECONDS)
             elif isinstance(process, Worker):
-                self._bury(process, "it was never born", is_clean=False)
+                self._bury(process, "its process ended as it began", is_clean=False)
 
     def _on_message(self, process: Process, message: Message) -> None:
         now = time.monotonic()
@@ -177,6 +180,8 @@ class Master:
                 self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
                 self._feed_watchdog(now)
+            case "spool":
+                self._spools.hold(process.number, message)
             case _:
                 pass  # a newer worker says more
 
@@ -219,7 +224,8 @@ class Master:
     def _on_death(self, death: Death) -> None:
         process = self._find(death.pid)
         if process is None:
-            return  # a stranger: this process may be the parent of all orphans
+            self._roster.guard.on_death(death)
+            return  # else a stranger: this process may be the parent of all orphans
         # What it has said comes before its end.
         self._hear(process)
         self._roster.forget_kill(death.pid)
@@ -241,6 +247,7 @@ class Master:
         self._close(worker)
         self._roster.workers.pop(worker.number, None)
         self._roster.retire(worker)
+        self._spools.bury(worker.number)
         self._figures.count_exit(worker.number, how)
         self._tell(partial(self._plan.died, time.monotonic(), worker.number, how, is_clean=is_clean))
 
@@ -248,7 +255,7 @@ class Master:
         """Say what is known of a death besides its status."""
         if process.loading is not None:
             process.loading.read_all()
-            line = process.loading.last_line()
+            line = process.loading.last_line() if death.status >= 0 else ""  # a signal came from elsewhere
             said = bytes(process.loading.said)
             if said.decode("utf-8", "backslashreplace") != self._last_failure:  # else everybody has seen it
                 self._last_failure = said.decode("utf-8", "backslashreplace")
@@ -327,21 +334,28 @@ class Master:
 
     def _spawn(self, number: int, place: int, code: int) -> None:
         try:
+            self._open_again(self._roster.codes[code])
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
-            self._bury(worker, f"it was never born: {error}", is_clean=False)
+            self._bury(worker, f"it could not be started: {error}", is_clean=False)
         else:
             self._listen_to(worker)
             if worker.pid:
                 self._tell(partial(self._plan.born, time.monotonic(), number, worker.pid))
+
+    def _open_again(self, code: Code) -> None:
+        """Open the addresses of a code that is rolled back to, where the code after it had closed them."""
+        if code.hello is not None and not code.listeners:
+            code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
+            self._show_metrics(code.hello)
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
             code = self._roster.load(number)
         except OSError as error:
             self._roster.codes[number] = Code(0, None, None, number)
-            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it was never born: {error}"))
+            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it could not be started: {error}"))
         else:
             if stands_in_for is not None:
                 code.listeners = self._roster.codes[stands_in_for].listeners
@@ -368,10 +382,15 @@ class Master:
 
     def _show_metrics(self, hello: Hello) -> None:
         """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
-        if hello.counts and self._roster.metrics is None:
+        if not hello.counts:
+            return
+        # A master that shows nothing need not have a server in its memory.
+        from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see above
+        from waitressd.server import create_server  # noqa: PLC0415 - see above
+
+        if self._roster.metrics is None:
             self._roster.metrics = FleetMetrics(self._figures.state)
-        if hello.metrics and self._roster.metrics is not None:
-            self._roster.metrics.open(hello.metrics, create_server)
+        self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()
@@ -381,7 +400,7 @@ class Master:
     def _say_addresses(self) -> None:
         """Say once where the fleet serves."""
         for listener in self._unsaid:
-            line = SERVING.format(listener.name)
+            line = listener.announce(SERVING.format(listener.name))
             say(logging.INFO, line)
             if self._hand.prints:
                 operator_log.write(line + "\n")
@@ -440,4 +459,8 @@ def lead_from(hand: HandOver) -> int:
         hand.logs.apply()
     except ConfigError as error:  # it was good a moment ago, when the application was loaded
         sys.stderr.write(f"{error}\n")
-    return Master(hand).run()
+    # Handlers of logging may hang, and Python waits for them without a bound.
+    end = ProcessEnd(time.monotonic, 0.0, has_program=False)
+    with end.bounded():
+        end.status = Master(hand).run()
+    return end.status

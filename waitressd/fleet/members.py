@@ -100,7 +100,7 @@ class Place:
         elif service < YOUNG_SECONDS:
             self.failures += 1
             if self.failures > 1:
-                wait = min(2.0 ** min(self.failures - 2, 10), LONGEST_WAIT)
+                wait = min(3.0 ** min(self.failures - 2, 10), LONGEST_WAIT)
                 self.not_before = now + wait
                 return wait
         self.not_before = now

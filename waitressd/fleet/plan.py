@@ -133,7 +133,9 @@ class Plan:
                 newcomer.served_from = self.orders.now
                 self.crew.failed_boots = 0
                 self.life = LIFE_TRANSITIONS[self.life, LifeMove.SERVE]
-                self.orders.say(logging.INFO, f"{newcomer.name} serves")
+                # A start and a reload have one line for all; what replaces a dead worker has its own.
+                is_expected = self.succession.is_moving or not self.crew.was_complete
+                self.orders.say(logging.DEBUG if is_expected else logging.INFO, f"{newcomer.name} serves")
         return self._settle()
 
     def leaving(self, now: float, worker: int) -> list[Action]:
@@ -168,18 +170,24 @@ class Plan:
         """SIGHUP: reopen the logs, read everything anew. During a reload it is remembered, once."""
         self.orders.clock.hear(now)
         self.orders.give(ReopenLogs())
+        if self._is_running and not (self.life is Life.SERVING and self.succession.may_reload):
+            what = "another reload follows the one" if self.life is Life.SERVING else "a reload follows the start"
+            self.orders.say(logging.INFO, f"SIGHUP: {what} that is on its way")
         self._reload_wanted = True
         return self._settle()
 
-    def stop(self, now: float) -> list[Action]:
-        """SIGTERM or SIGINT: drain and end; again: at once."""
+    def stop(self, now: float, name: str = "SIGTERM") -> list[Action]:
+        """SIGTERM or SIGINT, whose name is said: drain and end; again: at once."""
         self.orders.clock.hear(now)
         if self.life is not Life.ENDED:
-            was_running = self._is_running
+            was_running, was_aborting = self._is_running, self.life is Life.ABORTING
             self.life = LIFE_TRANSITIONS[self.life, LifeMove.STOP]
             if was_running:
+                self.orders.say(logging.INFO, f"{name}: stopping; a second signal ends at once")
                 self._wind_down("stopping")
             elif self.life is Life.ABORTING:
+                if not was_aborting:
+                    self.orders.say(logging.WARNING, f"{name} again: what is left is cut off")
                 self._hurry()
         return self._settle()
 
@@ -234,7 +242,9 @@ class Plan:
         """Act on the deadline of a worker, which has passed."""
         if worker.stage is WorkerStage.BOOTING:
             self.orders.kill(worker, with_stacks=True)
-            self._boot_failed(worker, f"not ready after {worker.code.facts.worker_boot_timeout:g} s")
+            self._boot_failed(
+                worker, f"not ready after {worker.code.facts.worker_boot_timeout:g} s (worker_boot_timeout)"
+            )
         elif worker.stage in (WorkerStage.DRAINING, WorkerStage.LEAVING):
             self.orders.say(logging.WARNING, f"{worker.name} has not finished in time: what is left is cut off")
             self.orders.abort(worker)
@@ -304,11 +314,18 @@ class Plan:
         current = self.succession.current
         if worker.place > current.facts.workers:
             return "its place is not filled again"
-        if self.crew.at(worker.place):
-            return "another has its place"
+        if others := self.crew.at(worker.place):
+            is_kept = all(other.generation != current.generation for other in others)
+            return f"an older one keeps its place{self._next_try(wait)}" if is_kept else "another has its place"
         if not current.can_spawn:
             return "its place waits for the template"
         return attempt(wait)
+
+    def _next_try(self, wait: float) -> str:
+        """Say when a place is tried again whose old worker serves; where there is a way back, that is next."""
+        if self.succession.former is not None:
+            return ""
+        return f", and is tried again {f'in {wait:g} s' if wait else 'at once'}"
 
     # -- the end
 
@@ -363,6 +380,9 @@ class Plan:
         succession = self.succession
         size = succession.current.facts.workers
         served = self.crew.served_places(size)
+        if served == size and not self.crew.was_complete:
+            self.crew.was_complete = True
+            self.orders.say(logging.INFO, f"{size} worker{'s serve' if size > 1 else ' serves'}")
         status = f"with {served} of {size} worker{'s' if size > 1 else ''}, generation {succession.current.generation}"
         status += f"; {succession.note}" if succession.note else ""
         is_reloading = succession.is_loading or succession.is_moving

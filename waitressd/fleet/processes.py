@@ -31,6 +31,7 @@ DEFAULT_SIGNALS: Final = tuple(
     if hasattr(signal, name)
 )
 _STANDARD_ERROR: Final = 2
+_PID_BYTES: Final = 32
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -72,9 +73,19 @@ def _prctl(option: int, argument: object) -> bool:
 
 
 def fork(child: Callable[[], NoReturn]) -> int:
-    """Fork; the child calls `child`, which never returns. Raises OSError: the system has no more processes."""
+    """Fork; the child calls `child`, which never returns. Raises OSError: the system has no more processes.
+
+    Signals wait in the child until it calls `hear_signals`: one that goes to the whole group must find decided what
+    becomes of it.
+    """
     _flush()
-    pid = os.fork()
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, DEFAULT_SIGNALS)
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
     if pid:
         return pid
     try:
@@ -97,7 +108,7 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
 
     def born() -> NoReturn:
         os.close(reading)
-        os.close(writing)  # whose end the parent waits for
+        os.close(writing)
         child()
 
     try:
@@ -107,8 +118,9 @@ def fork_for_master(child: Callable[[], NoReturn]) -> int:
         raise
     finally:
         os.close(writing)
-    with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor
-        told = stream.read()
+    # One read, not until the end of the pipe: a worker that hangs in somebody's hook for forks holds it open.
+    told = os.read(reading, _PID_BYTES)
+    os.close(reading)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(middle, 0)
     if not told:
@@ -130,7 +142,6 @@ def _begin_anew() -> None:
     for number in DEFAULT_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN or number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     random.seed()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:  # its generator goes on where the parent's was, in every child alike
@@ -145,6 +156,23 @@ def show_stacks_on_request() -> None:
     if hasattr(faulthandler, "register") and signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # not on Windows
         faulthandler.unregister(signal.SIGQUIT)  # else it believes that its handler is there
         faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)
+
+
+def hear_signals() -> None:
+    """Let signals through, those that have waited since `fork` first. The only thread of a child."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def ignore_commands() -> list[signal.Signals]:
+    """Ignore the signals that are meant for the master; return those that nobody has ignored before.
+
+    Not SIGQUIT, which asks for stacks, nor SIGCHLD. The main thread.
+    """
+    numbers = (number for number in DEFAULT_SIGNALS if number != signal.SIGCHLD)
+    ignored = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    return ignored
 
 
 def hold_back(number: signal.Signals) -> None:
@@ -186,6 +214,22 @@ def spawn(command: StartCommand, environ: Mapping[str, str], link: int, stderr: 
     return process.pid
 
 
+def spawn_program(path: Path, link: int) -> int:
+    """Run a file that needs nothing but the standard library, with the descriptor `link`; return its pid.
+
+    Signals wait in it until it unblocks them, as after `fork`. Raises OSError.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, (*DEFAULT_SIGNALS, signal.SIGQUIT))
+    try:
+        process = subprocess.Popen(  # noqa: S603 - a file of ours
+            [sys.executable, "-I", "-S", str(path), str(link)], pass_fds=[link], stdin=subprocess.DEVNULL
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    process.returncode = 0  # it is waited for by `reap`
+    return process.pid
+
+
 def execute(command: Sequence[str], environ: Mapping[str, str], descriptors: Sequence[int]) -> NoReturn:
     """Become another program in this process, which keeps these descriptors. Raises OSError."""
     _flush()
@@ -215,18 +259,19 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
+def end_child(pid: int) -> None:
+    """Kill a child that has not been reaped, and reap it."""
+    kill(pid)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
 def watch_process(pid: int) -> int | None:
     """Return a descriptor that stands for a process (pidfd_open(2)) and never for another; None if it cannot be had."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
-
-
-def kill_watched(pidfd: int) -> None:
-    """Kill the process behind a descriptor of `watch_process`. Harmless when it has ended."""
-    with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def oom_kills(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 from waitressd.command import StartCommand
 from waitressd.fleet import processes
 from waitressd.fleet.codes import Loading, run_command
+from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.metrics.fleet import FleetMetrics
@@ -85,6 +86,7 @@ class Roster:
     command: StartCommand
     watchdog_seconds: float = 0.0
     metrics: FleetMetrics | None = None  # where there is a code that counts
+    guard: Guard = field(default_factory=Guard)
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     _kills: list[tuple[float, int]] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Roster:
         if of.hello is not None and not of.hello.is_preloaded:
             pid, link, loading = run_command(self.command)
             worker = Worker(pid, link, loading, number, place, code)
+            self.guard.watch(pid)
         else:
             link, theirs = Link.pair()
             link.socket.setblocking(False)

@@ -97,6 +97,7 @@ class Succession:
         """Load the next code; if the command cannot be run again, replace the workers alone."""
         self.note = ""
         if self.current.facts.can_reload:
+            self._orders.say(logging.INFO, "reload: the configuration and the application are loaded anew")
             self._abandon_candidate()  # it stands in for a template; the next code brings its own
             self._load(None)
             return
@@ -185,6 +186,8 @@ class Succession:
         count = self.current.facts.workers
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
+        # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
+        self._orders.give(KeepAddresses((self.current.number,)))
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:
@@ -247,7 +250,7 @@ class Succession:
                 continue
             if code is self.candidate:
                 timeout = self.current.facts.worker_boot_timeout
-                self.refuse(f"it was not loaded after {timeout:g} s", with_stacks=True)
+                self.refuse(f"it was not loaded after {timeout:g} s (worker_boot_timeout)", with_stacks=True)
             elif code.stage is TemplateStage.QUITTING:
                 self._orders.kill_code(code)
             else:
@@ -258,10 +261,7 @@ class Succession:
             self.former = None
 
     def retire(self) -> None:
-        """End templates that nobody wants; forget codes without any process, and close what only they listened at.
-
-        So an address that the new code has no more is closed when the new code is trusted: the way back needs it.
-        """
+        """End templates that nobody wants; forget codes without any process, and close what only they listened at."""
         wanted = (self.current, self.former, self.candidate)
         size = len(self.codes)
         for code in tuple(self.codes.values()):

@@ -6,10 +6,8 @@ to it that its workers are gone, too: one that hangs in code which holds the int
 
 import contextlib
 import os
-import select
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -18,13 +16,10 @@ from waitressd.fleet import processes
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, template_name
+from waitressd.fleet.watched import Watched
 from waitressd.logfiles import reopen_log_files
 
 HOOKS_SECONDS: Final = 0.3  # then, for what the application does at its end
-ORPHAN_SECONDS: Final = 1.5  # what workers get to end by themselves when the master is gone
-
-# Not SIGQUIT, which asks for stacks, nor SIGCHLD.
-_NOT_HEARD: Final = tuple(number for number in processes.DEFAULT_SIGNALS if number.name not in ("SIGQUIT", "SIGCHLD"))
 
 RunWorker = Callable[[Link, Message], NoReturn]
 """Serve in a process of its own: the end of its link, and what the master has said about it."""
@@ -39,15 +34,13 @@ class Template:
         self._run_worker = run_worker
         self._ignored: list[signal.Signals] = []  # by nobody before
         self._orders: deque[Message] = deque()  # received, and not obeyed yet
-        self._watched: list[int] = []  # descriptors of the workers' processes
+        self._watched = Watched()
 
     def run(self) -> NoReturn:
         """Fork workers until the master says `quit` or is gone; then end the process."""
         name_process(template_name(self._code))
-        for number in _NOT_HEARD:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                self._ignored.append(number)
-                signal.signal(number, signal.SIG_IGN)  # commands come over the link
+        self._ignored = processes.ignore_commands()  # they come over the link
+        processes.hear_signals()
         processes.freeze()
         self._link.socket.setblocking(True)
         is_orphan = False
@@ -68,7 +61,7 @@ class Template:
                     message.close()
             is_orphan = self._link.is_over
         if is_orphan:
-            self._end_workers()
+            self._watched.end()
             self._hurry()
         leave_process(0)
 
@@ -77,11 +70,11 @@ class Template:
 
         def run() -> NoReturn:
             self._link.close()
-            for fd in self._watched:
-                os.close(fd)
+            self._watched.close()
             for other in self._orders:  # of siblings, whose ends would live on here
                 other.close()
             processes.show_stacks_on_request()
+            processes.hear_signals()
             if signal.SIGUSR1 in self._ignored:
                 processes.hold_back(signal.SIGUSR1)
             self._run_worker(Link.from_descriptor(message.descriptors[0]), message)
@@ -92,23 +85,10 @@ class Template:
             pass  # the end of the link says so
         else:
             self._link.send("forked", worker=message.fields.get("worker"), pid=pid)
-            self._forget_ended()
             watched = processes.watch_process(pid)
             if watched is not None:
-                self._watched.append(watched)
+                self._watched.add(watched)
         message.close()
-
-    def _forget_ended(self) -> None:
-        for fd in self._ended(0):
-            self._watched.remove(fd)
-            os.close(fd)
-
-    def _ended(self, seconds: float) -> list[int]:
-        """Return the descriptors of processes that have ended, within so many seconds."""
-        poller = select.poll()
-        for fd in self._watched:
-            poller.register(fd, select.POLLIN)
-        return [fd for fd, _ in poller.poll(seconds * 1000)] if self._watched else []
 
     def _hurry(self) -> None:
         """Bound the end of this process: nobody is left who would kill it where a hook of the application hangs."""
@@ -116,12 +96,3 @@ class Template:
         bound.daemon = True
         with contextlib.suppress(RuntimeError):  # no thread to be had
             bound.start()
-
-    def _end_workers(self) -> None:
-        deadline = time.monotonic() + ORPHAN_SECONDS
-        while self._watched and time.monotonic() < deadline:
-            for fd in self._ended(max(0.0, deadline - time.monotonic())):
-                self._watched.remove(fd)
-                os.close(fd)
-        for fd in self._watched:
-            processes.kill_watched(fd)

@@ -17,6 +17,7 @@ from waitressd.metrics.adopted import adopt_row
 from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
+from waitressd.requestlog.spool import share_spools
 from waitressd.server import Server
 from waitressd.signals import patient_signals
 from waitressd.systemd import Notifier
@@ -80,7 +81,9 @@ class WorkerProcess:
         end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout, has_program=False)
         server.notifier = LinkNotifier(self._link, self._watchdog_seconds)
         server.on_stop = end.begin
+        server.says_signals = False
         server.on_ready.append(self._listen_to_master)
+        share_spools(self._share_spool)
         try:
             with end.bounded(), patient_signals(reopens=True), operator_log.running():
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1,))
@@ -92,6 +95,10 @@ class WorkerProcess:
             self._status = 1
             traceback.print_exc()
         leave_process(self._status)
+
+    def _share_spool(self, fd: int, path: str, mode: int) -> bool:
+        """Let the master have the lines that wait for a file, should this process be killed."""
+        return self._link.send("spool", [fd], path=path, mode=mode)
 
     def _listen_to_master(self, _serving: str) -> None:
         threading.Thread(target=self._obey, name="waitressd-link", daemon=True).start()

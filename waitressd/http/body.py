@@ -168,7 +168,7 @@ class ChunkedDecoder:
             raise HttpError(400, "A trailer line has a control character, or does not end with CR LF.")
         if not self._trailer_lines:
             raise HttpError(431, "The request has too many trailer fields.")
-        parse_fields(["", line.decode("latin-1")])
+        parse_fields([line.decode("latin-1")])
         self._move(ChunkEvent.FIELD)
         self._scanned = 0
         self._trailer_lines -= 1

@@ -4,6 +4,8 @@ Joins a reader of requests and an encoder of responses, so that each request get
 read after it. Knows no socket, thread or time.
 """
 
+from collections.abc import Callable
+
 from waitressd.http.encoder import ResponseEncoder
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, Event, Request
@@ -73,8 +75,27 @@ class Connection:
     def forget(self) -> None:
         """Give up what is only kept to be fast; for a connection that rests."""
         self.reader.forget()
-        self.encoder.response_head = None
+        self.encoder.forget()
 
     def close(self) -> None:
         """The connection is lost or given up; twice is harmless. A response in the making stays undone."""
         self.encoder.close()
+
+
+class AnsweringConnection(Connection):
+    """A connection whose requests never get to an application: `answer` has an answer to each."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, limits: Limits, ident: str, answer: Callable[[Request], HttpError]) -> None:
+        super().__init__(limits, ident)
+        self._answer = answer
+
+    def next_event(self) -> Event:
+        """See Connection; raises the answer where a request would have come out."""
+        event = super().next_event()
+        if type(event) is Request:
+            error = self._answer(event)
+            error.request = event
+            raise error
+        return event

@@ -63,6 +63,7 @@ class ResponseEncoder:
     __slots__ = (
         "_framing",
         "_ident",
+        "_known",
         "_reader",
         "_unsent",
         "body_bytes",
@@ -79,6 +80,8 @@ class ResponseEncoder:
         self._reader = reader
         self._framing = Framing.NONE
         self._unsent = 0  # octets that a body with a length still lacks
+        # What the application said first, and the head that was made of it; () when it has said something else since.
+        self._known: tuple[str, list[tuple[str, str]], ResponseHead] | tuple[()] | None = None
         self.sending = Sending.WAIT
         self.persistence = Persistence.KEPT
         """What follows the current response."""
@@ -95,20 +98,10 @@ class ResponseEncoder:
         """Those of them that the last call gave out."""
 
     @property
-    def will_close(self) -> bool:
-        """The connection closes after the current response; final once its head is encoded."""
-        return self.persistence is _LAST
-
-    @property
     def response_done(self) -> bool:
         """No response is owed: the last one was encoded to its end, or was never asked for."""
         sending = self.sending
         return sending is not _READY and sending is not _BODY and sending is not Sending.BROKEN
-
-    @property
-    def takes_data(self) -> bool:
-        """More data given to `encode_data` may reach the client: there is content, and no more than was declared."""
-        return self.sending is _BODY and self._framing is not _NONE and not self.surplus_bytes
 
     @property
     def is_satisfied(self) -> bool:
@@ -131,6 +124,26 @@ class ResponseEncoder:
         return request.method == "HEAD" if request is not None else self._reader.refused_line.startswith(b"HEAD ")
 
     # -- what a response consists of --
+
+    def build_head(self, status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
+        """The head of a final response from the arguments of `start_response`. Raises ResponseError.
+
+        Who asks the same again is mostly answered the same, and to see that takes a tenth of building the head. Where
+        an answer differs from the first one it is not tried again: to be wrong each time would cost more than it saves.
+        """
+        known = self._known
+        if known:
+            if known[1] == fields and known[0] == status:
+                return known[2]
+            self._known = ()
+        head = build_head(status, fields)
+        if known is None and type(fields) is list:
+            self._known = status, fields.copy(), head
+        return head
+
+    def forget(self) -> None:
+        """Give up what is only kept to be fast; for a connection that rests."""
+        self._known = self.response_head = None
 
     def encode_continue(self) -> bytes:
         """`100 Continue`; the connection knows whether it is awaited."""
@@ -155,8 +168,7 @@ class ResponseEncoder:
         A body longer than the declared length is cut, one that is shorter leaves the response BROKEN; see
         `surplus_bytes`.
         """
-        reader = self._reader
-        request = reader.request
+        request = self._reader.request
         length = len(body)
         declared = head.content_length
         if (
@@ -174,19 +186,11 @@ class ResponseEncoder:
         self.surplus_bytes = 0
         self.response_head = head
         self.body_bytes = self.piece_bytes = length
-        known = head.known
-        # A head that comes again and was sent within this second with a body of this length, and nothing about the
-        # connection asks for another: its octets are the same (a tenth of the Python of a small request, measured).
-        if known is not None:
-            is_usual = self.persistence is _KEPT and reader.reading is _READ and request.version == "HTTP/1.1"
-            if is_usual and known[0] is date and known[1] == length and known[2] == self._ident:
-                reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
-                return known[3] + body
-        framing = f"Content-Length: {length}\r\n" if declared is None else ""
-        octets = self._encode_fields(head, framing, date)
-        if known is not None and self.persistence is _KEPT and request.version == "HTTP/1.1":
-            head.known = (date, length, self._ident, octets)
-        self._finish()
+        octets = self._encode_fields(head, f"Content-Length: {length}\r\n" if declared is None else "", date)
+        if self.persistence is _KEPT:  # so the request is here in whole
+            self._reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
+        else:
+            self._finish()
         return octets + body
 
     def _encode_unusual(self, head: ResponseHead, body: bytes, date: str) -> bytes:
@@ -294,8 +298,7 @@ class ResponseEncoder:
 
     def encode_error(self, error: HttpError, date: str, body: str | None = None) -> bytes:
         """The whole response to a request that is refused; `body` replaces the text about the error."""
-        text = f"{error.status} {error.reason}\n\n{error.detail}\n" if body is None else body
-        content = text.encode("utf-8", "backslashreplace")
+        content = (error.content if body is None else body).encode("utf-8", "backslashreplace")
         fields = [("Content-Type", "text/plain; charset=utf-8"), *error.fields, ("Connection", "close")]
         return self.encode_response(build_head(f"{error.status} {error.reason}", fields), content, date)
 

@@ -4,7 +4,7 @@ One class for each party that can be at fault: the client's message, the applica
 network.
 """
 
-from typing import Final
+from typing import Any, Final
 
 REASONS: Final[dict[int, str]] = {
     200: "OK",
@@ -74,6 +74,9 @@ class HttpError(Exception):
     repeats its input can be used to attack others. `fields` go into the response (`Retry-After`, `Allow`).
     """
 
+    request: Any = None
+    """The Request, where one was read before it was refused. (Its module needs this one.)"""
+
     def __init__(self, status: int, detail: str, fields: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(f"{status} {REASONS.get(status, 'Error')}: {detail}")
         self.status = status
@@ -84,6 +87,23 @@ class HttpError(Exception):
     def reason(self) -> str:
         """The reason phrase that belongs to the status."""
         return REASONS.get(self.status, "Error")
+
+    @property
+    def content(self) -> str:
+        """What the client reads."""
+        return f"{self.status} {self.reason}\n\n{self.detail}\n"
+
+
+class Answer(HttpError):  # noqa: N818 - what says where to go is no error
+    """An answer of the server's own that is no error, such as a redirect; `detail` is all of its content.
+
+    It is raised like one: the connection ends as well.
+    """
+
+    @property
+    def content(self) -> str:
+        """What the client reads."""
+        return self.detail
 
 
 class UnfinishedError(HttpError):

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from waitressd.http.framing import Framing
-
 
 @dataclass(slots=True, eq=False)
 class Request:
@@ -27,7 +25,6 @@ class Request:
     version: str
     """'HTTP/1.1' or 'HTTP/1.0': the version by which the request is treated."""
     fields: dict[str, str]
-    framing: Framing = Framing.NONE
     content_length: int | None = None
     """Octets of a length-framed body, else None."""
     keep_alive: bool = True

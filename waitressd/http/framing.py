@@ -21,8 +21,8 @@ class Framing(Enum):
     CLOSE = "close"  # the end of the connection says it; only responses to HTTP/1.0 are framed like that
 
 
-def decide_framing(version: str, coding: str | None, length: str | None, body_bytes: int) -> tuple[Framing, int | None]:
-    """The framing of a request and, where there is one, its length in octets.
+def decide_framing(version: str, coding: str | None, length: str | None, body_bytes: int) -> int | None:
+    """How many octets the body of a request has; None if it is chunked.
 
     `coding` and `length` are the values of Transfer-Encoding and Content-Length, None where the field is missing.
     """
@@ -34,10 +34,8 @@ def decide_framing(version: str, coding: str | None, length: str | None, body_by
             # RFC 9112, 6.1 lets us choose; a client that sends both tries to be read in two ways.
             raise HttpError(400, "Transfer-Encoding and Content-Length exclude each other.")
         check_coding(coding)
-        return Framing.CHUNKED, None
-    if length is None:
-        return Framing.NONE, None
-    return Framing.LENGTH, parse_length(length, body_bytes)
+        return None
+    return 0 if length is None else parse_length(length, body_bytes)
 
 
 def check_coding(value: str) -> None:

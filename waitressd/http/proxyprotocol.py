@@ -18,7 +18,7 @@ V1_BYTES: Final = 107
 V2_BYTES: Final = 16384
 
 _V1_START: Final = b"PROXY "
-_V2_START: Final = b"\r\n\r\n\x00\r\nQUIT\n"
+V2_START: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_HEAD: Final = struct.Struct("!12sBBH")
 _INET: Final = struct.Struct("!4s4sHH")
 _INET6: Final = struct.Struct("!16s16sHH")
@@ -36,7 +36,7 @@ _TLS_CIPHER: Final = 0x23
 _OVER_TLS: Final = 0x01  # the client's connection to the proxy used TLS
 _CERTIFICATE: Final = 0x02 | 0x04  # a certificate came with this connection, or with this TLS session
 
-_STARTS: Final = {"v1": (_V1_START,), "v2": (_V2_START,), "any": (_V1_START, _V2_START)}
+_STARTS: Final = {"v1": (_V1_START,), "v2": (V2_START,), "any": (_V1_START, V2_START)}
 
 
 class ProxyProtocolError(Exception):

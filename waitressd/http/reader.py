@@ -71,7 +71,7 @@ class RequestReader:
         # Octets of a length-framed body that are still to come; the decoder of a chunked one.
         self._remaining = 0
         self._decoder: ChunkedDecoder | None = None
-        # The last request whose field lines may come again octet by octet, as those of most clients do, and the lines.
+        # The first request, whose field lines may come again octet by octet as those of many clients do, and the lines.
         self._known: Request | None = None
         self._known_lines = b""
         self.dropped_bytes = 0
@@ -119,11 +119,9 @@ class RequestReader:
         Raises HttpError once when the client breaks a rule or ends in mid-body; what was fed after that is dropped
         and every later call says CLOSED. A head that the client leaves unfinished just closes the connection.
         """
-        if self.reading is not _IDLE:
-            return self._next_after_head()
         buffer = self.buffer
-        if not buffer:
-            return self._await_first_octet()
+        if self.reading is not _IDLE or not buffer:
+            return self._next_without_head()
         position = self._position
         try:
             if buffer[position] == _CR and not self._skip_blank_lines():
@@ -135,17 +133,20 @@ class RequestReader:
                 return self._await_head()
             head = buffer[position:end]
             known = self._known
-            # The same field lines mean the same: only the request line is parsed then (a quarter of the time for a
-            # browser's head, measured). The request line's pattern holds no line end, so nothing else can hide in it.
             request = parse_repeated(head, self._known_lines, known, self._limits) if known is not None else None
             if request is None:
                 request = parse_head(head, self._limits)
-                self._remember(request, head)
+                if known is not None or self.request is None:
+                    self._remember(request, head)
         except HttpError:
             self.refuse_head()
             raise
         self.request = request
-        self._consume(end + 4)
+        if end + 4 == len(buffer):  # as in _consume, whose call nearly every request is spared
+            self.buffer = b""
+            self._position = self._scanned = self._searched = 0
+        else:
+            self._consume(end + 4)
         self._skipped = self._line_bytes = 0
         if request.complete:
             self.reading = _AFTER_WHOLE
@@ -153,16 +154,24 @@ class RequestReader:
             self._begin_body(request, head_bytes)
         return request
 
-    def _next_after_head(self) -> Event:
+    def _next_without_head(self) -> Event:
         reading = self.reading
+        if reading is _IDLE:
+            return self._await_first_octet()
         if reading is _BODY or reading is _HELD:
             return self._read_body()
         return PAUSED if reading is _DONE else CLOSED
 
     def _remember(self, request: Request, head: bytes | bytearray) -> None:
-        """Keep what the field lines mean for the client's next request; an absolute target has changed the Host."""
+        """Keep what the field lines of a first request mean; an absolute target has changed the Host.
+
+        The same lines mean the same, and only the request line is parsed then (a quarter of the time for a browser's
+        head, measured). A client that once says something else is not compared any more: most of those never repeat
+        themselves, and looking costs time, too.
+        """
         lines = bytes(head[head.find(b"\r\n") :])
-        if len(lines) <= _KNOWN_BYTES and request.target[0] == "/" and request.version == "HTTP/1.1":
+        is_first = self._known is None
+        if is_first and len(lines) <= _KNOWN_BYTES and request.target[0] == "/" and request.version == "HTTP/1.1":
             self._known, self._known_lines = request, lines
         else:
             self._known = None

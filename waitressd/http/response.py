@@ -22,7 +22,6 @@ _STATUS: Final = re.compile(r"([2-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+").fullmat
 # Statuses whose response ends with its head, whatever the application yields (RFC 9110, 6.4.1). Of these only 205 says
 # so with Content-Length: 0 (RFC 9110, 15.3.6).
 NO_CONTENT: Final = frozenset({204, 205, 304})
-_LENGTH_IS_OURS: Final = frozenset({204, 205})
 _UPGRADE_REQUIRED: Final = 426
 _NOT_MODIFIED: Final = 304
 
@@ -40,6 +39,7 @@ class FieldPolicy(Enum):
     REFUSED = "refused"  # would change the framing or the protocol (PEP 3333, "hop-by-hop")
 
 
+# Looked up once: a member of an Enum's class is found by Python code in CPython 3.11.
 _POLICY_PLAIN: Final = FieldPolicy.PLAIN
 _POLICY_LENGTH: Final = FieldPolicy.LENGTH
 _POLICIES: Final = {
@@ -73,23 +73,11 @@ class ResponseHead:
     has_date: bool = False
     has_server: bool = False
     asks_close: bool = False
-    known: tuple[str, int, str, bytes] | None = None
-    """Date, body length and Server line of the last response with this head on a kept connection, and its octets.
-
-    None for a head that is not likely to come again.
-    """
 
 
-# Status -> code and status line, field -> field line, for what was found valid before. Only plain fields are
-# remembered, and no cookies: a memo is no place for what belongs to one user.
+# Status -> code and status line, and field name as spelled -> what it means, for what was found valid before: an
+# application has few of either.
 _STATUSES: Final[dict[str, tuple[int, str]]] = {}
-_LINES: Final[dict[tuple[str, str], str]] = {}
-# The arguments of start_response -> the head they make, if every field of it is remembered. The requests of all threads
-# share the heads in here, so a head does not change; `known` is replaced as a whole.
-_HEADS: Final[dict[tuple[object, ...], ResponseHead]] = {}
-_NEVER_SENT: Final = ("", -1, "", b"")
-_HEAD_FIELDS: Final = 8  # more of them are no longer likely to come again just so
-# Valid field name, as spelled -> what it means.
 _NAMES: Final[dict[str, FieldPolicy]] = {}
 
 
@@ -99,42 +87,27 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
     PEP 3333 asks for a list of tuples; any other iterable of pairs means the same and is taken as well, since servers
     have always done that. Raises ResponseError, naming the culprit, for anything that cannot be sent.
     """
-    key = (status, *fields) if type(fields) is list and len(fields) <= _HEAD_FIELDS else None
-    if key is not None:
-        # Most responses of an application have one of a few heads, and finding one takes a third of the time of
-        # checking it (two fields, measured). What is found was checked: a class derived from str cannot bring other
-        # text in.
-        try:
-            head = _HEADS.get(key)
-        except TypeError:  # not hashable, so something is wrong with it
-            key = head = None
-        if head is not None:
-            return head
-    return _build_new_head(status, fields, key)
-
-
-def _build_new_head(status: str, fields: Iterable[tuple[str, str]], key: tuple[object, ...] | None) -> ResponseHead:
-    if type(status) is not str or (known := _STATUSES.get(status)) is None:
-        known = _learn_status(status)
-    code, start = known
+    known = _STATUSES.get(status) if type(status) is str else None
+    code, start = known or _learn_status(status)
     head = ResponseHead(code, start)
-    may_return = key is not None and type(status) is str and len(status) <= MEMO_TEXT_LENGTH
-    lines = ""
+    lines = []
     for field in fields if type(fields) is list else _iterate(fields):
-        try:
-            line = _LINES.get(field)
-        except TypeError:  # not hashable: a pair in a list, or something that cannot be sent
-            line = None
-        if line is None:
-            line = _add_field(field, head)
-            may_return = may_return and _may_return(field)
-        lines += line
-    head.lines = lines
-    if key is not None and may_return:
-        if len(_HEADS) >= MEMO_ENTRIES:
-            _HEADS.clear()
-        head.known = _NEVER_SENT
-        _HEADS[key] = head
+        # Nearly every field is a pair of plain texts with a value in ASCII, and what is printable in ASCII has no
+        # control: seen here, without a call, in half of the time. Whatever is not like that is looked at more closely.
+        if type(field) is tuple and len(field) == 2:
+            name, value = field
+            if type(name) is not str or type(value) is not str or not (value.isascii() and value.isprintable()):
+                name, value = _check_field(field)
+        else:
+            name, value = _check_field(field)
+        policy = _NAMES.get(name) or _learn_name(name)
+        if policy is _POLICY_PLAIN:
+            lines.append(f"{name}: {value}\r\n")
+        elif policy is _POLICY_LENGTH:
+            lines.append(_add_length(name, value, head))
+        else:
+            lines.append(_add_special(policy, name, value, head))
+    head.lines = "".join(lines)
     return head
 
 
@@ -146,12 +119,6 @@ def _iterate(fields: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
         raise ResponseError(f"The response fields must be a list of pairs, not {type(fields).__name__}.") from None
 
 
-def _may_return(field: tuple[str, str]) -> bool:
-    """Whether a valid field may be part of a remembered head: it is remembered itself, or says the length."""
-    name, value = field
-    return type(name) is type(value) is str and (field in _LINES or name.lower() == "content-length")
-
-
 def build_lines(fields: Iterable[tuple[str, str]]) -> str:
     """Field lines for an interim response (RFC 9110, 15.2): only fields that mean nothing to the server.
 
@@ -160,9 +127,9 @@ def build_lines(fields: Iterable[tuple[str, str]]) -> str:
     lines = []
     for field in _iterate(fields):
         name, value = _check_field(field)
-        if _POLICIES.get(name.lower()) is not None:
+        if _learn_name(name) is not _POLICY_PLAIN:
             raise ResponseError(f"The field {name!r} cannot be sent in an interim response.")
-        lines.append(_encode_line(name, value))
+        lines.append(f"{name}: {value}\r\n")
     return "".join(lines)
 
 
@@ -185,7 +152,7 @@ def _learn_status(status: object) -> tuple[int, str]:
 
 
 def _check_field(field: object) -> tuple[str, str]:
-    """Return name and value of a field as plain strings, if they can be sent."""
+    """Return name and value of a field as plain strings, if the value can be sent."""
     if not isinstance(field, (tuple, list)) or len(field) != 2:
         raise ResponseError(f"A response field must be a pair of name and value, not {field!r:.80}.")
     name, value = field
@@ -194,38 +161,15 @@ def _check_field(field: object) -> tuple[str, str]:
             raise ResponseError(f"Name and value of the response field {name!r:.80} must be str, not {value!r:.80}.")
         # Classes derived from str may encode themselves as they like; what is checked must be what is sent.
         name, value = str.__str__(name), str.__str__(value)
-    if name not in _NAMES and not is_token(name):
-        raise ResponseError(f"The response field name {name!r:.80} is not a token (RFC 9110, 5.1).")
     if not is_field_value(value):
         raise ResponseError(f"The value of the response field {name!r} has a control or a character beyond latin-1.")
     return name, value
 
 
-def _add_field(field: object, head: ResponseHead) -> str:
-    """Return the line of a field that is not in the memo, '' if none is to be sent; note its meaning in `head`."""
-    if type(field) is tuple and len(field) == 2:
-        # Nearly every response has a length, and it is rarely that of the last one: it is checked first.
-        name, value = field
-        if type(name) is str and type(value) is str and _NAMES.get(name) is _POLICY_LENGTH:
-            return _add_length(name, value, head)
-    name, value = _check_field(field)
-    policy = _NAMES.get(name)
-    if policy is None:
-        policy = _learn_name(name)
-    if policy is _POLICY_LENGTH:
-        return _add_length(name, value, head)
-    if policy is not _POLICY_PLAIN:
-        return _add_special(policy, name, value, head)
-    line = _encode_line(name, value)
-    if len(value) <= MEMO_TEXT_LENGTH and name.lower() != "set-cookie":
-        if len(_LINES) >= MEMO_ENTRIES:
-            _LINES.clear()
-        _LINES[name, value] = line
-    return line
-
-
 def _learn_name(name: str) -> FieldPolicy:
-    """Return the policy of a valid name that is not in the memo yet."""
+    """Return the policy of a name that is not in the memo yet, if it can be sent."""
+    if not is_token(name):
+        raise ResponseError(f"The response field name {name!r:.80} is not a token (RFC 9110, 5.1).")
     policy = _POLICIES.get(name.lower(), _POLICY_PLAIN)
     if len(name) <= MEMO_TEXT_LENGTH:
         if len(_NAMES) >= MEMO_ENTRIES:
@@ -238,15 +182,15 @@ def _add_special(policy: FieldPolicy, name: str, value: str, head: ResponseHead)
     """Return the line of a field that means something to the server, '' if it is not to be sent."""
     if policy is FieldPolicy.UPGRADE and head.code == _UPGRADE_REQUIRED:
         # A sender of Upgrade must name it in Connection too (RFC 9110, 7.8); that field may have several lines.
-        return _encode_line(name, value) + "Connection: upgrade\r\n"
+        return f"{name}: {value}\r\nConnection: upgrade\r\n"
     if policy is FieldPolicy.REFUSED or policy is FieldPolicy.UPGRADE:
         raise ResponseError(f"The field {name!r} belongs to the connection; applications must not send it (PEP 3333).")
     if policy is FieldPolicy.DATE and not head.has_date:
         head.has_date = True
-        return _encode_line(name, value)
+        return f"{name}: {value}\r\n"
     if policy is FieldPolicy.SERVER and not head.has_server:
         head.has_server = True
-        return _encode_line(name, value)
+        return f"{name}: {value}\r\n"
     if policy is FieldPolicy.CONNECTION and "close" in split_list(value):
         head.asks_close = True
     return ""
@@ -258,9 +202,9 @@ def _add_length(name: str, value: str, head: ResponseHead) -> str:
     With 304 a length is that of the response that 200 would have been. 0 is never meant so: frameworks set it because
     there is no content, and caches that take it over would cut what they have stored.
     """
-    if not value.isdecimal():
+    if not value.isdigit():
         value = value.strip(WHITE_SPACE)
-    if not value.isdecimal() or not value.isascii() or len(value) > LENGTH_DIGITS:
+    if not (value.isdigit() and value.isascii()) or len(value) > LENGTH_DIGITS:
         raise ResponseError(f"The Content-Length {value!r:.80} of the response is not a number of bytes.")
     length = int(value)
     if head.content_length is not None:
@@ -268,10 +212,6 @@ def _add_length(name: str, value: str, head: ResponseHead) -> str:
             raise ResponseError("The response has two different Content-Length fields.")
         return ""
     head.content_length = length
-    if head.code in _LENGTH_IS_OURS or (head.code == _NOT_MODIFIED and not length):
+    if head.code in NO_CONTENT and (not length or head.code != _NOT_MODIFIED):
         return ""
-    return _encode_line(name, value)
-
-
-def _encode_line(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"

@@ -8,9 +8,9 @@ import os
 from typing import Final
 
 from waitressd.metrics import layout
-from waitressd.metrics.area import Area
+from waitressd.metrics.area import Area, write_certificates
 from waitressd.metrics.layout import to_ticks
-from waitressd.metrics.shown import ServerGauges, write_handshakes
+from waitressd.metrics.shown import ServerGauges, write_tls
 from waitressd.requestlog.failures import say
 
 
@@ -22,6 +22,7 @@ class AdoptedRow:
         self.pid: Final = os.getpid()
         self._numbers: Final = area.row(index)
         self._is_free = True
+        self._ends: dict[str, float] = {}  # of certificates, as they were written last
 
     def take(self) -> memoryview | None:
         """Return the row, the first time. The thread that opens the server."""
@@ -39,7 +40,10 @@ class AdoptedRow:
         for number, state in enumerate(layout.STATES):
             row[layout.CONNECTIONS + number] = gauges.connections[state]
         row[layout.OPEN_HANDSHAKES] = gauges.open_handshakes
-        write_handshakes(row, gauges)
+        write_tls(row, gauges)
+        if gauges.certificate_ends != self._ends:
+            self._ends = dict(gauges.certificate_ends)
+            write_certificates(row, self._ends)
         row[layout.GAUGES_AT] = to_ticks(now)
 
 

@@ -7,6 +7,7 @@ hangs, or is stopped or killed in the middle of something, can hold nobody up.
 """
 
 import contextlib
+import json
 import mmap
 import os
 import tempfile
@@ -14,7 +15,7 @@ import threading
 import time
 from array import array
 from collections.abc import Iterator, Mapping
-from operator import add
+from operator import add, itemgetter
 from typing import Any, Final, Self
 
 from waitressd.metrics import layout
@@ -211,4 +212,32 @@ def read_gauges(row: memoryview, now: float) -> WorkerGauges | None:
         {state: row[layout.CONNECTIONS + number] for number, state in enumerate(layout.STATES)},
         row[layout.OPEN_HANDSHAKES],
         max(0.0, now - written / TICKS_PER_SECOND),
+        _read_certificates(row),
     )
+
+
+def write_certificates(row: memoryview, ends: Mapping[str, float]) -> None:
+    """Write when the certificates expire: those that expire first, if there is no room for all."""
+    known = sorted(ends.items(), key=itemgetter(1))
+    while len(text := json.dumps(dict(known)).encode()) > layout.CERTIFICATES_BYTES:
+        known.pop()
+    row[layout.CERTIFICATES] = 0
+    _fence()
+    row[layout.CERTIFICATES + 1 :].cast("B")[: len(text)] = text
+    _fence()
+    row[layout.CERTIFICATES] = len(text)
+
+
+def _read_certificates(row: memoryview) -> dict[str, float]:
+    """Read that; nothing while it is written."""
+    length = row[layout.CERTIFICATES]
+    _fence()
+    text = bytes(row[layout.CERTIFICATES + 1 :].cast("B")[:length])
+    _fence()
+    if not length or row[layout.CERTIFICATES] != length:
+        return {}
+    try:
+        found: dict[str, float] = json.loads(text)
+    except ValueError:  # it was written from the beginning to the end meanwhile
+        return {}
+    return found

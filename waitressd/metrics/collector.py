@@ -18,7 +18,7 @@ from waitressd.metrics.layout import (
     TICKS_PER_SECOND,
     numbers_in,
 )
-from waitressd.metrics.shown import FleetState, Gauges, ServerGauges, Totals, WorkerGauges, write_handshakes
+from waitressd.metrics.shown import FleetState, Gauges, ServerGauges, Totals, WorkerGauges, write_tls
 from waitressd.requestlog.record import RequestRecord
 
 _SHORT: Final = BOUNDS[0]  # seconds below which a duration falls into the first bucket
@@ -68,7 +68,7 @@ class Metrics:
         with self.lock:
             numbers = list(self.numbers[:COUNTERS])
         if self.server is not None:
-            write_handshakes(numbers, self.server.snapshot())
+            write_tls(numbers, self.server.snapshot())
         return Totals(numbers)
 
     def gauges(self) -> Gauges | None:

@@ -27,6 +27,8 @@ HANDSHAKES: Final = (
     "plain_http", "no_version", "no_cipher", "client_certificate", "error",
 )  # fmt: skip
 """How handshakes of TLS may end."""
+RENEWALS: Final = ("renewed", "refused")
+"""What may become of certificates that have changed."""
 
 TICKS_PER_SECOND: Final = 1 << 20  # about a microsecond; 8 bytes hold 270,000 years
 
@@ -44,7 +46,9 @@ HISTOGRAMS: Final = tuple(
 """For each class of status, where the histogram of each phase begins."""
 HANDSHAKES_ENDED: Final = _HISTOGRAMS + len(STATUSES) * len(PHASES) * _HISTOGRAM
 """From here on, how many handshakes ended in each way."""
-COUNTERS: Final = HANDSHAKES_ENDED + len(HANDSHAKES)
+CERTIFICATES_CHANGED: Final = HANDSHAKES_ENDED + len(HANDSHAKES)
+"""From here on, what became of changed certificates."""
+COUNTERS: Final = CERTIFICATES_CHANGED + len(RENEWALS)
 """How many numbers count, from the first on; those behind them are gauges."""
 
 GAUGES_AT: Final = COUNTERS  # when the gauges were written, in monotonic ticks; 0 never
@@ -54,11 +58,16 @@ QUEUE_DEPTH: Final = COUNTERS + 3
 OLDEST_WAIT: Final = COUNTERS + 4  # in ticks
 OPEN_HANDSHAKES: Final = COUNTERS + 5
 CONNECTIONS: Final = COUNTERS + 6
-NUMBERS: Final = CONNECTIONS + len(STATES)
+CERTIFICATES: Final = CONNECTIONS + len(STATES)
+"""The number of bytes of a text, and from the next number on the text: when which certificate expires, as JSON."""
+CERTIFICATES_BYTES: Final = 2048
+NUMBERS: Final = CERTIFICATES + 1 + CERTIFICATES_BYTES // 8
 """The length of a row."""
 
 NUMBER_BYTES: Final = 8
-SIGNATURE: Final = crc32(repr((STATUSES, ENDED_BY, PHASES, STATES, HANDSHAKES, BOUNDS, TICKS_PER_SECOND)).encode())
+SIGNATURE: Final = crc32(
+    repr((STATUSES, ENDED_BY, PHASES, STATES, HANDSHAKES, RENEWALS, BOUNDS, TICKS_PER_SECOND)).encode()
+)
 """What says that two processes mean the same by a number: they may run different versions of this module."""
 
 

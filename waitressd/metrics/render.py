@@ -34,8 +34,9 @@ def render_prometheus(shown: Shown) -> str:
     if workers:
         lines += _gauges(workers)
         lines += _ages(workers)
-    if totals.handshakes:
-        lines += _handshakes(totals, [("", gauges)] if gauges is not None else workers)
+    shown_gauges = [("", gauges)] if gauges is not None else workers
+    if any(_speaks_tls(totals, each) for _, each in shown_gauges):
+        lines += _tls(totals, shown_gauges)
     state = shown.fleet_state()
     if state is not None:
         lines += _fleet(state)
@@ -88,13 +89,25 @@ def _gauges(of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
             yield _sample("connections", label, f'state="{state}"') + f" {count}"
 
 
-def _handshakes(totals: Totals, of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
+def _tls(totals: Totals, of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
     yield from _head("tls_handshakes_open", "gauge", "Handshakes of TLS that are under way")
     for label, gauges in of:
         yield _sample("tls_handshakes_open", label) + f" {gauges.open_handshakes}"
     yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
     for result, count in totals.handshakes.items():
-        yield f'waitressd_tls_handshakes_total{{result="{result}"}} {count}'
+        yield _sample("tls_handshakes_total", _label("result", result)) + f" {count}"
+    text = "When the certificate expires, in seconds since the epoch"
+    yield from _head("tls_certificate_not_after_seconds", "gauge", text)
+    for label, gauges in of:
+        for name, moment in gauges.certificate_ends.items():
+            yield _sample("tls_certificate_not_after_seconds", label, _label("name", name)) + f" {moment:.0f}"
+    yield from _head("tls_reloads_total", "counter", "Changes of the certificate files, by what became of them")
+    for result, count in totals.reloads.items():
+        yield _sample("tls_reloads_total", _label("result", result)) + f" {count}"
+
+
+def _speaks_tls(totals: Totals, gauges: Gauges) -> bool:
+    return bool(gauges.certificate_ends) or any(totals.handshakes.values())
 
 
 def _ages(workers: Iterable[tuple[str, WorkerGauges]]) -> Iterator[str]:
@@ -144,6 +157,10 @@ def _together(gauges: Sequence[WorkerGauges]) -> WorkerGauges:
         connections=connections,
         open_handshakes=sum(each.open_handshakes for each in gauges),
         age_seconds=max(each.age_seconds for each in gauges),
+        certificate_ends={
+            name: min(each.certificate_ends[name] for each in gauges if name in each.certificate_ends)
+            for name in dict.fromkeys(name for each in gauges for name in each.certificate_ends)
+        },
     )
 
 
@@ -171,8 +188,8 @@ def describe(shown: Shown) -> dict[str, Any]:
         gauges = _together([each for several in workers.values() for each in several])
     if gauges is not None:
         found |= _describe_gauges(gauges)
-        if totals.handshakes:
-            found["tls"] = {"open_handshakes": gauges.open_handshakes, "handshakes": totals.handshakes}
+        if _speaks_tls(totals, gauges):
+            found["tls"] = _describe_tls(totals, gauges)
     if workers:
         found["workers"] = {str(place): _describe_worker(_together(each)) for place, each in workers.items()}
     state = shown.fleet_state()
@@ -186,6 +203,15 @@ def _describe_gauges(gauges: Gauges) -> dict[str, Any]:
         "threads": {"busy": gauges.busy_threads, "idle": gauges.idle_threads},
         "queue": {"depth": gauges.queue_depth, "oldest_wait_seconds": gauges.oldest_wait_seconds},
         "connections": dict(gauges.connections),
+    }
+
+
+def _describe_tls(totals: Totals, gauges: Gauges) -> dict[str, Any]:
+    return {
+        "open_handshakes": gauges.open_handshakes,
+        "handshakes": totals.handshakes,
+        "not_after": dict(gauges.certificate_ends),
+        "reloads": totals.reloads,
     }
 
 

@@ -35,13 +35,21 @@ class Gauges(Protocol):
     def open_handshakes(self) -> int:
         """Handshakes of TLS that are under way."""
 
+    @property
+    def certificate_ends(self) -> Any:  # noqa: ANN401 - a mapping from name to seconds since the epoch
+        """When the certificates expire."""
+
 
 class ServerGauges(Gauges, Protocol):
-    """What a server says that runs in this process: it counts handshakes by itself."""
+    """What a server says that runs in this process. It counts by itself what becomes of TLS; all empty without that."""
 
     @property
     def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
-        """Handshakes of TLS that are over, by their results; empty without TLS."""
+        """Handshakes that are over, by their results."""
+
+    @property
+    def reloads(self) -> Any:  # noqa: ANN401 - a mapping from result to count
+        """How many times changed certificates were taken, and how many times not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class WorkerGauges:
     connections: Mapping[str, int]
     open_handshakes: int
     age_seconds: float
+    certificate_ends: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +109,25 @@ class Totals:
 
     @property
     def handshakes(self) -> dict[str, int]:
-        """How the handshakes of TLS ended, by their results; empty until one has."""
-        counts = self._numbers[layout.HANDSHAKES_ENDED : layout.COUNTERS]
-        return dict(zip(layout.HANDSHAKES, counts, strict=True)) if any(counts) else {}
+        """How the handshakes of TLS ended, by their results."""
+        return dict(zip(layout.HANDSHAKES, self._numbers[layout.HANDSHAKES_ENDED :], strict=False))
+
+    @property
+    def reloads(self) -> dict[str, int]:
+        """What became of changed certificates."""
+        return dict(zip(layout.RENEWALS, self._numbers[layout.CERTIFICATES_CHANGED :], strict=False))
 
     def _histogram(self, first: int) -> Histogram:
         *counts, ticks = self._numbers[first : first + BUCKETS + 1]
         return Histogram(counts, ticks / layout.TICKS_PER_SECOND)
 
 
-def write_handshakes(numbers: MutableSequence[int] | memoryview, gauges: ServerGauges) -> None:
-    """Take over into a row how the handshakes of a server ended."""
+def write_tls(numbers: MutableSequence[int] | memoryview, gauges: ServerGauges) -> None:
+    """Take over into a row what a server has counted by itself."""
     for number, result in enumerate(layout.HANDSHAKES):
         numbers[layout.HANDSHAKES_ENDED + number] = gauges.handshakes.get(result, 0)
+    for number, result in enumerate(layout.RENEWALS):
+        numbers[layout.CERTIFICATES_CHANGED + number] = gauges.reloads.get(result, 0)
 
 
 class Shown(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from waitressd.metrics.area import Area
-from waitressd.metrics.shown import FleetState, Gauges, Totals, WorkerGauges
+from waitressd.metrics.shown import FleetState, ServerGauges, Totals, WorkerGauges
 
 
 class FleetView:
@@ -24,7 +24,7 @@ class FleetView:
         """Return what was counted by all workers that there are and were."""
         return Totals(self._area.totals())
 
-    def gauges(self) -> Gauges | None:
+    def gauges(self) -> ServerGauges | None:
         """Return None: each worker has its own."""
         return None
 

@@ -11,24 +11,23 @@ import logging
 import socket
 from typing import Final
 
-from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Request
 from waitressd.http.states import Reading, Sending
+from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import NEVER, EventLoop
 from waitressd.net.exchange import Exchange
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
-from waitressd.net.preface import Preface, PrefaceError, ProxyPreface
+from waitressd.net.preface import Preface, PrefaceError
 from waitressd.net.progress import Upload
 from waitressd.net.recorder import Fault
 from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
-from waitressd.net.wire import WOULD_BLOCK, Wire, close_write, cut, reset_at_close, unacknowledged_bytes
+from waitressd.net.wire import DROP_BYTES, WOULD_BLOCK, PartialRecordError, Wire
 from waitressd.peer import UNIX, Origin, Peer
 
 FRUITLESS_EVENTS: Final = 16  # events in a row without a byte moved, before the channel is given up
-DROP_BYTES: Final = 64 * 1024  # one read of what is dropped
 IN_FLIGHT_BYTES: Final = 10 * 1460  # of a response, that are on their way at once (the initial window of RFC 6928)
 # As plain globals: looking a member up in its class costs as much as the comparison.
 _HALF_CLOSED: Final = ChannelState.HALF_CLOSED  # the last state in which requests are read
@@ -47,21 +46,22 @@ class Channel:
 
     def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
         self.wire: Wire = sock
+        self._preface: Preface | None = None
+        if settings.tls is not None or settings.proxy_protocol is not None:
+            self.wire, self._preface = settings.begin(sock)
         self.fd = sock.fileno()
         self.loop = loop
         self.origin = Origin(peer, settings.listener)
         self.state = ChannelState.OPEN
         self.mask = 0
-        self.connection = Connection(settings.limits, settings.ident)
+        self.connection = settings.connect()
         self.exchange = Exchange(self, self.connection, loop, settings)
         self._settings = settings
         self._deadline = NEVER  # of a state of the connection itself
         self._fruitless_events = 0
-        self._preface: Preface | None = None
-        if settings.proxy_protocol is not None:
-            self._preface = ProxyPreface(settings.proxy_protocol)
+        if self._preface is not None:
             self.state = ChannelState.PREFACE
-            self._deadline = loop.now + settings.deadlines.request_header_timeout
+            self._start(self._preface)
 
     @property
     def peer(self) -> Peer:
@@ -110,8 +110,8 @@ class Channel:
             return None  # its next request is here already and has a turn of its own; reading on would give it two
         try:
             data = self.wire.recv(self._settings.recv_bytes)
-        except WOULD_BLOCK:
-            self.note_no_progress()
+        except WOULD_BLOCK as nothing:
+            self.note_no_progress(nothing)
             return None
         except OSError:
             self.close()  # reset by the client: nothing was lost that could still be answered
@@ -172,9 +172,9 @@ class Channel:
                 exchange.start_flush_clock()
         self.watch(wanted)
 
-    def note_no_progress(self) -> None:
+    def note_no_progress(self, why: OSError | None = None) -> None:
         """An event moved nothing. That happens; again and again it is a loop that would eat a processor."""
-        self._fruitless_events += 1
+        self._fruitless_events = 0 if isinstance(why, PartialRecordError) else self._fruitless_events + 1
         if not self.mask:
             self.watch(READ)
         elif self._fruitless_events > FRUITLESS_EVENTS:
@@ -183,46 +183,62 @@ class Channel:
 
     # -- before HTTP
 
+    def _start(self, preface: Preface) -> None:
+        self._deadline = self.loop.now + preface.timeout_seconds
+        preface.start(self.loop, self.close)
+
     def _read_preface(self) -> Exchange | None:
         preface = self._preface
         assert preface is not None
         try:
-            origin = preface.read(self.wire, self.origin, self._settings.recv_bytes)
+            origin = preface.read(self.origin, self._settings.recv_bytes)
         except WOULD_BLOCK:
             self.note_no_progress()
             return None
         except PrefaceError as error:
-            self._reject(error)
+            self._reject(preface, error)
             return None
         except OSError:
             self.close()
             return None
         self._fruitless_events = 0
         if origin is not None:
-            return self._begin(origin, preface.rest)
-        if not self.mask:
-            self.watch(READ)
+            return self._begin(preface, origin)
+        if self.mask != preface.wants:
+            self.watch(preface.wants)
         return None
 
-    def _begin(self, origin: Origin, rest: bytes) -> Exchange | None:
-        """The preface is complete, and HTTP begins with `rest`."""
+    def _begin(self, preface: Preface, origin: Origin) -> Exchange | None:
+        """The preface is complete: another one begins, or HTTP does."""
         before, self.origin = self.origin, origin
-        if self.counted_as is not UNIX and not self.loop.admit(origin.peer):
+        was_named = origin.proxied is not before.proxied
+        if was_named and self.counted_as is not UNIX and not self.loop.admit(origin.peer):
             self.origin = before  # it was not counted
             self.close()
             return None
-        self._preface = None
+        self._preface = preface.following
+        if self._preface is not None:
+            self._start(self._preface)
+            return self._read_preface()
         self.exchange.origin = origin
         self._move(ChannelMove.BEGIN)
         self.exchange.deadline = self.loop.now + self.loop.idle_seconds
-        if rest:
-            self.connection.reader.feed(rest)
-        return self.advance()
+        if preface.rest:
+            self.connection.reader.feed(preface.rest)
+            return self.advance()
+        if self.mask & WRITE:
+            self.watch(READ)
+        return self.on_ready(READ)  # the first request has probably come with the end of the preface
 
-    def _reject(self, error: PrefaceError) -> None:
-        assert self._settings.proxy_protocol is not None
-        self._settings.proxy_protocol.log("closed a connection of %s: %s", self.peer, error)
-        self.close()
+    def _reject(self, preface: Preface, error: PrefaceError) -> None:
+        preface.report(error, self.peer)
+        if error.answer is not None:
+            with contextlib.suppress(OSError):
+                preface.answer(self.connection.encode_error(error.answer, self._settings.http_date()))
+        if error.keeps_answer:
+            self._linger()
+        else:
+            self.close()
 
     # -- reading requests
 
@@ -236,6 +252,8 @@ class Channel:
                 return exchange
             return self._receive(event)
         except HttpError as error:
+            self.loop.logs.refused_head(self.connection.reader.refused_line, self.origin)
+            exchange.request = exchange.request or error.request
             exchange.refuse(error)
         except OSError as error:
             self.loop.logs.spool("cannot keep a request body of %s on disk: %s", self.peer, error)
@@ -313,12 +331,15 @@ class Channel:
         elif exchange.fault is None and connection.encoder.sending is Sending.WAIT:
             exchange.become_idle()
             self.loop.again(self.fd)
+        elif self._settings.tls is not None and exchange.fault is None and not wire.farewell(self.wire):
+            exchange.deadline = self.loop.now + self._settings.deadlines.send_timeout
+            self.watch(WRITE)  # and comes back here
         elif (
             self._may_be_followed()
             or connection.reader.dropped_bytes
             # Nothing of a small response is left here that a reset could destroy.
-            or unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
-            or self._drop_unread()
+            or wire.unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
+            or wire.drop_unread(self.wire)
         ):
             self._linger()
         else:
@@ -333,13 +354,6 @@ class Channel:
         request = self.exchange.request
         return request is None or request.keep_alive or not request.complete
 
-    def _drop_unread(self) -> bool:
-        """Drop what came while the last request ran; whether there was anything. A close would answer it by a reset."""
-        try:
-            return bool(self.wire.recv(DROP_BYTES))
-        except OSError:  # most often there is nothing
-            return False
-
     def expect_end(self, deadline: float) -> None:
         """The server stops: wait for a request no longer than that, and let the present response be the last one."""
         if self.is_idle:
@@ -353,7 +367,7 @@ class Channel:
         if self.state <= _HALF_CLOSED:
             self._on_exchange_deadline(self.exchange)
         elif self._preface is not None and not self.loop.draining:
-            self._reject(self._preface.late(self._settings.deadlines.request_header_timeout))
+            self._reject(self._preface, self._preface.late())
         else:
             self.close()
 
@@ -385,18 +399,19 @@ class Channel:
         """End the connection under a task that still runs; its descriptor stays."""
         if reset:
             # Where the end of the connection is the end of the body, FIN would make the response look complete.
-            reset_at_close(self.wire)
+            wire.reset_at_close(self.wire)
         else:
-            cut(self.wire)
+            wire.cut(self.wire)
 
     def _linger(self) -> None:
         """Shut our side and read on for a while: a close with unread bytes would destroy the response on its way."""
         try:
-            close_write(self.wire)
+            wire.close_write(self.wire)
         except OSError:
             self.close()
             return
         self._move(ChannelMove.LINGER)
+        self._preface = None
         self.exchange.end()
         self._deadline = self.loop.now + self._settings.deadlines.linger_timeout
         self.watch(READ)
@@ -427,19 +442,28 @@ class Channel:
         has_unsent = exchange.outbuf is not None and exchange.outbuf.unsent_bytes > 0
         reset = reset or has_unsent or (exchange.is_broken and exchange.state > _BODY)
         is_shared = self.state <= _HALF_CLOSED and exchange.state >= ExchangeState.REVOKED
+        if self._settings.tls is not None and not reset and self._is_complete():
+            wire.farewell(self.wire)
         self._move(ChannelMove.CLOSE)
+        if self._preface is not None:
+            self._preface.close()
+            self._preface = None
         self._deadline = NEVER
         try:
             exchange.end()
         finally:  # whatever fails, the descriptor is given back and the poller forgets it
             self._let_go(reset=reset, is_shared=is_shared)
 
+    def _is_complete(self) -> bool:
+        """Whether the client has got everything that was begun."""
+        return self.exchange.fault is None and self.connection.encoder.sending in (Sending.WAIT, Sending.DONE)
+
     def _let_go(self, *, reset: bool, is_shared: bool) -> None:
         with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says
             if self.mask:
                 self.watch(0)
         if reset:
-            reset_at_close(self.wire)
+            wire.reset_at_close(self.wire)
         self.loop.forget(self.fd, self.counted_as)
         if is_shared:  # its task may be about to write
             self.cut(reset=self.connection.encoder.ends_with_connection)

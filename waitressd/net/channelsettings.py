@@ -1,16 +1,20 @@
 """What a channel needs to know and whom it calls, as values; `wiring.py` fills it in."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from waitressd.http.connection import AnsweringConnection, Connection
+from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.outbuf import OutputLimits
-from waitressd.net.preface import ProxyProtocol
+from waitressd.net.preface import Preface, ProxyPreface, ProxyProtocol, SecureProtocol
 from waitressd.net.progress import BodySink, Deadlines
 from waitressd.net.recorder import RequestObserver
+from waitressd.net.wire import Wire
 
 
 class RequestHandler(Protocol):
@@ -42,3 +46,21 @@ class ChannelSettings:
     machine: Machine = MACHINE
     observer: RequestObserver | None = None  # with one, what happens to each request is written down
     proxy_protocol: ProxyProtocol | None = None  # with one, each connection begins with a PROXY header
+    tls: SecureProtocol | None = None  # with one, what follows is encrypted
+    answer: Callable[[Request], HttpError] | None = None  # with one, the handler is never asked
+
+    def connect(self) -> Connection:
+        """Return the HTTP state of a new connection."""
+        if self.answer is None:
+            return Connection(self.limits, self.ident)
+        return AnsweringConnection(self.limits, self.ident, self.answer)
+
+    def begin(self, sock: socket.socket) -> tuple[Wire, Preface | None]:
+        """Return the wire of an accepted connection, and the first thing on it that is not HTTP yet."""
+        wire: Wire = sock
+        preface: Preface | None = None
+        if self.tls is not None:
+            wire, preface = self.tls.begin(sock)
+        if self.proxy_protocol is not None:
+            preface = ProxyPreface(self.proxy_protocol, sock, self.deadlines.request_header_timeout, preface)
+        return wire, preface

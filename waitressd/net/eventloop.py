@@ -3,7 +3,7 @@
 Connections know no dispatcher, and an exchange knows no channel: whatever has these shapes will do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
@@ -65,8 +65,21 @@ class LoopLogs(Protocol):
     def spool(self, message: str, /, *values: object) -> object:
         """Something cannot be kept on the disk."""
 
+    def refused_head(self, line: bytes, origin: Origin, /) -> None:
+        """A request is refused; `line` is the beginning of what is no head, b"" for other reasons."""
+
     def stalled(self, message: str, /, *values: object) -> object:
         """A client does not take its answer."""
+
+
+class Tally:
+    """How handshakes of TLS have ended, and how many are under way. Written by the holder of the role, read by any."""
+
+    __slots__ = ("counts", "open_count")
+
+    def __init__(self, results: Sequence[str]) -> None:
+        self.counts = dict.fromkeys(results, 0)
+        self.open_count = 0
 
 
 class EventLoop(Protocol):

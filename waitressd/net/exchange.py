@@ -355,7 +355,7 @@ class Exchange:
         line = self.line
         if self.deadline == NEVER or line.mask != WRITE:
             self.start_flush_clock()
-        if outbuf.flushed_bytes > before or line.mask != WRITE:
+        if outbuf.flushed_bytes > before or line.mask != WRITE or self.settings.tls:  # whose records move in parts
             self.look_at_delivery()
             line.watch(WRITE)
         else:

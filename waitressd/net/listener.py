@@ -27,6 +27,11 @@ _ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 CHOICES_OF_PORT: Final = 10  # by the kernel, until one is found that is free for every address
 PASSED_OVER: Final = 64  # of those in a row, before the listener itself is taken to be ill
 
+# What a listener serves: the application in clear or by TLS, or nothing but the way to https.
+HTTP: Final = "http"
+HTTPS: Final = "https"
+REDIRECT: Final = "redirect"
+
 
 class Listener:
     """A socket that accepts.
@@ -42,6 +47,7 @@ class Listener:
         self.unix_path = unix_path  # the socket file to remove at the end; None if it is not ours
         self.is_shared = False  # whether other processes accept from it, too
         self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
+        self.service = HTTP  # what is served here
         self._identity = _identity(unix_path) if unix_path else None
         self._bound_by = os.getpid()  # a process that was forked since then leaves the file alone
         sock.setblocking(False)
@@ -50,6 +56,12 @@ class Listener:
     def name(self) -> str:
         """The address as people write it: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/app.sock`."""
         return format_address(self.family, self.address)
+
+    def announce(self, line: str) -> str:
+        """Correct a line that says where plain HTTP is served, if something else is."""
+        if self.service == HTTPS:
+            return line.replace("http://", "https://")
+        return f"{line} (leads to https)" if self.service == REDIRECT else line
 
     @property
     def address(self) -> Any:  # noqa: ANN401 - of a form that depends on the family

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from waitressd.http.encoder import ResponseEncoder
-from waitressd.http.errors import HttpError, UnfinishedError
+from waitressd.http.errors import Answer, HttpError, UnfinishedError
 from waitressd.http.events import Request
 from waitressd.http.reader import RequestReader
 from waitressd.http.response import ResponseHead
@@ -129,6 +129,8 @@ class Recorder:
     def on_refusal(self, exchange: Recorded, error: HttpError) -> None:
         """The server answers by itself, before the state changes. Holder of the role."""
         notes = self._open[-1] if self._open else self._open_notes(exchange)
+        if isinstance(error, Answer):
+            return
         notes.refusal = error
         if isinstance(error, UnfinishedError):
             notes.ended_by = Fault.CLIENT.value

@@ -13,7 +13,7 @@ class ChannelState(IntEnum):
 
     OPEN = 0  # requests are read and answered
     HALF_CLOSED = 1  # the client sends no more; what it has sent is answered
-    PREFACE = 2  # what comes before HTTP is read: absolute deadline, then a close without a word
+    PREFACE = 2  # what comes before HTTP (PROXY header, TLS handshake): absolute deadline, then a close without a word
     LINGERING = 3  # our side is shut; what still arrives is dropped: short deadline
     CLOSED = 4
 
@@ -23,12 +23,13 @@ class ChannelMove(IntEnum):
 
     BEGIN = 0  # the preface is complete
     FINISH = 1  # the client ends its side
-    LINGER = 2  # the last response is out
+    LINGER = 2  # the last response is out, or what TLS says of a handshake that failed
     CLOSE = 3
 
 
 CHANNEL_TRANSITIONS: Final[dict[tuple[ChannelState, ChannelMove], ChannelState]] = {
     (ChannelState.PREFACE, ChannelMove.BEGIN): ChannelState.OPEN,
+    (ChannelState.PREFACE, ChannelMove.LINGER): ChannelState.LINGERING,
     (ChannelState.OPEN, ChannelMove.FINISH): ChannelState.HALF_CLOSED,
     (ChannelState.HALF_CLOSED, ChannelMove.FINISH): ChannelState.HALF_CLOSED,
     (ChannelState.OPEN, ChannelMove.LINGER): ChannelState.LINGERING,

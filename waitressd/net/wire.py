@@ -19,6 +19,7 @@ if sys.platform != "win32":
     import termios
 
 SEND_PARTS: Final = 64  # buffers in one sendmsg; far below every platform's IOV_MAX
+DROP_BYTES: Final = 64 * 1024  # one read of what is dropped
 COPY_BYTES: Final = 256 * 1024  # one step where bytes must be copied on their way
 SENDFILE_BYTES: Final = 1 << 20  # one step with sendfile
 
@@ -68,6 +69,10 @@ class Wire(Protocol):
         """Give the descriptor back."""
 
 
+class PartialRecordError(BlockingIOError):
+    """Nothing for the caller yet, although bytes came: a part of what an encrypting wire must have whole."""
+
+
 class BrokenFileError(Exception):
     """A file that was to be sent cannot be read, or is shorter than promised."""
 
@@ -83,8 +88,8 @@ def send_file(wire: Wire, fd: int, offset: int, count: int) -> int:
 
     Raises OSError as sockets do, and BrokenFileError.
     """
-    # Only the kernel's own socket sends what the kernel reads.
-    sent = _sendfile(wire, fd, offset, count) if _HAS_SENDFILE and isinstance(wire, socket.socket) else None
+    # Only the kernel's own socket sends what the kernel reads; on the descriptor below TLS it would go out in clear.
+    sent = _sendfile(wire, fd, offset, count) if _HAS_SENDFILE and type(wire) is socket.socket else None
     if sent is None:
         try:
             data = _read_at(fd, min(count, COPY_BYTES), offset)
@@ -104,6 +109,20 @@ def _sendfile(wire: Wire, fd: int, offset: int, count: int) -> int | None:
         if error.errno not in _FILE_ERRORS:
             raise
         return None
+
+
+def drop_unread(wire: Wire) -> bool:
+    """Drop what came and nobody asked for; whether there was anything. A close would answer it by a reset."""
+    try:
+        return bool(wire.recv(DROP_BYTES))
+    except OSError:  # most often there is nothing
+        return False
+
+
+def farewell(wire: Wire) -> bool:
+    """Say that everything was said, on a wire that has words for it; False while the kernel has no room for them."""
+    say = getattr(wire, "farewell", None)
+    return say is None or say()
 
 
 def close_write(wire: Wire) -> None:

@@ -9,6 +9,7 @@ from waitressd.requestlog.failures import Failures
 
 BATCH_ITEMS: Final = 4096
 CLOSE_SECONDS: Final = 5.0  # what a stop waits for items that are still in the queue
+TOO_SLOW: Final = "it is too slow, so that they were dropped"
 
 Item = TypeVar("Item")
 
@@ -63,7 +64,7 @@ class BackgroundQueue(Generic[Item]):
                     self._wake()
                 self._items.append(item)
         if not fits:
-            self._lost.add("it is too slow, so that they were dropped")
+            self._lost.add(TOO_SLOW)
 
     def start(self) -> None:
         """Start the thread, which also consumes what was put before."""

@@ -3,21 +3,27 @@
 A task thread only puts its line into a queue: it neither waits for the disk nor pays for a system call. The writer
 takes what has gathered, at most FLUSH_SECONDS old, and gives it to the kernel in one `write` at the end of the file, so
 that lines stay whole even if several processes write. It sleeps without a tick while there is nothing to do.
+
+Where there is another process to leave lines to (`spool`), they are kept there until they are written.
 """
 
 import errno
 import os
 import stat
+import time
 from typing import Final
 
-from waitressd.requestlog.background import BackgroundQueue
 from waitressd.requestlog.failures import Failures
+from waitressd.requestlog.linequeue import LineQueue, encode_lines
+from waitressd.requestlog.spool import open_spool
 
 FLUSH_SECONDS: Final = 0.05  # how old a line may get before it is with the kernel
 PENDING_BYTES: Final = 64 << 20  # kept while the disk does not answer; clients may make lines of any length
 LINE_BYTES: Final = 64  # what a line takes besides its characters
 WRITE_LINES: Final = 512  # in one write to a file; larger writes cost more, as memory for them is not reused
 PIPE_BYTES: Final = 4096  # in one write to a pipe: what POSIX promises to keep in one piece
+MEND_SECONDS: Final = 0.005  # between two looks at the line that another process has to complete
+MEND_LOOKS: Final = 100
 STANDARD_OUTPUT: Final = "-"
 STDOUT_FILENO: Final = 1
 PERMISSIONS: Final = 0o640  # addresses and targets of clients are private
@@ -39,14 +45,17 @@ class FileSink:
         self._is_regular = True
         self._is_torn = False  # the last line in the file is not whole: the disk was full
         self._failures = Failures(path)
-        self._queue = BackgroundQueue(path, self._write_lines, PENDING_BYTES, _measure, FLUSH_SECONDS)
-        self.write: Final = self._queue.put
-        """Append a line soon. Any thread; never waits."""
+        self._queue = LineQueue(path, self._write_lines, PENDING_BYTES, _measure, FLUSH_SECONDS)
+        self.write = self._queue.put
+        """Append a line soon. Any thread; never waits. The start may put another function in its place."""
 
     def start(self, _server: object) -> None:
         """Open the file and start the writer. Raises OSError naming the file."""
         self._fd = os.dup(STDOUT_FILENO) if self._path == STANDARD_OUTPUT else self._open()
         self._look()
+        self._queue.spool = open_spool(self._path, self._mode)
+        if self._queue.spool is not None:
+            self.write = self._queue.put_kept
         self._queue.start()
 
     def reopen(self) -> None:
@@ -95,13 +104,18 @@ class FileSink:
         """Write the lines and take them out, in pieces that stay whole."""
         while lines:
             count = WRITE_LINES if self._is_regular else _count_fitting(lines)
+            data = encode_lines(lines[:count])
             try:
-                self._append(("\n".join(lines[:count]) + "\n").encode("ascii", "backslashreplace"))
+                self._append(data)
             except OSError as error:
                 self._failures.add(error, min(count, len(lines)))
+            self._queue.wrote(len(data))
             del lines[:count]
 
     def _append(self, data: bytes) -> None:
+        spool = self._queue.spool
+        if spool is not None:
+            spool.begin(len(data), self._wait_for_whole_line())
         if self._is_torn:
             data = b"\n" + data
         while data:
@@ -110,6 +124,33 @@ class FileSink:
             written = os.write(self._fd, data)
             self._is_torn = data[written - 1] != 10
             data = data[written:]
+
+    def _wait_for_whole_line(self) -> os.stat_result:
+        """Return the status of the file once it ends with a whole line, or after a moment.
+
+        A line that a kill has cut can only be completed while nobody has written behind it. So the others that write
+        to this file wait for the process that does that.
+        """
+        status = os.fstat(self._fd)
+        looks = MEND_LOOKS if self._is_regular else 0
+        while looks and not self._is_torn and not _is_whole(self._fd, status.st_size):
+            time.sleep(MEND_SECONDS)
+            status = os.fstat(self._fd)
+            looks -= 1
+            self._is_torn = not looks
+        return status
+
+
+def _is_whole(fd: int, size: int) -> bool:
+    """Whether a file that is open for writing ends with a whole line, as far as can be seen."""
+    try:
+        reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        return not size or os.pread(reading, 1, size - 1) in (b"\n", b"")
+    finally:
+        os.close(reading)
 
 
 def _measure(line: str) -> int:

@@ -6,9 +6,10 @@ Every line is ASCII without control characters, whatever the client sent.
 import string
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from waitressd.kinds import text
+from waitressd.peer import Tls
 from waitressd.requestlog.escaping import escape, escape_word, known_text, known_word
 from waitressd.requestlog.options import Options, suggest
 from waitressd.requestlog.record import RequestRecord
@@ -28,15 +29,19 @@ _UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503}
 class LineLog:
     """A request log that writes a line of text for each record."""
 
-    __slots__ = ("_format", "_sink", "_write", "close", "reopen", "start")
+    __slots__ = ("_format", "_sink", "_write", "close", "reopen")
 
     def __init__(self, formatter: Formatter, sink: Sink) -> None:
         self._format = formatter
         self._sink = sink
         self._write = sink.write
-        self.start = sink.start
         self.reopen = sink.reopen
         self.close = sink.close
+
+    def start(self, server: object) -> None:
+        """Open the sink. Raises OSError naming the file."""
+        self._sink.start(server)
+        self._write = self._sink.write
 
     def __call__(self, record: RequestRecord) -> None:
         """Write the line. Any thread."""
@@ -79,6 +84,16 @@ def format_combined(record: RequestRecord) -> str:
     return f'{format_common(record)} "{referer}" "{agent}"'
 
 
+def _of_tls(value_of: Callable[[Tls], Any]) -> Callable[[RequestRecord], Value]:
+    """Return what reads a value of an encrypted connection, and gives nothing for plain HTTP."""
+
+    def getter(record: RequestRecord) -> Value:
+        found: Value = None if record.tls is None else value_of(record.tls)
+        return found
+
+    return getter
+
+
 _ATTRIBUTES: Final = (
     "client", "user", "peer", "listener", "connection", "number", "request_line", "method", "target", "version",
     "body_bytes_received", "body_bytes_sent", "receive_time", "queue_time", "application_time", "first_byte_time",
@@ -95,6 +110,12 @@ FIELDS: Final[Mapping[str, Callable[[RequestRecord], Value]]] = {
     "referer": lambda record: record.request_field("Referer"),
     "user_agent": lambda record: record.request_field("User-Agent"),
     "status": shown_status,
+    "tls.version": _of_tls(lambda tls: tls.version),
+    "tls.cipher": _of_tls(lambda tls: tls.cipher),
+    "tls.sni": _of_tls(lambda tls: tls.sni),
+    "tls.resumed": _of_tls(lambda tls: "resumed" if tls.is_resumed else "full"),
+    "tls.client_subject": _of_tls(lambda tls: tls.client and tls.client.subject),
+    "tls.client_serial": _of_tls(lambda tls: tls.client and tls.client.serial),
 }
 """What a template may name, besides request.NAME, response.NAME and environ.KEY."""
 

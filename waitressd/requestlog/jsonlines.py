@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from waitressd.kinds import list_of
+from waitressd.peer import Tls
 from waitressd.place import here
 from waitressd.requestlog.formats import LineLog, Value, field_getter
 from waitressd.requestlog.options import Options
@@ -89,6 +90,8 @@ def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
     port = record.origin.peer.port
     if port is not None:
         values["network.peer.port"] = port
+    if record.tls is not None:
+        _describe_tls(record.tls, values)
     _describe_first_line(record, values)
     for key, name in (("server.address", "Host"), ("user_agent.original", "User-Agent")):
         value = record.request_field(name)
@@ -105,6 +108,19 @@ def _describe_request(record: RequestRecord, values: dict[str, Any]) -> None:
         values["url.scheme"] = str(environ.get("wsgi.url_scheme", "http"))
     if record.user:
         values["user.name"] = record.user
+
+
+def _describe_tls(tls: Tls, values: dict[str, Any]) -> None:
+    values["tls.protocol.name"] = "tls"
+    values["tls.protocol.version"] = tls.version.removeprefix("TLSv")
+    values["tls.cipher"] = tls.cipher
+    values["tls.resumed"] = tls.is_resumed
+    if tls.sni:
+        values["tls.client.server_name"] = tls.sni
+    if tls.client is not None:
+        values["tls.client.subject"] = tls.client.subject
+        values["tls.client.issuer"] = tls.client.issuer
+        values["waitressd.tls.client.serial"] = tls.client.serial
 
 
 def _describe_end(record: RequestRecord, values: dict[str, Any]) -> None:

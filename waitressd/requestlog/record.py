@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ProxyHeader
-from waitressd.peer import Origin
+from waitressd.peer import Origin, Tls
 from waitressd.place import here
 
 if TYPE_CHECKING:
@@ -130,6 +130,11 @@ class RequestRecord:
     def proxied(self) -> ProxyHeader | None:
         """What a balancer said of the connection by the PROXY protocol."""
         return self.origin.proxied
+
+    @property
+    def tls(self) -> Tls | None:
+        """How the connection is encrypted: version, cipher, name asked for, certificate; None for plain HTTP."""
+        return self.origin.tls
 
     @property
     def user(self) -> str:

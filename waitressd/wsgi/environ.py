@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 from waitressd.http.events import Request
-from waitressd.peer import Origin, Peer
+from waitressd.peer import Origin
 from waitressd.wsgi.filewrapper import FileWrapper
 from waitressd.wsgi.proxies import DEFAULT_PORTS, TrustedProxies, has_proxy_keys
 from waitressd.wsgi.proxyheader import apply_proxy_header
+from waitressd.wsgi.tlskeys import add_tls
 
 Environ = dict[str, Any]
 
@@ -63,6 +64,7 @@ class EnvironSettings:
     server_name: str = "waitressd.invalid"
     server_port: int | None = None
     url_scheme: str = "http"
+    is_secure: bool = False  # the listener speaks TLS itself
     url_prefix: str = ""
     software: str = ""
     is_multiprocess: bool = False
@@ -84,7 +86,7 @@ class EnvironBuilder:
             "SERVER_SOFTWARE": settings.software or "waitressd",
             "SCRIPT_NAME": settings.url_prefix,
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": settings.url_scheme,
+            "wsgi.url_scheme": "https" if settings.is_secure else settings.url_scheme,
             "wsgi.multithread": True,
             "wsgi.multiprocess": settings.is_multiprocess,
             "wsgi.run_once": False,
@@ -92,6 +94,8 @@ class EnvironBuilder:
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.errors": None,
         }
+        if settings.is_secure:
+            self._template["HTTPS"] = "on"
 
     def build(self, request: Request, body: BinaryIO | None, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
         """Return the environ of one request, a dictionary of its own.
@@ -104,7 +108,7 @@ class EnvironBuilder:
         # A request with the same field lines as the connection's last one begins with the same keys, which saves half
         # of the time of building its environ (measured).
         basis = known.basis if known is not None else None
-        environ = basis.copy() if basis is not None else self._begin(request, origin.peer, is_gone)
+        environ = basis.copy() if basis is not None else self._begin(request, origin, is_gone)
         environ["REQUEST_METHOD"] = request.method
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
@@ -128,9 +132,9 @@ class EnvironBuilder:
                 self._proxies.distrust(environ)
         return environ
 
-    def _begin(self, request: Request, peer: Peer, is_gone: Callable[[], bool]) -> Environ:
+    def _begin(self, request: Request, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
         """Return what an environ has of its connection and of the request's fields, and keep it for the next one."""
-        environ = self._template.copy()
+        environ, peer = self._template.copy(), origin.peer
         # First, so that no field can replace what follows; their names are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH.
         environ.update(request.fields)
         environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = peer.address
@@ -140,6 +144,8 @@ class EnvironBuilder:
             environ["REMOTE_PORT"] = str(peer.port)
         environ["SERVER_PROTOCOL"] = request.version
         environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = is_gone
+        if origin.tls is not None:
+            add_tls(environ, origin.tls)
         if request.known is not None and not has_proxy_keys(request.fields):
             request.known.basis = environ.copy()
         return environ
@@ -156,7 +162,7 @@ class EnvironBuilder:
 
 def _port_text(settings: EnvironSettings) -> str:
     if settings.server_port is None:
-        return DEFAULT_PORTS.get(settings.url_scheme, "80")
+        return DEFAULT_PORTS.get("https" if settings.is_secure else settings.url_scheme, "80")
     return str(settings.server_port)
 
 

@@ -372,6 +372,8 @@ def _apply(said: _Said, environ: dict[str, Any]) -> None:
         raise HttpError(400, "The port of Host is not a port number.") from None
     port = host_port or said.server_port or default
     environ["wsgi.url_scheme"] = scheme
+    if scheme != "https":
+        environ.pop("HTTPS", None)  # of the proxy's own connection to us
     environ["SERVER_PORT"] = port
     if said.host:
         environ["SERVER_NAME"] = name

@@ -7,6 +7,7 @@ from typing import Any
 
 from waitressd.http.proxyprotocol import ClientTls, ProxyHeader
 from waitressd.wsgi.proxies import DEFAULT_PORTS
+from waitressd.wsgi.tlskeys import drop_tls
 
 
 def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
@@ -22,6 +23,8 @@ def apply_proxy_header(environ: dict[str, Any], header: ProxyHeader) -> None:
         return  # the balancer speaks for itself, as in a health check
     if header.tls is not None:
         environ["wsgi.url_scheme"] = "https"
+        # TLS between the balancer and us, if there is any, is not the client's: nor is a certificate that it showed.
+        drop_tls(environ)
         _add_tls(environ, header.tls)
     if header.authority:
         environ["SSL_TLS_SNI"] = header.authority

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, Final, Protocol
 from waitressd import forks
 from waitressd.http.errors import ClientDisconnected, HttpError
 from waitressd.http.events import Request
-from waitressd.http.response import build_head
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import Environ, EnvironBuilder
 from waitressd.wsgi.response import Response, ResponseState, Transport
@@ -107,7 +106,7 @@ class WsgiHandler:
             else:
                 log.error("Exception while serving %s for %s", response.describe(), client, exc_info=error)
                 if response.state < ResponseState.SENT:
-                    head = build_head("500 Internal Server Error", _FAILURE_FIELDS)
+                    head = transport.encoder.build_head("500 Internal Server Error", _FAILURE_FIELDS)
                     response.send_failure(head, self._failure_body(error))
                 else:
                     response.break_off()

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from waitressd.config.addresses import TcpAddress, UnixAddress
+from waitressd.config.addresses import FdAddress, TcpAddress, UnixAddress
 from waitressd.config.effective import EffectiveSettings
 from waitressd.config.origins import DEFAULT, PYTHON
 
@@ -34,6 +34,15 @@ def test_a_trusted_proxy_is_believed_in_one_field_unless_others_are_named() -> N
 def test_an_origin_is_known_or_the_default() -> None:
     settings = EffectiveSettings(origins=MappingProxyType({"port": PYTHON}))
     assert (settings.origin_of("port"), settings.origin_of("host")) == (PYTHON, DEFAULT)
+
+
+def test_which_listeners_speak_tls() -> None:
+    listen = (TcpAddress("", 443), UnixAddress("/a"), FdAddress(3))
+    certificate = ("/a.pem",)
+    assert EffectiveSettings(listen=listen).tls_listeners == ()
+    assert EffectiveSettings(listen=listen, tls_certificate=certificate).tls_listeners == (listen[0], listen[2])
+    named = EffectiveSettings(listen=listen, tls_certificate=certificate, tls_listen=(listen[1],))
+    assert named.tls_listeners == (listen[1],)
 
 
 @pytest.mark.parametrize(

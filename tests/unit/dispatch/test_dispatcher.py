@@ -507,6 +507,20 @@ def test_a_stop_serves_the_backlog() -> None:
         loop.settle()
 
 
+def test_a_stop_leaves_the_backlog_to_others_who_accept_from_the_same_socket() -> None:
+    with Loop() as loop:
+        other = loop.listener.socket.dup()
+        with other, Client(loop.listener.socket.getsockname(), timeout=5) as client:
+            client.send(GET)
+            loop.dispatcher.stop(takes_backlog=False)
+            loop.turn(4)
+            assert loop.dispatcher.finished
+            loop.listener.close()
+            taken, _ = other.accept()
+            with taken:
+                assert taken.recv(100) == GET
+
+
 def test_a_stop_never_lengthens_a_deadline() -> None:
     with Loop(bounds=Bounds(channel_timeout=120)) as loop, loop.connect() as client:
         loop.time += 119.9

@@ -2,6 +2,7 @@
 
 from tests.support.loop import GET, Loop
 from waitressd.dispatch.snapshot import EMPTY, take_snapshot
+from waitressd.net.eventloop import Tally
 
 
 def test_a_server_at_rest() -> None:
@@ -25,6 +26,16 @@ def test_connections_by_state() -> None:
             "idle": 1, "head": 1, "body": 1, "queued": 1,
         }  # fmt: skip
         assert found.oldest_wait_seconds >= 0
+
+
+def test_handshakes_of_all_dispatchers() -> None:
+    with Loop() as one, Loop() as two, Loop() as plain:
+        for loop, count in ((one, 2), (two, 3)):
+            tally = loop.dispatcher.handshakes = Tally(("full", "gone"))
+            tally.counts["full"] = tally.open_count = count
+        found = take_snapshot([one.dispatcher, two.dispatcher, plain.dispatcher])
+        assert (found.open_handshakes, found.handshakes) == (5, {"full": 5, "gone": 0})
+        assert take_snapshot([plain.dispatcher]).handshakes == {}
 
 
 def test_a_task_that_runs_in_the_leader_counts() -> None:

@@ -59,7 +59,8 @@ before = {number: signal.getsignal(number) for number in MASTERS_SIGNALS}
 signals = MasterSignals()
 with signals.heard():
     pass
-print(before == {number: signal.getsignal(number) for number in MASTERS_SIGNALS}, signal.set_wakeup_fd(-1) == theirs.fileno())
+after = {number: signal.getsignal(number) for number in MASTERS_SIGNALS}
+print(before == after, signal.set_wakeup_fd(-1) == theirs.fileno())
 os.kill(os.getpid(), signal.SIGHUP)
 """
     )

@@ -34,7 +34,7 @@ def test_a_worker_has_no_pid_in_its_name_before_it_is_born() -> None:
 def test_a_place_waits_longer_after_each_early_end_and_never_for_ever() -> None:
     place = Place()
     waits = [place.vacate(1000.0, 0.0) for _ in range(2000)]
-    assert waits[:9] == [0, 1, 2, 4, 8, 16, 32, LONGEST_WAIT, LONGEST_WAIT]
+    assert waits[:9] == [0, 1, 3, 9, 27, *4 * [LONGEST_WAIT]]
     assert max(waits) == LONGEST_WAIT
     assert place.not_before == 1000.0 + LONGEST_WAIT
 
@@ -44,7 +44,7 @@ def test_a_service_of_some_length_neither_adds_nor_forgives() -> None:
     place.vacate(0.0, 0.0)
     place.vacate(0.0, 0.0)
     assert place.vacate(0.0, 30.0) == 0.0
-    assert place.vacate(0.0, 0.0) == 2.0
+    assert place.vacate(0.0, 0.0) == 3.0
     assert place.vacate(0.0, 60.0) == 0.0
     assert place.failures == 0
     place.vacate(0.0, 0.0)

@@ -1,5 +1,6 @@
 """What a fleet does when: one story at a time. That the promises hold whatever happens, test_plan_model.py shows."""
 
+import logging
 import math
 
 import pytest
@@ -14,8 +15,9 @@ def test_a_start_from_a_template_has_all_workers_born_at_once() -> None:
     story = Story(3)
     assert story.start() == [do.Spawn(1, 1, 1), do.Spawn(2, 2, 1), do.Spawn(3, 3, 1)]
     assert story.ready(1)[-1] == do.Serving("with 1 of 3 workers, generation 1")
-    assert story.lines == ["INFO: worker 1 (pid 1001, generation 1) serves"]
+    assert story.lines == ["DEBUG: worker 1 (pid 1001, generation 1) serves"]
     story.boot_all()
+    assert [line for line in story.lines if line.startswith("INFO")] == ["INFO: 3 workers serve"]
     assert story.status == do.Serving("with 3 of 3 workers, generation 1")
     assert story.plan.due == math.inf  # an idle fleet costs nothing
 
@@ -84,7 +86,7 @@ def test_those_who_die_young_wait_longer_and_longer() -> None:
         story.boot_all()
         story.wait(1)
     assert waits[:2] == ["it is replaced at once"] * 2
-    assert waits[2:] == [f"the next attempt in {seconds} s" for seconds in (1, 2, 4, 8, 16, 32, 57, 57)]
+    assert waits[2:] == [f"the next attempt in {seconds} s" for seconds in (1, 3, 9, 27, 57, 57, 57, 57)]
 
 
 def test_forks_that_die_now_and_then_are_replaced_at_once_and_a_crash_loop_is_not() -> None:
@@ -104,7 +106,7 @@ def test_forks_that_die_now_and_then_are_replaced_at_once_and_a_crash_loop_is_no
     assert 10 < deaths < 50
 
 
-def test_broken_code_on_the_disk_is_tried_eight_times_in_two_minutes() -> None:
+def test_broken_code_on_the_disk_is_tried_seven_times_in_two_minutes() -> None:
     story = Story(2, is_preloaded=False)
     story.serve()
     story.die(1)
@@ -116,8 +118,8 @@ def test_broken_code_on_the_disk_is_tried_eight_times_in_two_minutes() -> None:
             story.die(story.newborn[0].worker, "status 1: SyntaxError")
         else:
             story.wait(0.1)
-    assert attempts == 8
-    assert len(story.lines) - lines == 8
+    assert attempts == 7
+    assert len(story.lines) - lines == 7
 
 
 def test_a_place_that_has_served_long_enough_is_forgiven() -> None:
@@ -176,7 +178,7 @@ def test_one_that_leaves_again_and_again_is_no_loop() -> None:
     for _ in range(3):
         story.tell("leaving", story.newborn.pop().worker)
         story.wait(3)
-    assert story.lines[-1].endswith("the next attempt in 2 s")
+    assert story.lines[-1].endswith("the next attempt in 3 s")
 
 
 def test_who_does_not_finish_is_cut_off_and_then_killed() -> None:
@@ -195,6 +197,7 @@ def test_a_stop_has_one_deadline_for_all() -> None:
     story.serve()
     story.die(3)
     assert story.tell("stop") == [
+        do.Say(logging.INFO, "SIGTERM: stopping; a second signal ends at once"),
         do.Stopping("stopping"),
         do.Drain(1, 30.0, is_last=True),
         do.Drain(2, 30.0, is_last=True),
@@ -224,7 +227,8 @@ def test_a_second_signal_ends_it_within_two_seconds() -> None:
     story = Story(2)
     story.serve()
     story.tell("stop")
-    assert story.tell("stop") == [do.Abort(1), do.Abort(2)]
+    assert story.tell("stop", "SIGINT")[1:] == [do.Abort(1), do.Abort(2)]
+    assert story.lines[-1] == "WARNING: SIGINT again: what is left is cut off"
     found = story.wait(1)
     assert do.Kill(1) in found
     assert do.KillCode(1) in found
@@ -255,7 +259,7 @@ def test_a_second_signal_hurries_those_who_abort_already() -> None:
     story.tell("stop")
     story.wait(30)
     assert set(story.stages().values()) == {"ABORTING"}
-    assert story.tell("stop") == []
+    assert [type(action) for action in story.tell("stop")] == [do.Say]
     assert do.Kill(1) in story.wait(1)
     assert story.tell("stop") == []
 
@@ -365,7 +369,8 @@ def test_under_serve_a_reload_replaces_workers_from_the_same_template() -> None:
 def test_a_reload_reopens_the_logs_even_when_it_must_wait() -> None:
     story = Story(2)
     story.start()
-    assert story.tell("hup") == [do.ReopenLogs()]
+    assert story.tell("hup")[0] == do.ReopenLogs()
+    assert story.lines[-1] == "INFO: SIGHUP: a reload follows the start that is on its way"
     story.ready(1)
     assert story.of(do.LoadCode) == [do.LoadCode(2)]
 

@@ -38,6 +38,7 @@ def roster_of(**listeners: list[Listener]) -> Iterator[Roster]:
     finally:
         for process in roster.everyone():
             process.close()
+        roster.guard.close()
         for listener in everything:
             listener.close()
 

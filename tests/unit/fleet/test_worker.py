@@ -44,6 +44,7 @@ def worker():
     os.close(come)
     order = Message("fork", fields, (theirs.fileno(), os.dup(listener.fileno())))
     listener.close()
+    processes.hear_signals()
     WorkerProcess(Server(Adjustments.from_keywords(**settings), app), theirs, order).run()
 
 def end_of(pid):

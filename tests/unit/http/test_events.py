@@ -3,7 +3,6 @@
 import pytest
 
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, EndOfBody, Request, Signal
-from waitressd.http.framing import Framing
 
 
 def test_a_request_without_more_is_complete() -> None:
@@ -11,7 +10,6 @@ def test_a_request_without_more_is_complete() -> None:
     assert request.complete
     assert request.keep_alive
     assert not request.expects_continue
-    assert request.framing is Framing.NONE
     assert request.content_length is None
     with pytest.raises(AttributeError):
         request.headers = {}  # type: ignore[attr-defined]  # that is the point

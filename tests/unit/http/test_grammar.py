@@ -125,9 +125,18 @@ def test_percent_decoding(text: str, decoded: str) -> None:
     assert decode_percent(text) == decoded
 
 
+def test_every_escape_and_every_octet_beside_one() -> None:
+    for octet in range(256):
+        for escape in (f"%{octet:02x}", f"%{octet:02X}"):
+            assert decode_percent(f"/a{escape}b") == f"/a{chr(octet)}b"
+        if chr(octet) != "%":
+            assert decode_percent(f"{chr(octet)}%41{chr(octet)}") == f"{chr(octet)}A{chr(octet)}"
+    assert decode_percent(r"/\x41\n\%41\\%5C") == r"/\x41\n\A\\" + "\\"
+
+
 @pytest.mark.parametrize("text", ["%", "%4", "%4g", "%%41", "a%", "%-1", "% 1", "%+1"])
 def test_a_bad_percent_escape(text: str) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="escape"):
         decode_percent(text)
 
 

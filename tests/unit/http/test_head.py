@@ -235,7 +235,7 @@ def test_what_is_no_field(line: str) -> None:
 )
 def test_the_refusal_of_a_field_says_why_and_repeats_nothing(lines: list[str], said: str) -> None:
     with pytest.raises(HttpError) as caught:
-        parse_fields(["", *lines])
+        parse_fields(lines)
     assert said in caught.value.detail
     assert "X-A" not in caught.value.detail
 

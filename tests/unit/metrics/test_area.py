@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from waitressd.metrics import area as area_module
 from waitressd.metrics import layout
-from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.area import Area, new_file, read_gauges, write_certificates
 from waitressd.metrics.layout import COUNTERS
 
 Result = TypeVar("Result")
@@ -122,6 +122,37 @@ def test_without_memory_files_a_file_without_a_name_will_do(monkeypatch: pytest.
     finally:
         area.close()
         os.close(fd)
+
+
+def ends_in(area: Area, index: int) -> dict[str, float]:
+    area.row(index)[layout.GAUGES_AT] = 1
+    gauges = read_gauges(area.row(index), 0.0)
+    assert gauges is not None
+    return dict(gauges.certificate_ends)
+
+
+def test_certificates_that_expire_first_are_kept_where_there_is_no_room_for_all() -> None:
+    area = Area.private()
+    index = claimed(area)
+    ends = {f"{number}.{'x' * 100}.example": 1e9 + number for number in range(30)}
+    write_certificates(area.row(index), dict(reversed(ends.items())))
+    found = ends_in(area, index)
+    assert 10 < len(found) < 30
+    assert list(found.items()) == list(ends.items())[: len(found)]
+    write_certificates(area.row(index), {"ä": 1.0})
+    assert ends_in(area, index) == {"ä": 1.0}
+
+
+def test_who_looks_while_certificates_are_written_sees_all_of_them_or_none() -> None:
+    area = Area.private()
+    index = claimed(area)
+    before, after = {"a.example": 1.0}, {"b.example": 2.0, "c.example": 3.0}
+    write_certificates(area.row(index), before)
+    found: list[dict[str, float]] = []
+    interrupted(partial(write_certificates, area.row(index), after), lambda: found.append(ends_in(area, index)))
+    assert all(each in (before, {}, after) for each in found)
+    assert before in found
+    assert ends_in(area, index) == after
 
 
 # -- whenever somebody looks

@@ -3,6 +3,7 @@
 from waitressd.dispatch.snapshot import PHASES as STATES_OF_CONNECTIONS
 from waitressd.metrics import layout
 from waitressd.metrics.histogram import BUCKETS
+from waitressd.net.handshake import RESULTS
 from waitressd.net.recorder import Fault
 
 
@@ -13,10 +14,12 @@ def test_each_number_has_one_meaning() -> None:
         for first in firsts:
             used += range(first, first + BUCKETS + 1)
     used += range(layout.HANDSHAKES_ENDED, layout.HANDSHAKES_ENDED + len(layout.HANDSHAKES))
+    used += range(layout.CERTIFICATES_CHANGED, layout.CERTIFICATES_CHANGED + len(layout.RENEWALS))
     assert used == list(range(layout.COUNTERS))
     gauges = [layout.GAUGES_AT, layout.BUSY_THREADS, layout.IDLE_THREADS, layout.QUEUE_DEPTH, layout.OLDEST_WAIT]
     gauges.append(layout.OPEN_HANDSHAKES)
     gauges += range(layout.CONNECTIONS, layout.CONNECTIONS + len(layout.STATES))
+    gauges += range(layout.CERTIFICATES, layout.CERTIFICATES + 1 + layout.CERTIFICATES_BYTES // layout.NUMBER_BYTES)
     assert gauges == list(range(layout.COUNTERS, layout.NUMBERS))
 
 
@@ -25,6 +28,7 @@ def test_a_row_is_small() -> None:
 
 
 def test_whatever_the_server_says_has_a_place() -> None:
+    assert layout.HANDSHAKES == RESULTS
     assert layout.STATES == STATES_OF_CONNECTIONS
     assert set(layout.ENDINGS) == {"", "refused", *(fault.value for fault in Fault)}
     assert list(layout.ENDINGS.values()) == list(range(len(layout.ENDED_BY)))

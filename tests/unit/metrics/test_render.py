@@ -1,6 +1,7 @@
 """Metrics as text."""
 
 import json
+from dataclasses import replace
 
 from tests.support.samples import answered, refused
 from waitressd.dispatch.snapshot import EMPTY, Snapshot
@@ -10,6 +11,8 @@ from waitressd.metrics.collector import Metrics
 from waitressd.metrics.render import render_json, render_prometheus
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
+
+ENDED = {"full": 7, "gone": 0}
 
 
 class Server:
@@ -47,6 +50,24 @@ def test_prometheus() -> None:
         "# TYPE waitressd_request_total_seconds histogram",
     ):
         assert line in lines
+
+
+def test_handshakes_of_tls() -> None:
+    class Secure(Server):
+        def snapshot(self) -> Snapshot:
+            return replace(super().snapshot(), open_handshakes=4, handshakes=ENDED, certificate_ends={"a": 1.0})
+
+    metrics = filled()
+    metrics.start(Secure())
+    lines = render_prometheus(metrics).splitlines()
+    for line in (
+        "waitressd_tls_handshakes_open 4",
+        'waitressd_tls_handshakes_total{result="full"} 7',
+        'waitressd_tls_handshakes_total{result="gone"} 0',
+    ):
+        assert line in lines
+    found = json.loads(render_json(metrics))["tls"]
+    assert (found["open_handshakes"], found["handshakes"]["full"], found["handshakes"]["gone"]) == (4, 7, 0)
 
 
 def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:
@@ -104,6 +125,39 @@ def test_handshakes_of_a_fleet_are_a_sum_and_those_under_way_are_each_workers() 
     assert 'waitressd_tls_handshakes_open{worker="2"} 2' in lines
     assert 'waitressd_tls_handshakes_total{result="full"} 8' in lines
     assert json.loads(render_json(FleetView(area)))["tls"]["open_handshakes"] == 4
+
+
+class SecureServer:
+    def snapshot(self) -> Snapshot:
+        return replace(
+            EMPTY, certificate_ends={"a.example": 1.5e9, 'b"\\': 1.6e9}, reloads={"renewed": 2, "refused": 1}
+        )
+
+
+def test_certificates() -> None:
+    metrics = Metrics()
+    metrics.start(SecureServer())
+    lines = render_prometheus(metrics).splitlines()
+    for line in (
+        'waitressd_tls_certificate_not_after_seconds{name="a.example"} 1500000000',
+        r'waitressd_tls_certificate_not_after_seconds{name="b\"\\"} 1600000000',
+        'waitressd_tls_reloads_total{result="renewed"} 2',
+        'waitressd_tls_reloads_total{result="refused"} 1',
+    ):
+        assert line in lines
+    assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
+
+
+def test_certificates_of_a_fleet_are_each_workers_and_the_first_to_expire_is_shown_where_two_share_a_place() -> None:
+    area = Area.private(3)
+    for place, end in ((1, 1.6e9), (2, 1.5e9), (2, 1.4e9)):
+        snapshot = replace(EMPTY, certificate_ends={"a.example": end}, reloads={"renewed": 1})
+        AdoptedRow(area, area.claim(place) or 0).write(snapshot, 1.0)
+    lines = render_prometheus(FleetView(area)).splitlines()
+    assert 'waitressd_tls_certificate_not_after_seconds{worker="1",name="a.example"} 1600000000' in lines
+    assert 'waitressd_tls_certificate_not_after_seconds{worker="2",name="a.example"} 1400000000' in lines
+    assert 'waitressd_tls_reloads_total{result="renewed"} 3' in lines
+    assert json.loads(render_json(FleetView(area)))["tls"]["not_after"] == {"a.example": 1.4e9}
 
 
 STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)

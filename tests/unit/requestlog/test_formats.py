@@ -2,11 +2,12 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.samples import answered, refused, unanswered
+from tests.support.samples import TLS, answered, encrypted, refused, unanswered
 from waitressd.place import here
 from waitressd.requestlog import OptionError, RequestRecord, formats
 from waitressd.requestlog.filesink import FileSink
@@ -58,6 +59,14 @@ def test_a_template() -> None:
 def test_a_template_of_a_refused_request() -> None:
     formatter = compile_template("{request_line} {method} {queue_time:.3f} {detail} {environ.A} {user} {ended_by}")
     assert formatter(refused(b"a\nb")) == "a\\x0ab - - The request is wrong. - - refused"
+
+
+def test_what_is_known_of_tls() -> None:
+    names = ("version", "cipher", "sni", "resumed", "client_subject", "client_serial")
+    shown = compile_template(" ".join(f"{{tls.{name}}}" for name in names))
+    assert shown(encrypted()) == "TLSv1.3 TLS_AES_128_GCM_SHA256 shop.example resumed CN=Alice 0A1B"
+    assert shown(encrypted(replace(TLS, client=None, sni="", is_resumed=False))).endswith(" - full - -")
+    assert shown(answered()) == "- - - - - -"
 
 
 def test_every_field_can_be_shown() -> None:

@@ -2,13 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.jsonschema import complaints
-from tests.support.samples import answered, refused, unanswered
+from tests.support.samples import TLS, answered, encrypted, refused, unanswered
 from waitressd.place import here
 from waitressd.requestlog import OptionError, RequestRecord
 from waitressd.requestlog.jsonlines import describe, encode, json_lines
@@ -55,6 +56,24 @@ def test_an_answered_request() -> None:
         "waitressd.first_byte_time": 1.0,
         "waitressd.flush_time": 0.25,
     }
+
+
+def test_a_request_by_tls() -> None:
+    found = describe(encrypted())
+    assert {key: value for key, value in found.items() if "tls" in key} == {
+        "tls.protocol.name": "tls",
+        "tls.protocol.version": "1.3",
+        "tls.cipher": "TLS_AES_128_GCM_SHA256",
+        "tls.resumed": True,
+        "tls.client.server_name": "shop.example",
+        "tls.client.subject": "CN=Alice",
+        "tls.client.issuer": "CN=A CA",
+        "waitressd.tls.client.serial": "0A1B",
+    }
+    assert list(complaints(found, SCHEMA)) == []
+    anonymous = describe(encrypted(replace(TLS, sni="", client=None)))
+    assert {key for key in anonymous if "client" in key and "tls" in key} == set()
+    assert list(complaints(anonymous, SCHEMA)) == []
 
 
 def test_a_refused_request() -> None:

@@ -1,0 +1,40 @@
+"""What the metrics say of the workers."""
+
+import time
+
+from waitressd.fleet.actions import CodeFacts, Spawn
+from waitressd.fleet.figures import Figures
+from waitressd.fleet.plan import Plan
+
+
+def test_workers_are_counted_by_what_they_do_and_exits_by_what_ended_them() -> None:
+    plan = Plan()
+    figures = Figures(plan)
+    now = time.monotonic()
+
+    def spawned(wanted: list[object]) -> list[int]:
+        figures.renew(now)
+        return [action.worker for action in wanted if isinstance(action, Spawn)]
+
+    one, two = spawned([*plan.start(now, CodeFacts(2, is_preloaded=True))])
+    assert figures.state().workers["booting"] == 2
+    for worker in (one, two):
+        plan.born(now, worker, 100 + worker)
+        plan.ready(now, worker)
+    spawned([])
+    state = figures.state()
+    assert (state.workers["serving"], state.workers["booting"]) == (2, 0)
+    assert state.generation == 1
+    assert sorted(state.ages) == [1, 2]
+    assert all(age >= 0 for age in state.ages.values())
+
+    figures.count_exit(one, "signal 9 (SIGKILL)")
+    (three,) = spawned([*plan.died(now, one, "signal 9 (SIGKILL)")])
+    figures.count_exit(two, "exit status 1")
+    spawned([*plan.died(now, two, "exit status 1")])
+    plan.born(now, three, 103)
+    plan.ready(now, three)
+    plan.leaving(now, three)
+    figures.count_exit(three, "exit status 0")
+    assert spawned([]) == []
+    assert figures.state().exits == {"finished": 1, "killed": 1, "failed": 1}
