@@ -12,12 +12,13 @@ from benchmarks.scenarios import Scenario
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server of this run lives: the environment's `bin`, a port, and a folder for its files."""
+    """Where a server of this run lives: the environment's `bin`, a port, a folder for its files, how many workers."""
 
     bin: Path
     port: int
     folder: Path
     file: Path  # what the download scenario sends
+    workers: int = 1
 
     @property
     def certificate(self) -> Path:
@@ -57,6 +58,8 @@ class Server:
 
 def _waitressd(place: Place, scenario: Scenario) -> list[str]:
     options = [f"--listen={place.address}", f"--threads={scenario.threads}"]
+    if place.workers > 1:
+        options.append(f"--workers={place.workers}")
     if scenario.is_secure:
         options += [f"--tls-certificate={place.certificate}", f"--tls-key={place.key}"]
     return [place.python, "-m", "waitressd", *options, scenario.app]
@@ -73,7 +76,7 @@ def _gunicorn(place: Place, scenario: Scenario) -> list[str]:
         "-k",
         "gthread",
         "-w",
-        "1",
+        str(place.workers),
         "--threads",
         str(scenario.threads),
         "--keep-alive",
@@ -96,8 +99,8 @@ def _cheroot(place: Place, scenario: Scenario) -> list[str]:
 
 
 def _granian(place: Place, scenario: Scenario) -> list[str]:
-    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(place.port), "--workers", "1"]
-    more = ["--blocking-threads", str(scenario.threads), "--no-log"]
+    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(place.port)]
+    more = ["--workers", str(place.workers), "--blocking-threads", str(scenario.threads), "--no-log"]
     if scenario.is_secure:
         more += ["--ssl-certificate", str(place.certificate), "--ssl-keyfile", str(place.key), "--http", "1"]
     return [str(place.bin / "granian"), *options, *more, scenario.app]
@@ -107,6 +110,8 @@ def _uwsgi(place: Place, scenario: Scenario) -> list[str]:
     module, _, name = scenario.app.partition(":")
     options = ["--http11-socket", place.address, "--threads", str(scenario.threads), "--enable-threads"]
     more = ["--disable-logging", "--listen", "1024", "--buffer-size", "16384", "--die-on-term", "--need-app"]
+    if place.workers > 1:
+        more += ["--master", "--processes", str(place.workers)]
     if scenario.app.endswith(":stream"):
         more.append("--route-run=chunked:")  # without it an answer of unknown length never ends on a kept connection
     return [str(place.bin / "uwsgi"), *options, *more, "--module", module, "--callable", name]
