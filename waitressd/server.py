@@ -105,6 +105,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._running: Running | None = None
         self._stopped = threading.Event()
+        self._signals: ServerSignals | None = None  # while `run` is in the main thread
         self._stop_signals = 0
         self._unsaid_signal = ""  # what told the server to stop, until that is logged
         self._drain_end = float("inf")
@@ -197,7 +198,7 @@ class Server:
         raise_descriptor_limit()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
         reopens = self._request_logs is not None or self._certificates is not None or bool(log_files())
-        signals = ServerSignals(self.on_signal, reopens=reopens)
+        self._signals = signals = ServerSignals(self.on_signal, reopens=reopens)
         try:
             self._run(self.notifier or Notifier(), signals)
         finally:
@@ -254,12 +255,14 @@ class Server:
             self._stopped.wait(self.adjustments.shutdown_timeout + _CLOSE_MARGIN_SECONDS)
 
     def stop(self, seconds: float, *, takes_backlog: bool = True) -> None:
-        """Begin a stop that takes so many seconds at most, and return at once. Any thread, while the server serves.
+        """Begin a stop as SIGTERM does, that takes so many seconds at most. Any thread, while the server serves.
 
         Whoever waits in the backlog of the listeners is served too, unless another process will take them
         (`takes_backlog`).
         """
         if (running := self._running) is not None:
+            if self._signals is not None:
+                self._signals.count_stop(signal.SIGTERM)
             self._stop(running, seconds=seconds, takes_backlog=takes_backlog)
             running.watcher.ring()
 

@@ -122,6 +122,10 @@ class ServerSignals:
             parts.append(f"{_names(self._passed_on)}: the application's handler is called when the stop is over")
         return "; ".join(parts)
 
+    def count_stop(self, number: signal.Signals) -> None:
+        """Have the application's handler called as if this signal had stopped the server. Any thread."""
+        self._stopped_by[number] = None
+
     def pass_on(self, seconds: float, say: Callable[[str], object]) -> None:
         """Call the application's handlers of what has stopped the server, once each. What they raise goes on.
 

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from waitressd import forks
 from waitressd.command import StartCommand
@@ -139,9 +139,6 @@ def _begin_anew() -> None:
     """Forget what was the parent's. The only thread of a child."""
     signal.set_wakeup_fd(-1)
     forks.welcome_child()
-    for number in DEFAULT_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN or number in (signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
     random.seed()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:  # its generator goes on where the parent's was, in every child alike
@@ -163,25 +160,30 @@ def hear_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def ignore_commands() -> list[signal.Signals]:
-    """Ignore the signals that are meant for the master; return those that nobody has ignored before.
+def ignore_commands() -> dict[signal.Signals, Any]:
+    """Ignore the signals that are meant for the master; return the handlers of those that nobody has ignored before.
 
     Not SIGQUIT, which asks for stacks, nor SIGCHLD. The main thread.
     """
-    numbers = (number for number in DEFAULT_SIGNALS if number != signal.SIGCHLD)
-    ignored = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    for number in ignored:
+    handlers = {number: signal.getsignal(number) for number in DEFAULT_SIGNALS if number != signal.SIGCHLD}
+    handlers = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+    for number in handlers:
         signal.signal(number, signal.SIG_IGN)
-    return ignored
+    return handlers
 
 
-def hold_back(number: signal.Signals) -> None:
-    """Have a signal that was ignored wait until there is a handler and it is unblocked; else it would end the process.
+def hear_again(handlers: Mapping[signal.Signals, Any]) -> None:
+    """Give the application its handlers back, in a worker that is forked from where they were ignored.
 
-    SIGUSR1 comes to every process at once where log files are rotated.
+    What has no handler stays ignored, as it is the master's, but for SIGTERM, and for SIGUSR1, which waits until there
+    is a handler and it is unblocked: it comes to every process at once where log files are rotated.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
-    signal.signal(number, signal.SIG_DFL)
+    for number, handler in handlers.items():
+        if number == signal.SIGTERM or (callable(handler) and handler != signal.default_int_handler):
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        elif number == signal.SIGUSR1:
+            signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+            signal.signal(number, signal.SIG_DFL)
 
 
 def end_with_parent() -> None:

@@ -6,11 +6,10 @@ to it that its workers are gone, too: one that hangs in code which holds the int
 
 import contextlib
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from waitressd.fleet import processes
 from waitressd.fleet.leave import leave_process
@@ -32,14 +31,14 @@ class Template:
         self._link = link
         self._code = code
         self._run_worker = run_worker
-        self._ignored: list[signal.Signals] = []  # by nobody before
+        self._handlers: dict[Any, Any] = {}  # of the application, by signal
         self._orders: deque[Message] = deque()  # received, and not obeyed yet
         self._watched = Watched()
 
     def run(self) -> NoReturn:
         """Fork workers until the master says `quit` or is gone; then end the process."""
         name_process(template_name(self._code))
-        self._ignored = processes.ignore_commands()  # they come over the link
+        self._handlers = processes.ignore_commands()  # they come over the link
         processes.hear_signals()
         processes.freeze()
         self._link.socket.setblocking(True)
@@ -75,8 +74,7 @@ class Template:
                 other.close()
             processes.show_stacks_on_request()
             processes.hear_signals()
-            if signal.SIGUSR1 in self._ignored:
-                processes.hold_back(signal.SIGUSR1)
+            processes.hear_again(self._handlers)
             self._run_worker(Link.from_descriptor(message.descriptors[0]), message)
 
         try:

@@ -32,6 +32,8 @@ _MASTERS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGUSR2", "SIGTTIN", "SIGTTOU") if hasattr(signal, name)
 )
 
+_NEVER_HEARD: Final = (signal.SIGINT, getattr(signal, "SIGHUP", None))  # whatever handlers the application has
+
 
 class LinkNotifier(Notifier):
     """Tells the master what a server of its own would tell systemd. Any thread."""
@@ -75,7 +77,8 @@ class WorkerProcess:
         name_process(worker_name(self._place))
         set_place(self._place, self._workers)
         for number in _MASTERS:
-            signal.signal(number, signal.SIG_IGN)
+            if number in _NEVER_HEARD or not callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_IGN)
         self._link.send("born", pid=os.getpid())
         server = self._server
         end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout, has_program=False)
