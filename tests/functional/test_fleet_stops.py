@@ -239,3 +239,21 @@ def test_a_full_pipe_keeps_nobody_from_stopping(tmp_path: Path) -> None:
         finally:
             kill_session(process.pid)
             os.close(reader)
+
+
+@pytest.mark.parametrize("preload", ["on", "off"])
+def test_handlers_of_the_application_are_called_when_a_worker_has_stopped(preload: str, tmp_path: Path) -> None:
+    """As in a single process: those of SIGTERM after the stop, by whatever way a worker was told; others at once."""
+    site = Site(tmp_path, workers=2, preload=preload)
+    handlers = (
+        "import signal\n"
+        "def heard(number, frame): open('heard', 'a').write(f'{number} ')\n"
+        "for number in (signal.SIGTERM, signal.SIGUSR2): signal.signal(number, heard)"
+    )
+    site.write(1, handlers)
+    heard = tmp_path / "heard"
+    with serving(site) as fleet:
+        os.kill(min(fleet.workers(2)), signal.SIGUSR2)
+        assert wait_until(heard.exists)
+        assert fleet.terminate() == 0
+    assert heard.read_text(encoding="utf-8").split() == [str(int(signal.SIGUSR2)), *2 * [str(int(signal.SIGTERM))]]
