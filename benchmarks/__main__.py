@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seconds", type=float, default=5.0, help="how long each server is loaded in each round (5)")
     options.add_argument("--quick", action="store_true", help=f"one round of {QUICK_SECONDS:g} seconds")
     options.add_argument("--out", type=Path, default=RESULTS, help="folder for results.json, results.rst, results.svg")
-    options.add_argument("--docs", action="store_true", help="also write docs/benchmarks-results.rst")
+    options.add_argument("--docs", action="store_true", help="also write what of it the manual shows")
     options.add_argument("--environment", type=Path, help="use (and complete) this virtual environment")
     options.add_argument("--server-cores", default="", metavar="LIST", help="bind the servers to these cores")
     options.add_argument("--load-cores", default="", metavar="LIST", help="bind wrk to these cores")
@@ -77,10 +77,15 @@ def write(results: Sequence[Result], facts: dict[str, object], folder: Path) -> 
 
 
 def write_manual(results: Sequence[Result], facts: dict[str, object]) -> None:
-    """Make a page of the manual out of the table and the picture."""
-    page = report.manual_page(results, facts)
-    (ROOT / "docs" / "benchmarks-results.rst").write_text(page, encoding="utf-8")
-    (ROOT / "docs" / "benchmarks.svg").write_text(chart.draw(results), encoding="utf-8")
+    """Write what the manual shows of the scenarios that were measured: a page and a picture, and a table of workers."""
+    docs = ROOT / "docs"
+    fleets = [result for result in results if report.has_workers(result)]
+    others = [result for result in results if not report.has_workers(result)]
+    if others:
+        (docs / "benchmarks-results.rst").write_text(report.manual_page(others, facts), encoding="utf-8")
+        (docs / "benchmarks.svg").write_text(chart.draw(others), encoding="utf-8")
+    if fleets:
+        (docs / "benchmarks-workers.inc").write_text(report.manual_workers(fleets, facts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ GAP: Final = 24
 BAR: Final = 15
 PITCH: Final = 20
 TITLE: Final = 26
-LABEL: Final = 70
+LABEL: Final = 76
 NUMBER: Final = 62
 STYLE: Final = (
     "text{font:11px system-ui,sans-serif;fill:#333}.t{font-weight:600;font-size:12px}"
@@ -49,7 +49,7 @@ def _panel(results: Sequence[Result], left: int, top: int, width: int) -> list[s
         length = max(1.0, room * result.median.rate / best)
         kind = "o" if result.server == OURS else "l" if result.server == "nginx" else "p"
         parts += [
-            f'<text x="{left + LABEL - 6}" y="{y + 11}" text-anchor="end">{escape(result.server)}</text>',
+            f'<text x="{left + LABEL - 6}" y="{y + 11}" text-anchor="end">{escape(result.label)}</text>',
             f'<rect class="{kind}" x="{left + LABEL}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2"/>',
             f'<text class="n" x="{left + LABEL + length + 5:.1f}" y="{y + 11}">{result.median.rate:,.0f}</text>',
         ]

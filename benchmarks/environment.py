@@ -4,12 +4,12 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from benchmarks.scenarios import Scenario
-from benchmarks.servers import Server
+from benchmarks.servers import Server, takes_part
 
 ROOT: Final = Path(__file__).parent.parent
 DEFAULT: Final = Path(__file__).parent / ".env"
@@ -17,12 +17,13 @@ DEBIAN: Final = {"wrk": "wrk", "nginx": "nginx"}
 LIBEV_HEADER: Final = Path("/usr/include/ev.h")
 
 
-def prepare(folder: Path | None, servers: Iterable[Server], scenarios: Iterable[Scenario]) -> Path:
+def prepare(folder: Path | None, servers: Sequence[Server], scenarios: Sequence[Scenario]) -> Path:
     """Return the `bin` of an environment with what these servers and applications import, installing what is missing.
 
     Without a folder, and with nothing to install, this is the environment that runs the driver.
     """
-    packages = [server.package for server in servers if server.package]
+    parts = [server for server in servers if any(takes_part(server, scenario) for scenario in scenarios)]
+    packages = [server.package for server in parts if server.package]
     packages += [package for scenario in scenarios for package in scenario.packages]
     if folder is None and not packages:
         return Path(sys.executable).parent

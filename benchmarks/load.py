@@ -20,13 +20,14 @@ GRACE_SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk counted in one round; times in microseconds."""
+    """What wrk counted in one round, and the CPU time that it took itself; times in microseconds."""
 
     requests: int
     seconds: float
     p50: int
     p99: int
     errors: int
+    cpu_seconds: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -41,7 +42,7 @@ def run_load(scenario: Scenario, port: int, seconds: float, cores: str = "") -> 
         raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
     # wrk counts whole seconds.
     options = [
-        "-t1",
+        f"-t{min(scenario.load_threads, scenario.connections)}",
         f"-c{scenario.connections}",
         f"-d{max(1, round(seconds))}s",
         "--timeout",
@@ -51,18 +52,27 @@ def run_load(scenario: Scenario, port: int, seconds: float, cores: str = "") -> 
     ]
     fields = [part for line in scenario.fields for part in ("-H", line)]
     method = "POST" if scenario.body_bytes else "GET"
-    command = [program, *options, *fields, f"http://127.0.0.1:{port}/", "--", method, str(scenario.body_bytes)]
+    url = f"{'https' if scenario.is_secure else 'http'}://127.0.0.1:{port}/"
+    command = [program, *options, *fields, url, "--", method, str(scenario.body_bytes)]
     if scenario.is_unique:
         command.append("unique")
     if cores:
         command = ["taskset", "-c", cores, *command]
+    before = _children_cpu_seconds()
     run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, check=False)
+    cpu = _children_cpu_seconds() - before
     lines = [line for line in run.stdout.splitlines() if line.startswith("RESULT")]
     if not lines:
         raise SystemExit(f"wrk said: {run.stdout}{run.stderr}")
     found = {name: int(number) for name, number in RESULT.findall(lines[0])}
     errors = sum(found[name] for name in ("connect", "read", "write", "timeout", "status"))
-    return Load(found["requests"], found["microseconds"] / 1e6, found["p50"], found["p99"], errors)
+    return Load(found["requests"], found["microseconds"] / 1e6, found["p50"], found["p99"], errors, cpu)
+
+
+def _children_cpu_seconds() -> float:
+    """Return what children that have ended took: nobody but wrk ends during a load."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @contextmanager

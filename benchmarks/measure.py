@@ -13,9 +13,9 @@ from typing import Final
 
 from benchmarks.environment import can_run, find_program
 from benchmarks.load import idle_connections, run_load
-from benchmarks.processes import Group, running
+from benchmarks.processes import Tree, running
 from benchmarks.scenarios import Scenario
-from benchmarks.servers import Place, Server, takes_part
+from benchmarks.servers import Place, Server, make_certificate, takes_part
 
 FILE_BYTES: Final = 32 * 1024 * 1024
 WARM_UP_SECONDS: Final = 1.0
@@ -42,43 +42,62 @@ class Sample:
     p99_microseconds: float
     memory_bytes: float
     errors: float
+    load_microseconds: float = 0.0  # of CPU time that wrk took for each answer
+    limit_rate: float = 0.0  # answers in a second that the machine allows at this cost
 
 
 @dataclass(frozen=True)
 class Result:
-    """One server in one scenario: the median of its rounds, and the rounds."""
+    """One server in one scenario, with so many workers: the median of its rounds, and the rounds."""
 
     scenario: str
     server: str
     median: Sample
     rounds: tuple[Sample, ...]
+    workers: int = 1
+
+    @property
+    def label(self) -> str:
+        """The server, and how many workers if they are more than one."""
+        return self.server if self.workers == 1 else f"{self.server} \N{MULTIPLICATION SIGN}{self.workers}"
 
 
-def summarize(scenario: str, server: str, samples: Sequence[Sample]) -> Result:
+@dataclass(frozen=True)
+class Running:
+    """A server that runs: where, with how many workers, and its processes."""
+
+    server: str
+    workers: int
+    port: int
+    tree: Tree
+
+
+def summarize(scenario: str, server: str, samples: Sequence[Sample], workers: int = 1) -> Result:
     """Take the median of each column; errors are added up, since the median would hide one."""
     columns = {name: median(getattr(sample, name) for sample in samples) for name in (f.name for f in fields(Sample))}
     columns["errors"] = sum(sample.errors for sample in samples)
-    return Result(scenario, server, Sample(**columns), tuple(samples))
+    return Result(scenario, server, Sample(**columns), tuple(samples), workers)
 
 
 def measure(plan: Plan, scenario: Scenario, servers: Sequence[Server]) -> list[Result]:
     """Measure each server that can take part, in interleaved rounds that begin with another server each time."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name, ExitStack() as stack:
         started = list(_start_all(plan, scenario, servers, stack, Path(name)))
-        samples: dict[str, list[Sample]] = {server.name: [] for server, _, _ in started}
+        samples: dict[Running, list[Sample]] = {each: [] for each in started}
         for number in range(plan.rounds):
             turn = number % max(1, len(started))
-            for server, port, group in started[turn:] + started[:turn]:
-                sample = _sample(plan, scenario, port, group)
-                print(f"  {scenario.name} {server.name}: {sample.rate:,.0f}/s", file=sys.stderr)
-                samples[server.name].append(sample)
-    return [summarize(scenario.name, server, found) for server, found in samples.items() if found]
+            for each in started[turn:] + started[:turn]:
+                sample = _sample(plan, scenario, each)
+                workers = f", workers {each.workers}" if len(scenario.workers) > 1 else ""
+                print(f"  {scenario.name} {each.server}{workers}: {sample.rate:,.0f}/s", file=sys.stderr)
+                samples[each].append(sample)
+    return [summarize(scenario.name, each.server, found, each.workers) for each, found in samples.items() if found]
 
 
 def _start_all(
     plan: Plan, scenario: Scenario, servers: Sequence[Server], stack: ExitStack, folder: Path
-) -> Iterator[tuple[Server, int, Group]]:
-    """Start every server of the scenario; one that cannot run here is named and left out."""
+) -> Iterator[Running]:
+    """Start every server of the scenario, with each number of workers; name and leave out what cannot run here."""
     file = folder / "download.bin"
     if scenario.app.endswith(":download"):
         file.write_bytes(os.urandom(FILE_BYTES))
@@ -88,31 +107,47 @@ def _start_all(
         if not can_run(server, scenario, plan.bin):
             print(f"  {scenario.name} {server.name}: not installed", file=sys.stderr)
             continue
-        place = Place(plan.bin, _free_port(), folder / server.name, file)
-        place.folder.mkdir()
-        command = server.command(place, scenario)
-        if server.program:
-            command[0] = find_program(server.program) or server.program
-        if plan.server_cores:
-            command = ["taskset", "-c", plan.server_cores, *command]
-        variables = {"BENCHMARK_FILE": str(file)}
-        try:
-            group = stack.enter_context(running(command, place.port, place.folder / "output.txt", variables))
-        except RuntimeError as exc:
-            print(f"  {scenario.name} {server.name}: {exc}", file=sys.stderr)
-            continue
-        yield server, place.port, group
+        for workers in scenario.workers:
+            place = Place(plan.bin, _free_port(), folder / f"{server.name}-{workers}", file, workers)
+            place.folder.mkdir()
+            if scenario.is_secure:
+                make_certificate(place)
+            command = server.command(place, scenario)
+            if server.program:
+                command[0] = find_program(server.program) or server.program
+            if plan.server_cores:
+                command = ["taskset", "-c", plan.server_cores, *command]
+            variables = {"BENCHMARK_FILE": str(file)}
+            try:
+                log, is_secure = place.folder / "output.txt", scenario.is_secure
+                tree = stack.enter_context(running(command, place.port, log, variables, is_secure=is_secure))
+            except RuntimeError as exc:
+                print(f"  {scenario.name} {server.name}: {exc}", file=sys.stderr)
+                continue
+            yield Running(server.name, workers, place.port, tree)
 
 
-def _sample(plan: Plan, scenario: Scenario, port: int, group: Group) -> Sample:
-    with _company(scenario, port):
-        run_load(scenario, port, WARM_UP_SECONDS, plan.load_cores)
-        before = group.cpu_seconds()
-        load = run_load(scenario, port, plan.seconds, plan.load_cores)
-        cpu = group.cpu_seconds() - before
-        memory = group.memory_bytes()
-    per_request = cpu * 1e6 / load.requests if load.requests else 0.0
-    return Sample(load.rate, per_request, load.p50, load.p99, memory, load.errors)
+def _sample(plan: Plan, scenario: Scenario, each: Running) -> Sample:
+    with _company(scenario, each.port):
+        run_load(scenario, each.port, WARM_UP_SECONDS, plan.load_cores)
+        before = each.tree.cpu_seconds()
+        load = run_load(scenario, each.port, plan.seconds, plan.load_cores)
+        cpu = each.tree.cpu_seconds() - before
+        memory = each.tree.memory_bytes()
+    ours, theirs = (seconds * 1e6 / max(1, load.requests) for seconds in (cpu, load.cpu_seconds))
+    limit = limit_rate(
+        ours, theirs, cores=len(os.sched_getaffinity(each.tree.root)), load_threads=scenario.load_threads,
+        is_shared=not plan.load_cores,
+    )  # fmt: skip
+    return Sample(load.rate, ours, load.p50, load.p99, memory, load.errors, theirs, limit)
+
+
+def limit_rate(ours: float, theirs: float, *, cores: int, load_threads: int, is_shared: bool) -> float:
+    """Return how many answers a second the machine allows at most, when each costs the server and wrk so many us.
+
+    `cores` are the server's; `is_shared`: wrk runs on them, too.
+    """
+    return 1e6 * min(cores / max(1e-9, ours + theirs * is_shared), load_threads / max(1e-9, theirs))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from benchmarks.measure import Result
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.servers import SERVERS
 
 OURS: Final = "waitressd"
 HEADINGS: Final = (
@@ -23,6 +24,19 @@ HEADINGS: Final = (
 )
 TITLES: Final = {scenario.name: scenario.title for scenario in SCENARIOS}
 GOALS: Final = {scenario.name: scenario.goals for scenario in SCENARIOS}
+SCALING_GOALS: Final = {scenario.name: scenario.scaling_goal for scenario in SCENARIOS if len(scenario.workers) > 1}
+SCALING_HEADINGS: Final = (
+    "server",
+    "workers",
+    "requests/s",
+    "\N{DIVISION SIGN} 1 worker",
+    "CPU µs/request",
+    "wrk µs/request",
+    "p99 ms",
+    "memory MiB",
+    "ours ÷ theirs",
+    "errors",
+)
 
 
 def ratio(ours: Result | None, theirs: Result) -> float | None:
@@ -55,35 +69,76 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
     return table
 
 
+def scaling_rows(results: Sequence[Result]) -> list[list[str]]:
+    """Return the cells of a scenario with several numbers of workers: ours first, then by the best rate."""
+    best = {each.server: max(other.median.rate for other in results if other.server == each.server) for each in results}
+    ours = {each.workers: each for each in results if each.server == OURS}
+    table = []
+    for result in sorted(results, key=lambda each: (each.server != OURS, -best[each.server], each.workers)):
+        sample, times = result.median, ratio(ours.get(result.workers), result)
+        fewest = min((each for each in results if each.server == result.server), key=lambda each: each.workers)
+        table.append([
+            result.server,
+            str(result.workers),
+            f"{sample.rate:,.0f}",
+            _scaling(fewest, result),
+            f"{sample.cpu_microseconds:,.1f}",
+            f"{sample.load_microseconds:,.1f}",
+            f"{sample.p99_microseconds / 1000:,.2f}",
+            f"{sample.memory_bytes / 2**20:,.1f}",
+            "" if times is None else f"{times:.2f}",
+            f"{sample.errors:.0f}" if sample.errors else "",
+        ])  # fmt: skip
+    return table
+
+
+def _scaling(fewest: Result, result: Result) -> str:
+    """Say how much more workers achieve, and what the machine allows if that is less than our goal."""
+    if fewest is result or not fewest.median.rate:
+        return ""
+    times, limit = result.median.rate / fewest.median.rate, result.median.limit_rate / fewest.median.rate
+    goal, text = SCALING_GOALS[result.scenario], f"{times:.2f}"
+    if result.server != OURS:
+        return text
+    if times >= goal:
+        return f"{text} (reaches {goal:g})"
+    return f"{text} (misses {goal:g}" + (f"; the machine allows {limit:.2f})" if limit < goal else ")")
+
+
+def table_of(results: Sequence[Result]) -> list[list[str]]:
+    """Return the cells of one scenario's table, headings first."""
+    if results[0].scenario in SCALING_GOALS:
+        return [list(SCALING_HEADINGS), *scaling_rows(results)]
+    return [list(HEADINGS), *rows(results)]
+
+
 def text_table(results: Sequence[Result]) -> str:
     """Render one scenario for a terminal."""
-    cells = [list(HEADINGS), *rows(results)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
+    cells = table_of(results)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    words = {column for column, heading in enumerate(cells[0]) if heading == "server" or "÷" in heading}
     lines = [
         "  ".join(
-            cell.ljust(width) if column in {0, 6} else cell.rjust(width) for column, (cell, width) in enumerate(pairs)
+            cell.ljust(width) if column in words else cell.rjust(width) for column, (cell, width) in enumerate(pairs)
         )
         for pairs in (list(zip(row, widths, strict=True)) for row in cells)
     ]
     return "\n".join([TITLES[results[0].scenario], *(line.rstrip() for line in lines), ""])
 
 
-def rst_tables(results: Sequence[Result], facts: dict[str, Any]) -> str:
+def rst_tables(results: Sequence[Result], facts: dict[str, Any], underline: str = "-") -> str:
     """Render everything for the manual."""
-    names = [
-        name
-        for name in ("waitress", "gunicorn", "cheroot", "granian", "pyuwsgi", "bjoern")
-        if name in facts["versions"]
-    ]
-    peers = ", ".join(f"{name} {facts['versions'][name]}" for name in names)
+    measured = {result.server for result in results}
+    packages = [server.package for server in SERVERS if server.name in measured and server.package in facts["versions"]]
+    peers = ", ".join(f"{name} {facts['versions'][name]}" for name in packages)
     lines = [
         f"Measured on {facts['machine']} with CPython {facts['versions']['python']}: the median of",
         f"{facts['rounds']} interleaved rounds of {facts['seconds']:g} seconds" + (f"; {peers}." if peers else "."), "",
     ]  # fmt: skip
     for group in grouped(results):
         title = TITLES[group[0].scenario]
-        lines += [title[0].upper() + title[1:], "-" * len(title), "", ".. list-table::", "   :header-rows: 1", ""]
-        for row in [list(HEADINGS), *rows(group)]:
+        lines += [title[0].upper() + title[1:], underline * len(title), "", ".. list-table::", "   :header-rows: 1", ""]
+        for row in table_of(group):
             lines += [f"   {'*' if index == 0 else ' '} - {cell}".rstrip() for index, cell in enumerate(row)]
         lines.append("")
     return "\n".join(lines)
@@ -101,6 +156,16 @@ def manual_page(results: Sequence[Result], facts: dict[str, Any]) -> str:
 
 """
     return head + rst_tables(results, facts)
+
+
+def manual_workers(results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """Render the part of the manual that shows a run with several numbers of workers."""
+    return ".. Written by ``python -m benchmarks --docs``.\n\n" + rst_tables(results, facts, '"')
+
+
+def has_workers(result: Result) -> bool:
+    """Whether the scenario compares numbers of workers."""
+    return result.scenario in SCALING_GOALS
 
 
 def grouped(results: Iterable[Result]) -> list[list[Result]]:

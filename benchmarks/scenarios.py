@@ -25,7 +25,11 @@ BROWSER_FIELDS: Final = (
 
 @dataclass(frozen=True)
 class Scenario:
-    """One row. `goals` maps a peer to the ratio of requests per second (ours by theirs) that we want to reach."""
+    """One row. `goals` maps a peer to the ratio of requests per second (ours by theirs) that we want to reach.
+
+    `scaling_goal` is the ratio that we want between our own requests per second with the most workers and with the
+    fewest.
+    """
 
     name: str
     title: str
@@ -39,11 +43,17 @@ class Scenario:
     static: str = ""  # what nginx answers here: "greeting", "page" or "file"; nothing: it takes no part
     packages: tuple[str, ...] = ()  # what the application imports
     only: tuple[str, ...] = ()  # servers that take part; empty: all
+    is_secure: bool = False  # the server speaks TLS
     is_unique: bool = False  # no request line, cookie or entity tag of a request comes twice
+    workers: tuple[int, ...] = (1,)  # each server runs once with each of these, the fewest first
+    scaling_goal: float = 0.0
+    load_threads: int = 1  # of wrk
 
 
 _APPS: Final = "benchmarks.apps"
+_SECURE: Final = ("waitressd", "gunicorn", "cheroot", "granian", "nginx")  # those that speak TLS themselves
 _HELLO: Final = {"waitress": 12.0, "granian": 1.2, "bjoern": 0.85}
+_WITH_WORKERS: Final = ("waitressd", "gunicorn", "granian", "uwsgi")
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario("hello-1", "hello, 1 connection", f"{_APPS}:hello", connections=1, static="greeting"),
@@ -87,7 +97,23 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         threads=16, goals={"granian": 1.0},
     ),
     Scenario("burn-1ms", "application computes 1 ms", f"{_APPS}:burn_1_ms", goals={"bjoern": 1.0, "granian": 1.0}),
+    Scenario(
+        "tls-hello", "hello by TLS, 64 connections", f"{_APPS}:hello", is_secure=True, static="greeting",
+        only=_SECURE, goals={"granian": 0.7, "gunicorn": 4.0, "cheroot": 4.0},
+    ),
+    Scenario(
+        "tls-new-connection", "a new connection by TLS for each request", f"{_APPS}:hello", is_secure=True,
+        fields=("Connection: close",), static="greeting", only=_SECURE, goals={"gunicorn": 2.5},
+    ),
     Scenario("pyramid", "Pyramid hello", f"{_APPS}.pyramid_hello:application", packages=("pyramid", "setuptools<81")),
     Scenario("django", "Django hello", f"{_APPS}.django_hello:application", packages=("django",)),
     Scenario("flask", "Flask hello", f"{_APPS}.flask_hello:application", packages=("flask",)),
+    Scenario(
+        "workers-burn", "computes 2 ms, 32 connections", f"{_APPS}:burn_2_ms",
+        connections=32, only=_WITH_WORKERS, workers=(1, 2), scaling_goal=1.8, load_threads=2,
+    ),
+    Scenario(
+        "workers-hello", "hello, 64 connections", f"{_APPS}:hello",
+        only=_WITH_WORKERS, workers=(1, 2), scaling_goal=1.5, load_threads=2,
+    ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """How each server is started: one row for each. Our defaults are the defaults; peers get what makes them look best."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,23 @@ from benchmarks.scenarios import Scenario
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server of this run lives: the environment's `bin`, a port, and a folder for its files."""
+    """Where a server of this run lives: the environment's `bin`, a port, a folder for its files, how many workers."""
 
     bin: Path
     port: int
     folder: Path
     file: Path  # what the download scenario sends
+    workers: int = 1
+
+    @property
+    def certificate(self) -> Path:
+        """Where the certificate of a server that speaks TLS is."""
+        return self.folder / "certificate.pem"
+
+    @property
+    def key(self) -> Path:
+        """Where its key is."""
+        return self.folder / "key.pem"
 
     @property
     def python(self) -> str:
@@ -45,8 +57,12 @@ class Server:
 
 
 def _waitressd(place: Place, scenario: Scenario) -> list[str]:
-    listen = f"--listen={place.address}"
-    return [place.python, "-m", "waitressd", listen, f"--threads={scenario.threads}", scenario.app]
+    options = [f"--listen={place.address}", f"--threads={scenario.threads}"]
+    if place.workers > 1:
+        options.append(f"--workers={place.workers}")
+    if scenario.is_secure:
+        options += [f"--tls-certificate={place.certificate}", f"--tls-key={place.key}"]
+    return [place.python, "-m", "waitressd", *options, scenario.app]
 
 
 def _waitress(place: Place, scenario: Scenario) -> list[str]:
@@ -60,7 +76,7 @@ def _gunicorn(place: Place, scenario: Scenario) -> list[str]:
         "-k",
         "gthread",
         "-w",
-        "1",
+        str(place.workers),
         "--threads",
         str(scenario.threads),
         "--keep-alive",
@@ -68,18 +84,25 @@ def _gunicorn(place: Place, scenario: Scenario) -> list[str]:
         "-b",
         place.address,
     ]
+    if scenario.is_secure:
+        options += ["--certfile", str(place.certificate), "--keyfile", str(place.key)]
     return [place.python, "-m", "gunicorn", *options, "--log-level", "critical", scenario.app]
 
 
 def _cheroot(place: Place, scenario: Scenario) -> list[str]:
     count = str(scenario.threads)
+    if scenario.is_secure:
+        files = [str(place.certificate), str(place.key)]
+        return [place.python, "-m", "benchmarks.cheroot_launcher", str(place.port), count, *files, scenario.app]
     options = ["--bind", place.address, "--threads", count, "--max-threads", count, "--request-queue-size", "1024"]
     return [place.python, "-m", "cheroot", *options, scenario.app]
 
 
 def _granian(place: Place, scenario: Scenario) -> list[str]:
-    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(place.port), "--workers", "1"]
-    more = ["--blocking-threads", str(scenario.threads), "--no-log"]
+    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(place.port)]
+    more = ["--workers", str(place.workers), "--blocking-threads", str(scenario.threads), "--no-log"]
+    if scenario.is_secure:
+        more += ["--ssl-certificate", str(place.certificate), "--ssl-keyfile", str(place.key), "--http", "1"]
     return [str(place.bin / "granian"), *options, *more, scenario.app]
 
 
@@ -87,6 +110,8 @@ def _uwsgi(place: Place, scenario: Scenario) -> list[str]:
     module, _, name = scenario.app.partition(":")
     options = ["--http11-socket", place.address, "--threads", str(scenario.threads), "--enable-threads"]
     more = ["--disable-logging", "--listen", "1024", "--buffer-size", "16384", "--die-on-term", "--need-app"]
+    if place.workers > 1:
+        more += ["--master", "--processes", str(place.workers)]
     if scenario.app.endswith(":stream"):
         more.append("--route-run=chunked:")  # without it an answer of unknown length never ends on a kept connection
     return [str(place.bin / "uwsgi"), *options, *more, "--module", module, "--callable", name]
@@ -113,7 +138,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {address} backlog=1024;
+        listen {address} backlog=1024{tls};
         location / {{ {answer} }}
     }}
 }}
@@ -131,7 +156,12 @@ def _nginx(place: Place, scenario: Scenario) -> list[str]:
     configuration = place.folder / "nginx.conf"
     # Started by root, its worker would be nobody and could not read our temporary folder.
     user = "" if os.getuid() else "user root;"
-    text = NGINX_CONFIGURATION.format(user=user, folder=place.folder, address=place.address, answer=answer)
+    tls = (
+        f" ssl; ssl_certificate {place.certificate}; ssl_certificate_key {place.key}; ssl_protocols TLSv1.2 TLSv1.3"
+        if scenario.is_secure
+        else ""
+    )
+    text = NGINX_CONFIGURATION.format(user=user, folder=place.folder, address=place.address, answer=answer, tls=tls)
     configuration.write_text(text)
     return ["nginx", "-p", str(place.folder), "-c", str(configuration)]
 
@@ -146,6 +176,14 @@ SERVERS: Final[tuple[Server, ...]] = (
     Server("bjoern", _bjoern, "bjoern", "bjoern"),
     Server("nginx", _nginx, program="nginx", is_static=True),
 )
+
+
+def make_certificate(place: Place) -> None:
+    """Make the certificate and key of a server that speaks TLS, by the program `openssl`."""
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/"]
+    files = ["-keyout", str(place.key), "-out", str(place.certificate)]
+    subprocess.run(["openssl", "req", *options, "-addext", names, *files], capture_output=True, check=True)
 
 
 def takes_part(server: Server, scenario: Scenario) -> bool:

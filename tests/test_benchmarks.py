@@ -13,11 +13,12 @@ import pytest
 from benchmarks import apps, chart, report
 from benchmarks.environment import find_program
 from benchmarks.load import run_load
-from benchmarks.measure import Result, Sample, summarize
-from benchmarks.processes import Group
+from benchmarks.measure import Result, Sample, limit_rate, summarize
+from benchmarks.processes import Process, Tree, running
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.servers import SERVERS, Place, takes_part
-from tests.support.servers import running_server
+from benchmarks.servers import SERVERS, Place, make_certificate, takes_part
+from tests.support.servers import free_port, running_server
+from tests.support.waiting import wait_until
 
 FAST = Sample(
     rate=1200.0, cpu_microseconds=10.0, p50_microseconds=500, p99_microseconds=900, memory_bytes=2**20, errors=0
@@ -64,6 +65,8 @@ def test_every_scenario_has_an_application_and_names_its_goals_by_server() -> No
     names = {server.name for server in SERVERS}
     for scenario in SCENARIOS:
         assert set(scenario.goals) | set(scenario.only) <= names
+        assert scenario.workers == tuple(sorted(set(scenario.workers)))
+        assert (scenario.scaling_goal > 0) == (len(scenario.workers) > 1)
         module, _, name = scenario.app.partition(":")
         assert module != "benchmarks.apps" or callable(getattr(apps, name))
 
@@ -74,29 +77,81 @@ def test_every_server_gets_a_command_for_each_scenario(tmp_path: Path) -> None:
         for server in SERVERS:
             if takes_part(server, scenario):
                 command = server.command(place, scenario)
+                if len(scenario.workers) > 1:
+                    assert server.command(replace(place, workers=2), scenario) != command
                 assert server.is_static or any(scenario.app.partition(":")[0] in part for part in command)
 
 
-def test_the_cost_of_a_process_group_includes_its_children() -> None:
-    code = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
-        "print('ready', flush=True)\n"
-        "child.wait()\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as process:
-        group = Group(process.pid)
+CHILDREN = """
+import os, subprocess, sys
+burn = [sys.executable, "-c", "print('ready', flush=True)\\nwhile True: pass"]
+subprocess.Popen(burn, start_new_session=True)  # one that has left the session
+between = "import subprocess; subprocess.Popen(%r)" % burn
+subprocess.Popen([sys.executable, "-c", between]).wait()  # its child has no parent any more
+input()
+"""
+
+
+def ready_tree(process: "subprocess.Popen[bytes]") -> Tree:
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == [b"ready\n"] * 2
+    return Tree(process.pid)
+
+
+def test_a_tree_is_all_that_has_come_from_its_root_and_ends_as_a_whole() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILDREN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        tree = ready_tree(process)
         try:
-            assert process.stdout is not None
-            process.stdout.readline()
-            before = group.cpu_seconds()
-            while group.cpu_seconds() < before + 0.1:
+            before = tree.cpu_seconds()
+            while tree.cpu_seconds() < before + 0.1:
                 pass
-            assert len(group.members()) == 2
-            assert group.memory_bytes() > 2**20
+            members = tree.members()
+            assert members[0].pid == process.pid
+            assert len(members) == 3
+            assert tree.memory_bytes() > 2**20
         finally:
-            group.stop(process)
-    assert [fields for fields in group.members() if fields[1] != "Z"] == []  # a zombie is init's to reap
+            tree.stop(process)
+    left = [found for member in members if (found := Process.read(member.pid)) and found.key == member.key]
+    assert [found for found in left if found.state != "Z"] == []  # a zombie is init's to reap
+
+
+def test_a_fleet_is_measured_with_all_its_processes(tmp_path: Path) -> None:
+    scenario = next(each for each in SCENARIOS if each.name == "workers-hello")
+    server = next(each for each in SERVERS if each.name == "waitressd")
+    place = Place(Path(sys.executable).parent, free_port(), tmp_path, tmp_path / "file", workers=2)
+    command = server.command(place, scenario)
+    with running(command, place.port, tmp_path / "output.txt", {}) as tree:
+        assert wait_until(lambda: len(tree.members()) == 4)  # the master, a template, two workers
+        names = [member.name for member in tree.members()]
+        assert names[0] == "waitressd-main"
+        assert set(names[1:]) == {"waitressd-code1", "waitressd-w1", "waitressd-w2"}
+    assert tree.members() == []
+
+
+def test_a_table_of_workers_says_what_they_achieve_and_what_the_machine_allows() -> None:
+    one = Result("workers-burn", "waitressd", replace(FAST, rate=100.0), (), 1)
+    two = replace(one, median=replace(FAST, rate=190.0, limit_rate=250.0), workers=2)
+    peer = Result("workers-burn", "granian", replace(FAST, rate=95.0), (), 2)
+    table = report.scaling_rows([peer, two, one])
+    assert [row[:4] for row in table] == [
+        ["waitressd", "1", "100", ""],
+        ["waitressd", "2", "190", "1.90 (reaches 1.8)"],
+        ["granian", "2", "95", ""],
+    ]
+    assert table[2][-2] == "2.00"
+    slow = replace(two, median=replace(FAST, rate=150.0, limit_rate=250.0))
+    assert report.scaling_rows([one, slow])[1][3] == "1.50 (misses 1.8)"
+    small = replace(two, median=replace(FAST, rate=150.0, limit_rate=160.0))
+    assert report.scaling_rows([one, small])[1][3] == "1.50 (misses 1.8; the machine allows 1.60)"
+    assert "   * - waitressd\n     - 2\n     - 190\n" in report.manual_workers([one, two], FACTS)
+
+
+def test_the_limit_is_where_the_cores_or_the_load_are_busy() -> None:
+    assert limit_rate(8.0, 2.0, cores=2, load_threads=1, is_shared=True) == 200_000
+    assert limit_rate(8.0, 2.0, cores=2, load_threads=1, is_shared=False) == 250_000
+    assert limit_rate(1.0, 10.0, cores=2, load_threads=1, is_shared=False) == 100_000
 
 
 def call(application: Any) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -105,11 +160,24 @@ def call(application: Any) -> tuple[str, list[tuple[str, str]], bytes]:
     return heads[0][0], heads[0][1], body
 
 
-@pytest.mark.parametrize("application", [apps.hello, apps.page, apps.stream, apps.block_1_ms, apps.burn_1_ms])
+@pytest.mark.parametrize(
+    "application", [apps.hello, apps.page, apps.stream, apps.block_1_ms, apps.burn_1_ms, apps.burn_2_ms]
+)
 def test_an_application_keeps_its_promised_length(application: Any) -> None:
     status, fields, body = call(application)
     assert status == "200 OK"
     assert int(dict(fields).get("Content-Length", len(body))) == len(body)
+
+
+@pytest.mark.skipif(None in map(find_program, ("wrk", "openssl")), reason="wrk and openssl are programs of the system")
+def test_a_load_by_tls(tmp_path: Path) -> None:
+    scenario = next(each for each in SCENARIOS if each.is_secure)
+    place = Place(Path("/env/bin"), 8080, tmp_path, tmp_path / "file")
+    make_certificate(place)
+    with running_server(apps.hello, tls_certificate=str(place.certificate), tls_key=str(place.key)) as running:
+        load = run_load(replace(scenario, connections=4), running.port, 1.0)
+    assert load.requests > 0
+    assert load.errors == 0
 
 
 @pytest.mark.skipif(find_program("wrk") is None, reason="wrk is a program of the system")
@@ -120,4 +188,5 @@ def test_a_load_counts_answers_and_finds_no_errors(name: str) -> None:
         load = run_load(replace(scenario, connections=4), running.port, 1.0)
     assert load.requests > 0
     assert load.errors == 0
+    assert load.cpu_seconds > 0
     assert 0 < load.p50 <= load.p99

@@ -15,19 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, Machine, advise, log_advice
 from waitressd.config.errors import ConfigError
 from waitressd.config.inifile import from_factory
 from waitressd.config.tlsadvice import ServedCertificate
-from waitressd.fleet.cores import find_cores
 from waitressd.listeners import open_listeners
-from waitressd.logfiles import unshared_handlers
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
 from waitressd.standardstreams import fill_descriptors
+from waitressd.startadvice import log_start_advice
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
@@ -221,14 +219,7 @@ def _checked_runner(global_conf: Mapping[str, str], local_conf: Mapping[str, str
     watch_for_reloader(section.paths)
     adjustments = section.check()
     runner = Runner(adjustments, global_conf, _log_setup(global_conf))
-    facts = Facts(
-        adjustments,
-        section.hidden,
-        Machine(cores=find_cores().workers),
-        unshared_handlers=unshared_handlers(),
-        certificates=runner.served_certificates,
-    )
-    log_advice(advise(facts, only_at_start=True))
+    log_start_advice(adjustments, section.hidden, runner.served_certificates)
     return runner
 
 

@@ -132,13 +132,19 @@ def _places(adjustments: Adjustments) -> dict[str, ListenAddress]:
 
 
 def adopt_listeners(adjustments: Adjustments, sockets: Iterable[tuple[str, socket.socket]]) -> list[Listener]:
-    """Use sockets that another process has bound, each for what it was asked for with ("" for `sockets`)."""
-    return [_described(adopt(sock, None), asked, adjustments) for asked, sock in sockets]
+    """Use sockets that another process has bound, each for what it was asked for with ("" for `sockets`).
+
+    They are shared: this process is one of several that accept from them.
+    """
+    listeners = [_described(adopt(sock, None), asked, adjustments) for asked, sock in sockets]
+    for listener in listeners:
+        listener.is_shared = True
+    return listeners
 
 
 def _described(listener: Listener, asked: str, adjustments: Adjustments) -> Listener:
     """Say for what it was opened, what it serves, and how each connection begins there."""
-    listener.asked = asked
+    listener.asked = asked if asked in _places(adjustments) else ""
     listener.service, listener.proxy_protocol = _use_of(asked, adjustments)
     is_unix = listener.family not in (socket.AF_INET, socket.AF_INET6)
     if is_unix and listener.service == HTTPS and _places(adjustments).get(asked) not in adjustments.tls_listen:

@@ -5,9 +5,9 @@ import threading
 from typing import Any
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
 from waitressd.operatorlog import operator_log
 from waitressd.server import Server
+from waitressd.startadvice import log_start_advice
 from waitressd.wsgi.task import Application
 
 
@@ -21,7 +21,7 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
         logging.basicConfig()
     adjustments = Adjustments.from_keywords(**settings)
     server = Server(adjustments, app)
-    log_advice(advise(Facts(adjustments, certificates=server.served_certificates), only_at_start=True))
+    log_start_advice(adjustments, certificates=server.served_certificates)
     if adjustments.may_be_fleet and _lead(server):
         return
     server.open()

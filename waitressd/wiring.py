@@ -7,8 +7,7 @@ other; none of them knows another, or has ever seen a setting. Opens and starts 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from inspect import signature
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -138,7 +137,7 @@ def deadlines(adjustments: Adjustments) -> Deadlines:
 
 def _fill(record: Callable[..., Record], adjustments: Adjustments, **others: object) -> Record:
     """Fill a record whose fields have the names of settings; `others` are those that need a word more."""
-    names = (signature(record).parameters.keys() & _SETTINGS) - others.keys()
+    names = ({each.name for each in fields(cast("Any", record))} & _SETTINGS) - others.keys()
     return record(**{name: getattr(adjustments, name) for name in names}, **others)
 
 

@@ -101,7 +101,17 @@ def block_1_in_100(environ: Environ, start_response: StartResponse) -> Iterable[
 
 def burn_1_ms(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Compute for one millisecond of this thread's CPU time, however long that takes."""
-    end = time.thread_time_ns() + 1_000_000
+    _burn(1)
+    return hello(environ, start_response)
+
+
+def burn_2_ms(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Compute for two milliseconds of this thread's CPU time, however long that takes."""
+    _burn(2)
+    return hello(environ, start_response)
+
+
+def _burn(milliseconds: int) -> None:
+    end = time.thread_time_ns() + milliseconds * 1_000_000
     while time.thread_time_ns() < end:
         pass
-    return hello(environ, start_response)

@@ -1,11 +1,14 @@
 """A fleet as others see it: the service manager, socket activation, request logs in one file, metrics in one page."""
 
+import contextlib
+import itertools
 import json
 import os
 import re
 import signal
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -178,6 +181,42 @@ def test_records_name_worker_and_process(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (tmp_path / "access.log").read_text(encoding="utf-8").splitlines()]
     pairs = {(record["waitressd.worker"], record["process.pid"]) for record in records}
     assert pairs == {(worker["number"], pid) for pid, worker in found.items()}
+
+
+def ask_on_one_connection(fleet: Fleet, name: str, answered: list[str]) -> None:
+    """Ask until the connection ends, and note the path of each request that was answered."""
+    with Client(fleet.address) as client, contextlib.suppress(OSError, AssertionError):
+        for number in itertools.count():
+            path = f"/quick/{name}-{number}"
+            client.get(path)
+            answered.append(path)
+
+
+@pytest.mark.parametrize("preload", ["on", "off"])
+def test_a_killed_worker_leaves_the_lines_of_what_it_has_answered(preload: str, tmp_path: Path) -> None:
+    """All but the answer that each client got last: the kill may have come between its last byte and its line."""
+    with serving(logging_site(tmp_path, preload=preload)) as fleet:
+        answered: list[list[str]] = [[] for _ in range(8)]
+        clients = [
+            threading.Thread(target=ask_on_one_connection, args=(fleet, str(number), found))
+            for number, found in enumerate(answered)
+        ]
+        for client in clients:
+            client.start()
+        assert wait_until(lambda: all(len(found) > 30 for found in answered))
+        for worker in fleet.workers(2):
+            os.kill(worker, signal.SIGKILL)
+        for client in clients:
+            client.join()
+        fleet.workers(2)
+        assert fleet.terminate(10) == 0
+    found = targets(tmp_path / "access.log")
+    assert [path for paths in answered for path in paths[:-1] if path not in found] == []
+    assert max(found[path] for paths in answered for path in paths) == 1
+    combined = (tmp_path / "combined.log").read_text(encoding="utf-8")
+    assert set(re.findall(r'"GET (/quick/\S+) HTTP/1\.1" 200 ', combined)) >= {
+        path for paths in answered for path in paths[:-1]
+    }
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])

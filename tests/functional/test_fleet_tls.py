@@ -29,8 +29,7 @@ def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
     ini = INI.format(interval=request.param).replace("listen = 127.0.0.1:0\n", workers)
     (tmp_path / "tls.ini").write_text(ini)
     with server_process([str(tmp_path / "tls.ini")]) as site.server:
-        for place in (1, 2):
-            site.server.wait_for_output(rf"worker {place} \(pid \d+, generation 1\) serves")
+        site.server.wait_for_output("2 workers serve")
         site.server.wait_for_output(r"Serving on http://127\.0\.0\.1:\d+ \(leads to https\)")
         yield site
 

@@ -74,9 +74,11 @@ def read_unit(name: str) -> configparser.RawConfigParser:
     return parser
 
 
-def test_the_example_units_fit_the_server() -> None:
-    service, sockets = read_unit("waitressd-shop.service")["Service"], read_unit("waitressd-shop.socket")["Socket"]
-    assert service["Type"] == "notify"
+@pytest.mark.parametrize("name", ["waitressd-shop", "waitressd-fleet"])
+def test_the_example_units_fit_the_server(name: str) -> None:
+    service, sockets = read_unit(f"{name}.service")["Service"], read_unit(f"{name}.socket")["Socket"]
+    assert (service["Type"], service["NotifyAccess"], service["KillMode"]) == ("notify", "main", "mixed")
+    assert float(service.get("TimeoutStartSec", "inf")) > Adjustments().worker_boot_timeout
     assert float(service["TimeoutStopSec"]) > Adjustments().shutdown_timeout
     assert service["RestartPreventExitStatus"] == "2"
     assert parse_command(service["ExecStart"].split()[1:]).config == "/srv/shop/production.ini"
@@ -86,14 +88,14 @@ def test_the_example_units_fit_the_server() -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_understands_the_example_units(tmp_path: Path) -> None:
     """The paths and accounts in them are examples; everything else must be known."""
-    for name in ("waitressd-shop.service", "waitressd-shop.socket"):
-        text = (DOCS / name).read_text(encoding="utf-8").replace("/srv/shop/venv/bin/waitressd", sys.executable)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    for path in DOCS.iterdir():
+        text = path.read_text(encoding="utf-8").replace("/srv/shop/venv/bin/waitressd", sys.executable)
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
     done = subprocess.run(
-        ["systemd-analyze", "verify", *map(str, sorted(tmp_path.glob("waitressd-shop.*")))],
+        ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert [line for line in done.stderr.splitlines() if "waitressd-shop" in line] == []
+    assert [line for line in done.stderr.splitlines() if "waitressd-" in line] == []

@@ -312,6 +312,34 @@ def tls_ca(folder: Path) -> Path:
     return path
 
 
+# What costs nobody else.
+
+
+def test_silent_clients_do_not_keep_the_others_out(start: Start) -> None:
+    """However few connections there may be: those in their handshake are half of them at most, and the oldest goes."""
+    server = start(connection_limit=6)
+    with ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(server.connect())
+        for _ in range(4):
+            with TlsClient(server.address) as client:
+                assert environ_of(client)["HTTPS"] == "on"
+        assert wait_until(lambda: server.server.snapshot().handshakes["evicted"] >= 9)
+
+
+def test_what_two_listeners_speak(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = start(listen=f"127.0.0.1:{port} 127.0.0.1:0", tls_listen=f"127.0.0.1:{port}")
+    secure, plain = (listener.address for listener in server.server._listeners)
+    with TlsClient(secure) as client:
+        assert environ_of(client)["wsgi.url_scheme"] == "https"
+    with Client(plain) as other:
+        environ = environ_of(other)
+    assert environ["wsgi.url_scheme"] == "http"
+    assert not {key for key in environ if key == "HTTPS" or key.startswith("SSL_")}
+
+
 # What the operator sees.
 
 

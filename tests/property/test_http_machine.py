@@ -18,7 +18,7 @@ from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, EndOfBody, Request
 from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
-from waitressd.http.states import Reading, Sending
+from waitressd.http.states import Persistence, Reading, Sending
 
 SENT: Final = (
     head(),
@@ -97,13 +97,17 @@ class Dialogue(RuleBasedStateMachine):
         """Make a call that the model allows or forbids; return what it returns, None if it is forbidden."""
         if allowed:
             return call()
-        before = self.connection.reader.reading, self.connection.encoder.sending, self.connection.encoder.will_close
+        before = (
+            self.connection.reader.reading,
+            self.connection.encoder.sending,
+            self.connection.encoder.persistence is Persistence.LAST,
+        )
         with pytest.raises(ProtocolMisuse):
             call()
         assert before == (
             self.connection.reader.reading,
             self.connection.encoder.sending,
-            self.connection.encoder.will_close,
+            self.connection.encoder.persistence is Persistence.LAST,
         )
         return None
 
@@ -142,7 +146,7 @@ class Dialogue(RuleBasedStateMachine):
         if encoded is not None:
             self.output += encoded
             self.body = b"no"
-            assert self.connection.encoder.will_close
+            assert self.connection.encoder.persistence is Persistence.LAST
             assert self.connection.encoder.sending is Sending.CLOSED
             self.check(status)
 
@@ -170,7 +174,7 @@ class Dialogue(RuleBasedStateMachine):
 
     @rule()
     def end(self) -> None:
-        missing = self.connection.encoder.takes_data and self.connection.encoder._unsent
+        missing = self.connection.encoder._unsent
         encoded = self.attempt(self.connection.encoder.sending is Sending.BODY, self.connection.encoder.encode_end)
         if encoded is None:
             return
@@ -209,7 +213,7 @@ class Dialogue(RuleBasedStateMachine):
         names = [name for name, _ in event.headers]
         assert names.count(b"date") == names.count(b"server") == 1
         assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
-        assert (b"connection", b"close") in event.headers or not self.connection.encoder.will_close
+        assert (b"connection", b"close") in event.headers or self.connection.encoder.persistence is not Persistence.LAST
         client.receive_data(b"")
         while isinstance(part := client.next_event(), h11.Data):
             received += bytes(part.data)
@@ -230,7 +234,7 @@ class Dialogue(RuleBasedStateMachine):
             assert connection.encoder.sending is Sending.WAIT
         if connection.encoder.sending is Sending.CLOSED:
             assert connection.reader.reading is Reading.CLOSED
-            assert connection.encoder.will_close
+            assert connection.encoder.persistence is Persistence.LAST
             assert not connection.reader.buffer
         if connection.encoder.sending is Sending.READY:
             assert connection.encoder.response_head is None

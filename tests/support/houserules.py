@@ -61,8 +61,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "server": _ASSEMBLY,
     "logsetup": frozenset({"config", "requestlog"}),
     "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
-    "serving": _ASSEMBLY | {"fleet"},
-    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "deploy"},
+    "startadvice": frozenset({"config", "fleet", "logfiles"}),
+    "serving": _ASSEMBLY | {"fleet", "startadvice"},
+    "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset({"server", "serving", "config", "place"}),
@@ -116,6 +117,7 @@ PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+    | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
     | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""

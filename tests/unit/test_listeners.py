@@ -14,7 +14,7 @@ import pytest
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
 from waitressd.listeners import adopt_listeners, check_system, open_listeners
-from waitressd.net.listener import open_unix
+from waitressd.net.listener import HTTP, HTTPS, REDIRECT, open_unix
 from waitressd.server import Server
 
 
@@ -124,6 +124,52 @@ def test_worker_processes_share_sockets_that_listen() -> None:
         check_system(Adjustments.from_keywords(sockets=[listening, bound]))
         with pytest.raises(ConfigError, match=r"^sockets: workers share them, so each must listen already$"):
             check_system(Adjustments.from_keywords(sockets=[listening, bound], workers="auto"))
+
+
+def services(**settings: object) -> list[tuple[str, str, str]]:
+    listeners = open_listeners(Adjustments.from_keywords(**settings))
+    try:
+        return [(listener.asked, listener.service, listener.proxy_protocol) for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def test_what_is_served_where(tmp_path: Path) -> None:
+    path = f"unix:{tmp_path}/a"
+    tls = {"tls_certificate": "/a.pem", "listen": f"127.0.0.1:0 {path}"}
+    proxied = {"proxy_protocol": "v2", "trusted_proxy": "unix:", "proxy_protocol_listen": path}
+    assert services(listen=f"127.0.0.1:0 {path}") == [("127.0.0.1:0", HTTP, "off"), (path, HTTP, "off")]
+    assert services(**tls) == [("127.0.0.1:0", HTTPS, "off"), (path, HTTP, "off")]
+    assert services(**tls, tls_listen=path, **proxied) == [("127.0.0.1:0", HTTP, "off"), (path, HTTPS, "v2")]
+    assert services(**tls, redirect_listen="127.0.0.1:0") == [
+        ("127.0.0.1:0", HTTPS, "off"), (path, HTTP, "off"), ("redirect 127.0.0.1:0", REDIRECT, "off"),
+    ]  # fmt: skip
+
+
+def test_open_sockets_speak_tls_unless_they_are_unix_sockets(tmp_path: Path) -> None:
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        tcp.bind(("127.0.0.1", 0))
+        unix.bind(str(tmp_path / "a"))
+        assert services(sockets=[tcp, unix], tls_certificate="/a.pem") == [("", HTTPS, "off"), ("", HTTP, "off")]
+
+
+def test_what_another_process_has_bound_serves_the_same(tmp_path: Path) -> None:
+    adjustments = Adjustments.from_keywords(
+        tls_certificate="/a.pem", listen="127.0.0.1:0", redirect_listen="127.0.0.1:0"
+    )
+    bound = open_listeners(adjustments)
+    adopted = adopt_listeners(adjustments, [(listener.asked, listener.socket.dup()) for listener in bound])
+    assert [listener.service for listener in adopted] == [listener.service for listener in bound] == [HTTPS, REDIRECT]
+    for listener in (*bound, *adopted):
+        listener.close()
+
+
+def test_the_folder_of_challenges(tmp_path: Path) -> None:
+    settings = {"tls_certificate": "/a.pem", "redirect_listen": "127.0.0.1:0"}
+    check_system(Adjustments.from_keywords(**settings, acme_challenge_folder=str(tmp_path)))
+    with pytest.raises(ConfigError, match="there is no such folder; make it, and name it to the ACME client"):
+        check_system(Adjustments.from_keywords(**settings, acme_challenge_folder=f"{tmp_path}/no"))
 
 
 def test_what_is_held_is_not_opened_again(tmp_path: Path) -> None:

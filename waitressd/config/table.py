@@ -160,7 +160,8 @@ class SettingsTable:
         1000,
         kinds.integer(1, 1_000_000),
         "Handshakes under way at the same time; one more ends the oldest.\n"
-        "An honest client needs milliseconds for one, so it always gets in.",
+        "An honest client needs milliseconds for one, so it always gets in. They are never more than half of "
+        "connection_limit.",
     )
     tls_reload_interval: float = Group.TLS.setting(
         60.0,

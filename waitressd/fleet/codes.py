@@ -1,7 +1,9 @@
 """Processes that load the application by running the command, and what they say while they do."""
 
 import os
+import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from waitressd.command import LINK_VARIABLE, StartCommand
@@ -11,6 +13,7 @@ from waitressd.operatorlog import operator_log
 
 _KEPT_BYTES: Final = 65536  # of what a process says while it loads
 _READ_BYTES: Final = 65536
+_WARNING: Final = re.compile(r"\S.*:\d+: \w*Warning: ")  # the line of the source follows it, indented
 _TRACEBACK: Final = "Traceback (most recent call last):"
 
 
@@ -46,12 +49,18 @@ class Loading:
     def last_line(self) -> str:
         """Return the line that says most: the one that names the error of the last traceback, or the last one of all.
 
-        Where there is a traceback, what follows it was said by hooks and by who has given up.
+        Where there is a traceback, what follows it was said by hooks and by who has given up. Python's warnings say
+        nothing of an end.
         """
         lines = self.said.decode("utf-8", "backslashreplace").split("\n")
         last = max((at for at, line in enumerate(lines) if line.startswith(_TRACEBACK)), default=None)
         named = [line for line in lines[last + 1 :] if line[:1].strip()] if last is not None else []
-        return next((line.strip() for line in (*named, *reversed(lines)) if line.strip()), "")
+        said = [
+            line
+            for before, line in pairwise(("", *lines))
+            if not _WARNING.match(line) and not (_WARNING.match(before) and line[:1].isspace())
+        ]
+        return next((line.strip() for line in (*named, *reversed(said)) if line.strip()), "")
 
     def pass_on(self) -> None:
         """Have everything written to our own standard error."""

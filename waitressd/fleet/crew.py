@@ -17,6 +17,7 @@ class Crew:
     def __init__(self) -> None:
         self.workers: dict[int, Worker] = {}
         self.failed_boots = 0  # in a row, of the whole fleet
+        self.was_complete = False  # all places have once been served at the same time
         self._places: dict[int, Place] = {}
         self._credit = Credit()
 

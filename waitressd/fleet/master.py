@@ -31,11 +31,9 @@ from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Work
 from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener, reopen_log_files
-from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
-from waitressd.server import create_server
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -159,7 +157,7 @@ class Master:
             if process.pid:  # it has ended, or is about to; else nobody can talk to it any more
                 self._roster.kill_later(process, UNLINKED_SECONDS)
             elif isinstance(process, Worker):
-                self._bury(process, "it was never born", is_clean=False)
+                self._bury(process, "its process ended as it began", is_clean=False)
 
     def _on_message(self, process: Process, message: Message) -> None:
         now = time.monotonic()
@@ -343,7 +341,7 @@ class Master:
             worker = self._roster.spawn(number, place, code)
         except OSError as error:
             self._roster.workers[number] = worker = Worker(0, None, None, number, place, code)
-            self._bury(worker, f"it was never born: {error}", is_clean=False)
+            self._bury(worker, f"it could not be started: {error}", is_clean=False)
         else:
             self._listen_to(worker)
             if worker.pid:
@@ -360,7 +358,7 @@ class Master:
             code = self._roster.load(number)
         except OSError as error:
             self._roster.codes[number] = Code(0, None, None, number)
-            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it was never born: {error}"))
+            self._tell(partial(self._plan.template_died, time.monotonic(), number, f"it could not be started: {error}"))
         else:
             if stands_in_for is not None:
                 code.listeners = self._roster.codes[stands_in_for].listeners
@@ -387,10 +385,15 @@ class Master:
 
     def _show_metrics(self, hello: Hello) -> None:
         """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
-        if hello.counts and self._roster.metrics is None:
+        if not hello.counts:
+            return
+        # A master that shows nothing need not have a server in its memory.
+        from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see above
+        from waitressd.server import create_server  # noqa: PLC0415 - see above
+
+        if self._roster.metrics is None:
             self._roster.metrics = FleetMetrics(self._figures.state)
-        if hello.metrics and self._roster.metrics is not None:
-            self._roster.metrics.open(hello.metrics, create_server)
+        self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()

@@ -62,7 +62,6 @@ class Plan:
         self.succession = Succession(self.orders, self.crew)
         self._numbers = 0
         self._reload_wanted = False
-        self._is_complete = False  # every place has been served at once
         self._status = 0
         self._told: Action | None = None
 
@@ -135,7 +134,7 @@ class Plan:
                 self.crew.failed_boots = 0
                 self.life = LIFE_TRANSITIONS[self.life, LifeMove.SERVE]
                 # A start and a reload have one line for all; what replaces a dead worker has its own.
-                is_expected = self.succession.is_moving or not self._is_complete
+                is_expected = self.succession.is_moving or not self.crew.was_complete
                 self.orders.say(logging.DEBUG if is_expected else logging.INFO, f"{newcomer.name} serves")
         return self._settle()
 
@@ -315,11 +314,18 @@ class Plan:
         current = self.succession.current
         if worker.place > current.facts.workers:
             return "its place is not filled again"
-        if self.crew.at(worker.place):
-            return "another has its place"
+        if others := self.crew.at(worker.place):
+            is_kept = all(other.generation != current.generation for other in others)
+            return f"an older one keeps its place{self._next_try(wait)}" if is_kept else "another has its place"
         if not current.can_spawn:
             return "its place waits for the template"
         return attempt(wait)
+
+    def _next_try(self, wait: float) -> str:
+        """Say when a place is tried again whose old worker serves; where there is a way back, that is next."""
+        if self.succession.former is not None:
+            return ""
+        return f", and is tried again {f'in {wait:g} s' if wait else 'at once'}"
 
     # -- the end
 
@@ -374,8 +380,8 @@ class Plan:
         succession = self.succession
         size = succession.current.facts.workers
         served = self.crew.served_places(size)
-        if served == size and not self._is_complete:
-            self._is_complete = True
+        if served == size and not self.crew.was_complete:
+            self.crew.was_complete = True
             self.orders.say(logging.INFO, f"{size} worker{'s serve' if size > 1 else ' serves'}")
         status = f"with {served} of {size} worker{'s' if size > 1 else ''}, generation {succession.current.generation}"
         status += f"; {succession.note}" if succession.note else ""

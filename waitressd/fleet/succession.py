@@ -187,7 +187,9 @@ class Succession:
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
         # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
-        self._orders.give(KeepAddresses((self.current.number,)))
+        # A generation whose template was replaced has several codes.
+        kept = {self.current.number, *(worker.code.number for worker in self._crew)}
+        self._orders.give(KeepAddresses(tuple(sorted(kept))))
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:
@@ -261,10 +263,7 @@ class Succession:
             self.former = None
 
     def retire(self) -> None:
-        """End templates that nobody wants; forget codes without any process, and close what only they listened at.
-
-        So an address that the new code has no more is closed when the new code is trusted: the way back needs it.
-        """
+        """End templates that nobody wants; forget codes without any process, and close what only they listened at."""
         wanted = (self.current, self.former, self.candidate)
         size = len(self.codes)
         for code in tuple(self.codes.values()):

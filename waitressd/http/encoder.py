@@ -98,20 +98,10 @@ class ResponseEncoder:
         """Those of them that the last call gave out."""
 
     @property
-    def will_close(self) -> bool:
-        """The connection closes after the current response; final once its head is encoded."""
-        return self.persistence is _LAST
-
-    @property
     def response_done(self) -> bool:
         """No response is owed: the last one was encoded to its end, or was never asked for."""
         sending = self.sending
         return sending is not _READY and sending is not _BODY and sending is not Sending.BROKEN
-
-    @property
-    def takes_data(self) -> bool:
-        """More data given to `encode_data` may reach the client: there is content, and no more than was declared."""
-        return self.sending is _BODY and self._framing is not _NONE and not self.surplus_bytes
 
     @property
     def is_satisfied(self) -> bool:

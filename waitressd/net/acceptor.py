@@ -17,6 +17,9 @@ from waitressd.operatorlog import counted
 from waitressd.peer import UNIX, Peer, peer_of
 
 ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients does not hide those that are served
+# From a shared listener. Of clients that come at once, the first process to wake up would take nearly all, and keep
+# them, before the next one is awake. So one that has much to do in a turn also takes fewer than one that has nothing.
+SHARED_BURST: Final = 4
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
 
 Accepted = tuple[socket.socket, Peer, ChannelSettings]
@@ -52,7 +55,7 @@ class Acceptor:
         if found is None:
             return
         listener, settings = found
-        for taken in range(ACCEPT_BURST):
+        for taken in range(SHARED_BURST if listener.is_shared else ACCEPT_BURST):
             if open_count >= self._connections:
                 if taken:  # whether anybody else waits, the poller tells in the next turn
                     return

@@ -45,6 +45,7 @@ class Listener:
         self.family = sock.family
         self.asked = ""  # the address of the configuration that it was opened for, if there is one
         self.unix_path = unix_path  # the socket file to remove at the end; None if it is not ours
+        self.is_shared = False  # whether other processes accept from it, too
         self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
         self.service = HTTP  # what is served here
         self._identity = _identity(unix_path) if unix_path else None

@@ -10,7 +10,7 @@ Where there is another process to leave lines to (`spool`), they are kept there 
 import errno
 import os
 import stat
-from collections.abc import Callable
+import time
 from typing import Final
 
 from waitressd.requestlog.failures import Failures
@@ -22,6 +22,8 @@ PENDING_BYTES: Final = 64 << 20  # kept while the disk does not answer; clients 
 LINE_BYTES: Final = 64  # what a line takes besides its characters
 WRITE_LINES: Final = 512  # in one write to a file; larger writes cost more, as memory for them is not reused
 PIPE_BYTES: Final = 4096  # in one write to a pipe: what POSIX promises to keep in one piece
+MEND_SECONDS: Final = 0.005  # between two looks at the line that another process has to complete
+MEND_LOOKS: Final = 100
 STANDARD_OUTPUT: Final = "-"
 STDOUT_FILENO: Final = 1
 PERMISSIONS: Final = 0o640  # addresses and targets of clients are private
@@ -44,7 +46,7 @@ class FileSink:
         self._is_torn = False  # the last line in the file is not whole: the disk was full
         self._failures = Failures(path)
         self._queue = LineQueue(path, self._write_lines, PENDING_BYTES, _measure, FLUSH_SECONDS)
-        self.write: Callable[[str], None] = self._queue.put
+        self.write = self._queue.put
         """Append a line soon. Any thread; never waits. The start may put another function in its place."""
 
     def start(self, _server: object) -> None:
@@ -113,7 +115,7 @@ class FileSink:
     def _append(self, data: bytes) -> None:
         spool = self._queue.spool
         if spool is not None:
-            spool.begin(len(data), os.fstat(self._fd))
+            spool.begin(len(data), self._wait_for_whole_line())
         if self._is_torn:
             data = b"\n" + data
         while data:
@@ -122,6 +124,33 @@ class FileSink:
             written = os.write(self._fd, data)
             self._is_torn = data[written - 1] != 10
             data = data[written:]
+
+    def _wait_for_whole_line(self) -> os.stat_result:
+        """Return the status of the file once it ends with a whole line, or after a moment.
+
+        A line that a kill has cut can only be completed while nobody has written behind it. So the others that write
+        to this file wait for the process that does that.
+        """
+        status = os.fstat(self._fd)
+        looks = MEND_LOOKS if self._is_regular else 0
+        while looks and not self._is_torn and not _is_whole(self._fd, status.st_size):
+            time.sleep(MEND_SECONDS)
+            status = os.fstat(self._fd)
+            looks -= 1
+            self._is_torn = not looks
+        return status
+
+
+def _is_whole(fd: int, size: int) -> bool:
+    """Whether a file that is open for writing ends with a whole line, as far as can be seen."""
+    try:
+        reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        return not size or os.pread(reading, 1, size - 1) in (b"\n", b"")
+    finally:
+        os.close(reading)
 
 
 def _measure(line: str) -> int:

@@ -1,7 +1,11 @@
 """A queue of lines that may keep them in a spool as well, until they are written."""
 
+from typing import TYPE_CHECKING
+
 from waitressd.requestlog.background import TOO_SLOW, BackgroundQueue
-from waitressd.requestlog.spool import Spool
+
+if TYPE_CHECKING:
+    from waitressd.requestlog.spool import Spool
 
 
 class LineQueue(BackgroundQueue[str]):
@@ -12,16 +16,16 @@ class LineQueue(BackgroundQueue[str]):
         self.spool: Spool | None = None
         """Where `put_kept` keeps lines; set before the first one. A child that was only forked has none."""
 
-    def put_kept(self, line: str) -> None:
+    def put_kept(self, item: str) -> None:
         """Have a line written soon, and keep it until then. Any thread; never waits."""
-        data = (line + "\n").encode("ascii", "backslashreplace")
-        size = self._measure(line)
+        data = (item + "\n").encode("ascii", "backslashreplace")
+        size = self._measure(item)
         with self._lock:
             if self._room > 0:
                 self._room -= size
                 if not self._items:
                     self._wake()
-                self._items.append(line)
+                self._items.append(item)
                 if self.spool is not None:
                     self.spool.add(data)
                 return

@@ -46,9 +46,17 @@ def _count_in_file(left: Left, path: str) -> int:
         return 0
     if piece in text:
         return len(piece)
-    if (left.size + len(text)) % _CUT_BYTES:
-        return 0
-    return next((count for count in range(len(piece) - 1, 0, -1) if text.endswith(piece[:count])), 0)
+    return 0 if (left.size + len(text)) % _CUT_BYTES else _count_at_end(text, piece)
+
+
+def _count_at_end(text: bytes, piece: bytes) -> int:
+    """Return how many bytes of the beginning of `piece` are at the end of a text, from the start of a line on."""
+    start = max(0, len(text) - len(piece))
+    if start:
+        start = text.find(b"\n", start - 1) + 1 or len(text)
+    while not piece.startswith(text[start:]):
+        start = text.find(b"\n", start) + 1 or len(text)
+    return len(text) - start
 
 
 def _read_since(left: Left, path: str) -> bytes:

@@ -36,9 +36,10 @@ Share = Callable[[int, str, int], bool]
 
 
 class Spool:
-    """The lines of one file that wait. `add` and `wrote` under one lock of the caller's, `begin` in the writer's thread.
+    """The lines of one file that wait.
 
-    Lines that find no room are not kept, and neither are those behind them until all are written. Raises OSError.
+    `add` and `wrote` under one lock of the caller's, `begin` in the thread that writes the file. Lines that find no
+    room are not kept, and neither are those behind them until all are written. Raises OSError.
     """
 
     def __init__(self, room: int = SPOOL_BYTES) -> None:

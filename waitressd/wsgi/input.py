@@ -98,11 +98,6 @@ class BodySpool:
         self._length_bytes = 0
         self._file: BinaryIO | None = None
 
-    @property
-    def length_bytes(self) -> int:
-        """Bytes received so far."""
-        return self._length_bytes
-
     def append(self, data: bytes) -> None:
         """Add the next piece of the body."""
         self._length_bytes += len(data)

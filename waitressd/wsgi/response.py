@@ -40,10 +40,6 @@ class Encoder(Protocol):
     """
 
     @property
-    def takes_data(self) -> bool:
-        """Whether more data may reach the client: there is content, and no more than was declared."""
-
-    @property
     def is_satisfied(self) -> bool:
         """Whether all that the head has promised was given out; if it promised no length, only the end can tell."""
 
@@ -340,8 +336,7 @@ class Response:
                 if declared == len(data) or (is_single and declared is None):
                     self._send_only(head, data, chunks)
                     return
-            self._send(data)
-            if not self._encoder.takes_data:
+            if not self._send(data):
                 break
         self._finish()
 
@@ -401,19 +396,22 @@ class Response:
     def _send_all(self, data: Iterable[bytes], length: int | None) -> None:
         """Send the pieces of a body, and its end; `length` is that of all of them, if it is known."""
         for piece in data:
-            if piece:
-                self._send(piece, length)
-                if not self._encoder.takes_data:
-                    break
+            if piece and not self._send(piece, length):
+                break
         self._finish()
 
-    def _send(self, data: bytes, body_length: int | None = None) -> None:
-        """Send bytes of the body, the head before them if it has not left yet; `data` is not empty."""
-        if self.state is _STARTED:
-            parts = [self._encode_head(self._started_head(), body_length)]
-            parts += self._encoder.encode_data(data)
-        elif self.state is _SENT:
-            parts = self._encoder.encode_data(data)
+    def _send(self, data: bytes, body_length: int | None = None) -> bool:
+        """Send bytes of the body, the head before them if it has not left yet; `data` is not empty.
+
+        Return whether more may reach the client: there is content, and no more than was declared.
+        """
+        encoder = self._encoder
+        if self.state is _SENT:
+            pieces = parts = encoder.encode_data(data)
+        elif self.state is _STARTED:
+            head = self._encode_head(self._started_head(), body_length)
+            pieces = encoder.encode_data(data)
+            parts = [head, *pieces]
         elif self.state is _NEW:
             raise RuntimeError(_NEVER_STARTED)
         else:
@@ -422,6 +420,7 @@ class Response:
             self._transport.write(parts[0])
         elif parts:
             self._transport.write_parts(parts)
+        return bool(pieces) and not encoder.surplus_bytes
 
     def _finish(self, body_length: int | None = None) -> None:
         """Send the end of the response, the head before it if it has not left yet.

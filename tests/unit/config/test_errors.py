@@ -2,7 +2,7 @@
 
 import pytest
 
-from waitressd.config.errors import ConfigError, Problem, shorten
+from waitressd.config.errors import ConfigError, Problem, shorten, together
 
 
 def test_a_problem_says_where_what_and_what_is_allowed() -> None:
@@ -36,3 +36,14 @@ def test_the_error_is_a_value_error_and_a_quiet_exit() -> None:
 )
 def test_a_value_is_shown_on_one_line(value: object, text: str) -> None:
     assert shorten(value) == text
+
+
+def test_what_is_wrong_in_several_places_is_raised_together() -> None:
+    def fail(text: str) -> None:
+        raise ConfigError([Problem("", "", text)])
+
+    assert together(lambda: 1, lambda: "two") == [1, "two"]
+    with pytest.raises(ConfigError, match=r"\Aa\nb\Z"):
+        together(lambda: fail("a"), lambda: 1, lambda: fail("b"))
+    with pytest.raises(ZeroDivisionError):
+        together(lambda: 1 / 0)

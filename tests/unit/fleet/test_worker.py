@@ -247,5 +247,6 @@ def test_sockets_are_given_with_the_addresses_that_they_were_opened_for() -> Non
         for listener in listeners:
             stack.callback(listener.close)
         assert [listener.asked for listener in listeners] == ["127.0.0.1:0", ""]
+        assert all(listener.is_shared for listener in listeners)
         assert [listener.address for listener in listeners] == [sock.getsockname() for sock in found]
         assert not any(os.get_inheritable(listener.fd) for listener in listeners)

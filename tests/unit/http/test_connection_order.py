@@ -5,10 +5,10 @@ import contextlib
 import pytest
 
 from tests.support.exchange import DATE, LIMITS, NEXT, answer, asked, chunked, head, parts, text
-from waitressd.http.connection import Connection
-from waitressd.http.errors import HttpError, ProtocolMisuse, ResponseError
+from waitressd.http.connection import AnsweringConnection, Connection
+from waitressd.http.errors import Answer, HttpError, ProtocolMisuse, ResponseError
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Request
-from waitressd.http.states import Reading, Sending
+from waitressd.http.states import Persistence, Reading, Sending
 
 OK = "HTTP/1.1 200 OK\r\n"
 
@@ -102,7 +102,7 @@ def test_a_refusal_is_answered_and_nothing_follows() -> None:
         connection.next_event()
     assert (connection.reader.reading, connection.encoder.sending) == (Reading.ERROR, Sending.READY)
     assert connection.reader.request is None
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST
     assert (connection.encoder.response_head, connection.encoder.response_done) == (None, False)
     encoded = connection.encode_error(caught.value, DATE)
     assert encoded == (
@@ -170,7 +170,7 @@ def test_no_error_after_the_head_of_a_response() -> None:
         connection.encoder.encode_response(answer(), b"", DATE)
     with pytest.raises(ProtocolMisuse):
         connection.encoder.encode_head(answer(), DATE)
-    assert not connection.encoder.will_close
+    assert connection.encoder.persistence is not Persistence.LAST
     connection.encoder.encode_end()
     with pytest.raises(ProtocolMisuse):
         connection.encoder.encode_end()
@@ -207,7 +207,7 @@ def test_an_early_answer_closes() -> None:
             assert "Connection: close" in text(connection, b"early")
         else:
             assert "Connection: close" in parts(connection, answer(), b"early")
-        assert connection.encoder.will_close
+        assert connection.encoder.persistence is Persistence.LAST
         assert connection.encoder.response_done
         connection.reader.feed(NEXT)
         assert connection.next_event() is CLOSED
@@ -235,7 +235,7 @@ def test_a_client_that_ends_after_its_request_is_answered() -> None:
     assert isinstance(connection.next_event(), Request)
     text(connection)
     assert connection.next_event() is CLOSED
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST
     assert connection.encoder.response_done
 
 
@@ -249,7 +249,7 @@ def test_closing_at_any_time_and_twice() -> None:
             connection.close()
             assert connection.reader.reading is Reading.CLOSED
             assert connection.encoder.sending is (Sending.BROKEN if owed else Sending.CLOSED)
-            assert connection.encoder.will_close
+            assert connection.encoder.persistence is Persistence.LAST
             assert connection.encoder.response_done is not owed
             assert not connection.reader.buffer
             assert connection.next_event() is CLOSED
@@ -272,8 +272,7 @@ def test_before_the_first_request() -> None:
     connection = Connection(LIMITS, "")
     assert connection.encoder.response_head is None
     assert connection.encoder.response_done
-    assert not connection.encoder.will_close
-    assert not connection.encoder.takes_data
+    assert connection.encoder.persistence is not Persistence.LAST
     assert connection.encoder.surplus_bytes == 0
     for move in (
         lambda: connection.encoder.encode_response(answer(), b"", DATE),
@@ -334,3 +333,39 @@ def test_a_body_that_breaks_off_while_it_is_answered_leaves_the_response_alone()
         connection.next_event()
     assert (connection.next_event(), connection.encoder.sending) == (CLOSED, Sending.BODY)
     assert connection.encoder.response_head is not None
+
+
+# -- answers of the server's own --
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_connection_that_answers_by_itself(method: str) -> None:
+    """A request never comes out; its answer is raised like an error, and ends the connection."""
+    seen: list[Request] = []
+
+    def answer_to(request: Request) -> HttpError:
+        seen.append(request)
+        return Answer(308, "Elsewhere.\n", (("Location", "https://a/"),))
+
+    connection = AnsweringConnection(LIMITS, "", answer_to)
+    connection.reader.feed(head("Content-Length: 5", start=f"{method} /x HTTP/1.1") + b"hello" + NEXT)
+    with pytest.raises(Answer) as caught:
+        connection.next_event()
+    assert caught.value.request is seen[0]
+    content = b"" if method == "HEAD" else b"Elsewhere.\n"
+    encoded = connection.encode_error(caught.value, DATE)
+    assert encoded.startswith(b"HTTP/1.1 308 Permanent Redirect\r\n")
+    assert b"\r\nLocation: https://a/\r\n" in encoded
+    assert b"\r\nConnection: close\r\n" in encoded
+    assert encoded.endswith(b"\r\n\r\n" + content)
+    assert connection.next_event() is CLOSED
+    assert len(seen) == 1
+
+
+def test_such_a_connection_refuses_what_is_malformed() -> None:
+    connection = AnsweringConnection(LIMITS, "", lambda request: Answer(200, "yes"))
+    assert connection.next_event() is NEED_DATA
+    connection.reader.feed(b"nonsense\r\n\r\n")
+    with pytest.raises(HttpError) as caught:
+        connection.next_event()
+    assert (type(caught.value), caught.value.status) == (HttpError, 400)

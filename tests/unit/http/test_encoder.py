@@ -9,7 +9,7 @@ from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, NEED_DATA, Request
 from waitressd.http.response import ResponseHead, build_head
-from waitressd.http.states import Reading, Sending
+from waitressd.http.states import Persistence, Reading, Sending
 
 OK = "HTTP/1.1 200 OK\r\n"
 
@@ -25,7 +25,7 @@ def test_a_whole_response() -> None:
         b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: waitressd\r\n\r\nhello"
     )
     assert (connection.reader.reading, connection.encoder.sending) == (Reading.IDLE, Sending.WAIT)
-    assert not connection.encoder.will_close
+    assert connection.encoder.persistence is not Persistence.LAST
     assert connection.encoder.response_head is not None
     assert connection.encoder.response_done
     assert connection.next_event() is NEED_DATA
@@ -73,7 +73,7 @@ def test_what_is_said_about_the_connection(
             encoded = asking.encoder.encode_head(answer(*fields), DATE, 5).decode().replace(f"Date: {DATE}\r\n", "")
             encoded += b"".join([*asking.encoder.encode_data(b"hello"), asking.encoder.encode_end()]).decode()
         assert encoded == f"{OK}Content-Length: 5\r\n{connection}\r\nhello"
-        assert asking.encoder.will_close is closes
+        assert (asking.encoder.persistence is Persistence.LAST) is closes
         assert asking.encoder.response_done
         if closes:
             assert (asking.reader.reading, asking.encoder.sending) == (Reading.CLOSED, Sending.CLOSED)
@@ -87,7 +87,7 @@ def test_no_keep_alive_while_the_server_stops() -> None:
     connection = asked(NEXT + NEXT)
     connection.encoder.forbid_keep_alive()
     assert "Connection: close" in text(connection)
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST
     assert connection.next_event() is CLOSED
 
 
@@ -154,7 +154,7 @@ def test_a_body_that_is_too_short_breaks_the_connection() -> None:
     assert not connection.encoder.is_satisfied
     assert connection.encoder.encode_end() == b""
     assert connection.encoder.sending is Sending.BROKEN
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST
     assert not connection.encoder.response_done
     assert connection.encoder.surplus_bytes == -90
     assert connection.next_event() is CLOSED
@@ -173,12 +173,11 @@ def test_a_declared_length_that_is_right() -> None:
 def test_a_file_is_accounted_like_data() -> None:
     connection = asked()
     connection.encoder.encode_head(answer(("Content-Length", "10")), DATE)
-    assert (connection.encoder.takes_data, connection.encoder.is_satisfied) == (True, False)
+    assert (connection.encoder.surplus_bytes, connection.encoder.is_satisfied) == (0, False)
     assert connection.encoder.account_file(4) == 4
-    assert (connection.encoder.takes_data, connection.encoder.is_satisfied) == (True, False)
+    assert (connection.encoder.surplus_bytes, connection.encoder.is_satisfied) == (0, False)
     assert connection.encoder.account_file(100) == 6
-    assert connection.encoder.surplus_bytes == 94
-    assert (connection.encoder.takes_data, connection.encoder.is_satisfied) == (False, True)
+    assert (connection.encoder.surplus_bytes, connection.encoder.is_satisfied) == (94, True)
     assert (connection.encoder.body_bytes, connection.encoder.piece_bytes) == (10, 6)
     connection.encoder.encode_end()
     connection = asked(head(start="GET / HTTP/1.0"))
@@ -186,7 +185,7 @@ def test_a_file_is_accounted_like_data() -> None:
     assert connection.encoder.account_file(100) == 100
     connection = asked(head(start="HEAD / HTTP/1.1"))
     connection.encoder.encode_head(answer(("Content-Length", "10")), DATE)
-    assert not connection.encoder.takes_data
+    assert connection.encoder.is_satisfied
     assert connection.encoder.account_file(10) == 0
     connection = asked()
     connection.encoder.encode_head(answer(), DATE)

@@ -7,6 +7,7 @@ from waitressd.http.errors import HttpError, ResponseError
 from waitressd.http.events import NEED_DATA, Body, Request
 from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
+from waitressd.http.states import Persistence
 
 HEAD = build_head("200 OK", [("Content-Type", "text/plain")])
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -169,4 +170,4 @@ def test_a_stop_is_said_although_the_answer_is_known() -> None:
     connection.next_event()
     connection.encoder.forbid_keep_alive()
     assert b"Connection: close\r\n" in connection.encoder.encode_response(HEAD, b"", DATE)
-    assert connection.encoder.will_close
+    assert connection.encoder.persistence is Persistence.LAST

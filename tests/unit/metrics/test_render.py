@@ -12,6 +12,8 @@ from waitressd.metrics.render import render_json, render_prometheus
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
 
+ENDED = {"full": 7, "gone": 0}
+
 
 class Server:
     def snapshot(self) -> Snapshot:
@@ -48,6 +50,24 @@ def test_prometheus() -> None:
         "# TYPE waitressd_request_total_seconds histogram",
     ):
         assert line in lines
+
+
+def test_handshakes_of_tls() -> None:
+    class Secure(Server):
+        def snapshot(self) -> Snapshot:
+            return replace(super().snapshot(), open_handshakes=4, handshakes=ENDED, certificate_ends={"a": 1.0})
+
+    metrics = filled()
+    metrics.start(Secure())
+    lines = render_prometheus(metrics).splitlines()
+    for line in (
+        "waitressd_tls_handshakes_open 4",
+        'waitressd_tls_handshakes_total{result="full"} 7',
+        'waitressd_tls_handshakes_total{result="gone"} 0',
+    ):
+        assert line in lines
+    found = json.loads(render_json(metrics))["tls"]
+    assert (found["open_handshakes"], found["handshakes"]["full"], found["handshakes"]["gone"]) == (4, 7, 0)
 
 
 def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:

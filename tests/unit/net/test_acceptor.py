@@ -8,7 +8,7 @@ import pytest
 from tests.support.client import Client, many_clients
 from tests.support.loop import GET, Loop
 from waitressd.dispatch.dispatcher import Bounds
-from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS
+from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS, SHARED_BURST
 from waitressd.net.eventloop import NEVER
 from waitressd.peer import UNIX, Peer, peer_of
 
@@ -23,6 +23,18 @@ def test_a_burst_takes_a_bounded_number_in_one_turn() -> None:
         loop.serve()
         assert len(loop.channels) == len(clients)
     assert list(loop.dispatcher._acceptor.accept(987, 0, 0.0)) == []  # no listener
+
+
+def test_a_turn_leaves_clients_of_a_shared_listener_to_other_processes() -> None:
+    with Loop() as loop, many_clients(loop.listener.socket.getsockname(), SHARED_BURST + 1):
+        loop.listener.is_shared = True
+        accept = loop.dispatcher._acceptor.accept
+        taken = [sock for sock, _, _ in accept(loop.listener.fd, 0, 0.0)]
+        assert len(taken) == SHARED_BURST
+        taken += [sock for sock, _, _ in accept(loop.listener.fd, SHARED_BURST, 0.0)]
+        assert len(taken) == SHARED_BURST + 1
+        for sock in taken:
+            sock.close()
 
 
 def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from waitressd.net.listener import Listener, adopt, format_address, open_tcp, open_unix
+from waitressd.net.listener import HTTP, HTTPS, REDIRECT, Listener, adopt, format_address, open_tcp, open_unix
 
 
 @pytest.fixture
@@ -311,3 +311,18 @@ def test_a_child_process_inherits_no_server_socket() -> None:
 )
 def test_addresses_as_people_write_them(family: int, address: object, text: str) -> None:
     assert format_address(family, address) == text
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        (HTTP, "Serving on http://a:1"),
+        (HTTPS, "Serving on https://a:1"),
+        (REDIRECT, "Serving on http://a:1 (leads to https)"),
+    ],
+)
+def test_what_is_said_of_it(service: str, said: str) -> None:
+    with socket.socket() as sock:
+        listener = Listener(sock)
+        listener.service = service
+        assert listener.announce("Serving on http://a:1") == said

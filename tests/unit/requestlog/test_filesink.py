@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from tests.support.waiting import wait_until
 from waitressd.requestlog import background, filesink
 from waitressd.requestlog.filesink import FileSink
+from waitressd.requestlog.spool import read_left, share_spools, unshare_spools
 
 
 def has_bytes(path: Path, count: int) -> bool:
@@ -210,3 +212,83 @@ def test_a_named_pipe_that_nobody_reads_is_an_error_and_nothing_to_wait_for(tmp_
     os.mkfifo(path)
     with pytest.raises(OSError, match="nobody reads this named pipe"):
         FileSink(str(path)).start(None)
+
+
+# -- where there is another process to leave lines to
+
+needs_memory_files = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no memory files here")
+
+
+@pytest.fixture
+def shared() -> Iterator[list[int]]:
+    """The spools that the other process has got."""
+    spools: list[int] = []
+
+    def share(fd: int, _path: str, _mode: int) -> bool:
+        spools.append(os.dup(fd))
+        return True
+
+    share_spools(share)
+    yield spools
+    unshare_spools()
+    for fd in spools:
+        os.close(fd)
+
+
+@needs_memory_files
+def test_lines_that_wait_are_left_to_the_other_process(
+    shared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesink, "FLUSH_SECONDS", 60.0)
+    path = tmp_path / "a.log"
+    sink = FileSink(str(path))
+    sink.start(None)
+    sink.write("one")
+    sink.write("tw\xf6")
+    assert read_left(shared[0]).lines == b"one\ntw\\xf6\n"
+    sink.reopen()
+    sink.close()
+    assert read_left(shared[0]).lines == b""
+    assert path.read_bytes() == b"one\ntw\\xf6\n"
+
+
+@needs_memory_files
+def test_lines_that_cannot_be_written_are_not_left(shared: list[int], caplog: pytest.LogCaptureFixture) -> None:
+    sink = FileSink("/dev/full")
+    sink.start(None)
+    sink.write("one")
+    sink.close()
+    assert read_left(shared[0]).lines == b""
+    assert len(caplog.records) == 1
+
+
+@needs_memory_files
+def test_a_line_that_a_kill_has_cut_is_waited_for(
+    shared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesink, "MEND_LOOKS", 100_000)
+    path = tmp_path / "a.log"
+    path.write_bytes(b"a line that was c")
+    sink = FileSink(str(path))
+    sink.start(None)
+    sink.write("next")
+    assert wait_until(lambda: read_left(shared[0]).begun == 0 and not sink._queue._items)
+    with path.open("ab") as file:
+        file.write(b"ut\n")
+    sink.close()
+    assert path.read_bytes() == b"a line that was cut\nnext\n"
+
+
+@needs_memory_files
+def test_a_line_that_nobody_completes_is_left_as_it_is(
+    shared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesink, "MEND_LOOKS", 2)
+    path = tmp_path / "a.log"
+    path.write_bytes(b"a line that was c")
+    sink = FileSink(str(path))
+    sink.start(None)
+    sink.write("next")
+    sink.close()
+    assert len(shared) == 1
+    assert path.read_bytes() == b"a line that was c\nnext\n"

@@ -20,7 +20,8 @@ def test_lines_are_kept_until_they_are_written() -> None:
         queue.wrote(len(encode_lines(lines)))
 
     queue = LineQueue("test", write, 100, len, 0.001)
-    queue.spool = spool = Spool()
+    spool = Spool()
+    queue.spool = spool
     queue.put_kept("one")
     queue.put_kept("tw\xf6")
     assert read_left(spool.fd).lines == b"one\ntw\\xf6\n"
@@ -28,7 +29,6 @@ def test_lines_are_kept_until_they_are_written() -> None:
     assert wait_until(lambda: not read_left(spool.fd).lines)
     queue.put_kept("three")
     assert queue.close()
-    assert queue.spool is None
     assert written == ["one", "tw\xf6", "three"]
     queue.put_kept("late")  # nobody asks for it any more
     queue.wrote(5)

@@ -52,7 +52,7 @@ def test_what_is_left_is_what_waits_from_the_first_line_on_that_is_not_written(s
             elif model.waiting:
                 done = model.waiting[:step]
                 count = sum(len(data) for data, _ in done)
-                spool.begin(count, os.stat(spool.fd))
+                spool.begin(count, os.fstat(spool.fd))
                 begun = read_left(spool.fd)
                 assert begun.lines[: begun.begun] == b"".join(data for data, kept in done if kept)
                 spool.wrote(count)

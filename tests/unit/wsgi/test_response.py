@@ -9,6 +9,7 @@ from tests.support.applications import OLD, PLAIN, Closing, Start, cases, reques
 from tests.support.recording import RecordingTransport, exchange
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.response import build_head
+from waitressd.http.states import Persistence
 from waitressd.wsgi.response import (
     JOIN_BYTES,
     TRANSITIONS,
@@ -73,7 +74,7 @@ def test_a_known_answer_is_one_write_with_its_length(make_result: Any, length: i
     assert answer.get("Content-Length") == "13"
     assert answer.get("Transfer-Encoding") is None
     assert transport.connection.encoder.response_done
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
 
 
 @cases(
@@ -90,7 +91,7 @@ def test_an_empty_answer_keeps_the_connection(make_result: Any, length: int | No
     answer = transport.answer()
     assert (answer.body, answer.get("Content-Length"), answer.complete) == (b"", "0", True)
     assert transport.connection.encoder.response_done
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     assert len(transport.writes) == 1
 
 
@@ -161,7 +162,7 @@ def test_a_stream_is_chunked_and_keeps_the_connection() -> None:
     transport = exchange(returning(Closing([b"one", b"", b"two"])))
     answer = transport.answer()
     assert (answer.body, answer.get("Transfer-Encoding"), answer.complete) == (b"onetwo", "chunked", True)
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     # The head leaves with the first bytes, not alone and not before.
     assert [write.count(b"one") for write in transport.writes] == [1, 0, 0]
 
@@ -170,7 +171,7 @@ def test_a_stream_to_an_old_client_ends_with_the_connection() -> None:
     transport = exchange(returning(Closing([b"one", b"two"])), OLD)
     answer = transport.answer()
     assert (answer.body, answer.get("Transfer-Encoding")) == (b"onetwo", None)
-    assert transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is Persistence.LAST
     assert transport.connection.encoder.response_done
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.applications import HEAD, OLD, PLAIN, Start, request_line
 from tests.support.recording import RecordingTransport, exchange
+from waitressd.http.states import Persistence
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_file_is_sent_from_its_position_on(
     assert (answer.body, answer.get("Content-Length"), answer.complete) == (body, str(len(body)), True)
     assert transport.files == ([body] if kind == "real" and body else [])
     assert file.closed
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     assert caplog.records == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.applications import GET, HEAD, PLAIN, Closing, Start, cases, request_line, returning
 from tests.support.recording import RecordingTransport, exchange
+from waitressd.http.states import Persistence
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
 
@@ -25,7 +26,7 @@ def test_what_is_longer_is_cut(make_result: Any, caplog: pytest.LogCaptureFixtur
     answer = transport.answer()
     assert (answer.body, answer.complete) == (b"hello", True)
     assert transport.connection.encoder.response_done
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "The response to GET / is longer" in caplog.text
 
@@ -144,7 +145,7 @@ def test_no_content_goes_out(
     assert (answer.body, answer.complete) == (b"", True)
     assert transport.sent.endswith(b"\r\n\r\n")
     assert transport.connection.encoder.response_done
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     assert len(transport.writes) == 1
     assert caplog.records == []
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.applications import HEAD, PLAIN, Closing, Start, cases, returning
 from tests.support.recording import RecordingTransport, exchange
+from waitressd.http.states import Persistence
 from waitressd.wsgi.response import JOIN_BYTES
 
 # Written answers
@@ -43,7 +44,7 @@ def test_an_answer_may_be_written_only(make_result: Any, length: int | None) -> 
     transport = exchange(application)
     assert transport.answer().body == b"written"
     assert transport.answer().complete
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
 
 
 def test_much_may_be_returned_after_write() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.applications import HEAD, PLAIN, Closing, Start
 from tests.support.recording import RecordingTransport, exchange
 from waitressd.http.errors import ClientDisconnected, HttpError, ResponseError
+from waitressd.http.states import Persistence
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.proxies import TrustedProxies
 from waitressd.wsgi.task import TaskSettings, WsgiHandler
@@ -59,7 +60,7 @@ def test_an_error_before_the_head_is_a_500(
     assert len(transport.writes) == 1
     # The request was read in whole, so the connection is in step and stays.
     assert transport.connection.encoder.response_done
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     assert errors(caplog) == ["Exception while serving GET /path for 127.0.0.1"]
     assert caplog.records[0].exc_info
     assert caplog.records[0].exc_info[1] is error
@@ -186,7 +187,7 @@ def test_an_error_in_close_changes_nothing(error: BaseException, caplog: pytest.
     answer = transport.answer()
     assert (answer.status, answer.body, answer.complete) == (200, b"ok", True)
     assert transport.connection.encoder.response_done
-    assert not transport.connection.encoder.will_close
+    assert transport.connection.encoder.persistence is not Persistence.LAST
     assert result.closed_count == 1
     assert errors(caplog) == ["close() of the response to GET /path failed"]
 
