@@ -15,6 +15,7 @@ from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.loaded import hello_of
 from waitressd.fleet.template import Template
 from waitressd.fleet.worker import WorkerProcess, run_worker_of
+from waitressd.logfiles import reopen_log_files
 from waitressd.server import Server
 
 _STANDARD_ERROR: Final = 2
@@ -61,6 +62,8 @@ class Recruit:
                 for message in self._link.receive():
                     if message.name in ("serve", "template", "quit"):
                         return message
+                    if message.name == "reopen":  # they were moved while it loaded
+                        reopen_log_files()
                     message.close()
             except LinkError:
                 return None
