@@ -260,6 +260,27 @@ def test_a_signal_during_a_reload_is_remembered_once(tmp_path: Path) -> None:
         assert wait_until(lambda: len(fleet.members()) <= 5), fleet.members()
 
 
+@pytest.mark.parametrize("preload", ["on", "off"])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_to_the_whole_group_ends_nobody_who_loads(
+    number: signal.Signals, preload: str, tmp_path: Path
+) -> None:
+    """A service manager signals all of a service, if nobody tells it otherwise."""
+    site = Site(tmp_path, preload=preload)
+    with serving(site) as fleet:
+        site.write(2, "print('loading', flush=True); time.sleep(0.5)")
+        mark = fleet.mark()
+        before = len(fleet.members())
+        fleet.signal(signal.SIGHUP)
+        assert wait_until(lambda: len(fleet.members()) > before)
+        fleet.signal_group(number)  # in its first moment
+        fleet.wait_for("loading", mark)
+        fleet.signal_group(number)
+        fleet.wait_for(RELOADED, mark)
+        assert wait_until(lambda: versions(fleet) == {2})
+        assert not re.search("died|refused|did not start", fleet.since(mark)), fleet.since(mark)
+
+
 def test_a_stop_during_a_reload(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with serving(site) as fleet:

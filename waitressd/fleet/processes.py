@@ -30,6 +30,10 @@ DEFAULT_SIGNALS: Final = tuple(
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGTTIN", "SIGTTOU")
     if hasattr(signal, name)
 )
+# What a service manager may send to every process of a service, and would end one that has no handler yet.
+COMMANDS: Final = tuple(
+    getattr(signal, name) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU") if hasattr(signal, name)
+)
 _STANDARD_ERROR: Final = 2
 _PID_BYTES: Final = 32
 _CGROUP: Final = Path("/sys/fs/cgroup")
@@ -206,12 +210,13 @@ def freeze() -> None:
 def spawn(command: StartCommand, environ: Mapping[str, str], link: int, stderr: int) -> int:
     """Start a program that inherits the descriptor `link` and writes errors to `stderr`; return its pid.
 
-    Raises OSError.
+    The master's commands wait in it until it unblocks them. Raises OSError.
     """
     words, folder = list(command.words), command.folder
-    process = subprocess.Popen(  # noqa: S603 - the command that has started this program
-        words, env=dict(environ), cwd=folder, pass_fds=[link], stderr=stderr
-    )
+    with _blocked(COMMANDS):
+        process = subprocess.Popen(  # noqa: S603 - the command that has started this program
+            words, env=dict(environ), cwd=folder, pass_fds=[link], stderr=stderr
+        )
     process.returncode = 0  # it is waited for by `reap`
     return process.pid
 
@@ -221,15 +226,22 @@ def spawn_program(path: Path, link: int) -> int:
 
     Signals wait in it until it unblocks them, as after `fork`. Raises OSError.
     """
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, (*DEFAULT_SIGNALS, signal.SIGQUIT))
-    try:
+    with _blocked((*DEFAULT_SIGNALS, signal.SIGQUIT)):
         process = subprocess.Popen(  # noqa: S603 - a file of ours
             [sys.executable, "-I", "-S", str(path), str(link)], pass_fds=[link], stdin=subprocess.DEVNULL
         )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
     process.returncode = 0  # it is waited for by `reap`
     return process.pid
+
+
+@contextlib.contextmanager
+def _blocked(numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """Keep signals back for the block. What is executed in it inherits that."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def execute(command: Sequence[str], environ: Mapping[str, str], descriptors: Sequence[int]) -> NoReturn:

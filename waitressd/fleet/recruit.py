@@ -1,8 +1,10 @@
 """A process that a master has started: it loads the application as ever, says so, and becomes what it is told to be."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Final, NoReturn
 
 from waitressd.fleet import processes
@@ -13,6 +15,7 @@ from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.loaded import hello_of
 from waitressd.fleet.template import Template
 from waitressd.fleet.worker import WorkerProcess, run_worker_of
+from waitressd.logfiles import reopen_log_files
 from waitressd.server import Server
 
 _STANDARD_ERROR: Final = 2
@@ -24,6 +27,11 @@ class Recruit:
     def __init__(self, link: Link) -> None:
         self._link = link
         processes.show_stacks_on_request()
+        # Not ignored: the programs that the application starts would inherit that.
+        for number in processes.COMMANDS:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _stay)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, processes.COMMANDS)  # which the master has blocked
         # While it loads, nothing of ours would notice that the master is gone: an import may take for ever.
         processes.end_with_parent()
         if link.is_hung_up():
@@ -36,6 +44,9 @@ class Recruit:
         order = self._order()
         if order is None or order.name == "quit":
             leave_process(0)
+        for number in processes.COMMANDS:
+            if signal.getsignal(number) is _stay:
+                processes.hold_back(number)  # until it has decided about them
         processes.outlive_parent()  # which it notices itself from now on, and finishes what it has begun
         # From now on this process speaks for itself, and not to somebody who waits for the reason of a failure.
         sys.stderr.flush()
@@ -51,10 +62,16 @@ class Recruit:
                 for message in self._link.receive():
                     if message.name in ("serve", "template", "quit"):
                         return message
+                    if message.name == "reopen":  # they were moved while it loaded
+                        reopen_log_files()
                     message.close()
             except LinkError:
                 return None
         return None
+
+
+def _stay(_number: int, _frame: FrameType | None) -> None:
+    """Load on. A signal to the whole group means the master."""
 
 
 def recruited() -> Recruit | None:

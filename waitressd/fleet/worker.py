@@ -8,6 +8,7 @@ import time
 import traceback
 from typing import Any, Final, NoReturn
 
+from waitressd.fleet import processes
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
@@ -89,7 +90,7 @@ class WorkerProcess:
         share_spools(self._share_spool)
         try:
             with end.bounded(), patient_signals(reopens=True), operator_log.running():
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1,))
+                processes.hear_signals()
                 server.open(self._listeners)
                 server.run()
         except SystemExit as error:  # a signal before the server heard it, or a handler of the application

@@ -104,6 +104,25 @@ print(b"most recent call first" in later.read())
     assert lines == ["hello", "born ready", "b'HTTP/1.1 200 OK\\r\\n'", "leaving 0", "True"]
 
 
+def test_log_files_that_were_moved_while_it_loaded_are_opened_anew() -> None:
+    lines = lines_of(
+        START
+        + """
+folder = tempfile.mkdtemp()
+name = os.path.join(folder, "log")
+pid, link, loading = begin(f"import logging; logging.basicConfig(filename={name!r}, force=True)")
+print(name_of(link))
+os.unlink(name)
+link.send("reopen")
+link.send("quit")
+print(end_of(pid), os.path.exists(name))
+os.unlink(name)
+os.rmdir(folder)
+"""
+    )
+    assert lines == ["hello", "0 True"]
+
+
 def test_it_becomes_a_template() -> None:
     lines = lines_of(
         START
