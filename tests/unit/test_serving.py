@@ -47,7 +47,7 @@ def test_the_program_is_the_master_and_goes_on_when_the_workers_have_ended() -> 
         number, pid, parent = ask(server)
         assert number in (1, 2)
         assert pid != server.pid
-        assert parent == server.pid
+        assert parent == server.pid or wait_until(lambda: ask(server)[2] == server.pid)  # at first one in between
         assert server.terminate() == 0
         assert server.output.endswith("after True\n")
         assert not Path(f"/proc/{pid}").exists()

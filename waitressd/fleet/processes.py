@@ -179,15 +179,22 @@ def ignore_commands() -> dict[signal.Signals, Any]:
 def hear_again(handlers: Mapping[signal.Signals, Any]) -> None:
     """Give the application its handlers back, in a worker that is forked from where they were ignored.
 
-    What has no handler stays ignored, as it is the master's, but for SIGTERM, and for SIGUSR1, which waits until there
-    is a handler and it is unblocked: it comes to every process at once where log files are rotated.
+    What has no handler stays ignored, as it is the master's, but for SIGTERM and SIGUSR1, which the server hears.
     """
     for number, handler in handlers.items():
-        if number == signal.SIGTERM or (callable(handler) and handler != signal.default_int_handler):
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        elif number == signal.SIGUSR1:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
-            signal.signal(number, signal.SIG_DFL)
+        if callable(handler) and handler != signal.default_int_handler:
+            signal.signal(number, handler)
+        elif number in (signal.SIGTERM, signal.SIGUSR1):
+            hold_back(number)
+
+
+def hold_back(number: signal.Signals) -> None:
+    """Have a signal wait until there is a handler and it is unblocked; else it would end the process.
+
+    SIGUSR1 comes to every process at once where log files are rotated.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+    signal.signal(number, signal.SIG_DFL)
 
 
 def end_with_parent() -> None:

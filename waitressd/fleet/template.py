@@ -73,7 +73,6 @@ class Template:
             for other in self._orders:  # of siblings, whose ends would live on here
                 other.close()
             processes.show_stacks_on_request()
-            processes.hear_signals()
             processes.hear_again(self._handlers)
             self._run_worker(Link.from_descriptor(message.descriptors[0]), message)
 
