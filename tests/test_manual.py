@@ -51,4 +51,4 @@ def test_the_readme_has_the_two_commands() -> None:
     commands = [line.strip() for line in lines if line.startswith("    python3 -m venv ")]
     assert len(commands) == 2
     assert commands[0].endswith("--config configs/development.ini")
-    assert commands[1].endswith(".venv/bin/pytest")
+    assert commands[1].endswith(".venv/bin/pytest -n 4")
