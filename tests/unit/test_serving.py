@@ -53,6 +53,21 @@ def test_the_program_is_the_master_and_goes_on_when_the_workers_have_ended() -> 
         assert not Path(f"/proc/{pid}").exists()
 
 
+def test_children_of_the_program_are_left_to_the_program() -> None:
+    program = PROGRAM.replace("import waitressd", "import subprocess, threading, waitressd", 1).replace(
+        "waitressd.serve(",
+        "child = subprocess.Popen(['sh', '-c', 'sleep 0.3; exit 7'])\n"
+        "threading.Timer(1, lambda: print('child', child.wait(), flush=True)).start()\n"
+        "waitressd.serve(",
+        1,
+    )
+    with serving(program) as server:
+        assert wait_until(lambda: "child 7" in server.output)
+        # The program cannot be run again, so there is no other way than a fork.
+        assert "WARNING:waitressd:workers are forked although the application left the thread" in server.output
+        assert server.terminate() == 0
+
+
 def test_a_worker_that_dies_has_a_successor() -> None:
     with serving(PROGRAM) as server:
         _, pid, _ = ask(server)

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -122,13 +122,19 @@ class Master:
                 self._hear(source)
             elif source is not None:
                 self._listen_to_loading(source)
-        for death in processes.reap():
+        for death in self._reap():
             self._on_death(death)
         now = time.monotonic()
         self._roster.kill_due(now)
         self._reopener.on_tick()
         if now >= self._plan.due:
             self._tell(partial(self._plan.tick, now))
+
+    def _reap(self) -> Iterator[Death]:
+        """Take the deaths of children. Where the master runs in somebody's program, that may have children, too."""
+        if self._hand.can_reload:
+            return processes.reap()
+        return processes.reap_known([process.pid for process in self._roster.everyone() if process.pid])
 
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()

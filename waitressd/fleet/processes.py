@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -262,6 +262,15 @@ def execute(command: Sequence[str], environ: Mapping[str, str], descriptors: Seq
         for fd in descriptors:
             os.set_inheritable(fd, False)
         raise
+
+
+def reap_known(pids: Iterable[int]) -> Iterator[Death]:
+    """Take those of these children that have ended; others may be waited for by somebody else in this process."""
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                yield Death(pid, os.waitstatus_to_exitcode(status))
 
 
 def reap() -> Iterator[Death]:

@@ -295,5 +295,6 @@ class Succession:
 
     def _tell_hazards(self, before: str) -> None:
         facts = self.current.facts
-        if facts.hazards and not facts.is_preloaded and facts.hazards != before:
-            self._orders.say(logging.WARNING, f"preload is off: {facts.hazards}")
+        if facts.hazards and facts.hazards != before:
+            what = "workers are forked although" if facts.is_preloaded else "preload is off:"
+            self._orders.say(logging.WARNING, f"{what} {facts.hazards}")
