@@ -312,7 +312,8 @@ def test_a_death_takes_no_counter_back(tmp_path: Path) -> None:
         assert books.fallen == []
         assert books.wrong == []
         counted = settled(page) - before
-        assert len(books.answers) <= counted <= len(books.answers) + len(books.lost) + len(books.silent)
+        between = 3 * 8  # threads that may have answered and not counted yet when they were killed
+        assert len(books.answers) - between <= counted <= len(books.answers) + len(books.lost) + len(books.silent)
         assert fleet.terminate(10) == 0
 
 

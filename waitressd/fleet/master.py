@@ -112,7 +112,7 @@ class Master:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        due = min(self._plan.due, self._roster.next_kill(), now + LONGEST_SLEEP_SECONDS)
+        due = min(self._plan.due, self._roster.next_signal(), now + LONGEST_SLEEP_SECONDS)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -125,7 +125,7 @@ class Master:
         for death in self._reap():
             self._on_death(death)
         now = time.monotonic()
-        self._roster.kill_due(now)
+        self._roster.signal_due(now)
         self._reopener.on_tick()
         if now >= self._plan.due:
             self._tell(partial(self._plan.tick, now))
@@ -145,9 +145,7 @@ class Master:
         elif number == signal.SIGUSR1:
             self._reopen()
         elif number == signal.SIGQUIT:
-            for process in self._roster.everyone():
-                if process.pid:
-                    processes.kill(process.pid, signal.SIGQUIT)
+            self._roster.show_stacks()
         elif number != signal.SIGCHLD:
             say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
 
@@ -237,7 +235,7 @@ class Master:
             return  # else a stranger: this process may be the parent of all orphans
         # What it has said comes before its end.
         self._hear(process)
-        self._roster.forget_kill(death.pid)
+        self._roster.forget_signals(death.pid)
         process.pid = 0
         how = str(death) + self._why(death, process)
         if isinstance(process, Worker):

@@ -18,6 +18,7 @@ from waitressd.net.listener import Listener
 
 UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
 STACKS_SECONDS: Final = 1.0  # between the wish for the stacks of a process and its end
+STACKS_APART_SECONDS: Final = 0.1  # for each process to write what it has
 _STANDARD_ERROR: Final = 2
 
 
@@ -91,7 +92,7 @@ class Roster:
     _unknown: dict[int, Death] = field(default_factory=dict)
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
-    _kills: list[tuple[float, int]] = field(default_factory=list)
+    _later: list[tuple[float, int, int]] = field(default_factory=list)  # signals: when, to which process, which
 
     def load(self, number: int) -> Code:
         """Run the command for a new code. Raises OSError."""
@@ -202,19 +203,25 @@ class Roster:
 
     def kill_later(self, process: Process, seconds: float) -> None:
         """End a process that is still there in so many seconds."""
-        self._kills.append((time.monotonic() + seconds, process.pid))
+        self._later.append((time.monotonic() + seconds, process.pid, signal.SIGKILL))
 
-    def kill_due(self, now: float) -> None:
-        """End those whose moment is over."""
-        due = [pid for at, pid in self._kills if at <= now]
-        self._kills = [(at, pid) for at, pid in self._kills if at > now]
-        for pid in due:
-            processes.kill(pid)
+    def show_stacks(self) -> None:
+        """Have every process write its stacks, one after the other: they share one standard error."""
+        now = time.monotonic()
+        pids = [process.pid for process in self.everyone() if process.pid]
+        self._later += [(now + turn * STACKS_APART_SECONDS, pid, signal.SIGQUIT) for turn, pid in enumerate(pids)]
 
-    def next_kill(self) -> float:
-        """When `kill_due` is wanted next, monotonic seconds."""
-        return min((at for at, _ in self._kills), default=float("inf"))
+    def signal_due(self, now: float) -> None:
+        """Send the signals whose moment has come."""
+        due = [entry for entry in self._later if entry[0] <= now]
+        self._later = [entry for entry in self._later if entry[0] > now]
+        for _, pid, number in due:
+            processes.kill(pid, number)
 
-    def forget_kill(self, pid: int) -> None:
+    def next_signal(self) -> float:
+        """When `signal_due` is wanted next, monotonic seconds."""
+        return min((at for at, _, _ in self._later), default=float("inf"))
+
+    def forget_signals(self, pid: int) -> None:
         """It has ended: its number may soon be another's."""
-        self._kills = [(at, other) for at, other in self._kills if other != pid]
+        self._later = [entry for entry in self._later if entry[1] != pid]

@@ -139,6 +139,7 @@ def test_a_worker_that_hangs_before_it_says_anything_is_ended(tmp_path: Path) ->
 
 def test_stacks_of_all_processes_on_request(tmp_path: Path) -> None:
     with fleet(tmp_path) as server:
+        assert worker_of(server)
         server.signal(signal.SIGQUIT)
         server.wait_for_output(r'waitressd/fleet/template.py", line \d+ in run')
         server.wait_for_output(r'waitressd/fleet/worker.py", line \d+ in _obey')

@@ -147,20 +147,20 @@ def test_a_kill_waits_for_the_stacks_and_is_forgotten_when_the_process_has_ended
             dict(os.environ),
             "/",
         )
-        assert roster.next_kill() == float("inf")
+        assert roster.next_signal() == float("inf")
         code = roster.load(1)
         roster.kill(Worker(0, None), with_stacks=True)  # not born yet
-        assert roster.next_kill() == float("inf")
+        assert roster.next_signal() == float("inf")
         roster.kill(code, with_stacks=True)
-        at = roster.next_kill()
+        at = roster.next_signal()
         assert 0 < at - time.monotonic() <= STACKS_SECONDS
-        roster.forget_kill(code.pid)
-        assert roster.next_kill() == float("inf")
+        roster.forget_signals(code.pid)
+        assert roster.next_signal() == float("inf")
         roster.kill_later(code, 5.0)
-        roster.kill_due(at)
-        assert roster.next_kill() > at  # not yet
-        roster.kill_due(at + 10.0)
-        assert roster.next_kill() == float("inf")
+        roster.signal_due(at)
+        assert roster.next_signal() > at  # not yet
+        roster.signal_due(at + 10.0)
+        assert roster.next_signal() == float("inf")
         assert os.waitstatus_to_exitcode(os.waitpid(code.pid, 0)[1]) in (-9, -3)
 
 
