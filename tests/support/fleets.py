@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -167,7 +168,8 @@ class Kill:
 
 def kill_worker(load: Load, choose: Callable[[list[int]], int] = min, *, seconds: float = 20) -> Kill:
     """Kill one of the workers that answer, and wait until another has taken its place."""
-    living = load.books.pids(time.monotonic() - LATELY_SECONDS)
+    answered = load.books.pids(time.monotonic() - LATELY_SECONDS)
+    living = frozenset(pid for pid in answered if Path(f"/proc/{pid}").exists())  # a reload may have replaced some
     victim = choose(sorted(living))
     kill = Kill(victim, time.monotonic(), living)
     os.kill(victim, signal.SIGKILL)
