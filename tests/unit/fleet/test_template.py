@@ -72,7 +72,7 @@ def test_it_forks_workers_that_are_children_of_the_master() -> None:
     lines = run(
         """
 one, two = order(1), order(2)
-states = [json.loads(lines.readline()) for _ in range(2)]
+states = sorted((json.loads(lines.readline()) for _ in range(2)), key=lambda state: state["place"])
 told = messages(ours, 2)
 print([(message.name, message.fields["worker"]) for message in told])
 print([state["pid"] for state in states] == [message.fields["pid"] for message in told])
