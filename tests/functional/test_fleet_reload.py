@@ -1,5 +1,6 @@
 """SIGHUP reads file and code anew: what starts replaces what runs and loses nothing; what does not is refused."""
 
+import os
 import re
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 from tests.support.client import Client
 from tests.support.fleets import REFUSED, RELOADED, ROLLED_BACK, Fleet, needs_a_fleet, serving
 from tests.support.load import Load
+from tests.support.servers import free_port
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 
@@ -213,6 +215,29 @@ def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
         site.write(2)
         fleet.reload()
         assert versions(fleet) == {2}
+        assert fleet.terminate(10) == 0
+
+
+def test_a_dropped_address_refuses_at_once_and_is_open_again_after_the_way_back(tmp_path: Path) -> None:
+    """While nobody accepts there, clients would wait for nobody."""
+    site = Site(tmp_path, preload="on")
+    kept, dropped = site.settings["listen"], ("127.0.0.1", free_port())
+    site.write_ini(listen=f"{kept}\n    127.0.0.1:{dropped[1]}")
+    with serving(site) as fleet:
+        with Client(dropped) as client:
+            assert client.get("/").status == 200
+        site.write_ini(listen=kept)
+        site.write(2)
+        fleet.reload()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(dropped)
+        mark = fleet.mark()
+        for pid in fleet.workers(2):
+            os.kill(pid, signal.SIGKILL)
+        fleet.wait_for(ROLLED_BACK, mark)
+        with Client(dropped) as client:
+            assert client.get("/").status == 200
+        assert versions(fleet) == {1}
         assert fleet.terminate(10) == 0
 
 
