@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, Message
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import STACKS_SECONDS, Code, Process, Roster, Worker
+from waitressd.metrics.fleet import FleetMetrics
+from waitressd.metrics.shown import FleetState
 from waitressd.net.listener import Listener, open_tcp
 
 PRELOADED = Hello(2, is_preloaded=True, preload_is_off="", settings={})
@@ -108,6 +111,21 @@ def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> Non
                 os.close(fd)
             assert worker.receive() == []
             assert worker.link is None
+
+
+def test_the_row_of_a_worker_that_has_ended_is_the_next_ones() -> None:
+    """Else the gauges of the dead would be shown for ever, and after many births nobody would be counted."""
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].hello = replace(PRELOADED, counts=True)
+        roster.codes[1].link, asked = Link.pair()
+        roster.metrics = FleetMetrics(lambda: FleetState({}, {}, {}, {}, 1))
+        with contextlib.closing(asked), contextlib.closing(roster.metrics):
+            first, second = roster.spawn(1, 1, 1), roster.spawn(2, 2, 1)
+            assert first.row not in (None, second.row)
+            roster.retire(first)
+            assert roster.spawn(3, 1, 1).row == first.row
+            for order in asked.receive():
+                order.close()
 
 
 def test_a_template_that_takes_no_order_is_known_by_the_end_of_the_link() -> None:
