@@ -18,7 +18,7 @@ from typing import Final
 from waitressd import forks
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.dispatch.callback import Callback
-from waitressd.dispatch.reports import DispatcherLogs
+from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.states import TRANSITIONS, DispatcherState
 from waitressd.http.errors import HttpError, ProtocolMisuse
@@ -31,7 +31,7 @@ from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
 from waitressd.net.recorder import Fault
-from waitressd.net.states import ChannelState, ExchangeState
+from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
@@ -227,7 +227,7 @@ class Dispatcher:
     def _timeout(self) -> float | None:
         if self.ready or self._returned or self.tasks:
             return 0
-        if self.draining and not self.channels and not self.role.running:
+        if self.draining and not self.channels and not self.role.running and not self._acceptor.is_open:
             return 0  # the last client has just gone: the stop is over, not one sweep later
         # Any new deadline is at least one sweep away, so it is enough to look again one interval from now.
         # Written out here and below: min() and max() take a tenth of a microsecond of each turn.
@@ -415,9 +415,11 @@ class Dispatcher:
                 self._become(wanted)
         if not self.draining:
             self._begin_drain()
+        if self.now >= self._acceptor.resume_at:
+            self._accept_last()
         if self.state is DispatcherState.ABORTING:
-            self.logs.cut_off(sum(map(_has_begun, self.channels.values())))
-        elif self.channels or self.ready or self.tasks or self._returned or self.role.running:
+            self.logs.cut_off(sum(map(has_begun, self.channels.values())))
+        elif self.channels or self.ready or self.tasks or self._returned or self.role.running or self._acceptor.is_open:
             return True
         self._let_go()
         return False
@@ -479,11 +481,7 @@ class Dispatcher:
     def _begin_drain(self) -> None:
         self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         self._acceptor.forget_limit()
-        for fd in self._acceptor.backlogs():
-            # Whoever was in the backlog when the stop came has been told that the connection stands.
-            while accepted := self._accept(fd):
-                self.ready.extend((client, READ) for client in accepted)
-        self._acceptor.close()
+        self._acceptor.seal(self.now)
         with self.role.lock:  # no task settles meanwhile, half before the drain and half after
             self.draining = True
             for channel in self.channels.values():
@@ -491,9 +489,9 @@ class Dispatcher:
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
 
-
-def _has_begun(channel: Channel) -> bool:
-    """Whether a request of the client would be lost with its connection, or a part of the response."""
-    if channel.is_idle:
-        return bool(channel.connection.reader.buffer)
-    return channel.state not in (ChannelState.LINGERING, ChannelState.CLOSED)
+    def _accept_last(self) -> None:
+        """Take all clients in the backlog, who have been told that their connection stands, and accept no more."""
+        for fd in self._acceptor.backlogs():
+            while accepted := self._accept(fd):
+                self.ready.extend((client, READ) for client in accepted)
+        self._acceptor.close()

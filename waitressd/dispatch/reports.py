@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from waitressd.dispatch.role import Assignment, Worker
+from waitressd.net.channel import Channel
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
+from waitressd.net.states import ChannelState
 from waitressd.operatorlog import Stack, counted, operator_log
 from waitressd.peer import Origin
 
@@ -103,3 +105,10 @@ def log_stack(worker: Worker, message: str, *values: object) -> None:
 
 def _waiting(count: int) -> str:
     return counted(count, "request") + (" waits" if count == 1 else " wait")
+
+
+def has_begun(channel: Channel) -> bool:
+    """Whether a request of the client would be lost with its connection, or a part of the response."""
+    if channel.is_idle:
+        return bool(channel.connection.reader.buffer)
+    return channel.state not in (ChannelState.LINGERING, ChannelState.CLOSED)

@@ -95,7 +95,7 @@ class KillCode:
 
 @dataclass(frozen=True, slots=True)
 class KeepAddresses:
-    """Close every listener that none of these codes wants; an empty tuple: all."""
+    """Close every listener that none of these codes wants; an empty tuple: all, and nobody new is let into them."""
 
     codes: tuple[int, ...]
 

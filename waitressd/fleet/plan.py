@@ -18,6 +18,7 @@ from waitressd.fleet.actions import (
     Action,
     CodeFacts,
     End,
+    KeepAddresses,
     Kill,
     Reloading,
     ReopenLogs,
@@ -355,6 +356,7 @@ class Plan:
         """One deadline for all; what is not ready yet is killed, and nobody is born any more."""
         seconds = self.succession.current.facts.shutdown_timeout
         self.orders.give(Stopping(why))
+        self.orders.give(KeepAddresses(()))  # first of all: what has come by then is what the workers serve
         for worker in self.crew:
             if worker.stage is WorkerStage.BOOTING:
                 self.orders.kill(worker)

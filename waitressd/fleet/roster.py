@@ -181,6 +181,8 @@ class Roster:
         for code in self.codes.values():
             for listener in code.listeners:
                 if id(listener) not in kept:
+                    if not codes:  # the workers serve the backlog to its end
+                        listener.seal()
                     listener.close()
         for code in self.codes.values():
             if code.number not in codes:

@@ -285,7 +285,6 @@ class Succession:
                 self._orders.quit(code)
             elif code.stage in (TemplateStage.LOADING, TemplateStage.BINDING):
                 self._orders.kill_code(code)
-        self._orders.give(KeepAddresses(()))
 
     def hurry(self, seconds: float) -> None:
         """Give templates that quit no more time than that."""

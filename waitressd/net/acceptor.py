@@ -21,6 +21,9 @@ ACCEPT_BURST: Final = 64  # accepted in one turn, so that a storm of clients doe
 # them, before the next one is awake. So one that has much to do in a turn also takes fewer than one that has nothing.
 SHARED_BURST: Final = 4
 ACCEPT_PAUSE_SECONDS: Final = 0.5  # how long accepting rests when descriptors or memory ran out
+# How long the last handshakes may take after a stop, where somebody has come in the last second.
+LAST_HANDSHAKES_SECONDS: Final = 0.05
+RECENT_SECONDS: Final = 1.0
 
 Accepted = tuple[socket.socket, Peer, ChannelSettings]
 
@@ -30,7 +33,8 @@ class Acceptor:
 
     def __init__(self, poller: Poller, logs: LoopLogs, connections: int, per_client: int) -> None:
         self.takes_backlog = True  # at the end; else other processes do, which accept from the same sockets
-        self.resume_at = NEVER  # when accepting goes on after an exhaustion
+        self.resume_at = NEVER  # when accepting goes on after an exhaustion, or has ended once it is sealed
+        self._accepted_at = 0.0
         self._poller = poller
         self._logs = logs
         self._connections = connections
@@ -45,9 +49,21 @@ class Acceptor:
         self._poller.add(listener.fd, READ)
         self._heard.add(listener.fd)
 
+    def seal(self, now: float) -> None:
+        """Begin the end: nobody new gets into the backlogs. `resume_at` says when they may be closed."""
+        for listener, _ in self._listeners.values() if self.takes_backlog else ():
+            listener.seal()
+        is_busy = self.takes_backlog and now - self._accepted_at < RECENT_SECONDS
+        self.resume_at = now + LAST_HANDSHAKES_SECONDS if is_busy else now
+
     def backlogs(self) -> list[int]:
         """Return the descriptors of the listeners whose backlog is to be served at the end."""
         return list(self._listeners) if self.takes_backlog else []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has listeners."""
+        return bool(self._listeners)
 
     def accept(self, fd: int, open_count: int, now: float) -> Iterator[Accepted]:
         """Take new clients; none when the descriptor is no listener (any more)."""
@@ -75,6 +91,7 @@ class Acceptor:
                 sock.close()
                 continue
             open_count += 1
+            self._accepted_at = now
             yield sock, peer, settings
 
     def admit(self, peer: Peer) -> bool:

@@ -4,11 +4,13 @@ Knows addresses; knows nothing of channels. Every accepted socket is non-blockin
 application's child processes (PEP 446).
 """
 
+import array
 import contextlib
 import errno
 import os
 import socket
 import stat
+import struct
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -26,6 +28,17 @@ _PASSING: Final = frozenset(
 _ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 CHOICES_OF_PORT: Final = 10  # by the kernel, until one is found that is free for every address
 PASSED_OVER: Final = 64  # of those in a row, before the listener itself is taken to be ill
+
+# Of Linux (asm-generic/socket.h); the socket module does not name it. The program is a classic BPF (linux/filter.h:
+# code, jt, jf, k) that drops what begins a handshake and lets pass what ends one.
+_SO_ATTACH_FILTER: Final = 26
+_NO_SYN: Final = (
+    (0x30, 0, 0, 13),  # load the octet of the flags (RFC 9293, section 3.1)
+    (0x45, 0, 1, 0x02),  # SYN?
+    (0x06, 0, 0, 0),  # yes: drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: the whole packet
+)
+_PROGRAM: Final = array.array("B", b"".join(struct.pack("HBBI", *line) for line in _NO_SYN))
 
 # What a listener serves: the application in clear or by TLS, or nothing but the way to https.
 HTTP: Final = "http"
@@ -49,7 +62,8 @@ class Listener:
         self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
         self.service = HTTP  # what is served here
         self._identity = _identity(unix_path) if unix_path else None
-        self._bound_by = os.getpid()  # a process that was forked since then leaves the file alone
+        # The process; one that was forked since then leaves the file alone. 0: bound elsewhere, and it goes on there.
+        self.bound_by = os.getpid()
         sock.setblocking(False)
 
     @property
@@ -91,16 +105,34 @@ class Listener:
                 continue
             return client, address
 
+    def seal(self) -> None:
+        """Let nobody new into the backlog, in any process that accepts from it: it can be served to its end.
+
+        Else a client that came between the last look at the backlog and the end would be cut off, although its
+        connection stood. Its handshake is left unanswered instead; the one that TCP sends a second later is refused,
+        or finds the next server. Where the system cannot do it nothing happens. A Unix socket loses its file.
+        """
+        if not self.bound_by:
+            return
+        self._remove_file()
+        if sys.platform == "linux" and self.family in (socket.AF_INET, socket.AF_INET6):
+            program = struct.pack("HP", len(_NO_SYN), _PROGRAM.buffer_info()[0])
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
     def close(self) -> None:
         """Stop listening and remove a socket file that is still ours. Harmless when closed already."""
         if self.socket.fileno() >= 0:
             self.socket.close()
-            if self.unix_path is not None and self._is_ours(self.unix_path):
-                with contextlib.suppress(OSError):
-                    Path(self.unix_path).unlink()
+            self._remove_file()
+
+    def _remove_file(self) -> None:
+        if self.unix_path is not None and self._is_ours(self.unix_path):
+            with contextlib.suppress(OSError):
+                Path(self.unix_path).unlink()
 
     def _is_ours(self, path: str) -> bool:
-        return self._bound_by == os.getpid() and self._identity == _identity(path)
+        return self.bound_by == os.getpid() and self._identity == _identity(path)
 
 
 def resolve(host: str | None, port: int, family: int) -> list[tuple[int, tuple[Any, ...]]]:
@@ -220,7 +252,9 @@ def adopt(sock: socket.socket, backlog: int | None) -> Listener:
     sock.set_inheritable(False)
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Listener(sock)
+    listener = Listener(sock)
+    listener.bound_by = 0
+    return listener
 
 
 def _by(holder: str) -> str:

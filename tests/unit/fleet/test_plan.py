@@ -199,11 +199,11 @@ def test_a_stop_has_one_deadline_for_all() -> None:
     assert story.tell("stop") == [
         do.Say(logging.INFO, "SIGTERM: stopping; a second signal ends at once"),
         do.Stopping("stopping"),
+        do.KeepAddresses(()),  # so nobody comes behind the last look at the backlog
         do.Drain(1, 30.0, is_last=True),
         do.Drain(2, 30.0, is_last=True),
         do.Kill(4),  # which boots
         do.QuitCode(1),
-        do.KeepAddresses(()),
     ]
     story.finish(1)
     story.die(4)

@@ -152,5 +152,6 @@ def test_closing_is_final_and_harmless_twice() -> None:
         acceptor.close()
         acceptor.close()
         assert acceptor.backlogs() == []
+        assert not acceptor.is_open
         assert acceptor.resume_at == NEVER
         assert loop.listener.socket.fileno() == -1

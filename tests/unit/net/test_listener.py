@@ -26,6 +26,13 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def connecting(listener: Listener) -> socket.socket:
+    client = socket.socket(listener.family, socket.SOCK_STREAM)
+    client.setblocking(False)
+    client.connect_ex(listener.address)
+    return client
+
+
 # -- TCP
 
 
@@ -275,6 +282,49 @@ def test_an_inherited_tcp_socket_that_listens_already() -> None:
     assert listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert listener.accept() is None
     listener.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of Linux")
+def test_a_sealed_backlog_is_served_to_its_end_and_nobody_new_gets_in() -> None:
+    (listener,) = open_tcp("127.0.0.1", 0, 16)
+    with connecting(listener) as early:
+        listener.seal()
+        with connecting(listener) as late:
+            found = listener.accept()
+            assert found is not None
+            assert found[1] == early.getsockname()
+            assert listener.accept() is None
+            assert late.connect_ex(listener.address) == errno.EALREADY  # not answered, which TCP asks again
+            address = listener.address
+            listener.close()
+            found[0].sendall(b"hello")
+            early.setblocking(True)
+            assert early.recv(5) == b"hello"
+            found[0].close()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, 5)
+
+
+def test_a_sealed_unix_socket_has_no_file_any_more(path: Path) -> None:
+    listener = open_here(path)
+    with connecting(listener):
+        listener.seal()
+        assert not path.exists()
+        found = listener.accept()
+        assert found is not None
+        found[0].close()
+        with open_here(path).socket:  # of the next server
+            listener.close()
+            assert path.exists()
+
+
+def test_a_socket_that_goes_on_elsewhere_is_not_sealed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as owner:
+        listener = adopt(owner.dup(), None)
+        listener.seal()
+        listener.close()
+        with socket.create_connection(owner.getsockname(), 5):
+            owner.accept()[0].close()
 
 
 def test_a_datagram_socket_is_refused() -> None:
