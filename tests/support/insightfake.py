@@ -7,11 +7,12 @@ test changes `InsightFake.documents` to tell another one.
 import json
 import socketserver
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socket import SHUT_RDWR, socket
 from threading import Thread
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -92,7 +93,7 @@ def _elsewhere(number: int, phase: str, **changes: Any) -> Document:
     return request_row(number, phase=phase, **{**nothing, **changes})
 
 
-def _requests() -> list[Document]:
+def _hung() -> list[Document]:
     hung = [
         ("GET", "/reports/annual", 41.3, "10.0.4.17"),
         ("GET", "/reports/q3", 29.8, "10.0.4.17"),
@@ -108,7 +109,12 @@ def _requests() -> list[Document]:
     rows[0] |= {"has_query": True, "overdue": True, "answered_status": 504, "limit_seconds": 30.0, "queue_seconds": 0.0}
     for row, thread in zip(rows, (3, 0, 5, 1, 4, 6), strict=True):
         row["thread"] = f"waitressd-{thread}"
-    rows += [
+    return rows
+
+
+def _requests() -> list[Document]:
+    rows = [
+        *_hung(),
         request_row(
             7,
             target="/products/8841",
@@ -436,6 +442,8 @@ class InsightFake:
         """The questions so far, in order."""
         self.address = ""
         """As ``admin_listen`` takes it."""
+        self.connections: set[socket] = set()
+        """Those that are open; a client may keep one, and the end does not wait for it."""
 
     def answer(self, asked: Asked) -> Reply:
         """Answer one question, in the thread of its connection."""
@@ -453,13 +461,17 @@ class InsightFake:
         return in_json({"error": f"there is no {asked.path}", "endpoints": sorted(self.documents)}, 404)
 
 
-@contextmanager
-def insight_fake(unix_path: Path | None = None, token: str = "") -> Iterator[InsightFake]:
-    """Run an admin address on a free port of 127.0.0.1, or on a Unix socket; it is gone at the end."""
-    fake = InsightFake(token)
-
+def _handler(fake: InsightFake) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            fake.connections.add(self.request)
+            super().setup()
+
+        def finish(self) -> None:
+            super().finish()
+            fake.connections.discard(self.request)
 
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -482,12 +494,20 @@ def insight_fake(unix_path: Path | None = None, token: str = "") -> Iterator[Ins
         def log_message(self, *_arguments: object) -> None:
             pass
 
+    return Handler
+
+
+@contextmanager
+def insight_fake(unix_path: Path | None = None, token: str = "") -> Iterator[InsightFake]:
+    """Run an admin address on a free port of 127.0.0.1, or on a Unix socket; it is gone at the end."""
+    fake = InsightFake(token)
+    handler = _handler(fake)
     server: socketserver.BaseServer
     if unix_path:
-        server = _UnixServer(str(unix_path), Handler)
+        server = socketserver.ThreadingUnixStreamServer(str(unix_path), handler)
         fake.address = f"unix:{unix_path}"
     else:
-        tcp = _TcpServer(("127.0.0.1", 0), Handler)
+        tcp = _TcpServer(("127.0.0.1", 0), handler)
         fake.address = f"127.0.0.1:{tcp.server_address[1]}"
         server = tcp
     thread = Thread(target=server.serve_forever, args=(0.02,))
@@ -497,6 +517,9 @@ def insight_fake(unix_path: Path | None = None, token: str = "") -> Iterator[Ins
     finally:
         server.shutdown()
         thread.join()
+        for connection in list(fake.connections):
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(SHUT_RDWR)
         server.server_close()
         if unix_path:
             unix_path.unlink()
@@ -504,10 +527,3 @@ def insight_fake(unix_path: Path | None = None, token: str = "") -> Iterator[Ins
 
 class _TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
-    daemon_threads = True
-
-
-if hasattr(socketserver, "ThreadingUnixStreamServer"):
-
-    class _UnixServer(socketserver.ThreadingUnixStreamServer):
-        daemon_threads = True
