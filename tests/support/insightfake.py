@@ -318,10 +318,24 @@ def _phase(mean: float, p50: float, p90: float, p99: float) -> Document:
     return {"count": 2340, "mean": mean, "p50": p50, "p90": p90, "p99": p99, "buckets": buckets}
 
 
-def stats_document(_parameters: Mapping[str, str]) -> Document:
-    """Answer ``/stats``."""
+def _history() -> Document:
+    """Tell the last five minutes: the load is steady, and a queue has grown since half a minute."""
     history = [230.0 + 20 * (number % 7) for number in range(150)]
     queue = [0.0] * 130 + [float(number) for number in range(20)]
+    return {
+        "step_seconds": 2,
+        "requests": history,
+        "2xx": history,
+        "5xx": [0.0] * 150,
+        "queue": queue,
+        "p50": [0.01] * 150,
+        "p90": [0.05] * 150,
+        "p99": [0.2] * 150,
+    }
+
+
+def stats_document(_parameters: Mapping[str, str]) -> Document:
+    """Answer ``/stats``."""
     mean = {"receive": 0.0, "queue": 0.3, "application": 3.8, "flush": 0.0}
     return {
         **HEAD,
@@ -359,16 +373,7 @@ def stats_document(_parameters: Mapping[str, str]) -> Document:
         },
         "process": {"rss_bytes": 432013312, "cpu_share": 0.6, "fds": 2460, "fd_limit": 65536},
         "findings": FINDINGS,
-        "history": {
-            "step_seconds": 2,
-            "requests": history,
-            "2xx": history,
-            "5xx": [0.0] * 150,
-            "queue": queue,
-            "p50": [0.01] * 150,
-            "p90": [0.05] * 150,
-            "p99": [0.2] * 150,
-        },
+        "history": _history(),
     }
 
 
