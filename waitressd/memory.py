@@ -3,8 +3,8 @@
 By itself the allocator of glibc asks the system for the memory of each large body, response or page, and gives it back
 right after: of what an upload of 1 MiB costs, more than half is pages that the kernel clears again and again (measured:
 154 page faults and 930 us a request; 0 and 400 us when they are kept). So free memory is kept, and it goes back when a
-crowd of clients has left, or when nothing has been asked for half a second. If the operator has set the allocator by its own
-environment variables, it is left as it is.
+crowd of clients has left, or when nothing has been asked for half a second. Where the operator has set the allocator
+by its environment variables, it is left as it is.
 """
 
 import importlib
