@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitressd import forks
 from waitressd.config.adjustments import SETTINGS, Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.advice import advise, log_advice
+from waitressd.config.advicerules import Facts
 from waitressd.config.errors import ConfigError, Problem, together
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS
@@ -27,6 +28,7 @@ from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
+from waitressd.net.pulse import Pulse
 from waitressd.operatorlog import operator_log
 from waitressd.processend import say_what_lives
 from waitressd.rlimits import raise_descriptor_limit
@@ -74,6 +76,7 @@ class Running:
     lanes: tuple[Lane, ...]
     watcher: Watcher
     manager: ServiceManager
+    pulse: Pulse
 
 
 class Server:
@@ -326,7 +329,8 @@ class Server:
     def _build(self, notifier: Notifier) -> Running:
         logs, certificates = self._request_logs, self._certificates
         lanes = (build_lane(self.adjustments, self.application, self._listeners, logs, certificates),)
-        return Running(threading.get_ident(), lanes, Watcher(lanes), ServiceManager(notifier, lanes))
+        pulse = Pulse(lanes)
+        return Running(threading.get_ident(), lanes, Watcher(lanes), ServiceManager(notifier, pulse), pulse)
 
     def _stop(
         self,

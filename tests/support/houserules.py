@@ -34,7 +34,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "place": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
-    "processend": frozenset({"operatorlog"}),
+    "processend": frozenset({"net", "operatorlog"}),
     "signals": frozenset({"forks"}),
     "peer": frozenset({"http"}),
     "net": frozenset({"net", "http", "peer", "ratelimit", "operatorlog", "machine"}),
