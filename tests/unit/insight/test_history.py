@@ -45,7 +45,7 @@ class Counters:
                 into[first + BUCKETS * place + (0 if duration == "queue" else min(seconds, BUCKETS - 1))] += count
 
     def read(self, busy_threads: int = 0, queue_depth: int = 0) -> Reading:
-        routes: "dict[str, Sequence[int]]" = {route: numbers[:] for route, numbers in self.routes.items()}
+        routes: dict[str, Sequence[int]] = {route: numbers[:] for route, numbers in self.routes.items()}
         return Reading(self.totals[:], routes, busy_threads, queue_depth)
 
 
