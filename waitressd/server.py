@@ -25,6 +25,7 @@ from waitressd.encryption import open_certificates, renewal_of, served_certifica
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
+from waitressd.memory import MemoryKeeper
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.net.pulse import Pulse
@@ -122,6 +123,7 @@ class Server:
         self.on_tick: list[Callable[[float], object]] = []
         """Called by the thread inside `run` with the monotonic time, at least once a second while it serves."""
         self._reopener = Reopener(self._reopen)
+        self._memory = MemoryKeeper()
 
     # -- addresses
 
@@ -353,6 +355,7 @@ class Server:
         self._say_signal()
         self._reopener.on_tick()
         self._renewal.on_tick(now)
+        self._memory.look(sum(len(lane.dispatcher.channels) for lane in running.lanes))
         if self._life is Life.DRAINING:
             self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
         for call in (running.manager.on_tick, *self.on_tick):
