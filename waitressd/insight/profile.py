@@ -190,15 +190,15 @@ class Profiler:
             elif now < (next_look := min(due, end)):
                 self._machine.sleep(min(next_look - now, ASIDE_SECONDS))
             else:
-                self._take(samples, wanted.threads == "all", Moment(now, now - looked, interval))
+                self._take(samples, wanted, Moment(now, now - looked, interval))
                 looked = now
                 due = due + interval if due + interval > now else now + interval
         samples.seconds = looked - began
 
-    def _take(self, samples: Samples, everything: bool, moment: Moment) -> None:  # noqa: FBT001 - what is asked for
+    def _take(self, samples: Samples, wanted: Wanted, moment: Moment) -> None:
         samples.count += 1
         work = self._look()
-        others = threads_beside(work) if everything else []
+        others = threads_beside(work) if wanted.threads == "all" else []
         found = stacks.take([each.thread_id for each in (*work, *others)])
         # A stack must not be taken for that of another request.
         after = {each.thread_id: each for each in self._look()}

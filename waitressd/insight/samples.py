@@ -4,10 +4,10 @@ Knows neither threads nor clocks. For one thread at a time.
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from pathlib import PurePath
 from types import CodeType
 from typing import Final
 
@@ -144,12 +144,11 @@ def _clean(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _module(file: str) -> str:
-    """Name a module by its file, which is relative to where modules are looked for, or else is somewhere."""
-    name, suffix = os.path.splitext(file)  # noqa: PTH122 - text, of whatever form
-    if suffix not in {".py", ".pyc"}:
+    """Name a module by its file, which is relative to where modules are looked for, or else is anywhere."""
+    path = PurePath(file)
+    if path.suffix not in {".py", ".pyc"}:
         return file
-    parts = name.replace("\\", "/").split("/")
-    if name != file and not os.path.isabs(file):  # noqa: PTH117 - text
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        return ".".join(part for part in parts if part != ".")
-    return parts[-1]
+    if path.is_absolute():
+        return path.stem
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
