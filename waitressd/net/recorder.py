@@ -204,7 +204,7 @@ class Recorder:
         if exchange.request is not None:
             if exchange.state is not ExchangeState.BODY:
                 notes.complete_at = exchange.waiting_since or now
-            notes.body_bytes_received = _received_bytes(exchange.request, exchange.upload)
+            notes.body_bytes_received = received_bytes(exchange.request, exchange.upload)
         notes.began_at = self._began_at or exchange.waiting_since or now
         notes.time -= now - notes.began_at
         self._began_at = exchange.waiting_since = 0.0
@@ -235,7 +235,8 @@ class Recorder:
             notes.body_bytes_sent = max(0, encoder.body_bytes - unsent_bytes)
 
 
-def _received_bytes(request: Request, upload: Upload | None) -> int:
+def received_bytes(request: Request, upload: Upload | None) -> int:
+    """Return how much of a request's body is here. Any thread."""
     if request.complete:
         return 0
     # One that came with its head was not counted.
