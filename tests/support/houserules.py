@@ -22,7 +22,7 @@ _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
-    | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording"}
+    | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording", "insight"}
     | _MIDDLE
 )
 
@@ -47,6 +47,12 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
         {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording"}
     ),
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
+    "insight": frozenset(
+        {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
+        | {"ratelimit", "operatorlog", "machine", "kinds", "wording"}
+    ),
+    "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),
+    "routes": frozenset({"routes"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
@@ -64,7 +70,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "startadvice": frozenset({"config", "fleet", "logfiles"}),
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli"},
+    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset({"server", "serving", "config", "place"}),
 }
@@ -93,8 +99,14 @@ SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
+OUTSIDE: Final[dict[str, frozenset[str]]] = {
+    "tools": frozenset({"textual"}),
+    "routes": frozenset({"pyramid", "django", "flask"}),
+}
+"""What layers beside the serving core may import of others, where that is installed."""
+
 KEEPS_DEADLINES: Final = frozenset(
-    {"net", "server", "deploy", "systemd", "processend", "waitressd/requestlog/failures.py"}
+    {"net", "server", "deploy", "systemd", "processend", "insight", "waitressd/requestlog/failures.py"}
 )
 """Layers and files with threads that keep deadlines; what they have to say goes through `operatorlog`."""
 
@@ -118,6 +130,7 @@ NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    | {"waitressd.insight.assembly"}  # nor a server without an admin address
     | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""
@@ -227,6 +240,8 @@ def check_outside_imports(source: Source) -> Iterator[str]:
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
         elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
             yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
+        elif top in OUTSIDE.get(source.layer, frozenset()):
+            continue
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
             yield f"{source.short}:{line}: {module} is not in the standard library (only the readers of ini files may)"
         elif top not in sys.stdlib_module_names and top not in THIRD_PARTY:
