@@ -14,14 +14,15 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 PENDING_LINES: Final = 1000  # lines that wait for a log that does not take them; what comes then is dropped and counted
 FLUSH_SECONDS: Final = 0.5  # what the end waits for lines that are still to be written
@@ -184,22 +185,6 @@ class Line:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         record.threadName = names.get(self.thread_id, record.threadName)
         target.handle(record)
-
-
-class Stack:
-    """Where a thread is at this moment; the lines of its source are read only when this becomes text."""
-
-    def __init__(self, frame: FrameType | None) -> None:
-        self._frames = [
-            (frame.f_code.co_filename, number, frame.f_code.co_name) for frame, number in traceback.walk_stack(frame)
-        ] if frame is not None else []  # fmt: skip
-
-    def __str__(self) -> str:
-        """Return the stack as tracebacks show it, the innermost call last. Reads files."""
-        if not self._frames:
-            return "(the thread has ended)"
-        frames = [traceback.FrameSummary(*frame, lookup_line=False) for frame in reversed(self._frames)]
-        return "".join(traceback.format_list(frames)).rstrip()
 
 
 def counted(number: int, noun: str) -> str:

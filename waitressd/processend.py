@@ -21,7 +21,8 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
-from waitressd.operatorlog import Stack, operator_log
+from waitressd.net import stacks
+from waitressd.operatorlog import operator_log
 
 GRACE_SECONDS: Final = 2.0  # what follows the drain has at least, also with shutdown_timeout = 0
 HELPERS: Final = 4  # as long as one of them does not hang, what can be flushed is flushed
@@ -150,7 +151,9 @@ class ProcessEnd:
             text = "the process ends at its deadline; it still waited%s, and the main thread was here:\n%s"
             living = what_lives()
             for_whom = f" for {living}" if living else ""
-            operator_log.say(logger, logging.WARNING, text, for_whom, Stack(_main_frame()))
+            operator_log.say(
+                logger, logging.WARNING, text, for_whom, stacks.take_one(threading.main_thread().ident or 0)
+            )
         operator_log.flush(FLUSH_SECONDS)
         end_daemon_children()
 

@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 FIRST_DESCRIPTOR: Final = 3
@@ -60,30 +60,26 @@ class Notifier:
             sock.sendto(message.encode(), self._address)
 
 
-class Loop(Protocol):
-    """An event loop with its threads, as the watchdog sees it."""
-
-    @property
-    def turned_at(self) -> float:
-        """When it turned last, monotonic seconds."""
+class Pulse(Protocol):
+    """Whether the event loops of the server live; `waitressd.net.pulse.Pulse` is one."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of its threads are there."""
+        """Whether all of their threads are there."""
 
-    def wake(self) -> None:
-        """Make it turn."""
+    def poke(self, now: float, /) -> float:
+        """Make them turn; return for how many seconds an earlier poke has been unanswered."""
 
 
 class ServiceManager:
     """What the service manager is told: each thing at its time, and once. The thread inside `Server.run`."""
 
-    def __init__(self, notifier: Notifier, loops: Sequence[Loop]) -> None:
+    def __init__(self, notifier: Notifier, pulse: Pulse) -> None:
         self._notifier = notifier
-        self._loops = loops
+        self._pulse = pulse
         self._stops = False
         self._serving = ""
-        self._poked = self._due = 0.0  # of the watchdog, monotonic seconds
+        self._due = 0.0  # when the watchdog is fed next, monotonic seconds
 
     def ready(self, serving: str) -> None:
         """The server accepts connections; `serving` is what the status shows from now on."""
@@ -109,12 +105,8 @@ class ServiceManager:
         if not seconds or now < self._due:
             return
         self._due = now + seconds / 4
-        if not all(loop.is_whole and loop.turned_at >= self._poked for loop in self._loops):
-            return  # poked already: a loop that comes back is noticed at the next look
-        self._notifier.alive()
-        self._poked = now
-        for loop in self._loops:
-            loop.wake()
+        if self._pulse.is_whole and not self._pulse.poke(now):  # a loop that comes back is noticed at the next look
+            self._notifier.alive()
 
 
 def _one_line(text: str) -> str:

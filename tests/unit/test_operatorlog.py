@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import wait_until
 from waitressd.dispatch import reports
 from waitressd.net import logs
-from waitressd.operatorlog import OperatorLog, Stack, counted, operator_log
+from waitressd.operatorlog import OperatorLog, counted, operator_log
 
 LOGGER = logging.getLogger("tests.operator")
 
@@ -148,14 +148,6 @@ def test_a_server_that_finds_no_thread_writes_its_lines_itself(gate: Gate, monke
     with log.running():
         log.say(LOGGER, logging.WARNING, "said")
         assert gate.messages == ["said"]
-
-
-def test_a_stack_is_that_of_the_moment_and_reads_its_source_late() -> None:
-    stack = Stack(sys._getframe())
-    text = str(stack)
-    assert text.splitlines()[-1].strip() == "stack = Stack(sys._getframe())"
-    assert "in test_a_stack_is_that_of_the_moment_and_reads_its_source_late" in text
-    assert str(Stack(None)) == "(the thread has ended)"
 
 
 def test_numbers_have_their_nouns() -> None:

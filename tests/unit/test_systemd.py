@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from waitressd.net.pulse import Pulse
 from waitressd.systemd import Notifier, ServiceManager, inherited_descriptors
 
 
@@ -92,6 +93,9 @@ def test_the_watchdog_s_interval(environ: dict[str, str], variables: dict[str, s
 class Loop:
     """An event loop and a pool that live as long as a test says."""
 
+    is_accepting = True
+    has_ended = False
+
     def __init__(self) -> None:
         self.turned_at = 0.0
         self.poked = 0
@@ -108,7 +112,7 @@ def loop() -> Loop:
 
 def watchdog(loop: Loop, environ: dict[str, str], usec: str = "8000000") -> ServiceManager:
     notifier = Notifier(environ | {"WATCHDOG_USEC": usec})
-    return ServiceManager(notifier, [loop])
+    return ServiceManager(notifier, Pulse([loop]))
 
 
 def test_a_loop_that_turns_feeds_the_watchdog(manager: Manager, environ: dict[str, str], loop: Loop) -> None:

@@ -74,6 +74,7 @@ class Dispatcher:
         self._next_sweep = NEVER
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
+        self.is_accepting = self._acceptor.is_accepting  # any thread
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
         self._settling_last = Lock()  # of who settles when no thread leads any more: the ledger has one writer
         self._asked: deque[DispatcherState] = deque()  # by other threads

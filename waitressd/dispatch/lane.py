@@ -115,6 +115,16 @@ class Lane:
         """Whether every thread is still there. Any thread."""
         return all(thread.is_alive() for thread in self._threads)
 
+    @property
+    def is_accepting(self) -> bool:
+        """Whether it has listeners, and they do not rest because descriptors or memory ran out. Any thread."""
+        return self.dispatcher.is_accepting()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the loop has ended, and its threads end, too. Any thread."""
+        return self.dispatcher.finished
+
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task. Any thread; a snapshot."""
         return [worker for worker in self.workers if is_busy(worker)]

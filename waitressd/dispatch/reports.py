@@ -4,16 +4,16 @@ One line of a kind a second at most, whatever clients do; the queue line every f
 """
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from typing import Final
 
 from waitressd.dispatch.role import Assignment, Worker
+from waitressd.net import stacks
 from waitressd.net.channel import Channel
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
 from waitressd.net.states import ChannelState
-from waitressd.operatorlog import Stack, counted, operator_log
+from waitressd.operatorlog import counted, operator_log
 from waitressd.peer import Origin
 
 QUEUE_LOG_SECONDS: Final = 5.0
@@ -99,8 +99,7 @@ def describe(worker: Worker) -> str:
 
 def log_stack(worker: Worker, message: str, *values: object) -> None:
     """Say where a worker is at this moment. Any thread."""
-    frame = sys._current_frames().get(worker.thread_id)  # noqa: SLF001 - the documented way to see another thread's stack
-    say(logging.WARNING, message + "\n%s", *values, Stack(frame))
+    say(logging.WARNING, message + "\n%s", *values, stacks.take_one(worker.thread_id))
 
 
 def _waiting(count: int) -> str:

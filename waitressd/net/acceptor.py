@@ -65,6 +65,10 @@ class Acceptor:
         """Whether it has listeners."""
         return bool(self._listeners)
 
+    def is_accepting(self) -> bool:
+        """Whether it has listeners that do not rest because something ran out (at the limit they may). Any thread."""
+        return bool(self._listeners) and (bool(self._heard) or self.resume_at == NEVER)
+
     def accept(self, fd: int, open_count: int, now: float) -> Iterator[Accepted]:
         """Take new clients; none when the descriptor is no listener (any more)."""
         found = self._listeners.get(fd)

@@ -11,6 +11,7 @@ from tests.support.waiting import wait_until
 from waitressd.dispatch import lane
 from waitressd.dispatch.bounds import Bounds
 from waitressd.net.progress import Deadlines
+from waitressd.net.pulse import Pulse
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -40,6 +41,20 @@ def test_with_every_thread_hung_the_server_goes_on() -> None:
             assert third.request(GET).status == 503
             assert first.receive().status == 503
             assert second.receive().status == 503
+
+
+def test_a_pulse_says_what_lives() -> None:
+    with Service(2).run() as service:
+        pulse = Pulse([service.lane])
+        assert wait_until(lambda: pulse.is_accepting)
+        assert pulse.poke(time.monotonic()) == 0.0
+        assert wait_until(lambda: pulse.poke(time.monotonic()) == 0.0)
+        assert (pulse.is_whole, service.lane.has_ended) == (True, False)
+        with service.all_hung(2):  # the reserve turns
+            pulse.poke(time.monotonic())
+            assert wait_until(lambda: pulse.poke(time.monotonic()) == 0.0)
+    assert (pulse.is_whole, pulse.is_accepting, service.lane.has_ended) == (True, False, True)
+    assert pulse.poke(time.monotonic() + 1000) == 0.0
 
 
 def test_queued_requests_are_answered_when_threads_are_free_again() -> None:

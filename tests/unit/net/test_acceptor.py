@@ -46,6 +46,7 @@ def test_beyond_the_limit_clients_wait_in_the_backlog(caplog: pytest.LogCaptureF
         loop.settle()
         assert len(loop.channels) == 2
         assert not loop.dispatcher._acceptor._heard
+        assert loop.dispatcher.is_accepting()  # whoever connects is taken, in time
         assert caplog.messages == ["2 connections are open, the limit; new ones wait in the backlog until some close"]
         loop.request(first, GET)
         assert first.receive().status == 200
@@ -153,5 +154,6 @@ def test_closing_is_final_and_harmless_twice() -> None:
         acceptor.close()
         assert acceptor.backlogs() == []
         assert not acceptor.is_open
+        assert not acceptor.is_accepting()
         assert acceptor.resume_at == NEVER
         assert loop.listener.socket.fileno() == -1

@@ -25,11 +25,13 @@ def test_a_descriptor_that_is_free_again_is_used_at_once(monkeypatch: pytest.Mon
                 loop.settle()
                 acceptor = loop.dispatcher._acceptor
                 assert not acceptor._heard
+                assert not acceptor.is_accepting()
                 assert acceptor.resume_at == loop.time + ACCEPT_PAUSE_SECONDS
                 kernel.undo()
                 kept.close()
                 loop.settle()  # no time passes
                 assert other.receive().status == 200
+                assert acceptor.is_accepting()
         loop.request(client, GET)
         assert client.receive().status == 200
 
