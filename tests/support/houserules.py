@@ -22,7 +22,7 @@ _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
-    | {"standardstreams", "systemd", "machine", "metrics", "peer", "place", "wording", "insight"}
+    | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "insight"}
     | _MIDDLE
 )
 
@@ -30,6 +30,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http": frozenset({"http"}),
     "ratelimit": frozenset(),
     "machine": frozenset(),
+    "memory": frozenset(),
     "command": frozenset(),
     "place": frozenset(),
     "forks": frozenset(),

@@ -246,7 +246,7 @@ class Inspector:
         place = task.stack.place if task is not None else ""
         limit = self.time_limit(exchange) if task is not None else NO_LIMIT
         native_id = native_id_of(task.worker.thread_id) if task is not None else None
-        sent_bytes, pending_bytes, status = _response_of(exchange)
+        sent_bytes, pending_bytes, status = _response_of(exchange, state)
         target = request.target if request is not None else None
         return RequestView(
             id=exchange_id(self.worker, exchange, exchange.number),
@@ -356,10 +356,10 @@ def _without_limit(_exchange: Exchange) -> TimeLimit:
     return NO_LIMIT
 
 
-def _response_of(exchange: Exchange) -> tuple[int, int, int | None]:
+def _response_of(exchange: Exchange, state: str) -> tuple[int, int, int | None]:
     """How many bytes of its body are with the kernel, how many of it all are not, and its status."""
     encoder, outbuf = exchange.encoder, exchange.outbuf
-    head = encoder.response_head
+    head = encoder.response_head if state in ("running", "flushing") else None  # else it is the former one's
     pending_bytes = outbuf.unsent_bytes if outbuf is not None else 0
     if head is None:
         return 0, pending_bytes, None
@@ -367,14 +367,12 @@ def _response_of(exchange: Exchange) -> tuple[int, int, int | None]:
 
 
 def _queue_seconds(exchange: Exchange, state: str, since: float, now: float) -> float | None:
-    """How long it has waited for a thread; None where it has not come to that, or nobody knows any more."""
+    """How long it has waited for a thread; None where it has not come to that, or never will."""
+    complete_at = exchange.waiting_since
     if state == "queued":
         return max(0.0, now - since)
-    if state == "running":
-        return max(0.0, since - exchange.waiting_since) if exchange.waiting_since else 0.0
-    if state == "flushing" and exchange.started_at:
-        return max(0.0, exchange.started_at - exchange.waiting_since) if exchange.waiting_since else 0.0
-    return None
+    began_at = {"running": since, "flushing": exchange.started_at}.get(state, 0.0)
+    return max(0.0, began_at - complete_at) if began_at and complete_at else None
 
 
 def _expected_bytes(request: Request | None) -> int | None:

@@ -4,12 +4,10 @@ Values come from the inspector; here they are chosen, counted and written, in pi
 else wants the interpreter.
 """
 
-import functools
 import linecache
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
@@ -175,18 +173,13 @@ def thread_row(view: ThreadView, *, shows_stack: bool) -> dict[str, Any]:
     return row
 
 
-def row_of(view: object) -> dict[str, Any]:
+def row_of(view: RequestView | ConnectionView | ThreadView) -> dict[str, Any]:
     """Return the fields of a value by their names, times with a tenth of a millisecond."""
     return {
         name: round(value, 4) if isinstance(value, float) else value
-        for name in _names(type(view))
+        for name in view.__dataclass_fields__
         for value in (getattr(view, name),)
     }
-
-
-@functools.cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
 
 
 def stack_rows(stack: Stack) -> list[dict[str, Any]]:

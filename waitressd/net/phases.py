@@ -6,7 +6,6 @@ here may change between two steps, so the answer is a moment old, but never that
 
 from typing import Final
 
-from waitressd.http.states import Reading
 from waitressd.net.channel import Channel
 from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
@@ -21,27 +20,11 @@ STATES: Final = (
 )
 """What an open connection may be waiting for."""
 
-_HALF_CLOSED: Final = ChannelState.HALF_CLOSED
-_BODY: Final = ExchangeState.BODY
-_NAMES: Final = tuple(state.name.lower() for state in ExchangeState)
-
 
 def state_of(channel: Channel) -> str:
     """Name what a connection waits for: one of STATES, or "closed", "done" or "revoked" for one that is over."""
-    if channel.state <= _HALF_CLOSED:
-        return exchange_state(channel.exchange)
     preface = channel.preface
-    if channel.state is not ChannelState.PREFACE:
-        return channel.state.name.lower()
-    return "idle" if preface is None else preface.name  # complete at this moment
-
-
-def exchange_state(exchange: Exchange) -> str:
-    """Name what a request waits for; one that is complete is "queued" although its turn may be about to come."""
-    state = exchange.state
-    if state <= _BODY and exchange.reader.reading is Reading.DONE:
-        return "queued"
-    return _NAMES[state]
+    return preface.name if preface is not None and channel.state is ChannelState.PREFACE else channel.phase
 
 
 def since(channel: Channel, state: str) -> float | None:

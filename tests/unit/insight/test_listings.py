@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -51,13 +52,17 @@ class Asked:
         return found
 
 
+def has_queued(service: Service, count: int) -> bool:
+    return len(service.dispatcher.role.queue) == count
+
+
 @pytest.fixture
 def asked() -> Iterator[Asked]:
     with Service(2).run() as service, service.all_hung(2), contextlib.ExitStack() as stack:
         first, second, _idle = (stack.enter_context(service.connect()) for _ in range(3))
         for number, client in enumerate((first, second), 1):
             client.send(GET)
-            assert wait_until(lambda number=number: len(service.dispatcher.role.queue) == number)
+            assert wait_until(partial(has_queued, service, number))
         assert wait_until(lambda: len(service.dispatcher.channels) == 5)
         yield Asked(service)
         service.gate.set()
@@ -240,4 +245,4 @@ def test_what_is_asked_for_is_a_value() -> None:
         (view,) = ended.value.value
         assert isinstance(view, RequestView)
         with pytest.raises(AttributeError):
-            view.phase = "flush"
+            view.phase = "flush"  # type: ignore[misc]  # which is the law

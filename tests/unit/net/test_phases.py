@@ -80,9 +80,9 @@ def test_a_proxy_header_that_does_not_come() -> None:
         loop.time += 2.0
         channel = loop.channels[0]
         assert found(channel) == ("proxy", BEGIN)
-        channel._preface, preface = None, channel._preface  # complete, and HTTP is about to begin
+        channel.preface, preface = None, channel.preface  # complete, and HTTP is about to begin
         assert phases.state_of(channel) == "idle"
-        channel._preface = preface
+        channel.preface = preface
         loop.request(client, b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n")
         assert found(channel) == ("idle", BEGIN + 2.0)
 
