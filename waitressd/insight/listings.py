@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
 from waitressd.insight.documents import JSON, answer, members, text
-from waitressd.insight.inspector import PHASES, ConnectionView, Inspector, RequestView, Standing
+from waitressd.insight.inspector import PHASES, Inspector, RequestView, Standing
 from waitressd.insight.parameters import Parameters, prefers_text
 from waitressd.insight.slices import finish, padded
 from waitressd.insight.threads import ThreadView
@@ -124,7 +124,7 @@ class Listings:
             }
             yield from members(document, follows=True)
             shown = wanted[offset : offset + limit]
-            rows = (connection_row(self._inspector.connection(each, now)) for each in shown)
+            rows = (self._inspector.connection(each, now)._asdict() for each in shown)
             yield from members({"connections": rows}, follows=True)
             yield b"}\n"
 
@@ -161,11 +161,6 @@ def request_row(view: RequestView, *, shows_stack: bool) -> dict[str, Any]:
     return row
 
 
-def connection_row(view: ConnectionView) -> dict[str, Any]:
-    """Return a connection as it is written."""
-    return row_of(view)
-
-
 def thread_row(view: ThreadView, *, shows_stack: bool) -> dict[str, Any]:
     """Return a thread as it is written."""
     row = row_of(view)
@@ -173,7 +168,7 @@ def thread_row(view: ThreadView, *, shows_stack: bool) -> dict[str, Any]:
     return row
 
 
-def row_of(view: RequestView | ConnectionView | ThreadView) -> dict[str, Any]:
+def row_of(view: RequestView | ThreadView) -> dict[str, Any]:
     """Return the fields of a value by their names, times with a tenth of a millisecond."""
     return {
         name: round(value, 4) if isinstance(value, float) else value
