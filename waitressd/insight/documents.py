@@ -9,10 +9,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.origins import Source
 from waitressd.insight.answers import Answer
 from waitressd.insight.slices import Stopwatch
+from waitressd.place import here
+from waitressd.version import __version__
 
 JSON: Final = "application/json"
 JOINED_ROWS: Final = 16  # written with one call, which costs as much as a row
@@ -33,6 +38,13 @@ class Place:
     worker: int
     """The number of the process, 1 where there is only one."""
     pid: int
+
+
+def place_of(adjustments: Adjustments) -> Place:
+    """Return which server this is: it is called as the folder of its configuration file is."""
+    paths = (Path(origin.path) for origin in adjustments.origins.values() if origin.source is Source.FILE)
+    name = next((path.parent.name or path.stem for path in paths), "waitressd")
+    return Place(text(name) or "waitressd", __version__, here.number or 1, here.pid)
 
 
 def head(place: Place, life: str, now: float) -> dict[str, Any]:

@@ -180,6 +180,11 @@ class Inspector:
             if now - worker.started >= 1.0:
                 self._shares.share(native_id_of(worker.thread_id))
 
+    @property
+    def connection_limit(self) -> int:
+        """How many connections may be open."""
+        return sum(lane.dispatcher.bounds.connection_limit for lane in self._lanes())
+
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task."""
         return [worker for lane in self._lanes() for worker in lane.busy_workers()]

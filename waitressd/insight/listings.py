@@ -30,11 +30,10 @@ Head = Callable[[], dict[str, Any]]
 class Listings:
     """The endpoints about what runs. `head` begins each document; `watcher_id` is the thread that watches the lanes."""
 
-    def __init__(self, inspector: Inspector, head: Head, watcher_id: Callable[[], int], connection_limit: int) -> None:
+    def __init__(self, inspector: Inspector, head: Head, watcher_id: int) -> None:
         self._inspector = inspector
         self._head = head
         self._watcher_id = watcher_id
-        self._connection_limit = connection_limit
 
     def endpoints(self) -> list[Endpoint]:
         """Return them."""
@@ -118,7 +117,7 @@ class Listings:
             yield b""
             document = {
                 "total": len(wanted),
-                "limit_count": self._connection_limit,
+                "limit_count": self._inspector.connection_limit,
                 "states": states_of(standings, now),
                 "clients": clients_of(standings),
             }
@@ -142,7 +141,7 @@ class Listings:
         def body() -> Iterator[bytes]:
             yield b"{"
             yield from members(self._head())
-            views = yield from padded(self._inspector.threads(self._watcher_id()))
+            views = yield from padded(self._inspector.threads(self._watcher_id))
             rows = (thread_row(view, shows_stack=shows_stack) for view in views)
             yield from members({"stacks_missing": stacks.REFUSAL or None, "threads": rows}, follows=True)
             yield b"}\n"
@@ -150,7 +149,7 @@ class Listings:
         return Answer(200, JSON, body())
 
     def _tracebacks(self) -> Iterator[bytes]:
-        for view in (yield from padded(self._inspector.threads(self._watcher_id()))):
+        for view in (yield from padded(self._inspector.threads(self._watcher_id))):
             yield traceback_of(view).encode("utf-8", "backslashreplace")
 
 

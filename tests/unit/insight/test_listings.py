@@ -37,7 +37,7 @@ class Asked:
     def __init__(self, service: Service) -> None:
         self.service = service
         inspector = Inspector(lambda: [service.lane], worker=2)
-        listings = Listings(inspector, lambda: {"at": "now", "life": "serving"}, lambda: 0, 1000)
+        listings = Listings(inspector, lambda: {"at": "now", "life": "serving"}, 0)
         self.endpoints: dict[str, Endpoint] = {each.path: each for each in listings.endpoints()}
 
     def ask(self, path: str, accept: str = "", **parameters: str) -> Answer:
