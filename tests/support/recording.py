@@ -48,6 +48,8 @@ class RecordingTransport:
         self.files: list[bytes] = []
         self.leaves_after_bytes = leaves_after_bytes
         self.gone = False
+        self.environ: dict[str, Any] | None = None
+        self.failure: BaseException | None = None
 
     @property
     def sent(self) -> bytes:

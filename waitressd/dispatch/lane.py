@@ -9,7 +9,8 @@ import errno
 import threading
 from typing import Final
 
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.reports import describe, is_busy, log_stack
 from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.machine import MACHINE, Machine

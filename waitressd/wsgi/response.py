@@ -86,6 +86,11 @@ class Transport(Protocol):
     def origin(self) -> Origin:
         """Where the request comes from."""
 
+    environ: dict[str, Any] | None
+    """What the application was called with, for whoever wants to know what the thread is at."""
+    failure: BaseException | None
+    """What kept the application from answering."""
+
     def write(self, data: bytes) -> None:
         """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""
 
