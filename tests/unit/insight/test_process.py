@@ -33,12 +33,8 @@ def test_a_descriptor_more_is_one_more() -> None:
 
 def test_the_share_of_the_processors_is_that_between_two_looks() -> None:
     cpu = CpuShare()
-    assert cpu.share is None
-    cpu.look(100.0, 7.0)
-    assert cpu.share is None
-    cpu.look(102.0, 8.0)
-    assert cpu.share == 0.5
-    cpu.look(102.0, 9.0)  # no time has passed
-    assert cpu.share == 0.5
-    cpu.look(103.0, 9.0)
-    assert cpu.share == 0.0
+    shares = [cpu.share]
+    for now, used in ((100.0, 7.0), (102.0, 8.0), (102.0, 9.0), (103.0, 9.0)):  # of which one is a look too many
+        cpu.look(now, used)
+        shares.append(cpu.share)
+    assert shares == [None, None, 0.5, 0.5, 0.0]
