@@ -332,11 +332,11 @@ class Dispatcher:
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
-        with self.role.lock:
-            queue = self.role.queue
-            first = queue[0] if queue else None
-            count = len(queue) + len(self.tasks)
-        since = self.heard_at if first is None else first.waiting_since
+        queue = (
+            self.role.queue.copy()
+        )  # one step, and no lock: a question must not wait for one that is never given back
+        count = len(queue) + len(self.tasks)
+        since = queue[0].waiting_since if queue else self.heard_at
         return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
