@@ -69,6 +69,18 @@ class InsightTable:
         kinds.boolean(),
         "Show the targets of requests with what follows the question mark, which may be secret.",
     )
+    metrics: str = Group.INSIGHT.setting(
+        "auto",
+        kinds.one_of("auto", "on", "off"),
+        "Whether requests are counted: auto does where admin_listen, or the request log metrics, can show it.\n"
+        "It costs 0.3 microseconds of a request.",
+    )
+    metrics_series: int = Group.INSIGHT.setting(
+        300,
+        kinds.integer(10, 10_000),
+        "How many combinations of route, method and status are counted apart; beyond, the route is other.\n"
+        "A route is what the application says in waitressd.route of its environ; paths are never counted.",
+    )
     live_timeout: float = Group.INSIGHT.setting(
         10.0,
         kinds.duration(0.1, _DAY),

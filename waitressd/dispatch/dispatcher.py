@@ -27,10 +27,11 @@ from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, Job, Tally
+from waitressd.net.eventloop import Job, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer

@@ -22,8 +22,8 @@ from waitressd.insight.slices import Steps, Stopwatch
 from waitressd.insight.threads import Threads, ThreadView, exchange_id
 from waitressd.net import phases
 from waitressd.net.channel import Channel
-from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import received_bytes
 from waitressd.net.stacks import NOWHERE, Stack
 from waitressd.net.states import ExchangeState

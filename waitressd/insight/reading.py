@@ -51,7 +51,7 @@ class LedgerReader:
     def read(self, busy_threads: int = 0, queue_depth: int = 0) -> Reading:
         """Return what was counted so far."""
         for number, ledger in enumerate(self._ledgers):
-            for key in ledger.keys():  # noqa: SIM118 - a ledger is no dictionary
+            for key in ledger.all_keys():
                 row = ledger.row(key)
                 before = self._rows.get((number, key))
                 if row != before:

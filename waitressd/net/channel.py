@@ -17,12 +17,12 @@ from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Reques
 from waitressd.http.states import Reading, Sending
 from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, EventLoop
+from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
 from waitressd.net.preface import Preface, PrefaceError
-from waitressd.net.progress import Upload
+from waitressd.net.progress import NEVER, Upload
 from waitressd.net.recorder import Fault
 from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
 from waitressd.net.wire import DROP_BYTES, WOULD_BLOCK, PartialRecordError, Wire

@@ -5,7 +5,7 @@ Connections know no dispatcher, and an exchange knows no channel: whatever has t
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from waitressd.http.errors import HttpError
 from waitressd.net.poller import Poller
@@ -15,8 +15,6 @@ from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.ledger import Ledger
-
-NEVER: Final = float("inf")
 
 
 class Job(Protocol):

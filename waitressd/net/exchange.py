@@ -17,11 +17,12 @@ from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.states import Reading, Sending
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, EventLoop, Line
+from waitressd.net.eventloop import EventLoop, Line
 from waitressd.net.ledger import FAST, FAST_SECONDS, FAST_SUM, ROUTE, SCHEME
 from waitressd.net.logs import report_defect, say
 from waitressd.net.outgoing import Outgoing
 from waitressd.net.poller import READ, WRITE
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault, why_refused
 from waitressd.net.states import NEXT, ChannelState, ExchangeMove, ExchangeState
 from waitressd.net.wire import BrokenFileError

@@ -7,8 +7,8 @@ here may change between two steps, so the answer is a moment old, but never that
 from typing import Final
 
 from waitressd.net.channel import Channel
-from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
+from waitressd.net.progress import NEVER
 from waitressd.net.states import ChannelState, ExchangeState
 
 PREFACES: Final = ("proxy", "handshake")

@@ -6,9 +6,11 @@ Both are measured against a minimum rate and against silence; each says until wh
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
-from waitressd.net.eventloop import NEVER
 from waitressd.net.outbuf import OutBuffer
 from waitressd.net.wire import Wire, unacknowledged_bytes
+
+NEVER: Final = float("inf")
+"""A deadline that does not come."""
 
 LOOKS: Final = 8  # at what the client takes from the kernel, before it is given up for taking nothing
 
