@@ -9,12 +9,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.origins import Source
 from waitressd.insight.answers import Answer
 from waitressd.insight.slices import Stopwatch
+from waitressd.place import here
+from waitressd.version import __version__
 
 JSON: Final = "application/json"
+JOINED_ROWS: Final = 16  # written with one call, which costs as much as a row
 TEXT_CHARACTERS: Final = 1024  # of what a client or an application has said; the rest is cut off
 
 _USER_INFO: Final = re.compile(r"(?<=//)[^/?#]*@")  # greedy: a password may have an @ that nobody has escaped
@@ -32,6 +38,13 @@ class Place:
     worker: int
     """The number of the process, 1 where there is only one."""
     pid: int
+
+
+def place_of(adjustments: Adjustments) -> Place:
+    """Return which server this is: it is called as the folder of its configuration file is."""
+    paths = (Path(origin.path) for origin in adjustments.origins.values() if origin.source is Source.FILE)
+    name = next((path.parent.name or path.stem for path in paths), "waitressd")
+    return Place(text(name) or "waitressd", __version__, here.number or 1, here.pid)
 
 
 def head(place: Place, life: str, now: float) -> dict[str, Any]:
@@ -90,16 +103,17 @@ def members(document: Mapping[str, Any], *, follows: bool = False) -> Iterator[b
 
 def _rows(rows: Iterable[object]) -> Iterator[bytes]:
     watch = Stopwatch()
-    waiting: list[str] = []
+    waiting: list[object] = []
     comma = ""
     for row in rows:
-        waiting.append(comma + _encode(row))
-        comma = ",\n"
-        if watch.rings():
-            yield "".join(waiting).encode()
+        waiting.append(row)
+        if len(waiting) == JOINED_ROWS or watch.rings():
+            yield (comma + _encode(waiting)[1:-1]).encode()
+            comma = ",\n"
             waiting.clear()
             watch.restart()
-    yield "".join(waiting).encode()
+    if waiting:
+        yield (comma + _encode(waiting)[1:-1]).encode()
 
 
 def answer(document: Mapping[str, Any], status: int = 200) -> Answer:

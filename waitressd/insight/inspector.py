@@ -30,6 +30,7 @@ from waitressd.net.states import ExchangeState
 
 PHASES: Final = ("head", "body", "queued", "application", "flush")
 """What a request may be waiting for."""
+LOOK_CHANNELS: Final = 16  # that are looked at between two looks at the clock
 ROUTE_CHARACTERS: Final = 200  # of a route, which is a pattern and no text
 
 _PHASE_OF: Final = {"head": "head", "body": "body", "queued": "queued", "running": "application", "flushing": "flush"}
@@ -91,8 +92,7 @@ class RequestView:
     """Of its thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionView:
+class ConnectionView(NamedTuple):
     """One connection at one moment. Times in seconds; None is unknown."""
 
     id: str
@@ -180,6 +180,11 @@ class Inspector:
             if now - worker.started >= 1.0:
                 self._shares.share(native_id_of(worker.thread_id))
 
+    @property
+    def connection_limit(self) -> int:
+        """How many connections may be open."""
+        return sum(lane.dispatcher.bounds.connection_limit for lane in self._lanes())
+
     def busy_workers(self) -> list[Worker]:
         """Return the workers that are inside a task."""
         return [worker for lane in self._lanes() for worker in lane.busy_workers()]
@@ -207,16 +212,19 @@ class Inspector:
             if watch.rings():
                 yield
                 watch.restart()
-        for channel in self._channels():
+        for number, channel in enumerate(self._channels()):
             # Most connections are idle: they are passed over at the cost of a few comparisons.
             if channel.exchange.state is not ExchangeState.IDLE or channel.exchange.request is not None:
-                view = self._waiting(channel)
+                view = None if self._id_of(channel.exchange) in found else self._waiting(channel)
                 if view is not None:
-                    found.setdefault(view.id, view)
-            if watch.rings():
+                    found[view.id] = view
+            if number % LOOK_CHANNELS == 0 and watch.rings():
                 yield
                 watch.restart()
         return sorted(found.values(), key=lambda view: -view.age_seconds)
+
+    def _id_of(self, exchange: Exchange) -> str:
+        return exchange_id(self.worker, exchange, exchange.number)
 
     def _channels(self) -> Iterator[Channel]:
         for lane in self._lanes():
@@ -232,12 +240,18 @@ class Inspector:
         return view if view.id == exchange_id(self.worker, exchange, look.number) else None
 
     def _waiting(self, channel: Channel) -> RequestView | None:
-        """The request of a connection that no thread runs; None where there is none, or it changes meanwhile."""
+        """The request of a connection as it is without a thread; None where there is none, or it changes meanwhile.
+
+        One that a thread has just taken or given back is with neither: it is shown without a thread.
+        """
         exchange = channel.exchange
         number, state = exchange.number, phases.state_of(channel)
-        if state not in _PHASE_OF or state == "running":
+        if state not in _PHASE_OF:
             return None
-        view = self._view(exchange, state, phases.since(channel, state), None)
+        if state == "running" and exchange.returned_at:
+            view = self._view(exchange, "flushing", exchange.returned_at, None)  # but for the holder's word
+        else:
+            view = self._view(exchange, state, phases.since(channel, state), None)
         return view if (exchange.number, phases.state_of(channel)) == (number, state) else None
 
     def _view(self, exchange: Exchange, state: str, since: float | None, task: "_Task | None") -> RequestView:
@@ -249,12 +263,12 @@ class Inspector:
         sent_bytes, pending_bytes, status = _response_of(exchange, state)
         target = request.target if request is not None else None
         return RequestView(
-            id=exchange_id(self.worker, exchange, exchange.number),
+            id=self._id_of(exchange),
             request_id=text(_said(environ, "waitressd.request_id")),
             worker=self.worker,
             phase=_PHASE_OF[state],
-            age_seconds=max(0.0, now - (exchange.began_at or exchange.waiting_since or since)),
-            phase_seconds=max(0.0, now - since),
+            age_seconds=_seconds(now - (exchange.began_at or exchange.waiting_since or since)),
+            phase_seconds=_seconds(now - since),
             queue_seconds=_queue_seconds(exchange, state, since, now),
             method=text(request.method) if request is not None else None,
             target=self._shown(target),
@@ -284,7 +298,7 @@ class Inspector:
         seen = self.seen(exchange) if place else None
         if seen is None:
             return None
-        return max(0.0, now - seen.since) if seen.place == place else 0.0
+        return _seconds(now - seen.since) if seen.place == place else 0.0
 
     def _shown(self, target: str | None) -> str | None:
         if target is None:
@@ -294,51 +308,57 @@ class Inspector:
     # -- connections
 
     def standings(self) -> Steps[list[Standing]]:
-        """Return what every open connection waits for, and since when, the oldest first. Pauses between slices."""
+        """Return what every open connection waits for, and since when. Pauses between slices.
+
+        The oldest come first: those of one event loop are in the order in which they were accepted.
+        """
         found: list[Standing] = []
         watch = Stopwatch()
         started = {worker.job: worker.started for worker in self.busy_workers()}
-        for channel in self._channels():
+        for number, channel in enumerate(self._channels()):
             state = phases.state_of(channel)
             if state in phases.STATES:
                 exchange = channel.exchange
                 since = started.get(exchange) if state == "running" else phases.since(channel, state)
                 found.append(Standing(channel, state, since, client_of(exchange)))
-            if watch.rings():
+            if number % LOOK_CHANNELS == 0 and watch.rings():
                 yield
                 watch.restart()
-        found.sort(key=lambda standing: standing.channel.opened_at)
         return found
 
     def connection(self, standing: Standing, now: float) -> ConnectionView:
         """Return one of them in full. `now` is the monotonic time at which the list was made."""
         channel, state, since, client = standing
         exchange, outbuf = channel.exchange, channel.exchange.outbuf
-        request, deadline = exchange.request, channel.deadline
-        is_between = state in ("idle", *phases.PREFACES)
-        if is_between:
-            request = None
+        is_between = state == "idle" or state in phases.PREFACES
+        request, deadline = None if is_between else exchange.request, channel.deadline
         return ConnectionView(
-            id=f"{self.worker}-{channel.number}",
-            state=state,
-            state_seconds=max(0.0, now - since) if since is not None else None,
-            age_seconds=max(0.0, now - channel.opened_at),
-            deadline_seconds=max(0.0, deadline - now) if deadline < NEVER else None,
-            client=client,
-            peer=str(channel.peer),
-            listener=channel.origin.listener,
-            requests=exchange.number - is_between,
-            received_bytes=channel.received_bytes,
-            sent_bytes=channel.sent_bytes,
-            pending_bytes=outbuf.unsent_bytes if outbuf is not None else 0,
-            method=text(request.method) if request is not None else None,
-            target=self._shown(request.target) if request is not None else None,
+            f"{self.worker}-{channel.number}",
+            state,
+            _seconds(now - since) if since is not None else None,
+            _seconds(now - channel.opened_at),
+            _seconds(deadline - now) if deadline < NEVER else None,
+            client,
+            str(channel.origin.peer),
+            channel.origin.listener,
+            exchange.number - is_between,
+            channel.received_bytes,
+            channel.sent_bytes,
+            outbuf.unsent_bytes if outbuf is not None else 0,
+            text(request.method) if request is not None else None,
+            self._shown(request.target) if request is not None else None,
         )
+
+
+def _seconds(value: float) -> float:
+    """A duration, with a tenth of a millisecond, and never a negative one: clocks are read one after the other."""
+    return round(value, 4) if value > 0.0 else 0.0
 
 
 def client_of(exchange: Exchange) -> str:
     """Return the client's address, as the trusted proxies have it; that of the peer where no task has the request."""
-    return text(_said(exchange.environ, "REMOTE_ADDR"), ROUTE_CHARACTERS) or exchange.origin.peer.address
+    environ, address = exchange.environ, exchange.origin.peer.address
+    return address if environ is None else text(environ.get("REMOTE_ADDR"), ROUTE_CHARACTERS) or address
 
 
 class _Task(NamedTuple):
@@ -370,9 +390,9 @@ def _queue_seconds(exchange: Exchange, state: str, since: float, now: float) -> 
     """How long it has waited for a thread; None where it has not come to that, or never will."""
     complete_at = exchange.waiting_since
     if state == "queued":
-        return max(0.0, now - since)
+        return _seconds(now - since)
     began_at = {"running": since, "flushing": exchange.started_at}.get(state, 0.0)
-    return max(0.0, began_at - complete_at) if began_at and complete_at else None
+    return _seconds(began_at - complete_at) if began_at and complete_at else None
 
 
 def _expected_bytes(request: Request | None) -> int | None:

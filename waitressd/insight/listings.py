@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
 from waitressd.insight.documents import JSON, answer, members, text
-from waitressd.insight.inspector import PHASES, ConnectionView, Inspector, RequestView, Standing
+from waitressd.insight.inspector import PHASES, Inspector, RequestView, Standing
 from waitressd.insight.parameters import Parameters, prefers_text
 from waitressd.insight.slices import finish, padded
 from waitressd.insight.threads import ThreadView
@@ -30,11 +30,10 @@ Head = Callable[[], dict[str, Any]]
 class Listings:
     """The endpoints about what runs. `head` begins each document; `watcher_id` is the thread that watches the lanes."""
 
-    def __init__(self, inspector: Inspector, head: Head, watcher_id: Callable[[], int], connection_limit: int) -> None:
+    def __init__(self, inspector: Inspector, head: Head, watcher_id: int) -> None:
         self._inspector = inspector
         self._head = head
         self._watcher_id = watcher_id
-        self._connection_limit = connection_limit
 
     def endpoints(self) -> list[Endpoint]:
         """Return them."""
@@ -118,13 +117,13 @@ class Listings:
             yield b""
             document = {
                 "total": len(wanted),
-                "limit_count": self._connection_limit,
+                "limit_count": self._inspector.connection_limit,
                 "states": states_of(standings, now),
                 "clients": clients_of(standings),
             }
             yield from members(document, follows=True)
             shown = wanted[offset : offset + limit]
-            rows = (connection_row(self._inspector.connection(each, now)) for each in shown)
+            rows = (self._inspector.connection(each, now)._asdict() for each in shown)
             yield from members({"connections": rows}, follows=True)
             yield b"}\n"
 
@@ -142,7 +141,7 @@ class Listings:
         def body() -> Iterator[bytes]:
             yield b"{"
             yield from members(self._head())
-            views = yield from padded(self._inspector.threads(self._watcher_id()))
+            views = yield from padded(self._inspector.threads(self._watcher_id))
             rows = (thread_row(view, shows_stack=shows_stack) for view in views)
             yield from members({"stacks_missing": stacks.REFUSAL or None, "threads": rows}, follows=True)
             yield b"}\n"
@@ -150,7 +149,7 @@ class Listings:
         return Answer(200, JSON, body())
 
     def _tracebacks(self) -> Iterator[bytes]:
-        for view in (yield from padded(self._inspector.threads(self._watcher_id()))):
+        for view in (yield from padded(self._inspector.threads(self._watcher_id))):
             yield traceback_of(view).encode("utf-8", "backslashreplace")
 
 
@@ -161,11 +160,6 @@ def request_row(view: RequestView, *, shows_stack: bool) -> dict[str, Any]:
     return row
 
 
-def connection_row(view: ConnectionView) -> dict[str, Any]:
-    """Return a connection as it is written."""
-    return row_of(view)
-
-
 def thread_row(view: ThreadView, *, shows_stack: bool) -> dict[str, Any]:
     """Return a thread as it is written."""
     row = row_of(view)
@@ -173,7 +167,7 @@ def thread_row(view: ThreadView, *, shows_stack: bool) -> dict[str, Any]:
     return row
 
 
-def row_of(view: RequestView | ConnectionView | ThreadView) -> dict[str, Any]:
+def row_of(view: RequestView | ThreadView) -> dict[str, Any]:
     """Return the fields of a value by their names, times with a tenth of a millisecond."""
     return {
         name: round(value, 4) if isinstance(value, float) else value

@@ -20,9 +20,17 @@ STATES: Final = (
 )
 """What an open connection may be waiting for."""
 
+_OF_CHANNEL: Final = ("lingering", *PREFACES)  # the others are the exchange's
+_IDLE: Final = ExchangeState.IDLE
+_OPEN: Final = ChannelState.OPEN
+
 
 def state_of(channel: Channel) -> str:
     """Name what a connection waits for: one of STATES, or "closed", "done" or "revoked" for one that is over."""
+    exchange = channel.exchange
+    # Written out for the one that nearly all are in: there may be ten thousand of them.
+    if exchange.state is _IDLE and channel.state is _OPEN and exchange.request is None:
+        return "idle"
     preface = channel.preface
     return preface.name if preface is not None and channel.state is ChannelState.PREFACE else channel.phase
 
@@ -34,15 +42,16 @@ def since(channel: Channel, state: str) -> float | None:
     stops has lost the moment: for it, that is when the stop began.
     """
     exchange = channel.exchange
-    if state in ("lingering", *PREFACES):
+    if state == "idle":
+        began = exchange.deadline - exchange.loop.idle_seconds
+    elif state in _OF_CHANNEL:
         preface = channel.preface
         seconds = exchange.settings.deadlines.linger_timeout if preface is None else preface.timeout_seconds
         began = channel.deadline - seconds
-    elif state == "idle":
-        began = exchange.deadline - exchange.loop.idle_seconds
     else:
         return _exchange_since(exchange, state)
-    return max(began, channel.opened_at) if began < NEVER else None
+    opened_at = channel.opened_at
+    return began if opened_at <= began < NEVER else opened_at if began < NEVER else None
 
 
 def _exchange_since(exchange: Exchange, state: str) -> float | None:

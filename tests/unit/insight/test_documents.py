@@ -1,12 +1,16 @@
 """Values to JSON."""
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
 
+import waitressd
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.origins import Origin, Source
 from waitressd.insight import documents
-from waitressd.insight.documents import TEXT_CHARACTERS, Place, answer, head, pieces, text, without_user_info
+from waitressd.insight.documents import TEXT_CHARACTERS, Place, answer, head, pieces, place_of, text, without_user_info
 
 
 def test_every_document_begins_alike() -> None:
@@ -19,6 +23,15 @@ def test_every_document_begins_alike() -> None:
         "workers": [{"worker": 1, "pid": 4131, "answered": True, "silent_seconds": 0.0}],
     }
     assert list(found) == ["at", "server", "version", "life", "workers"]
+
+
+def test_a_server_is_called_as_its_folder() -> None:
+    origin = Origin(Source.FILE, "/srv/shop/production.ini", 3, "server:main")
+    adjustments = Adjustments.from_strings({"threads": "8"}, {"threads": origin})
+    assert place_of(adjustments) == Place("shop", waitressd.__version__, 1, os.getpid())
+    assert place_of(Adjustments.from_keywords(threads=8)).server == "waitressd"
+    at_root = Adjustments.from_strings({"threads": "8"}, {"threads": Origin(Source.FILE, "/shop.ini")})
+    assert place_of(at_root).server == "shop"
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 1000])

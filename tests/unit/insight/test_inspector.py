@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 from waitressd.insight.inspector import Inspector, RequestView, TimeLimit
 from waitressd.insight.slices import finish
 from waitressd.net.exchange import Exchange
+from waitressd.net.recorder import Fault
 
 if TYPE_CHECKING:
     from waitressd.dispatch.lane import Lane
@@ -197,6 +198,23 @@ def test_the_role_s_lock_is_not_taken() -> None:
         assert {"task", "dispatcher"} <= {thread.role for thread in threads}
         service.gate.set()
         assert waiting.receive().status == 200
+
+
+def test_a_request_that_is_just_taken_or_given_back_is_not_lost() -> None:
+    """Its thread waits for the interpreter, perhaps for long, and is not at it yet or no more."""
+    with Loop() as loop, loop.connect() as client, loop.busy():
+        loop.request(client, GET)
+        (exchange,) = loop.exchanges
+        loop.role.queue.clear()
+        exchange.begin()  # taken out of the queue by a worker that has not woken up
+        loop.time += 1.0
+        (view,) = requests(loop)
+        assert (view.phase, view.age_seconds, view.thread, view.place) == ("application", 1.0, None, None)
+        exchange.note(loop.time, loop.time + 1.0)  # it has run
+        loop.time += 3.0
+        (view,) = requests(loop)
+        assert (view.phase, view.phase_seconds, view.queue_seconds) == ("flush", 2.0, 1.0)
+        exchange.break_off(Fault.CLIENT)
 
 
 def test_what_others_know_of_a_request_is_shown_with_it() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tests.support.loop import GET
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
-from waitressd.insight.inspector import Inspector, RequestView
+from waitressd.insight.inspector import PHASES, Inspector, RequestView
 from waitressd.insight.listings import Listings
+from waitressd.insight.threads import ROLES
 from waitressd.net import phases, stacks
 
 REQUEST_KEYS = [
@@ -37,7 +39,7 @@ class Asked:
     def __init__(self, service: Service) -> None:
         self.service = service
         inspector = Inspector(lambda: [service.lane], worker=2)
-        listings = Listings(inspector, lambda: {"at": "now", "life": "serving"}, lambda: 0, 1000)
+        listings = Listings(inspector, lambda: {"at": "now", "life": "serving"}, 0)
         self.endpoints: dict[str, Endpoint] = {each.path: each for each in listings.endpoints()}
 
     def ask(self, path: str, accept: str = "", **parameters: str) -> Answer:
@@ -246,3 +248,9 @@ def test_what_is_asked_for_is_a_value() -> None:
         assert isinstance(view, RequestView)
         with pytest.raises(AttributeError):
             view.phase = "flush"  # type: ignore[misc]  # which is the law
+
+
+def test_the_manual_explains_every_key() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "insight-endpoints.rst").read_text(encoding="utf-8")
+    for key in {*REQUEST_KEYS, *CONNECTION_KEYS, *THREAD_KEYS, *phases.STATES, *PHASES, *ROLES}:
+        assert f"``{key}``" in manual, key

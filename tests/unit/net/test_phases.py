@@ -1,12 +1,14 @@
 """What a connection waits for, and since when."""
 
 import contextlib
+from typing import Any, cast
 
 import pytest
 
 from tests.support.loop import BEGIN, GET, Loop, answer
 from waitressd.net import phases
 from waitressd.net.channel import Channel
+from waitressd.net.handshake import Handshakes, TlsProtocol
 from waitressd.net.preface import ProxyProtocol
 from waitressd.net.states import ChannelState, ExchangeState
 
@@ -85,6 +87,15 @@ def test_a_proxy_header_that_does_not_come() -> None:
         channel.preface = preface
         loop.request(client, b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n")
         assert found(channel) == ("idle", BEGIN + 2.0)
+
+
+def test_a_handshake_of_tls_that_does_not_come() -> None:
+    protocol = TlsProtocol(
+        cast("Any", None), Handshakes(10), 5.0, "127.0.0.1:443", 443
+    )  # asked for with the first byte
+    with Loop(tls=protocol) as loop, loop.connect():
+        loop.time += 2.0
+        assert found(loop.channels[0]) == ("handshake", BEGIN)
 
 
 def test_a_task_s_beginning_is_not_known_here() -> None:
