@@ -92,7 +92,8 @@ BAD: Final = [
     ({"rate": "many"}, "rate is a whole number of samples a second, from 1 to 200"),
     ({"threads": "idle"}, "threads is busy or all"),
     ({"format": "pprof"}, "format is collapsed or speedscope"),
-    ({"second": "5"}, "unknown parameter second; there are format, rate, seconds, threads"),
+    ({"second": "5"}, "unknown parameter second; there are format, rate, seconds, threads, worker"),
+    ({"worker": "2"}, "this is worker 1"),
 ]
 
 
