@@ -307,6 +307,7 @@ class SimListenSocket:
         self.kernel = kernel
         self.backlog: list[tuple[SimSocket, tuple[str, int]]] = []
         self.is_closed = False
+        self.is_sealed = False
         self.fd = kernel.open(self)
 
     @property
@@ -324,6 +325,10 @@ class SimListenSocket:
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the socket's own name
         """Nothing here blocks."""
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Take a filter: whoever begins a handshake from now on is not answered."""
+        self.is_sealed = True
 
     def accept(self) -> tuple[SimSocket, tuple[str, int]]:
         """Take one from the backlog."""
