@@ -44,7 +44,8 @@ class Samples:
     def add(self, label: str, steps: Sequence[Step], weight: float) -> None:
         """Add a stack, the outermost frame first, below its label."""
         node = parent = -1
-        for what in (label, *steps):
+        path: list[str | Step] = [label, *steps]
+        for what in path:
             node = self._child(parent, what)
             if node < 0:
                 node = self._child(parent, NOT_KEPT, beyond=True)
