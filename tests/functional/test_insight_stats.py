@@ -61,7 +61,7 @@ def test_it_agrees_with_what_clients_did() -> None:
 
 def _requests(document: dict[str, Any]) -> int:
     """How many requests the chart has; only its first place may be shorter than two seconds."""
-    rates = [rate for rate in document["history"]["requests"] if rate is not None]
+    rates: list[float] = [rate for rate in document["history"]["requests"] if rate is not None]
     return round(sum(rates[1:]) * 2 + (rates[0] * 2 if rates else 0))
 
 
