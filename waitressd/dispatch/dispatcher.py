@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
-from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
@@ -146,7 +146,7 @@ class Dispatcher:
     def expire(self, job: Job) -> None:
         """A request waited too long for a thread."""
         if self.role.withdraw(job):
-            self._refuse(job, "No thread was free in time.")
+            self._refuse(job, QUEUE_LATE)
 
     def _refuse(self, job: Job, reason: str) -> bool:
         """Answer 503; False when the job cannot be refused."""
@@ -280,7 +280,7 @@ class Dispatcher:
             self.tasks.popleft()
         # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
         is_full = not role.waiting and len(role.queue) >= self.bounds.queue_limit
-        if is_full and self._refuse(job, "The server has more requests than it can take."):
+        if is_full and self._refuse(job, QUEUE_FULL):
             return True
         job.queue()
         if role.offer(job):
@@ -329,7 +329,7 @@ class Dispatcher:
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(*self.backlog())
-        return waited < self.bounds.queue_timeout or not self._refuse(job, "No thread was free in time.")
+        return waited < self.bounds.queue_timeout or not self._refuse(job, QUEUE_LATE)
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""

@@ -58,6 +58,7 @@ def text(value: object, characters: int = TEXT_CHARACTERS) -> str | None:
     """Return what somebody has said as text that anybody can read; None for what is no text."""
     if not isinstance(value, str):
         return None
+    value = str.__str__(value)  # of a class of the application's, which it might be, nothing is called or kept
     cut = value if len(value) <= characters else value[: characters - 1] + "\N{HORIZONTAL ELLIPSIS}"
     # Half of a surrogate pair, which many readers of JSON refuse, becomes visible as what it is.
     return cut if cut.isascii() else cut.encode("utf-8", "backslashreplace").decode("utf-8")
