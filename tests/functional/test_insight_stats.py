@@ -59,7 +59,7 @@ def test_it_agrees_with_what_clients_did() -> None:
 
 def _requests(document: dict[str, Any]) -> int:
     """How many requests the chart has: twice as many if they came in its first place, and that is one second long."""
-    rates = [rate or 0.0 for rate in document["history"]["requests"]]
+    rates: list[float] = [rate or 0.0 for rate in document["history"]["requests"]]
     return round(sum(rates) * 2)
 
 

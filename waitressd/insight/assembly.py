@@ -25,6 +25,8 @@ from waitressd.insight.inspector import Inspector
 from waitressd.insight.listener import AdminListener, Desk
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
+from waitressd.insight.page import page_endpoint
+from waitressd.insight.profile import Profiler, requests_of
 from waitressd.insight.summaries import Summaries
 from waitressd.insight.tokens import TokenFile, TokenFileError
 from waitressd.insight.view import LIFE_WORDS, ServerView
@@ -48,10 +50,12 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     inspector.seen = monitor.watch.seen
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
+        page_endpoint(),
         *Health(view).endpoints(),
         *Listings(inspector, begin, threading.get_ident()).endpoints(),
         *Summaries(monitor, begin).endpoints(),
         *Configuration(adjustments, begin, facts).endpoints(),
+        Profiler(lambda: requests_of(view.lanes)).endpoint,
     ]
 
 
