@@ -106,8 +106,8 @@ def _list(asked: Asked, client: Client) -> int:
 def _one_request(asked: Asked, client: Client) -> int:
     question = Question(f"/requests/{asked.identity}", expected=(200, 404))
     response, document = client.ask_document(question)
-    if response.status == 404 and document.has("endpoints"):  # the whole list is not shown there
-        raise NoAnswerError(f"{client.target}: /requests is not shown; see admin_expose")
+    if response.status == 404 and document.has("setting"):  # the list itself is not shown there
+        raise NoAnswerError(f"{client.target}: /requests is not shown there; see {harmless(document.text('setting'))}")
     if asked.has("json"):
         write_bytes(response.body)
     elif response.status == 404:

@@ -78,6 +78,10 @@ def test_one_request(fake: InsightFake, capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads(out)["id"] == "1-88102-14"
     fake.documents["/requests/1-2-3"] = lambda _: in_json({"error": "no such request"}, 404)
     assert ran(capsys, "requests", "1-2-3") == (1, "no request 1-2-3 is in flight\n", "")
+    fake.documents["/requests/1-2-3"] = lambda _: in_json({"error": "not here", "setting": "admin_expose"}, 404)
+    status, out, err = ran(capsys, "requests", "1-2-3")
+    assert (status, out) == (3, "")
+    assert err.endswith("/requests is not shown there; see admin_expose\n")
 
 
 @pytest.mark.parametrize(
