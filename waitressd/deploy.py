@@ -181,7 +181,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
         return adjustments
     if adjustments.may_be_fleet:
         operator_log.say(_logger, logging.INFO, "under a reloader there is one process: workers counts as 1")
-    return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
+    return replace(adjustments, shutdown_timeout=0.0, drain_delay=0.0, workers=1, supervise=None)
 
 
 def hurry_reloader() -> None:

@@ -22,7 +22,8 @@ _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
-    | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "insight"}
+    | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "kinds"}
+    | {"insight", "admin", "life", "listening"}
     | _MIDDLE
 )
 
@@ -33,6 +34,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "memory": frozenset(),
     "command": frozenset(),
     "place": frozenset(),
+    "life": frozenset(),
+    "listening": frozenset({"net"}),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"net", "operatorlog"}),
@@ -50,8 +53,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
-        | {"ratelimit", "operatorlog", "machine", "kinds", "wording"}
+        | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life"}
     ),
+    "admin": frozenset({"insight", "config", "net", "wsgi"}),
     "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),
     "routes": frozenset({"routes"}),
     "systemd": frozenset(),

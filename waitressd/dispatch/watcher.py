@@ -26,6 +26,8 @@ class Watcher:
         self._bell = machine.new_lock()  # held while the watcher may sleep; released to wake it
         self._bell.acquire()
         self._looked_for_hung = 0.0
+        self.due = 0.0
+        """When `on_tick` is to be called at the latest, if that lies ahead; by the thread that watches, or a signal."""
         for lane in lanes:
             lane.on_end = self.ring
 
@@ -88,7 +90,9 @@ class Watcher:
         wish_is_old = all(lane.dispatcher.wake_watcher is not None for lane in self._lanes)
         self._wish(self.ring)
         awake = self._sees_task() or self._is_over()
-        awake = awake or self._bell.acquire(timeout=SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS)
+        seconds = SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS
+        ahead = self.due - self._machine.monotonic() if self.due else 0.0
+        awake = awake or self._bell.acquire(timeout=min(seconds, ahead) if ahead > 0 else seconds)
         if awake:
             self._wish(None)
         return awake

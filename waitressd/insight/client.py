@@ -16,7 +16,7 @@ from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, Request
 from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
 from waitressd.http.states import Reading
-from waitressd.insight.guard import Door
+from waitressd.insight.guard import NOT_THIS_METHOD, Door
 from waitressd.insight.rendering import Whole
 from waitressd.net.poller import READ, WRITE
 from waitressd.peer import peer_of
@@ -31,6 +31,7 @@ LINGER_SECONDS: Final = 1.0
 NEVER: Final = float("inf")
 
 _RECV_BYTES: Final = 16384
+_NOT_IMPLEMENTED: Final = 501
 _NOBODY: Final = -1
 
 ALWAYS: Final = (
@@ -144,6 +145,8 @@ class Client:
                     return self._request
         except HttpError as error:
             self._become(ClientState.ASKED, now)
+            if connection.reader.refused_line.startswith(b"CONNECT ") and error.status == _NOT_IMPLEMENTED:
+                return HttpError(405, NOT_THIS_METHOD, (("Allow", "GET, HEAD"),))
             return error
         if event is CLOSED:
             self.close()
