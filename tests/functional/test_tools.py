@@ -45,6 +45,10 @@ class Site:
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
+    def add_to_path(self, folder: Path) -> None:
+        """Let the server import from a folder."""
+        self._environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(folder)])
+
     def document(self, *words: str) -> dict[str, Any]:
         """Run a command that prints a document, and return that."""
         status, out, err = self.command(*words, "--json", "site.ini")
@@ -151,3 +155,94 @@ def test_an_application_port_is_no_admin_address(tmp_path: Path) -> None:
         status, out, err = here.command("requests", "unix:web.sock")
         assert (status, out) == (3, "")
         assert "is this its admin_listen?" in err
+
+
+def ask_and_leave(path: Path, targets: list[str]) -> list[socket.socket]:
+    """Ask on a connection each, and do not wait for the answers."""
+    connections = []
+    for target in targets:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(path))
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: shop\r\n\r\n".encode())
+        connections.append(connection)
+    return connections
+
+
+APPLICATION: Final = """\
+import time
+
+def totals():
+    time.sleep(60)
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/hang":
+        environ["waitressd.route"] = "/reports/{name}"
+        totals()
+    start_response("500 Internal Server Error", [])
+    return [b"no"]
+
+def factory(global_conf, **settings):
+    return application
+"""
+
+
+@contextmanager
+def hung_site(tmp_path: Path) -> Iterator[Site]:
+    """A server with two threads that both hang, and three requests behind them."""
+    (tmp_path / "hanging.py").write_text(APPLICATION, encoding="utf-8")
+    with site(tmp_path, "threads = 2\nshutdown_timeout = 1") as here:
+        text = (tmp_path / "site.ini").read_text(encoding="utf-8")
+        text = text.replace("call:tests.support.configapp:factory", "call:hanging:factory")
+        (tmp_path / "site.ini").write_text(text, encoding="utf-8")
+        here.add_to_path(tmp_path)
+        here.start()
+        assert here.command("ready", "--wait=30", "site.ini")[0] == 0
+        connections = ask_and_leave(tmp_path / "web.sock", ["/fails"])
+        connections[0].recv(1000)
+        connections += ask_and_leave(tmp_path / "web.sock", ["/hang?secret=1"] * 5)
+        try:
+            assert wait_until(lambda: here.document("requests")["total"] == 5, 30)
+            yield here
+        finally:
+            for connection in connections:
+                connection.close()
+
+
+def test_a_server_whose_threads_all_hang(tmp_path: Path) -> None:
+    """Every command shows the same requests, and where they are."""
+    with hung_site(tmp_path) as here:
+        rows = here.document("requests", "--stack")["requests"]
+        assert sorted(row["phase"] for row in rows) == ["application"] * 2 + ["queued"] * 3
+        text = here.command("requests", "--group", "site.ini")[1]
+        for row in rows:
+            assert row["id"] in text.split()
+        assert "secret" not in text
+        assert "hanging.py:4 totals" in text
+        assert "3rd in the queue" in text
+        hung = next(row["id"] for row in rows if row["phase"] == "application")
+        status, text, _ = here.command("requests", hung, "site.ini")
+        assert status == 0
+        assert "  > hanging.py:4 " in text
+        assert "        time.sleep(60)" in text.split("\n")
+        assert here.command("requests", "1-999999-1", "site.ini")[0] == 1
+        assert here.command("requests", "--older=1000", "--fail-empty", "site.ini")[0] == 1
+        assert hung in here.command("threads", "--stack", "site.ini")[1]
+        assert here.command("connections", "site.ini")[1].startswith("6 connections of at most ")
+        assert "GET /fails" in here.command("slow", "site.ini")[1]
+        assert wait_until(lambda: "WD03" in here.command("stats", "site.ini")[1], 30)
+        assert {"WD03"} <= {finding["code"] for finding in here.document("stats")["findings"]}
+        top = here.command("top", "site.ini")[1]
+        assert "WD03" in top
+        assert all(row["id"] in top.split() for row in rows)
+
+
+def test_a_profile_of_it(tmp_path: Path) -> None:
+    with hung_site(tmp_path) as here:
+        status, out, err = here.command("profile", "1", "-o", "hang.speedscope.json", "site.ini")
+        assert (status, out, err) == (0, "", "")
+        profile = json.loads((tmp_path / "hang.speedscope.json").read_text(encoding="utf-8"))
+        assert any("totals" in frame["name"] for frame in profile["shared"]["frames"])
+        status, out, _ = here.command("profile", "1", "site.ini")
+        stacks = [line for line in out.splitlines() if not line.endswith(" 0")]
+        assert stacks
+        assert all(line.startswith("/reports/{name};") and ":totals:4 " in line for line in stacks)
