@@ -255,11 +255,11 @@ def test_it_is_asked_at_the_admin_address() -> None:
         # It has left. The next one need not wait for the rest of the minute.
         found: list[Response] = []
 
-        def is_given() -> bool:
+        def has_one() -> bool:
             found.append(admin.get("/profile?seconds=1"))
             return found[-1].status == 200
 
-        assert wait_until(is_given)
+        assert wait_until(has_one)
         answer = found[-1]
         rows = [row.rpartition(" ") for row in answer.body.decode().splitlines()]
         assert sum(int(weight) for stack, _, weight in rows if ":Application.totals:" in stack) > 1_900_000
