@@ -26,7 +26,7 @@ from waitressd.insight.listener import AdminListener, Desk
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.page import page_endpoint
-from waitressd.insight.profile import Profiler, requests_of
+from waitressd.insight.profile import Profiler, look_through
 from waitressd.insight.summaries import Summaries
 from waitressd.insight.tokens import TokenFile, TokenFileError
 from waitressd.insight.view import LIFE_WORDS, ServerView
@@ -55,7 +55,7 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
         *Listings(inspector, begin, threading.get_ident()).endpoints(),
         *Summaries(monitor, begin).endpoints(),
         *Configuration(adjustments, begin, facts).endpoints(),
-        Profiler(lambda: requests_of(view.lanes)).endpoint,
+        Profiler(look_through(lambda: view.lanes)).endpoint,
     ]
 
 
