@@ -17,6 +17,7 @@ from waitressd.insight.endpoints import EndpointTable
 from waitressd.insight.guard import Door
 from waitressd.insight.health import Health
 from waitressd.insight.listener import AdminListener, Desk
+from waitressd.insight.page import page_endpoint
 from waitressd.insight.tokens import TokenFile, TokenFileError
 from waitressd.insight.view import ServerView
 from waitressd.net.listener import Listener, resolve
@@ -27,6 +28,7 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     """Return everything that can be asked of a server; one line for each family of endpoints."""
     return [
         *Health(view).endpoints(),
+        page_endpoint(),
     ]
 
 
