@@ -1,6 +1,7 @@
 """Collapsed stacks, read: where the time went, as a table.
 
-A line is ``ROUTE;module:function:line;... WEIGHT``, the innermost frame last, and the weight is in seconds.
+A line is ``ROUTE;module:function:line;... WEIGHT``, the innermost frame last, and the weight in microseconds: readers
+of that form expect whole numbers. One that weighs nothing says how many samples there were.
 """
 
 import math
@@ -21,14 +22,14 @@ _COLUMNS: Final = (
 
 
 def stacks(data: bytes) -> Iterator[tuple[list[str], float]]:
-    """Yield each stack and its weight. Raises ValueError for a line that is none."""
+    """Yield each stack and its weight in seconds. Raises ValueError for a line that is none."""
     for line in data.decode("utf-8", "replace").split("\n"):
         if line.strip():
             frames, _, weight = line.rstrip().rpartition(" ")
-            seconds = float(weight)
-            if not frames or not math.isfinite(seconds) or seconds < 0:
+            microseconds = float(weight)
+            if not frames or not math.isfinite(microseconds) or microseconds < 0:
                 raise ValueError
-            yield frames.split(";"), seconds
+            yield frames.split(";"), microseconds / 1e6
 
 
 def check_collapsed(data: bytes, address: str) -> None:
@@ -45,13 +46,17 @@ def summary(data: bytes) -> list[Part]:
     whole = 0.0
     inclusive: dict[str, float] = {}
     own: dict[str, float] = {}
+    remarks: list[Part] = []
     for frames, seconds in stacks(data):
+        if not seconds:
+            remarks.append(Line(" ".join(frames)))
+            continue
         whole += seconds
         for frame in dict.fromkeys(frames[1:]):
             inclusive[frame] = inclusive.get(frame, 0.0) + seconds
         own[frames[-1]] = own.get(frames[-1], 0.0) + seconds
     if not whole:
-        return [Line("no thread had a request meanwhile")]
+        return [Line("no thread had a request meanwhile"), *remarks]
     rows = sorted(inclusive.items(), key=lambda item: -item[1])[:_SHOWN]
     table = Table(
         _COLUMNS,
@@ -60,4 +65,5 @@ def summary(data: bytes) -> list[Part]:
             for frame, seconds in rows
         ],
     )
-    return [Line(f"{short_time(whole)} of thread time; a function's time includes those that it calls", "head"), table]
+    head = f"{short_time(whole)} of thread time; a function's time includes those that it calls"
+    return [Line(head, "head"), table, *remarks]
