@@ -76,7 +76,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
-    "__main__": frozenset({"cli"}),
+    "entry": frozenset({"cli", "tools", "config", "standardstreams"}),
+    "__main__": frozenset({"entry"}),
     "__init__": frozenset({"server", "serving", "config", "place"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
@@ -105,7 +106,7 @@ SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
 OUTSIDE: Final[dict[str, frozenset[str]]] = {
-    "tools": frozenset({"textual"}),
+    "tools": frozenset({"textual", "rich"}),
     "routes": frozenset({"pyramid", "django", "flask"}),
 }
 """What layers beside the serving core may import of others, where that is installed."""
@@ -135,6 +136,12 @@ NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    | {
+        "waitressd.cli",
+        "waitressd.tools.commands",
+        "waitressd.config.inisource",
+    }  # who serves and who asks, of the other
+    | {"waitressd.tools.top", "waitressd.tools.screen", "termios", "tty"}  # nor a command that draws no screen
     | {"waitressd.insight.assembly"}  # nor a server without an admin address
     | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )
