@@ -221,7 +221,10 @@ def test_what_is_unsafe_does_not_start(more: str, complaint: str, tmp_path: Path
 def test_what_is_not_there_names_what_is() -> None:
     from tests.apps.plain import hello
 
-    with running_server(hello, admin_listen="127.0.0.1:0") as server, Client(server.server.admin_addresses[0]) as client:
+    with (
+        running_server(hello, admin_listen="127.0.0.1:0") as server,
+        Client(server.server.admin_addresses[0]) as client,
+    ):
         answer = ask(client, "/nothing")
         assert answer.status == 404
         assert set(json.loads(answer.body)["endpoints"]) >= {"/index", "/live", "/ready"}
