@@ -36,6 +36,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "place": frozenset(),
     "life": frozenset(),
     "listening": frozenset({"net"}),
+    "version": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"net", "operatorlog"}),
@@ -53,7 +54,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
-        | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life"}
+        | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version"}
     ),
     "admin": frozenset({"insight", "config", "net", "wsgi"}),
     "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),
@@ -78,7 +79,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
     "entry": frozenset({"cli", "tools", "config", "standardstreams"}),
     "__main__": frozenset({"entry"}),
-    "__init__": frozenset({"server", "serving", "config", "place"}),
+    "__init__": frozenset({"server", "serving", "config", "place", "version"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 

@@ -48,6 +48,8 @@ class RecordingTransport:
         self.files: list[bytes] = []
         self.leaves_after_bytes = leaves_after_bytes
         self.gone = False
+        self.environ: dict[str, Any] | None = None
+        self.failure: BaseException | None = None
 
     @property
     def sent(self) -> bytes:
@@ -78,6 +80,10 @@ class RecordingTransport:
             self.write(data)
         finally:
             close()
+
+    def fail(self, error: BaseException) -> None:
+        """Note what kept the application from answering."""
+        self.failure = error
 
     def is_gone(self) -> bool:
         """Whether the client has left."""

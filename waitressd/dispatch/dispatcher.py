@@ -12,11 +12,12 @@ thread does to settle its channel.
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
+from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
@@ -26,32 +27,23 @@ from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, Job, Tally
+from waitressd.net.eventloop import Job, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer
+
+if TYPE_CHECKING:
+    from waitressd.net.ledger import Ledger
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
 NOTED_WAIT_SECONDS: Final = 0.002  # for its turn; from there on a request counts as one that had to wait for a thread
 LONG_WAIT_SECONDS: Final = 1.0  # for its turn, before the operator is told
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
 CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop: a request that is on its way is here
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much the dispatcher takes on, under the names of the settings. 0 means no bound for a client."""
-
-    threads: int = 4
-    connection_limit: int = 1000
-    per_client_connection_limit: int = 0
-    queue_limit: int = 1000
-    queue_timeout: float = 30.0
-    channel_timeout: float = 120.0
-    finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
 
 
 class Dispatcher:
@@ -71,12 +63,13 @@ class Dispatcher:
         self.state = DispatcherState.SERVING
         self.draining = False  # said of the state by `_begin_drain` alone: every response asks for it
         self.logs = DispatcherLogs(self.clock)
+        self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.registered = self.fresh.discard  # the poller knows a channel
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
-        self._bounds = bounds
+        self.bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
@@ -84,6 +77,7 @@ class Dispatcher:
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self.is_accepting = self._acceptor.is_accepting  # any thread
         self._returned: deque[Job] = deque()  # jobs whose task ended without the role
+        self._settling_last = Lock()  # of who settles when no thread leads any more: the ledger has one writer
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
 
@@ -139,7 +133,9 @@ class Dispatcher:
 
     def forget(self, fd: int, peer: Peer) -> None:
         """A channel closes; it counted as one of that client."""
-        self.channels.pop(fd, None)
+        channel = self.channels.pop(fd, None)
+        if self.ledger is not None and channel is not None:
+            self.ledger.forget(channel.received_bytes, channel.sent_bytes)
         self.fresh.discard(fd)
         self._acceptor.release(peer, self.now)
 
@@ -150,7 +146,7 @@ class Dispatcher:
     def expire(self, job: Job) -> None:
         """A request waited too long for a thread."""
         if self.role.withdraw(job):
-            self._refuse(job, "No thread was free in time.")
+            self._refuse(job, QUEUE_LATE)
 
     def _refuse(self, job: Job, reason: str) -> bool:
         """Answer 503; False when the job cannot be refused."""
@@ -245,6 +241,7 @@ class Dispatcher:
         if worker.is_reserve:
             return self._pass_on(job)
         role = self.role
+        job.waiting_since = self.heard_at
         job.begin()
         if self.blocking.share > HAND_OVER_SHARE:
             role.hand_over(worker)
@@ -262,13 +259,12 @@ class Dispatcher:
             wake()
         run()
         if not role.keep(worker):
-            self.blocking.ended(self.clock() - started, cpu_started)
-            self._settle_aside(job)
+            self._settle_aside(job, started, cpu_started)
             return False
         self.now = now = self.clock()
         if cpu_started or now - started > BLOCKED_SECONDS:
             self.blocking.ended(now - started, cpu_started)
-        job.settle()
+        job.settle(started)
         return True
 
     def _pass_on(self, job: Job) -> bool:
@@ -283,8 +279,8 @@ class Dispatcher:
                 return False
             self.tasks.popleft()
         # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-        is_full = not role.waiting and len(role.queue) >= self._bounds.queue_limit
-        if is_full and self._refuse(job, "The server has more requests than it can take."):
+        is_full = not role.waiting and len(role.queue) >= self.bounds.queue_limit
+        if is_full and self._refuse(job, QUEUE_FULL):
             return True
         job.queue()
         if role.offer(job):
@@ -297,11 +293,13 @@ class Dispatcher:
         worker.started = started = self.clock()
         cpu_started = self.blocking.started()
         job.run()
-        self.blocking.ended(self.clock() - started, cpu_started)
-        self._settle_aside(job)
+        self._settle_aside(job, started, cpu_started)
 
-    def _settle_aside(self, job: Job) -> None:
+    def _settle_aside(self, job: Job, started: float, cpu_started: float) -> None:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
+        ended = self.clock()
+        self.blocking.ended(ended - started, cpu_started)
+        job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()
         if not settled:
@@ -331,15 +329,15 @@ class Dispatcher:
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(*self.backlog())
-        return waited < self._bounds.queue_timeout or not self._refuse(job, "No thread was free in time.")
+        return waited < self.bounds.queue_timeout or not self._refuse(job, QUEUE_LATE)
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
-        with self.role.lock:
-            queue = self.role.queue
-            first = queue[0] if queue else None
-            count = len(queue) + len(self.tasks)
-        since = self.heard_at if first is None else first.waiting_since
+        queue = (
+            self.role.queue.copy()
+        )  # one step, and no lock: a question must not wait for one that is never given back
+        count = len(queue) + len(self.tasks)
+        since = queue[0].waiting_since if queue else self.heard_at
         return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
@@ -363,6 +361,8 @@ class Dispatcher:
             # the poller ever knowing of it, which spares two system calls of its nine.
             self.fresh.add(channel.fd)
             accepted.append(channel.fd)
+        if self.ledger is not None:
+            self.ledger.accepted += len(accepted)
         return accepted
 
     def _watch_fresh(self) -> None:
@@ -445,7 +445,7 @@ class Dispatcher:
 
     def _settle_last(self) -> None:
         """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""
-        with contextlib.suppress(IndexError):
+        with self._settling_last, contextlib.suppress(IndexError):
             while True:
                 self._settle(self._returned.popleft())
 
@@ -470,8 +470,9 @@ class Dispatcher:
         """Give everything back once the threads have ended, or will not. The thread that owns the server."""
         if self.state < DispatcherState.LEADERLESS:  # the event loop never ran, or is ill
             self._let_go()
-        for channel in list(self.channels.values()):
-            channel.exchange.revoke(Fault.STOP)
+        with self._settling_last:
+            for channel in list(self.channels.values()):
+                channel.exchange.revoke(Fault.STOP)
         self.poller.close()
 
     def _become(self, following: DispatcherState) -> None:

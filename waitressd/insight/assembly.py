@@ -2,31 +2,56 @@
 
 import ipaddress
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from waitressd.config.addresses import TcpAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.advicerules import Facts
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.insightrules import exposed, open_to_strangers
 from waitressd.config.reading import Complaint
 from waitressd.insight.answers import Endpoint
+from waitressd.insight.configuration import Configuration
 from waitressd.insight.control import Control
+from waitressd.insight.documents import head, place_of
 from waitressd.insight.endpoints import EndpointTable
 from waitressd.insight.guard import Door
 from waitressd.insight.health import Health
+from waitressd.insight.inspector import Inspector
 from waitressd.insight.listener import AdminListener, Desk
+from waitressd.insight.listings import Listings
+from waitressd.insight.monitor import Monitor
+from waitressd.insight.summaries import Summaries
 from waitressd.insight.tokens import TokenFile, TokenFileError
-from waitressd.insight.view import ServerView
+from waitressd.insight.view import LIFE_WORDS, ServerView
 from waitressd.net.listener import Listener, resolve
 from waitressd.net.logs import say
 
 
 def build_endpoints(view: ServerView) -> list[Endpoint]:
-    """Return everything that can be asked of a server; one line for each family of endpoints."""
+    """Return everything that can be asked of a server, one line for each family. The thread inside `Server.run`."""
+    adjustments, place = view.adjustments, place_of(view.adjustments)
+
+    def begin() -> dict[str, Any]:
+        return head(place, LIFE_WORDS[view.life], time.time())
+
+    def facts() -> Facts:
+        return Facts(adjustments, certificates=view.served_certificates)
+
+    inspector = Inspector(lambda: view.lanes, worker=place.worker, shows_query=adjustments.admin_show_query)
+    view.on_tick.append(inspector.on_tick)
+    monitor = Monitor(view, place.worker)
+    inspector.seen = monitor.watch.seen
+    monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
         *Health(view).endpoints(),
+        *Listings(inspector, begin, threading.get_ident()).endpoints(),
+        *Summaries(monitor, begin).endpoints(),
+        *Configuration(adjustments, begin, facts).endpoints(),
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.dispatch.lane import Lane
 from waitressd.life import Life
 from waitressd.net.pulse import Pulse
@@ -42,6 +43,10 @@ class ServerView(Protocol):
     @property
     def pulse(self) -> Pulse | None:
         """Whether the loops live; None before it runs."""
+
+    @property
+    def served_certificates(self) -> tuple[ServedCertificate, ...]:
+        """The certificates in use; none without TLS."""
 
     def drain(self) -> None:
         """Stop as SIGTERM does. Returns at once."""

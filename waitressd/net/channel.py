@@ -7,6 +7,7 @@ gives the descriptor back, because the system gives the same number to the next 
 
 import contextlib
 import io
+import itertools
 import logging
 import socket
 from typing import Final
@@ -16,12 +17,12 @@ from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Reques
 from waitressd.http.states import Reading, Sending
 from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, EventLoop
+from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
 from waitressd.net.preface import Preface, PrefaceError
-from waitressd.net.progress import Upload
+from waitressd.net.progress import NEVER, Upload
 from waitressd.net.recorder import Fault
 from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
 from waitressd.net.wire import DROP_BYTES, WOULD_BLOCK, PartialRecordError, Wire
@@ -35,21 +36,26 @@ _IDLE: Final = ExchangeState.IDLE
 _DONE: Final = Reading.DONE
 _BODY: Final = ExchangeState.BODY  # the last state in which bytes are read for a request
 
+_numbers: Final = itertools.count(1)  # of this process; one step of the interpreter, so no two channels share one
+
 
 class Channel:
     """One client and everything held for it. See the module for who may call what."""
 
     __slots__ = (
-        "_deadline", "_fruitless_events", "_preface", "_settings", "connection", "exchange", "fd", "loop", "mask",
-        "origin", "state", "wire",
+        "_deadline", "_fruitless_events", "_settings", "connection", "exchange", "fd", "loop", "mask", "number",
+        "opened_at", "origin", "preface", "received_bytes", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
         self.wire: Wire = sock
-        self._preface: Preface | None = None
+        self.preface: Preface | None = None  # what is read before HTTP
         if settings.tls is not None or settings.proxy_protocol is not None:
-            self.wire, self._preface = settings.begin(sock)
+            self.wire, self.preface = settings.begin(sock)
         self.fd = sock.fileno()
+        self.number = next(_numbers)  # of the connection; no other one of this process ever has it
+        self.opened_at = loop.now  # monotonic seconds
+        self.received_bytes = 0  # of HTTP, heads included
         self.loop = loop
         self.origin = Origin(peer, settings.listener)
         self.state = ChannelState.OPEN
@@ -59,14 +65,19 @@ class Channel:
         self._settings = settings
         self._deadline = NEVER  # of a state of the connection itself
         self._fruitless_events = 0
-        if self._preface is not None:
+        if self.preface is not None:
             self.state = ChannelState.PREFACE
-            self._start(self._preface)
+            self._start(self.preface)
 
     @property
     def peer(self) -> Peer:
         """The client, for log lines."""
         return self.origin.peer
+
+    @property
+    def sent_bytes(self) -> int:
+        """What the kernel has taken for the client, of HTTP, heads included. Any thread."""
+        return self.exchange.sent_bytes
 
     @property
     def counted_as(self) -> Peer:
@@ -90,10 +101,7 @@ class Channel:
     def phase(self) -> str:
         """What it is waiting for, as operators read it. Any thread."""
         if self.state <= _HALF_CLOSED:
-            state = self.exchange.state
-            if state <= _BODY and self.connection.reader.reading is _DONE:  # and begins soon
-                state = ExchangeState.QUEUED
-            return state.name.lower()
+            return self.exchange.phase
         return "idle" if self.state is ChannelState.PREFACE else self.state.name.lower()
 
     # -- what the poller says
@@ -101,7 +109,7 @@ class Channel:
     def on_ready(self, mask: int) -> Exchange | None:
         """Act on an event, or with 0 on what is buffered; return the exchange if a request is complete and may run."""
         exchange = self.exchange
-        if exchange.state > _BODY or self._preface is not None:  # it is busy, lingers or is closed; or it has not begun
+        if exchange.state > _BODY or self.preface is not None:  # it is busy, lingers or is closed; or it has not begun
             return self._on_rare_event(mask)
         if not mask:
             return self.advance()
@@ -118,6 +126,7 @@ class Channel:
             return None
         self._fruitless_events = 0
         if data:
+            self.received_bytes += len(data)
             reader.feed(data)
         else:
             self._move(ChannelMove.FINISH)
@@ -188,7 +197,7 @@ class Channel:
         preface.start(self.loop, self.close)
 
     def _read_preface(self) -> Exchange | None:
-        preface = self._preface
+        preface = self.preface
         assert preface is not None
         try:
             origin = preface.read(self.origin, self._settings.recv_bytes)
@@ -216,14 +225,15 @@ class Channel:
             self.origin = before  # it was not counted
             self.close()
             return None
-        self._preface = preface.following
-        if self._preface is not None:
-            self._start(self._preface)
+        self.preface = preface.following
+        if self.preface is not None:
+            self._start(self.preface)
             return self._read_preface()
         self.exchange.origin = origin
         self._move(ChannelMove.BEGIN)
         self.exchange.deadline = self.loop.now + self.loop.idle_seconds
         if preface.rest:
+            self.received_bytes += len(preface.rest)
             self.connection.reader.feed(preface.rest)
             return self.advance()
         if self.mask & WRITE:
@@ -329,13 +339,13 @@ class Channel:
             # one. Elsewhere framing shows what is missing, and earlier responses on their way must not be destroyed.
             self.close(reset=True)
         elif exchange.fault is None and connection.encoder.sending is Sending.WAIT:
-            exchange.become_idle()
+            exchange.keep()
             self.loop.again(self.fd)
         elif self._settings.tls is not None and exchange.fault is None and not wire.farewell(self.wire):
             exchange.deadline = self.loop.now + self._settings.deadlines.send_timeout
             self.watch(WRITE)  # and comes back here
         elif (
-            self._may_be_followed()
+            exchange.may_be_followed
             or connection.reader.dropped_bytes
             # Nothing of a small response is left here that a reset could destroy.
             or wire.unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
@@ -344,15 +354,6 @@ class Channel:
             self._linger()
         else:
             self.close()
-
-    def _may_be_followed(self) -> bool:
-        """Whether bytes may be on their way that will get no response.
-
-        A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
-        it); any other may have sent its next request already.
-        """
-        request = self.exchange.request
-        return request is None or request.keep_alive or not request.complete
 
     def expect_end(self, deadline: float) -> None:
         """The server stops: wait for a request no longer than that, and let the present response be the last one."""
@@ -366,8 +367,8 @@ class Channel:
         """The one deadline of the present state has passed."""
         if self.state <= _HALF_CLOSED:
             self._on_exchange_deadline(self.exchange)
-        elif self._preface is not None and not self.loop.draining:
-            self._reject(self._preface, self._preface.late())
+        elif self.preface is not None and not self.loop.draining:
+            self._reject(self.preface, self.preface.late())
         else:
             self.close()
 
@@ -411,7 +412,7 @@ class Channel:
             self.close()
             return
         self._move(ChannelMove.LINGER)
-        self._preface = None
+        self.preface = None
         self.exchange.end()
         self._deadline = self.loop.now + self._settings.deadlines.linger_timeout
         self.watch(READ)
@@ -419,7 +420,9 @@ class Channel:
     def _drop_input(self) -> None:
         """Drop what a client sends that will get no response."""
         try:
-            if not self.wire.recv(DROP_BYTES):
+            data = self.wire.recv(DROP_BYTES)
+            self.received_bytes += len(data)
+            if not data:
                 self.close()
         except WOULD_BLOCK:
             self.note_no_progress()
@@ -442,21 +445,17 @@ class Channel:
         has_unsent = exchange.outbuf is not None and exchange.outbuf.unsent_bytes > 0
         reset = reset or has_unsent or (exchange.is_broken and exchange.state > _BODY)
         is_shared = self.state <= _HALF_CLOSED and exchange.state >= ExchangeState.REVOKED
-        if self._settings.tls is not None and not reset and self._is_complete():
+        if self._settings.tls is not None and not reset and exchange.is_over:
             wire.farewell(self.wire)
         self._move(ChannelMove.CLOSE)
-        if self._preface is not None:
-            self._preface.close()
-            self._preface = None
+        if self.preface is not None:
+            self.preface.close()
+            self.preface = None
         self._deadline = NEVER
         try:
             exchange.end()
         finally:  # whatever fails, the descriptor is given back and the poller forgets it
             self._let_go(reset=reset, is_shared=is_shared)
-
-    def _is_complete(self) -> bool:
-        """Whether the client has got everything that was begun."""
-        return self.exchange.fault is None and self.connection.encoder.sending in (Sending.WAIT, Sending.DONE)
 
     def _let_go(self, *, reset: bool, is_shared: bool) -> None:
         with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says

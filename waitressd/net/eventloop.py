@@ -5,7 +5,7 @@ Connections know no dispatcher, and an exchange knows no channel: whatever has t
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from waitressd.http.errors import HttpError
 from waitressd.net.poller import Poller
@@ -13,14 +13,15 @@ from waitressd.net.states import ChannelState
 from waitressd.net.wire import Wire
 from waitressd.peer import Origin, Peer
 
-NEVER: Final = float("inf")
+if TYPE_CHECKING:
+    from waitressd.net.ledger import Ledger
 
 
 class Job(Protocol):
     """A piece of work that may block: one request on its way through the application, or a callback of it."""
 
     waiting_since: float
-    """When it began to wait for a thread, monotonic seconds."""
+    """Since when it could run, monotonic seconds."""
 
     def queue(self) -> None:
         """The job waits for a thread; harmless when it does already. Holder of the role."""
@@ -34,8 +35,11 @@ class Job(Protocol):
     def run(self) -> None:
         """Do the work. Any worker; without the role as soon as the claim was taken. Never raises."""
 
-    def settle(self) -> None:
-        """Bring back what the job used. Only the holder of the role calls this."""
+    def note(self, started_at: float, returned_at: float) -> None:
+        """It ran without the role, from then till then, monotonic seconds. The worker that ran it."""
+
+    def settle(self, started_at: float = 0.0) -> None:
+        """Bring back what the job used, which has begun then if it ran inline. The holder of the role alone."""
 
     def settle_aside(self) -> bool:
         """Bring it back without the role, under the role's lock; False when only the holder can do it."""
@@ -91,6 +95,8 @@ class EventLoop(Protocol):
     """When events were looked for last: since then every request is here that has not begun."""
     idle_seconds: float
     """How long a connection may stay without a request."""
+    ledger: "Ledger | None"
+    """Where requests are counted, if they are."""
     draining: bool
     """Whether the server stops: every response ends its connection. Changes under the lock."""
 
@@ -132,6 +138,8 @@ class Line(Protocol):
     """What an exchange needs of its connection. Holder of the role, unless a method says otherwise."""
 
     fd: int
+    number: int
+    """Which connection of this process it is."""
     mask: int
     """What the poller was told last, 0 for nothing; under the role's lock while a task runs."""
     origin: Origin

@@ -78,6 +78,7 @@ class WsgiHandler:
         try:
             environ = self._environs.build(request, body, transport.origin, transport.is_gone)
             environ["wsgi.early_hints"] = response.early_hints
+            transport.environ = environ
             response.respond(self._application(environ, response.start_response))
         except BaseException as error:  # border: the application may raise anything, and this thread lives on
             # A child that has returned finds its client gone, which is no failure of its own.
@@ -94,6 +95,7 @@ class WsgiHandler:
         self, response: Response, environ: Environ | None, transport: Transport, error: BaseException
     ) -> None:
         """Say what happened once, and answer 500 if nothing has left; otherwise the response stays broken off."""
+        transport.fail(error)
         if self._observer is not None:
             self._observer.fail(error)
         client = (environ and environ.get("REMOTE_ADDR")) or transport.origin.peer

@@ -12,16 +12,16 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import GET, Handler, Loop, answer, hello
 from waitressd.dispatch.blocking import HAND_OVER_SHARE
+from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.callback import Callback
-from waitressd.dispatch.dispatcher import SWEEP_SECONDS, Bounds, Dispatcher
+from waitressd.dispatch.dispatcher import SWEEP_SECONDS, Dispatcher
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.dispatch.snapshot import take_snapshot
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
 from waitressd.net.poller import HANGUP, READ
-from waitressd.net.progress import Deadlines
+from waitressd.net.progress import NEVER, Deadlines
 from waitressd.net.states import ChannelState, ExchangeState
 
 
@@ -571,7 +571,7 @@ def test_a_task_that_outlives_the_server_closes_its_connection_itself() -> None:
             exchange.write(b"too late")
         called = threading.Event()
         loop.dispatcher.run_in_pool(called.set)
-        loop.dispatcher._settle_aside(exchange)
+        loop.dispatcher._settle_aside(exchange, loop.time, 0.0)
         assert loop.channels == []
         assert exchange.wire.fileno() == -1
         assert called.is_set()
