@@ -23,6 +23,7 @@ from waitressd.insight.threads import Threads, ThreadView, exchange_id
 from waitressd.net import phases
 from waitressd.net.channel import Channel
 from waitressd.net.exchange import Exchange
+from waitressd.net.ledger import route_of
 from waitressd.net.progress import NEVER
 from waitressd.net.recorder import received_bytes
 from waitressd.net.stacks import NOWHERE, Stack
@@ -31,7 +32,7 @@ from waitressd.net.states import ExchangeState
 PHASES: Final = ("head", "body", "queued", "application", "flush")
 """What a request may be waiting for."""
 LOOK_CHANNELS: Final = 16  # that are looked at between two looks at the clock
-ROUTE_CHARACTERS: Final = 200  # of a route, which is a pattern and no text
+ADDRESS_CHARACTERS: Final = 200  # of a client's address, as the application has it
 
 _PHASE_OF: Final = {"head": "head", "body": "body", "queued": "queued", "running": "application", "flushing": "flush"}
 
@@ -273,7 +274,7 @@ class Inspector:
             method=text(request.method) if request is not None else None,
             target=self._shown(target),
             has_query=target is not None and "?" in target,
-            route=_route(environ),
+            route=(route_of(environ) or None) if environ is not None else None,
             client=client_of(exchange),
             peer=str(exchange.origin.peer),
             listener=exchange.origin.listener,
@@ -358,7 +359,7 @@ def _seconds(value: float) -> float:
 def client_of(exchange: Exchange) -> str:
     """Return the client's address, as the trusted proxies have it; that of the peer where no task has the request."""
     environ, address = exchange.environ, exchange.origin.peer.address
-    return address if environ is None else text(environ.get("REMOTE_ADDR"), ROUTE_CHARACTERS) or address
+    return address if environ is None else text(environ.get("REMOTE_ADDR"), ADDRESS_CHARACTERS) or address
 
 
 class _Task(NamedTuple):
@@ -403,8 +404,3 @@ def _expected_bytes(request: Request | None) -> int | None:
 
 def _said(environ: dict[str, Any] | None, name: str) -> object:
     return environ.get(name) if environ is not None else None
-
-
-def _route(environ: dict[str, Any] | None) -> str | None:
-    route = _said(environ, "waitressd.route")
-    return text(route) if isinstance(route, str) and 0 < len(route) <= ROUTE_CHARACTERS else None

@@ -234,7 +234,5 @@ def _unsent_bytes(exchange: Recorded) -> int:
 
 def received_bytes(request: Request, upload: Upload | None) -> int:
     """Return how much of a request's body is here. Any thread."""
-    if request.complete:
-        return 0
     # One that came with its head was not counted.
     return request.content_length or 0 if upload is None else upload.received_bytes
