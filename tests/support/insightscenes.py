@@ -31,7 +31,7 @@ def _head(**more: Any) -> Document:
     head = {
         "at": "2026-11-26T03:12:47.114Z",
         "server": "shop",
-        "version": "1.1.0",
+        "version": "1.0.0",
         "life": "serving",
         "workers": workers,
     }
