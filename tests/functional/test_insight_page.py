@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.chromium import Browser, missing, running_browser
+from tests.support.chromium import Browser, missing
 from tests.support.insightscenes import HOSTILE, SCENES, Scene, ended, hostile, request, shop
 from tests.support.insightsite import Site, running_site
 
@@ -18,12 +18,6 @@ pytestmark = [
 ]
 
 ROWS: Final = "#requests-table tr.opens"
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with running_browser(tmp_path_factory.mktemp("browser")) as running:
-        yield running
 
 
 @pytest.fixture
