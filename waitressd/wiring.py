@@ -74,8 +74,9 @@ def build_lane(
     With `credentials`, which a listener that speaks TLS needs.
     """
     lane = Lane(build_poller(), bounds(adjustments), task_log_timeout=adjustments.task_log_timeout)
+    lane.dispatcher.logs.worker_number = here.number or 1
     if adjustments.counts_requests:
-        lane.dispatcher.ledger = Ledger(adjustments.metrics_series)
+        lane.dispatcher.ledger = Ledger(adjustments.metrics_series, adjustments.slow_threshold)
     secure = _secure_protocols(adjustments, listeners, credentials)
     for listener in listeners:
         settings = channel_settings(adjustments, application, listener, logs, secure.get(listener))

@@ -99,3 +99,15 @@ class InsightTable:
         "In that time balancers learn that this server leaves, and lose no request. 5 is a good value for Kubernetes. "
         "shutdown_timeout begins after it; a second signal ends it at once.",
     )
+    slow_threshold: float = Group.INSIGHT.setting(
+        1.0,
+        kinds.duration(0.01, _DAY),
+        "Seconds from which on a request is slow, in all: from its first byte until its answer is with the kernel.\n"
+        "/slow has it when it has ended, with the phases in which the time went by and with the stack of its thread "
+        "as it was soon after the request became slow.",
+    )
+    slow_requests: int = Group.INSIGHT.setting(
+        50,
+        kinds.integer(0, 1000),
+        "Requests that /slow keeps of each kind, slow ones and failed ones: the last.",
+    )

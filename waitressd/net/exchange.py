@@ -48,8 +48,8 @@ class Exchange(Outgoing):
     """
 
     __slots__ = (
-        "began_at", "body", "connection", "ended_by", "environ", "failure", "number", "reader", "request",
-        "returned_at", "started_at", "upload", "waiting_since",
+        "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number", "reader",
+        "request", "returned_at", "started_at", "upload", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
@@ -62,6 +62,7 @@ class Exchange(Outgoing):
         self.upload: Upload | None = None  # of a body that did not come with its head
         self.environ: dict[str, Any] | None = None  # what the application was called with, while its task has it
         self.failure: BaseException | None = None  # what the application raised, or why the server refused
+        self.failure_text = ""  # the same in a line, of the last exception of an application on this connection
         self.ended_by = ""  # why the server answered by itself, as `why_refused` says it
         self.began_at = 0.0  # the first bytes, if the request did not come in one piece
         self.waiting_since = 0.0  # it was complete; of an earlier request as long as this one is not
@@ -173,6 +174,16 @@ class Exchange(Outgoing):
                 self.break_off(Fault.CUT)
         if self.recorder is not None:  # looked at anew: a child that comes back from the application has none
             self.recorder.on_return(self)
+
+    def fail(self, error: BaseException) -> None:
+        """The application raised, or its answer cannot be sent. Task thread.
+
+        What an exception says is said by code of the application, which must not run in the event loop.
+        """
+        self.failure = error
+        ledger = self.loop.ledger
+        if ledger is not None and ledger.describe is not None:
+            self.failure_text = ledger.describe(error)
 
     # -- after the task: the holder of the role, or the task thread under the role's lock
 

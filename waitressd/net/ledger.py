@@ -152,6 +152,8 @@ class Ledger:
         """Called once with the exchange and its moments when a request has ended that was slow, was answered by 500 or
         above, or did not end complete. By the holder of the role: it must not wait. The exchange still has its
         request, environ and failure."""
+        self.describe: Callable[[BaseException], str] | None = None
+        """Says in a line what an application has raised; called in the thread of its task. Never raises."""
         self._keys: set[Key] = set()
         self._others: set[Key] = set()
         self._admission = threading.Lock()  # for new rows alone

@@ -88,8 +88,6 @@ class Transport(Protocol):
 
     environ: dict[str, Any] | None
     """What the application was called with, for whoever wants to know what the thread is at."""
-    failure: BaseException | None
-    """What kept the application from answering."""
 
     def write(self, data: bytes) -> None:
         """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""
@@ -105,6 +103,9 @@ class Transport(Protocol):
 
     def is_gone(self) -> bool:
         """Tell whether the client has left."""
+
+    def fail(self, error: BaseException) -> None:
+        """Note what kept the application from answering."""
 
 
 class ResponseState(IntEnum):

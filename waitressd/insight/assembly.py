@@ -1,0 +1,66 @@
+"""Puts together what answers at the admin addresses of a server. Imported only where there are such addresses."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.config.advicerules import Facts
+from waitressd.insight.addresses import AdminAddresses
+from waitressd.insight.answers import Endpoint
+from waitressd.insight.configuration import Configuration
+from waitressd.insight.control import Control
+from waitressd.insight.documents import head, place_of
+from waitressd.insight.health import Health
+from waitressd.insight.inspector import Inspector
+from waitressd.insight.listings import Listings
+from waitressd.insight.monitor import Monitor
+from waitressd.insight.page import page_endpoint
+from waitressd.insight.profile import Profiler, look_through
+from waitressd.insight.summaries import Summaries
+from waitressd.insight.view import LIFE_WORDS, ServerView
+
+
+def build_endpoints(view: ServerView) -> list[Endpoint]:
+    """Return everything that can be asked of a server, one line for each family. The thread inside `Server.run`."""
+    adjustments, place = view.adjustments, place_of(view.adjustments)
+
+    def begin() -> dict[str, Any]:
+        return head(place, LIFE_WORDS[view.life], time.time())
+
+    def facts() -> Facts:
+        return Facts(adjustments, certificates=view.served_certificates)
+
+    inspector = Inspector(lambda: view.lanes, worker=place.worker, shows_query=adjustments.admin_show_query)
+    view.on_tick.append(inspector.on_tick)
+    monitor = Monitor(view, place.worker)
+    inspector.seen = monitor.watch.seen
+    monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
+    return [
+        page_endpoint(),
+        *Health(view, begin).endpoints(),
+        *Listings(inspector, begin, threading.get_ident()).endpoints(),
+        *Summaries(monitor, begin).endpoints(),
+        *Configuration(adjustments, begin, facts).endpoints(),
+        Profiler(look_through(lambda: view.lanes)).endpoint,
+    ]
+
+
+class Insight(AdminAddresses):
+    """What a server has of insight, from its start to its end. The thread that owns the server, unless it says more."""
+
+    def __init__(self, adjustments: Adjustments, http_date: Callable[[], str]) -> None:
+        super().__init__(adjustments, http_date)
+        self._control: Control | None = None
+
+    def start(self, view: ServerView) -> None:
+        """Begin to answer for a server. Raises OSError: there is no thread or no descriptor to be had."""
+        self._control = Control(view)
+        self.start_with([*build_endpoints(view), *self._control.endpoints()])
+
+    def close(self) -> None:
+        """Answer no more, and take back what was changed for a time. Twice is harmless."""
+        super().close()
+        if self._control is not None:
+            self._control.close()
