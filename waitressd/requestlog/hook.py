@@ -36,12 +36,20 @@ class IsolatedHook:
     def __init__(self, name: str, hook: Hook, queue: int = 0) -> None:
         self.name: Final = name
         self.hook: Final = hook
+        self.takes_records: Final = getattr(hook, "takes_records", True)
+        """Whether it is called at all; one that is not has only a beginning and an end."""
         self._failures = Failures(name)
         self._queue = BackgroundQueue(name, self._take_late, queue or PENDING_RECORDS)
         self.take: Final[Take] = self._queue.put if queue else self._call
         """Call the hook, or have it called if it has a queue. Any thread; never raises."""
         self.take_soon: Final[Take] = self._queue.put
         """Have the hook called by another thread. Any thread; never waits."""
+
+    @property
+    def lost_count(self) -> int:
+        """How many records were lost: the hook failed, was too slow, or has lost their lines itself. Any thread."""
+        own = getattr(self.hook, "lost_count", 0)
+        return self._failures.count + self._queue.lost_count + (own if isinstance(own, int) else 0)
 
     def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
         """Let the hook open what it needs. Raises OSError."""

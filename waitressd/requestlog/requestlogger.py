@@ -25,6 +25,7 @@ class RequestLogs:
 
     def __init__(self, hooks: Sequence[IsolatedHook]) -> None:
         self.hooks: Final = tuple(hooks)
+        self.takers: Final = tuple(hook for hook in hooks if hook.takes_records)
         self.connections: Final = itertools.count(1)
         self._filter = RequestFilter()
         self._is_open = False
@@ -40,6 +41,10 @@ class RequestLogs:
             raise
         for name in OWN_LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
+
+    def lost_records(self) -> dict[str, int]:
+        """Return how many records each log that takes any has not taken, by its name. Any thread."""
+        return {hook.name: hook.lost_count for hook in self.takers}
 
     def reopen(self) -> None:
         """Let every hook let go of renamed files. Any thread; never raises."""
@@ -65,7 +70,7 @@ class RequestLogger:
     """
 
     def __init__(self, logs: RequestLogs, trusts: Callable[[str], bool], identify: Identify) -> None:
-        self._hooks = logs.hooks
+        self._hooks = logs.takers
         self._connections = logs.connections
         self._trusts = trusts
         self._identify = identify
