@@ -105,6 +105,14 @@ def test_a_wrong_question_is_told_what_is_allowed(question: str) -> None:
         assert insight.status(f"/stats?{question}") == 400
 
 
+def test_it_answers_while_a_lock_of_the_server_is_never_given_back() -> None:
+    with insight_into(hello) as insight:
+        before = insight.get("/stats")
+        with insight.server.server.lanes[0].dispatcher.role.lock:
+            assert insight.get("/stats")["threads"] == before["threads"]
+            assert insight.get("/slow")["slow"] == []
+
+
 def test_threads_and_the_queue_are_as_they_are() -> None:
     go_on = threading.Event()
 

@@ -135,7 +135,12 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
-    | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+    | {
+        "waitressd.fleet",
+        "waitressd.fleet.hazards",
+        "waitressd.fleet.recruit",
+        "waitressd.fleet.insight",
+    }  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
     | {
         "waitressd.cli",

@@ -39,7 +39,7 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
         page_endpoint(),
-        *Health(view).endpoints(),
+        *Health(view, begin).endpoints(),
         *Listings(inspector, begin, threading.get_ident()).endpoints(),
         *Summaries(monitor, begin).endpoints(),
         *Configuration(adjustments, begin, facts).endpoints(),

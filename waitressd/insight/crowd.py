@@ -1,7 +1,7 @@
-"""One question to all workers at once, over HTTP: each is handed one end of a pair of sockets, which it serves as it does
-any other client. So there is no second protocol, and an answer that comes too late meets nobody.
+"""One question to all workers at once, over HTTP.
 
-Called by threads of the slow lane.
+Each is handed one end of a pair of sockets, which it serves as it does any other client. So there is no second
+protocol, and an answer that comes too late meets nobody. Called by threads of the slow lane.
 """
 
 import contextlib

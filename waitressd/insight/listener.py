@@ -422,4 +422,4 @@ def _loss(client: Client, now: float) -> tuple[int, float]:
 
 
 def _text(made: Whole) -> str:
-    return f"{made.status} {made.body[:200].decode('ascii', 'backslashreplace').strip()}"
+    return f"{made.status} {' '.join(made.body[:200].decode('ascii', 'backslashreplace').split())}"

@@ -12,10 +12,12 @@ SHOWN_CLIENTS: Final = 10
 SHOWN_ROWS: Final = {"requests": 200, "connections": 1000}  # where the question has no limit
 
 Document = dict[str, Any]
+Documents = Sequence[tuple[int, Document]]
+"""Each with the number of its worker; in the middle of a reload, two may have the same."""
 Parameters = Mapping[str, str]
 
 
-def merge(path: str, documents: Mapping[int, Document], parameters: Parameters) -> Document:
+def merge(path: str, documents: Documents, parameters: Parameters) -> Document:
     """Make one document of those of several workers, by the endpoint. At least one; without what all begin with."""
     return _MERGERS[path](documents, parameters)
 
@@ -34,8 +36,8 @@ def page(parameters: Parameters) -> dict[str, str]:
     return asked
 
 
-def _requests(documents: Mapping[int, Document], parameters: Parameters) -> Document:
-    every = list(documents.values())
+def _requests(documents: Documents, parameters: Parameters) -> Document:
+    every = _bodies(documents)
     merged: Document = {"total": _sum(every, "total"), "stacks_missing": _first(every, "stacks_missing")}
     if "places" in every[0]:
         merged["places"] = _places(_rows(every, "places"))
@@ -53,8 +55,8 @@ def _places(rows: Iterable[Document]) -> list[Document]:
     return sorted(places.values(), key=lambda row: -row["count"])
 
 
-def _connections(documents: Mapping[int, Document], parameters: Parameters) -> Document:
-    every = list(documents.values())
+def _connections(documents: Documents, parameters: Parameters) -> Document:
+    every = _bodies(documents)
     states: dict[str, Document] = {}
     clients: dict[Any, int] = {}
     for document in every:
@@ -75,27 +77,27 @@ def _connections(documents: Mapping[int, Document], parameters: Parameters) -> D
     }
 
 
-def _threads(documents: Mapping[int, Document], _parameters: Parameters) -> Document:
-    rows = [row | {"worker": worker} for worker, document in documents.items() for row in document["threads"]]
-    return {"stacks_missing": _first(documents.values(), "stacks_missing"), "threads": rows}
+def _threads(documents: Documents, _parameters: Parameters) -> Document:
+    rows = [row | {"worker": worker} for worker, document in documents for row in document["threads"]]
+    return {"stacks_missing": _first(_bodies(documents), "stacks_missing"), "threads": rows}
 
 
-def _slow(documents: Mapping[int, Document], _parameters: Parameters) -> Document:
-    every = list(documents.values())
+def _slow(documents: Documents, _parameters: Parameters) -> Document:
+    every = _bodies(documents)
     merged: Document = {"threshold_seconds": _first(every, "threshold_seconds")}
     for kind in ("slow", "failed"):
         merged[kind] = sorted(_rows(every, kind), key=operator.itemgetter("at"), reverse=True)
     return merged
 
 
-def _config(documents: Mapping[int, Document], _parameters: Parameters) -> Document:
+def _config(documents: Documents, _parameters: Parameters) -> Document:
     """All workers have the same; in the middle of a reload, the last one that has answered has the new one."""
-    last = list(documents.values())[-1]
+    last = documents[-1][1]
     return {"settings": last["settings"], "advice": last["advice"]}
 
 
-def _stats(documents: Mapping[int, Document], _parameters: Parameters) -> Document:
-    every = list(documents.values())
+def _stats(documents: Documents, _parameters: Parameters) -> Document:
+    every = _bodies(documents)
     process = [document["process"] for document in every]
     return {
         "uptime_seconds": _most(document["uptime_seconds"] for document in every),
@@ -128,7 +130,9 @@ def _phase(rows: Sequence[Document]) -> Document:
         return dict(rows[0])
     count = _total(row["count"] for row in counted)
     bounds = [bound for bound, _ in counted[0]["buckets"]]
-    buckets = [sum(column) for column in zip(*([number for _, number in row["buckets"]] for row in counted), strict=True)]
+    buckets = [
+        sum(column) for column in zip(*([number for _, number in row["buckets"]] for row in counted), strict=True)
+    ]
     finite = [bound for bound in bounds if bound is not None]
     return {
         "count": count,
@@ -166,6 +170,10 @@ def _history(rows: Sequence[Document]) -> Document:
             columns = zip(*(row[name][len(row[name]) - length :] for row in rows), strict=True)
             merged[name] = [of(column) for column in columns]
     return merged
+
+
+def _bodies(documents: Documents) -> list[Document]:
+    return [document for _, document in documents]
 
 
 # -- of numbers of which some are not known
@@ -213,7 +221,7 @@ def _number(parameters: Parameters, name: str, default: int) -> int:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else default
 
 
-_MERGERS: Final[Mapping[str, Callable[[Mapping[int, Document], Parameters], Document]]] = {
+_MERGERS: Final[Mapping[str, Callable[[Documents, Parameters], Document]]] = {
     "/requests": _requests,
     "/connections": _connections,
     "/threads": _threads,

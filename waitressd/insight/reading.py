@@ -104,7 +104,7 @@ class LedgerReader:
         route = self._routes.get(key[0])
         self._routes[key[0]] = array("q", numbers if route is None else list(map(add, route, numbers)))
 
-    def _totals(self) -> array[int]:
+    def _totals(self) -> Sequence[int]:
         """Put a reading together."""
         totals = array("q", bytes(8 * NUMBERS))
         totals[:BUCKETS_AT] = array("q", self._head)
