@@ -16,7 +16,7 @@ sys.path.insert(0, str(DOCS.parent))
 
 # The tree that these pages belong to comes first on the path.
 from waitressd.config.adjustments import SETTINGS  # noqa: E402 - see above
-from waitressd.config.advice import RULES  # noqa: E402 - see above
+from waitressd.config.advice import all_rules  # noqa: E402 - see above
 from waitressd.config.settings import Group, Setting, Standing  # noqa: E402 - see above
 
 _WIDTH: Final = 118
@@ -148,7 +148,7 @@ def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[
 def advice_page() -> str:
     """Render ``docs/advice.inc``, which the page on configuration includes."""
     parts = [_RENDERED]
-    for rule in RULES:
+    for rule in all_rules():
         parts.append(_heading(f"{rule.code}: {rule.title}", "~"))
         parts.extend(_wrapped(f"*Cause:* {_markup(rule.cause)}."))
         parts.extend(_wrapped(f"*Consequence:* {_markup(rule.consequence)}."))

@@ -22,7 +22,8 @@ from typing import Any, Final, cast
 from waitressd import __version__
 from waitressd.config import listing
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, Machine, advise, log_advice
+from waitressd.config.advice import advise, log_advice
+from waitressd.config.advicerules import Facts, Machine
 from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem, together

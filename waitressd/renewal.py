@@ -18,7 +18,8 @@ from typing import Any, Final
 from waitressd.certificatefiles import CertificateError, Mark, mark_of
 from waitressd.certificates import Certificates, CertificatesError, Loaded, load
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.advice import advise, log_advice
+from waitressd.config.advicerules import Facts
 from waitressd.config.tlsadvice import day
 from waitressd.operatorlog import operator_log
 

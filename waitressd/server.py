@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitressd import forks
 from waitressd.config.adjustments import SETTINGS, Adjustments
-from waitressd.config.advice import Facts, advise, log_advice
+from waitressd.config.advice import advise, log_advice
+from waitressd.config.advicerules import Facts
 from waitressd.config.errors import ConfigError, Problem, together
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.dispatch.dispatcher import CLOSE_IDLE_SECONDS, DRAIN_IDLE_SECONDS

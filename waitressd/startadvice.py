@@ -1,7 +1,8 @@
 """What a start advises: what the configuration and this process are, and what is worth a line of the log about them."""
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, Machine, advise, log_advice
+from waitressd.config.advice import advise, log_advice
+from waitressd.config.advicerules import Facts, Machine
 from waitressd.config.reading import Hidden
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.fleet.cores import find_cores

@@ -196,6 +196,19 @@ def host_name() -> Kind[str]:
     return replace(texts("a host name, an IP address or *", "HOST", read), show=lambda host: host or "*")
 
 
+def host_names() -> Kind[tuple[str, ...]]:
+    """Make the kind of `admin_hosts`: names of this server, as a Host field has them, without ports."""
+
+    def read(text: str) -> str:
+        if text == "*":
+            raise BadValueError("every name would do; name those that the server has")
+        if _HOST_AND_PORT.fullmatch(text):
+            raise BadValueError("a name without a port")
+        return parse_host(text).lower()
+
+    return list_of("host names without ports", read, "HOST")
+
+
 def server_host() -> Kind[str]:
     """Make the kind of `server_name`: the host of a URL."""
 

@@ -12,7 +12,6 @@ from waitressd.config.reading import Given, read
 from waitressd.config.requestlogs import LogSection
 from waitressd.config.rules import conflicts, exclusions
 from waitressd.config.settings import Setting, row_of
-from waitressd.config.table import SettingsTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Adjustments(EffectiveSettings):
 
 
 SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
-    {row.name: row for row in map(row_of, fields(SettingsTable)) if row is not None}
+    {row.name: row for row in map(row_of, fields(EffectiveSettings)) if row is not None}
 )
 ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {alias: row.name for row in SETTINGS.values() for alias in row.heritage.aliases}

@@ -1,16 +1,14 @@
 """What will work and is still unwise: advice with stable codes, each with cause, consequence and remedy."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from waitressd.config import fleetadvice, tlsadvice
+from waitressd.config import fleetadvice, insightadvice, tlsadvice
 from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.advicerules import RULES, Advice, Facts, Finding, Rule
 from waitressd.config.inidocument import GLOBAL_SECTION
-from waitressd.config.reading import Hidden
 from waitressd.kinds import show_seconds, show_size
 
 logger = logging.getLogger("waitressd.config")
@@ -20,79 +18,6 @@ SHORTEST_KILL_SECONDS: Final = 30.0
 MANY_THREADS: Final = 100
 # Beside this, a held connection needs a kilobyte or so; what it may buffer is what counts.
 _ASSUMED_DESCRIPTORS: Final = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the machine has; 0 is unknown. Memory is that of the control group if that is less."""
-
-    memory_bytes: int = 0
-    descriptors: int = 0
-    cores: int = 0
-    """How many workers `auto` is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What advice looks at."""
-
-    adjustments: Adjustments
-    hidden: tuple[Hidden, ...] = ()
-    machine: Machine = Machine()
-    silent_loggers: tuple[str, ...] = ()
-    """Loggers that request logs write to and that drop the lines; known once logging is set up."""
-    unshared_handlers: tuple[str, ...] = ()
-    """Handlers, in words, that use their file as if no other process did; known once logging is set up."""
-    certificates: tuple[tlsadvice.ServedCertificate, ...] = ()
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """One thing to reconsider: its code, its place in the file, and a sentence."""
-
-    code: str
-    place: str
-    text: str
-    level: int = logging.WARNING
-
-    def __str__(self) -> str:
-        """Write the advice on one line."""
-        return f"{self.code} {self.place}: {self.text}" if self.place else f"{self.code} {self.text}"
-
-
-Finding = tuple[str, str]
-"""The name of the setting that the advice is about, and what was found."""
-
-
-Find = Callable[[Facts], Iterator[Finding]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One code: when it applies, what follows from it and what to do. It decorates the function that finds the cause.
-
-    The manual is rendered from these, in the order in which they are declared.
-    """
-
-    code: str
-    title: str
-    cause: str
-    consequence: str
-    remedy: str
-    at_start: bool = False
-    """Whether a starting server logs it as a warning; `--check-config` shows every advice."""
-    level: int = logging.WARNING
-    of_files: bool = False
-    """Whether it looks at certificates: time and a renewal can make it true, so a server says it again every day."""
-
-    def __call__(self, find: Find) -> Find:
-        """Declare the rule."""
-        RULES[self] = find
-        return find
-
-
-RULES: Final[dict[Rule, Find]] = {}
 
 
 def _public(adjustments: Adjustments) -> list[str]:
@@ -190,14 +115,16 @@ def _promised_memory(facts: Facts) -> Iterator[Finding]:
 @Rule(
     "W106",
     "The supervisor may kill before the drain ends",
-    "shutdown_timeout is 30 seconds or more; Kubernetes kills 30 seconds after SIGTERM",
+    "drain_delay and shutdown_timeout are 30 seconds or more together; Kubernetes kills 30 seconds after SIGTERM",
     "requests that still run are cut when the supervisor loses patience (Docker after 10, systemd after 90 s)",
-    "keep shutdown_timeout some seconds below the kill time, or raise that",
+    "keep both together some seconds below the kill time, or raise that",
 )
 def _killed_while_draining(facts: Facts) -> Iterator[Finding]:
-    seconds = facts.adjustments.shutdown_timeout
-    if seconds >= SHORTEST_KILL_SECONDS:
-        yield "shutdown_timeout", f"shutdown_timeout is {show_seconds(seconds)} s, and Kubernetes kills after 30 s"
+    delay, timeout = facts.adjustments.drain_delay, facts.adjustments.shutdown_timeout
+    if delay + timeout >= SHORTEST_KILL_SECONDS:
+        what = f"drain_delay and shutdown_timeout are {show_seconds(delay + timeout)} s together"
+        what = what if delay else f"shutdown_timeout is {show_seconds(timeout)} s"
+        yield "shutdown_timeout", f"{what}, and Kubernetes kills after 30 s"
 
 
 @Rule(
@@ -459,6 +386,19 @@ Rule(
     "only requests to listeners without TLS have that scheme",
     "leave it out",
 )(lambda facts: tlsadvice.plain_scheme(facts.adjustments))
+
+Rule(
+    "W134",
+    "Every local account may ask how the server is",
+    "admin_socket_mode lets everybody write, or admin_listen is a loopback port and there is no admin_token_file",
+    "each of them sees the addresses of clients and what they ask for",
+    "use a Unix socket with admin_socket_mode = 600 or 660, or set admin_token_file",
+)(lambda facts: insightadvice.open_to_accounts(facts.adjustments))
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return every rule, in the order of the manual."""
+    return tuple(RULES)
 
 
 def advise(facts: Facts, *, only_at_start: bool = False, only_of_files: bool = False) -> Iterator[Advice]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from waitressd.config.addresses import ListenAddress, TcpAddress, UnixAddress
+from waitressd.config.insighttable import InsightTable
 from waitressd.config.networks import TrustedPeers, trusted_peers
 from waitressd.config.origins import DEFAULT, Origin
 from waitressd.config.table import SettingsTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class EffectiveSettings(SettingsTable):
+class EffectiveSettings(InsightTable, SettingsTable):
     """The value of every setting, and where each came from. What the rules look at."""
 
     origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)

@@ -5,6 +5,7 @@ from typing import Final
 
 from waitressd.config.addresses import TcpAddress
 from waitressd.config.effective import EffectiveSettings
+from waitressd.config.insightrules import insight_conflicts
 from waitressd.config.networks import EVERYONE
 from waitressd.config.reading import Complaint
 from waitressd.config.tlsrules import tls_conflicts
@@ -28,6 +29,7 @@ def conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     yield from _bad_families(adjustments)
     yield from _bad_proxies(adjustments)
     yield from tls_conflicts(adjustments)
+    yield from insight_conflicts(adjustments)
     given = adjustments.origins
     if "listen" in given and not adjustments.listen:
         yield Complaint("listen", "names no address; expected host:port, *:port, [::1]:port or unix:/path")
@@ -50,6 +52,7 @@ def _bad_families(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     name = "listen" if adjustments.listen else "host"
     places = [(name, listener) for listener in adjustments.listeners]
     places += [("redirect_listen", listener) for listener in adjustments.redirect_listen]
+    places += [("admin_listen", listener) for listener in adjustments.admin_listen]
     for name, listener in places:
         if not isinstance(listener, TcpAddress):
             continue

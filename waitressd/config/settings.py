@@ -69,6 +69,7 @@ class Group(Enum):
     PROXIES = "Behind a proxy"
     APPLICATION = "What the application sees"
     OPERATION = "Operation and logging"
+    INSIGHT = "Insight and control"
     ACCEPTED = "Accepted without effect"
 
     def setting(self, default: T, kind: Kind[T], prose: str, waitress: Heritage = NEW) -> T:

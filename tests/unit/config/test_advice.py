@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import RULES, Facts, Machine, advise, log_advice
+from waitressd.config.advice import advise, all_rules, log_advice
+from waitressd.config.advicerules import Facts, Machine
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Hidden
 
@@ -39,6 +40,10 @@ def test_a_request_log_that_nobody_would_see() -> None:
         (GOOD | {"channel_timeout": "60"}, ["W104"]),
         (GOOD | {"channel_timeout": "61"}, []),
         (GOOD | {"shutdown_timeout": "30"}, ["W106"]),
+        (GOOD | {"drain_delay": "5"}, ["W106"]),
+        (GOOD | {"drain_delay": "5", "shutdown_timeout": "20"}, []),
+        (GOOD | {"admin_listen": "127.0.0.1:9100"}, ["W134"]),
+        (GOOD | {"admin_listen": "unix:/admin"}, []),
         ({}, ["W107"]),
         ({"port": "80"}, ["W107"]),
         ({"host": "0.0.0.0"}, []),
@@ -138,9 +143,9 @@ def test_advice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_codes_are_stable_and_explained() -> None:
     """A code that is not given any more is not used again."""
-    codes = [rule.code for rule in RULES]
+    codes = [rule.code for rule in all_rules()]
     assert codes == sorted(set(codes))
     assert not {"W109", "W111", "W115"} & set(codes)
     page = (Path(__file__).parent.parent.parent.parent / "docs" / "advice.inc").read_text(encoding="utf-8")
-    for rule in RULES:
+    for rule in all_rules():
         assert f"{rule.code}: {rule.title}" in page

@@ -7,7 +7,6 @@ import pytest
 
 from waitressd.config.adjustments import ALIASES, SETTINGS, Adjustments
 from waitressd.config.settings import Group, Setting, Standing
-from waitressd.config.table import SettingsTable
 
 
 def waitress_options() -> set[str]:
@@ -38,8 +37,7 @@ def test_defaults_that_are_called_the_same_are_the_same() -> None:
 
 
 def test_every_field_is_a_row() -> None:
-    assert [declared.name for declared in fields(SettingsTable)] == list(SETTINGS)
-    assert {declared.name for declared in fields(Adjustments)} - SETTINGS.keys() == {"origins"}
+    assert [declared.name for declared in fields(Adjustments) if declared.name != "origins"] == list(SETTINGS)
 
 
 @pytest.mark.parametrize("row", SETTINGS.values(), ids=lambda row: row.name)

@@ -8,7 +8,8 @@ import pytest
 import trustme
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import Facts, advise
+from waitressd.config.advice import advise
+from waitressd.config.advicerules import Facts
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.config.x509 import Certificate, parse_certificate
 
