@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from waitressd.config.adjustments import Adjustments
     from waitressd.config.errors import ConfigError
+    from waitressd.http.errors import RequestTimeout
     from waitressd.place import worker_number
     from waitressd.server import create_server
     from waitressd.serving import serve
 
 __version__ = "1.0.0"
-__all__ = ["Adjustments", "ConfigError", "__version__", "create_server", "serve", "worker_number"]
+__all__ = ["Adjustments", "ConfigError", "RequestTimeout", "__version__", "create_server", "serve", "worker_number"]
 
 _HOMES: Final = {
     "Adjustments": "waitressd.config.adjustments",
     "ConfigError": "waitressd.config.errors",
+    "RequestTimeout": "waitressd.http.errors",
     "create_server": "waitressd.server",
     "serve": "waitressd.serving",
     "worker_number": "waitressd.place",

@@ -73,7 +73,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
     "__main__": frozenset({"cli"}),
-    "__init__": frozenset({"server", "serving", "config", "place"}),
+    "__init__": frozenset({"server", "serving", "config", "http", "place"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -128,7 +128,7 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
-    {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
     | {"waitressd.insight.assembly"}  # nor a server without an admin address

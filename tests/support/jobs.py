@@ -8,6 +8,9 @@ class PlainJob:
 
     __slots__ = ("waiting_since",)
 
+    timing = None
+    key = ()
+
     def __init__(self) -> None:
         self.waiting_since = 0.0
 

@@ -48,6 +48,12 @@ class RecordingTransport:
         self.files: list[bytes] = []
         self.leaves_after_bytes = leaves_after_bytes
         self.gone = False
+        self.environ: dict[str, Any] | None = None
+        self.limits: list[float] = []  # that the application has set
+
+    def set_request_timeout(self, seconds: float) -> None:
+        """Note the limit."""
+        self.limits.append(seconds)
 
     @property
     def sent(self) -> bytes:

@@ -21,12 +21,13 @@ from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.states import TRANSITIONS, DispatcherState
+from waitressd.dispatch.timekeeper import Timekeeper
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, Job, Tally
+from waitressd.net.eventloop import NEVER, Job, Settlement, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
@@ -71,6 +72,9 @@ class Dispatcher:
         self.state = DispatcherState.SERVING
         self.draining = False  # said of the state by `_begin_drain` alone: every response asks for it
         self.logs = DispatcherLogs(self.clock)
+        self.workers: list[Worker] = []  # the pool's; only read
+        self.timekeeper = Timekeeper(role, self.workers, self.clock)
+        self.limit = self.timekeeper.note_limit  # a request sets its own
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
@@ -83,7 +87,7 @@ class Dispatcher:
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self.is_accepting = self._acceptor.is_accepting  # any thread
-        self._returned: deque[Job] = deque()  # jobs whose task ended without the role
+        self._returned: deque[Settlement] = deque()  # jobs whose task ended without the role, and tasks that are late
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
 
@@ -112,11 +116,15 @@ class Dispatcher:
 
     def give_back(self, job: Job) -> None:
         """Leave a job that only the holder can settle."""
-        self._returned.append(job)
-        self.poller.wake()
+        self.settle_soon(job)
         if self.state >= DispatcherState.LEADERLESS:  # nobody else will
             self._settle_last()
             self.run_last()
+
+    def settle_soon(self, settlement: Settlement) -> None:
+        """Have the holder settle something; nobody does once a stop has cut off all clients."""
+        self._returned.append(settlement)
+        self.poller.wake()
 
     @property
     def finished(self) -> bool:
@@ -343,7 +351,7 @@ class Dispatcher:
         return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
-    def _settle(job: Job) -> None:
+    def _settle(job: Settlement) -> None:
         """Take back what a task used without the role."""
         try:
             job.settle()
@@ -460,11 +468,7 @@ class Dispatcher:
         with contextlib.suppress(IndexError):
             while True:
                 callbacks.append(self.tasks.popleft())
-        with self.role.lock:  # those for which no thread was free
-            queue = self.role.queue
-            callbacks += [job for job in queue if isinstance(job, Callback)]
-            self.role.queue = deque(job for job in queue if not isinstance(job, Callback))
-        return callbacks
+        return callbacks + self.role.take_callbacks()
 
     def close(self) -> None:
         """Give everything back once the threads have ended, or will not. The thread that owns the server."""

@@ -7,6 +7,7 @@ gives the descriptor back, because the system gives the same number to the next 
 
 import contextlib
 import io
+import itertools
 import logging
 import socket
 from typing import Final
@@ -35,13 +36,15 @@ _IDLE: Final = ExchangeState.IDLE
 _DONE: Final = Reading.DONE
 _BODY: Final = ExchangeState.BODY  # the last state in which bytes are read for a request
 
+_numbers: Final = itertools.count(1)  # of this process; one step of the interpreter, so no two channels share one
+
 
 class Channel:
     """One client and everything held for it. See the module for who may call what."""
 
     __slots__ = (
         "_deadline", "_fruitless_events", "_preface", "_settings", "connection", "exchange", "fd", "loop", "mask",
-        "origin", "state", "wire",
+        "number", "origin", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
@@ -50,6 +53,7 @@ class Channel:
         if settings.tls is not None or settings.proxy_protocol is not None:
             self.wire, self._preface = settings.begin(sock)
         self.fd = sock.fileno()
+        self.number = next(_numbers)  # of the connection; no other one of this process ever has it
         self.loop = loop
         self.origin = Origin(peer, settings.listener)
         self.state = ChannelState.OPEN
@@ -395,11 +399,21 @@ class Channel:
         else:
             self.close()
 
+    def answer_instead(self, error: HttpError) -> None:
+        """Answer in place of a task that may not any more, and end the connection. Holder of the role.
+
+        By an exchange and a protocol that are new: the task may be in the middle of using the others.
+        """
+        former, self.connection = self.exchange, self._settings.connect()
+        self.exchange = Exchange(self, self.connection, self.loop, self._settings)
+        self.exchange.succeed(former)
+        self.exchange.refuse(error)
+
     def cut(self, *, reset: bool) -> None:
         """End the connection under a task that still runs; its descriptor stays."""
-        if reset:
+        if reset and self._settings.tls is None:
             # Where the end of the connection is the end of the body, FIN would make the response look complete.
-            wire.reset_at_close(self.wire)
+            wire.reset(self.wire)
         else:
             wire.cut(self.wire)
 

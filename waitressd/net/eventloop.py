@@ -5,7 +5,7 @@ Connections know no dispatcher, and an exchange knows no channel: whatever has t
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from waitressd.http.errors import HttpError
 from waitressd.net.poller import Poller
@@ -16,11 +16,29 @@ from waitressd.peer import Origin, Peer
 NEVER: Final = float("inf")
 
 
+class Settlement(Protocol):
+    """What the holder of the role has to bring to an end, after somebody else has begun it."""
+
+    def settle(self) -> None:
+        """Bring it to an end."""
+
+    def close(self) -> None:
+        """Settling failed: let go of what is used."""
+
+
 class Job(Protocol):
     """A piece of work that may block: one request on its way through the application, or a callback of it."""
 
     waiting_since: float
     """When it began to wait for a thread, monotonic seconds."""
+
+    @property
+    def timing(self) -> Any:  # noqa: ANN401 - a Timing, whose module needs this one
+        """What is known of its time; None for a job that can take as long as it likes."""
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The numbers of a request: of its connection, and its own on it. () for a job that is none. Any thread."""
 
     def queue(self) -> None:
         """The job waits for a thread; harmless when it does already. Holder of the role."""
@@ -124,6 +142,9 @@ class EventLoop(Protocol):
     def withdraw(self, job: Job, /) -> bool:
         """Take a request out of the queue, for its client left; False when a thread has it already."""
 
+    def limit(self, seconds: float, /) -> float:
+        """A request has set its own time limit: look soon enough. Return when its thread began with it. Task thread."""
+
     def run_in_pool(self, call: Callable[[], object], /) -> None:
         """Have somebody else's code called by the pool like a task."""
 
@@ -132,6 +153,8 @@ class Line(Protocol):
     """What an exchange needs of its connection. Holder of the role, unless a method says otherwise."""
 
     fd: int
+    number: int
+    """Of the connection; no other one of this process ever has it."""
     mask: int
     """What the poller was told last, 0 for nothing; under the role's lock while a task runs."""
     origin: Origin
@@ -146,6 +169,9 @@ class Line(Protocol):
 
     def cut(self, *, reset: bool) -> None:
         """End the connection under a task that still runs; its descriptor stays. With `reset` a FIN would lie."""
+
+    def answer_instead(self, error: HttpError) -> None:
+        """Answer in place of a task that may not any more, and end the connection."""
 
     def finish(self) -> None:
         """The present response is with the kernel, as far as it goes: keep the connection, or end it."""

@@ -14,10 +14,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ClientDisconnected, HttpError, ProtocolMisuse
+from waitressd.http.errors import ClientDisconnected, HttpError, Overdue, ProtocolMisuse
 from waitressd.http.states import Sending
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import NEVER, EventLoop, Line
@@ -27,7 +27,8 @@ from waitressd.net.poller import PARKED, READ, WRITE
 from waitressd.net.progress import Delivery, Upload
 from waitressd.net.recorder import Fault, Recorder
 from waitressd.net.states import NEXT, ChannelState, ExchangeMove, ExchangeState
-from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, send_parts
+from waitressd.net.timelimit import Timing, override
+from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, Sender, send_parts
 
 if TYPE_CHECKING:
     from waitressd.http.events import Request
@@ -45,13 +46,16 @@ class Exchange:
     """One request and its response. See the module for who may call what."""
 
     __slots__ = (
-        "body", "connection", "context", "deadline", "delivery", "encoder", "fault", "line", "loop", "number", "origin",
-        "outbuf", "reader", "recorder", "request", "settings", "state", "upload", "waiting_since", "wire",
+        "body", "connection", "context", "deadline", "delivery", "encoder", "environ", "fault", "line", "loop",
+        "number", "origin", "out", "outbuf", "reader", "recorder", "request", "settings", "state", "timing", "upload",
+        "waiting_since", "wire",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
         self.line = line
         self.wire = line.wire
+        self.out: Sender = line.wire  # where the task's bytes go first; something else while it may run out of time
+        self.timing: Timing | None = None  # once a request may run out of time
         self.origin = line.origin  # where the request comes from
         self.connection = connection
         self.encoder = connection.encoder
@@ -70,6 +74,7 @@ class Exchange:
         self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
         self.fault: Fault | None = None  # why the response breaks off
         self.waiting_since = 0.0  # when the request was queued
+        self.environ: dict[str, Any] | None = None  # what the application was called with, while its task has it
         self.recorder = Recorder(settings.observer) if settings.observer is not None else None
 
     # -- what is said of it
@@ -87,6 +92,11 @@ class Exchange:
         # Without the query, where people put what does not belong into a log.
         return f"{request.method} {request.target.partition('?')[0][:TARGET_CHARACTERS]}"
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The numbers of its connection and, on it, of its request. Any thread."""
+        return self.line.number, self.number
+
     def whose(self) -> str:
         """Name its client as log lines do. Any thread."""
         return str(self.origin.peer)
@@ -99,6 +109,15 @@ class Exchange:
         self.deadline = deadline
         if self.recorder is not None:
             self.recorder.on_first_byte()
+
+    def succeed(self, former: "Exchange") -> None:
+        """Answer the request of another exchange, whose task may yet use that one. Holder of the role."""
+        self.number, self.environ, self.waiting_since = former.number, former.environ, former.waiting_since
+        assert former.request is not None
+        self.connection.succeed(former.request)
+        self.outbuf, former.outbuf = former.outbuf, None  # a 100 Continue that has not left yet
+        if former.recorder is not None:
+            self.recorder = former.recorder.part()
 
     def refuse(self, error: HttpError) -> bool:
         """Answer by the server itself, then end the connection; always True."""
@@ -155,6 +174,14 @@ class Exchange:
         """Whether the client has left, or will at least send no more. Any thread."""
         return self.fault is not None or self.line.state is not _OPEN
 
+    def may_answer(self) -> bool:
+        """Whether the server has not answered in place of the task, and will not from here on. Task thread."""
+        return self.out is self.wire or self.timing is None or self.timing.take()
+
+    def set_request_timeout(self, seconds: float) -> None:
+        """Give the present request its own limit, from its start on; 0 for none. Task thread. Raises ValueError."""
+        override(self, seconds, self.loop.limit(seconds))
+
     def write(self, data: bytes) -> None:
         """Send what the kernel takes, keep the rest. Task thread.
 
@@ -166,7 +193,7 @@ class Exchange:
             self.recorder.on_write(self.encoder)
         if self.outbuf is None:
             try:
-                sent = self.wire.send(data)
+                sent = self.out.send(data)
             except WOULD_BLOCK:
                 sent = 0
             except OSError:
@@ -186,7 +213,7 @@ class Exchange:
         sent = 0
         if self.outbuf is None:
             try:
-                sent = send_parts(self.wire, parts)
+                sent = send_parts(self.out, parts)
             except WOULD_BLOCK:
                 pass
             except OSError:
@@ -219,6 +246,8 @@ class Exchange:
         self._write_slowly(())
 
     def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
+        if not self.may_answer():  # what waits so far is only a 100 Continue
+            raise self._lose(Fault.TIMEOUT)
         outbuf = self._new_outbuf()
         # Before more is kept, not after: a task that has nothing more to say need not wait until its client took it.
         # One comparison without the lock: a number that is just being lowered only makes the wait end at once.
@@ -262,7 +291,8 @@ class Exchange:
         self.fault = self.fault or fault
         if self.recorder is not None:
             self.recorder.on_loss()
-        return ClientDisconnected(self.fault.describe(self.origin.peer))
+        what = Overdue if self.fault is Fault.TIMEOUT else ClientDisconnected
+        return what(self.fault.describe(self.origin.peer))
 
     # -- after the task: the holder of the role, or the task thread under the role's lock
 
@@ -293,7 +323,7 @@ class Exchange:
 
     def become_idle(self) -> None:
         """The response is out, and the next request may come."""
-        self.request = self.context = None
+        self.request = self.context = self.environ = None
         self.number += 1
         if self.body is not None:
             self._drop_body()
@@ -461,9 +491,12 @@ class Exchange:
         self.line.close()
 
     def _let_go(self) -> None:
-        """The task of a revoked exchange has returned. Any thread."""
+        """The task of an exchange that was taken from it has returned. Any thread."""
         self._drop_body()
         self._drop_outbuf()
+        if self.state is ExchangeState.DETACHED:  # the connection has gone on without it
+            self.move(ExchangeMove.END)
+            return
         with self.loop.lock:
             self.release()
 

@@ -78,6 +78,9 @@ class Encoder(Protocol):
 class Transport(Protocol):
     """What a task needs of the connection that its request came through; the task owns it until the handler returns."""
 
+    environ: dict[str, Any] | None
+    """What the application is called with, for whoever asks what the task is about."""
+
     @property
     def encoder(self) -> Encoder:
         """What makes the bytes of the response."""
@@ -100,6 +103,9 @@ class Transport(Protocol):
 
     def is_gone(self) -> bool:
         """Tell whether the client has left."""
+
+    def set_request_timeout(self, seconds: float) -> None:
+        """Give the request a time limit of its own, counted from its start; 0 for none. Raises ValueError."""
 
 
 class ResponseState(IntEnum):
