@@ -26,7 +26,7 @@ from waitressd.encryption import open_certificates, renewal_of, served_certifica
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.listeners import check_system, open_listeners
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
-from waitressd.memory import MemoryKeeper
+from waitressd.memory import MemoryKeeper, keep_memory
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.net.pulse import Pulse
@@ -201,6 +201,7 @@ class Server:
 
     def _run_with_signals(self) -> None:
         raise_descriptor_limit()
+        keep_memory()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
         reopens = self._request_logs is not None or self._certificates is not None or bool(log_files())
         self._signals = signals = ServerSignals(self.on_signal, reopens=reopens)
@@ -356,7 +357,8 @@ class Server:
         self._say_signal()
         self._reopener.on_tick()
         self._renewal.on_tick(now)
-        self._memory.look(sum(len(lane.dispatcher.channels) for lane in running.lanes))
+        loops = [lane.dispatcher for lane in running.lanes]
+        self._memory.look(now, sum(len(loop.channels) for loop in loops), max(loop.heard_at for loop in loops))
         if self._life is Life.DRAINING:
             self._tell_stop(running, "Finishing what has begun", self.adjustments.shutdown_timeout)
         for call in (running.manager.on_tick, *self.on_tick):

@@ -16,7 +16,7 @@ from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.origins import PYTHON
 from waitressd.config.requestlogs import RequestLog
 from waitressd.config.timelimitadvice import limits
-from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request

@@ -66,7 +66,10 @@ class ModelConnection(PlainJob):
         """Never called: the model's workers take their steps themselves. Its bound method is the claim."""
         raise AssertionError("the model runs jobs in steps")
 
-    def settle(self) -> None:
+    def note(self, started_at: float, returned_at: float) -> None:
+        """Nobody wants to know when it ran."""
+
+    def settle(self, _started_at: float = 0.0) -> None:
         """The holder takes it back."""
         if self.dead or self.gone:
             self.close()

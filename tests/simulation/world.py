@@ -18,7 +18,8 @@ from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread
 from tests.simulation.secure import SimContext, raw_recv, raw_shutdown, socket_below
 from tests.simulation.watch import Watch
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.watcher import Watcher

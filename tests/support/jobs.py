@@ -27,7 +27,10 @@ class PlainJob:
     def run(self) -> None:
         """Do nothing."""
 
-    def settle(self) -> None:
+    def note(self, started_at: float, returned_at: float) -> None:
+        """Forget when it ran."""
+
+    def settle(self, _started_at: float = 0.0) -> None:
         """Bring nothing back."""
 
     def settle_aside(self) -> bool:

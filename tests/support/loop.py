@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, Self
 
 from tests.support.client import Client
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.http.events import Request
 from waitressd.http.response import build_head

@@ -49,6 +49,7 @@ class RecordingTransport:
         self.leaves_after_bytes = leaves_after_bytes
         self.gone = False
         self.environ: dict[str, Any] | None = None
+        self.failure: BaseException | None = None
         self.limits: list[float] = []  # that the application has set
 
     def set_request_timeout(self, seconds: float) -> None:

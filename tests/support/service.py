@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from tests.support.client import Client
 from tests.support.loop import DATE, answer
-from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.events import Request

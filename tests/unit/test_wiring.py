@@ -11,7 +11,7 @@ from tests.support.client import Client
 from tests.support.servers import running_server
 from waitressd import create_server
 from waitressd.config.adjustments import Adjustments
-from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.bounds import Bounds
 from waitressd.http.limits import Limits
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.progress import Deadlines

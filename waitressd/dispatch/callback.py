@@ -38,7 +38,10 @@ class Callback:
             self._log("a callback failed")
         forks.end_stray()
 
-    def settle(self) -> None:
+    def note(self, started_at: float, returned_at: float) -> None:
+        """Nobody wants to know."""
+
+    def settle(self, _started_at: float = 0.0) -> None:
         """Nothing to bring back."""
 
     def settle_aside(self) -> bool:

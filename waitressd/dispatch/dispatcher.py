@@ -12,11 +12,12 @@ thread does to settle its channel.
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
+from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
@@ -35,24 +36,14 @@ from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer
 
+if TYPE_CHECKING:
+    from waitressd.net.ledger import Ledger
+
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
 NOTED_WAIT_SECONDS: Final = 0.002  # for its turn; from there on a request counts as one that had to wait for a thread
 LONG_WAIT_SECONDS: Final = 1.0  # for its turn, before the operator is told
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
 CLOSE_IDLE_SECONDS: Final = 0.02  # the same where a program waits for the stop: a request that is on its way is here
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much the dispatcher takes on, under the names of the settings. 0 means no bound for a client."""
-
-    threads: int = 4
-    connection_limit: int = 1000
-    per_client_connection_limit: int = 0
-    queue_limit: int = 1000
-    queue_timeout: float = 30.0
-    channel_timeout: float = 120.0
-    finest_deadline_seconds: float = 2.0  # the shortest deadline of a channel
 
 
 class Dispatcher:
@@ -72,9 +63,9 @@ class Dispatcher:
         self.state = DispatcherState.SERVING
         self.draining = False  # said of the state by `_begin_drain` alone: every response asks for it
         self.logs = DispatcherLogs(self.clock)
-        self.workers: list[Worker] = []  # the pool's; only read
-        self.timekeeper = Timekeeper(role, self.workers, self.clock)
+        self.timekeeper = Timekeeper(role, self.logs.workers, self.clock)
         self.limit = self.timekeeper.note_limit  # a request sets its own
+        self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
@@ -87,7 +78,9 @@ class Dispatcher:
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self.is_accepting = self._acceptor.is_accepting  # any thread
+        self.admit = self._acceptor.admit  # the client that a balancer connects for
         self._returned: deque[Settlement] = deque()  # jobs whose task ended without the role, and tasks that are late
+        self._settling_last = Lock()  # of who settles when no thread leads any more: the ledger has one writer
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
 
@@ -141,13 +134,11 @@ class Dispatcher:
         """Have a channel look at what it has buffered, in the next turn."""
         self.ready.append((fd, 0))
 
-    def admit(self, peer: Peer) -> bool:
-        """Whether the client that a balancer connects for may have one more connection."""
-        return self._acceptor.admit(peer)
-
     def forget(self, fd: int, peer: Peer) -> None:
         """A channel closes; it counted as one of that client."""
-        self.channels.pop(fd, None)
+        channel = self.channels.pop(fd, None)
+        if self.ledger is not None and channel is not None:
+            self.ledger.forget(channel.received_bytes, channel.sent_bytes)
         self.fresh.discard(fd)
         self._acceptor.release(peer, self.now)
 
@@ -253,6 +244,7 @@ class Dispatcher:
         if worker.is_reserve:
             return self._pass_on(job)
         role = self.role
+        job.waiting_since = self.heard_at
         job.begin()
         if self.blocking.share > HAND_OVER_SHARE:
             role.hand_over(worker)
@@ -270,13 +262,12 @@ class Dispatcher:
             wake()
         run()
         if not role.keep(worker):
-            self.blocking.ended(self.clock() - started, cpu_started)
-            self._settle_aside(job)
+            self._settle_aside(job, started, cpu_started)
             return False
         self.now = now = self.clock()
         if cpu_started or now - started > BLOCKED_SECONDS:
             self.blocking.ended(now - started, cpu_started)
-        job.settle()
+        job.settle(started)
         return True
 
     def _pass_on(self, job: Job) -> bool:
@@ -305,11 +296,13 @@ class Dispatcher:
         worker.started = started = self.clock()
         cpu_started = self.blocking.started()
         job.run()
-        self.blocking.ended(self.clock() - started, cpu_started)
-        self._settle_aside(job)
+        self._settle_aside(job, started, cpu_started)
 
-    def _settle_aside(self, job: Job) -> None:
+    def _settle_aside(self, job: Job, started: float, cpu_started: float) -> None:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
+        ended = self.clock()
+        self.blocking.ended(ended - started, cpu_started)
+        job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()
         if not settled:
@@ -371,6 +364,8 @@ class Dispatcher:
             # the poller ever knowing of it, which spares two system calls of its nine.
             self.fresh.add(channel.fd)
             accepted.append(channel.fd)
+        if self.ledger is not None:
+            self.ledger.accepted += len(accepted)
         return accepted
 
     def _watch_fresh(self) -> None:
@@ -453,7 +448,7 @@ class Dispatcher:
 
     def _settle_last(self) -> None:
         """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""
-        with contextlib.suppress(IndexError):
+        with self._settling_last, contextlib.suppress(IndexError):
             while True:
                 self._settle(self._returned.popleft())
 
@@ -474,8 +469,9 @@ class Dispatcher:
         """Give everything back once the threads have ended, or will not. The thread that owns the server."""
         if self.state < DispatcherState.LEADERLESS:  # the event loop never ran, or is ill
             self._let_go()
-        for channel in list(self.channels.values()):
-            channel.exchange.revoke(Fault.STOP)
+        with self._settling_last:
+            for channel in list(self.channels.values()):
+                channel.exchange.revoke(Fault.STOP)
         self.poller.close()
 
     def _become(self, following: DispatcherState) -> None:

@@ -10,7 +10,8 @@ import itertools
 import threading
 from typing import Final
 
-from waitressd.dispatch.dispatcher import Bounds, Dispatcher
+from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.reports import describe, is_busy, log_stack
 from waitressd.dispatch.role import Assignment, Role, Worker
 from waitressd.machine import MACHINE, Machine
@@ -51,11 +52,10 @@ class Lane:
         self._thread_count = bounds.threads
         self._numbers = itertools.count()
         self._context = contextvars.Context()
-        self.workers = self.dispatcher.workers  # of which some may be replaced while it runs
+        self.workers = self.dispatcher.logs.workers  # of which some may be replaced while it runs
         self.workers += [Worker(f"{name}-{next(self._numbers)}") for _ in range(bounds.threads)]
         # Last, so that a task worker leads first.
         self.workers.append(Worker(f"{name}-reserve", is_reserve=True))
-        self.dispatcher.logs.workers = self.workers
         self.timekeeper = self.dispatcher.timekeeper
         self.next_look = 0.0  # of the watcher, at what has been running for long
         self._reported: dict[str, float] = {}  # worker name -> start of the task that was reported

@@ -44,7 +44,7 @@ class Channel:
 
     __slots__ = (
         "_deadline", "_fruitless_events", "_preface", "_settings", "connection", "exchange", "fd", "loop", "mask",
-        "number", "origin", "state", "wire",
+        "number", "opened_at", "origin", "received_bytes", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
@@ -54,6 +54,8 @@ class Channel:
             self.wire, self._preface = settings.begin(sock)
         self.fd = sock.fileno()
         self.number = next(_numbers)  # of the connection; no other one of this process ever has it
+        self.opened_at = loop.now  # monotonic seconds
+        self.received_bytes = 0  # of HTTP, heads included
         self.loop = loop
         self.origin = Origin(peer, settings.listener)
         self.state = ChannelState.OPEN
@@ -71,6 +73,11 @@ class Channel:
     def peer(self) -> Peer:
         """The client, for log lines."""
         return self.origin.peer
+
+    @property
+    def sent_bytes(self) -> int:
+        """What the kernel has taken for the client, of HTTP, heads included. Any thread."""
+        return self.exchange.sent_bytes
 
     @property
     def counted_as(self) -> Peer:
@@ -94,10 +101,7 @@ class Channel:
     def phase(self) -> str:
         """What it is waiting for, as operators read it. Any thread."""
         if self.state <= _HALF_CLOSED:
-            state = self.exchange.state
-            if state <= _BODY and self.connection.reader.reading is _DONE:  # and begins soon
-                state = ExchangeState.QUEUED
-            return state.name.lower()
+            return self.exchange.phase
         return "idle" if self.state is ChannelState.PREFACE else self.state.name.lower()
 
     # -- what the poller says
@@ -122,6 +126,7 @@ class Channel:
             return None
         self._fruitless_events = 0
         if data:
+            self.received_bytes += len(data)
             reader.feed(data)
         else:
             self._move(ChannelMove.FINISH)
@@ -228,6 +233,7 @@ class Channel:
         self._move(ChannelMove.BEGIN)
         self.exchange.deadline = self.loop.now + self.loop.idle_seconds
         if preface.rest:
+            self.received_bytes += len(preface.rest)
             self.connection.reader.feed(preface.rest)
             return self.advance()
         if self.mask & WRITE:
@@ -333,13 +339,13 @@ class Channel:
             # one. Elsewhere framing shows what is missing, and earlier responses on their way must not be destroyed.
             self.close(reset=True)
         elif exchange.fault is None and connection.encoder.sending is Sending.WAIT:
-            exchange.become_idle()
+            exchange.keep()
             self.loop.again(self.fd)
         elif self._settings.tls is not None and exchange.fault is None and not wire.farewell(self.wire):
             exchange.deadline = self.loop.now + self._settings.deadlines.send_timeout
             self.watch(WRITE)  # and comes back here
         elif (
-            self._may_be_followed()
+            exchange.may_be_followed
             or connection.reader.dropped_bytes
             # Nothing of a small response is left here that a reset could destroy.
             or wire.unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
@@ -348,15 +354,6 @@ class Channel:
             self._linger()
         else:
             self.close()
-
-    def _may_be_followed(self) -> bool:
-        """Whether bytes may be on their way that will get no response.
-
-        A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
-        it); any other may have sent its next request already.
-        """
-        request = self.exchange.request
-        return request is None or request.keep_alive or not request.complete
 
     def expect_end(self, deadline: float) -> None:
         """The server stops: wait for a request no longer than that, and let the present response be the last one."""
@@ -399,19 +396,9 @@ class Channel:
         else:
             self.close()
 
-    def answer_instead(self, error: HttpError) -> None:
-        """Answer in place of a task that may not any more, and end the connection. Holder of the role.
-
-        By an exchange and a protocol that are new: the task may be in the middle of using the others.
-        """
-        former, self.connection = self.exchange, self._settings.connect()
-        self.exchange = Exchange(self, self.connection, self.loop, self._settings)
-        self.exchange.succeed(former)
-        self.exchange.refuse(error)
-
     def cut(self, *, reset: bool) -> None:
         """End the connection under a task that still runs; its descriptor stays."""
-        if reset and self._settings.tls is None:
+        if reset:
             # Where the end of the connection is the end of the body, FIN would make the response look complete.
             wire.reset(self.wire)
         else:
@@ -433,7 +420,9 @@ class Channel:
     def _drop_input(self) -> None:
         """Drop what a client sends that will get no response."""
         try:
-            if not self.wire.recv(DROP_BYTES):
+            data = self.wire.recv(DROP_BYTES)
+            self.received_bytes += len(data)
+            if not data:
                 self.close()
         except WOULD_BLOCK:
             self.note_no_progress()
@@ -456,7 +445,7 @@ class Channel:
         has_unsent = exchange.outbuf is not None and exchange.outbuf.unsent_bytes > 0
         reset = reset or has_unsent or (exchange.is_broken and exchange.state > _BODY)
         is_shared = self.state <= _HALF_CLOSED and exchange.state >= ExchangeState.REVOKED
-        if self._settings.tls is not None and not reset and self._is_complete():
+        if self._settings.tls is not None and not reset and exchange.is_over:
             wire.farewell(self.wire)
         self._move(ChannelMove.CLOSE)
         if self._preface is not None:
@@ -467,10 +456,6 @@ class Channel:
             exchange.end()
         finally:  # whatever fails, the descriptor is given back and the poller forgets it
             self._let_go(reset=reset, is_shared=is_shared)
-
-    def _is_complete(self) -> bool:
-        """Whether the client has got everything that was begun."""
-        return self.exchange.fault is None and self.connection.encoder.sending in (Sending.WAIT, Sending.DONE)
 
     def _let_go(self, *, reset: bool, is_shared: bool) -> None:
         with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says

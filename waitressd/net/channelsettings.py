@@ -38,6 +38,7 @@ class ChannelSettings:
     new_body: Callable[[], BodySink]
     http_date: Callable[[], str]
     listener: str = ""  # the address that accepts, as people write it
+    scheme: str = "http"  # of the requests that come through it, unless a trusted proxy says otherwise
     ident: str = "waitressd"
     recv_bytes: int = 96 * 1024  # one read; also the bound of what is parsed ahead for one client
     limits: Limits = field(default_factory=Limits)

@@ -5,13 +5,17 @@ Connections know no dispatcher, and an exchange knows no channel: whatever has t
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError
 from waitressd.net.poller import Poller
 from waitressd.net.states import ChannelState
 from waitressd.net.wire import Wire
 from waitressd.peer import Origin, Peer
+
+if TYPE_CHECKING:
+    from waitressd.net.ledger import Ledger
 
 NEVER: Final = float("inf")
 
@@ -30,7 +34,7 @@ class Job(Protocol):
     """A piece of work that may block: one request on its way through the application, or a callback of it."""
 
     waiting_since: float
-    """When it began to wait for a thread, monotonic seconds."""
+    """Since when it could run, monotonic seconds."""
 
     @property
     def timing(self) -> Any:  # noqa: ANN401 - a Timing, whose module needs this one
@@ -52,8 +56,11 @@ class Job(Protocol):
     def run(self) -> None:
         """Do the work. Any worker; without the role as soon as the claim was taken. Never raises."""
 
-    def settle(self) -> None:
-        """Bring back what the job used. Only the holder of the role calls this."""
+    def note(self, started_at: float, returned_at: float) -> None:
+        """It ran without the role, from then till then, monotonic seconds. The worker that ran it."""
+
+    def settle(self, started_at: float = 0.0) -> None:
+        """Bring back what the job used, which has begun then if it ran inline. The holder of the role alone."""
 
     def settle_aside(self) -> bool:
         """Bring it back without the role, under the role's lock; False when only the holder can do it."""
@@ -109,6 +116,8 @@ class EventLoop(Protocol):
     """When events were looked for last: since then every request is here that has not begun."""
     idle_seconds: float
     """How long a connection may stay without a request."""
+    ledger: "Ledger | None"
+    """Where requests are counted, if they are."""
     draining: bool
     """Whether the server stops: every response ends its connection. Changes under the lock."""
 
@@ -152,9 +161,12 @@ class EventLoop(Protocol):
 class Line(Protocol):
     """What an exchange needs of its connection. Holder of the role, unless a method says otherwise."""
 
+    connection: Connection
+    """The protocol that it speaks now, and the exchange that answers now. Its own exchange alone changes them."""
+    exchange: Any
     fd: int
     number: int
-    """Of the connection; no other one of this process ever has it."""
+    """Which connection of this process it is."""
     mask: int
     """What the poller was told last, 0 for nothing; under the role's lock while a task runs."""
     origin: Origin
@@ -169,9 +181,6 @@ class Line(Protocol):
 
     def cut(self, *, reset: bool) -> None:
         """End the connection under a task that still runs; its descriptor stays. With `reset` a FIN would lie."""
-
-    def answer_instead(self, error: HttpError) -> None:
-        """Answer in place of a task that may not any more, and end the connection."""
 
     def finish(self) -> None:
         """The present response is with the kernel, as far as it goes: keep the connection, or end it."""

@@ -1,8 +1,7 @@
 """One request and its response: the job that a thread runs, and the transport through which its task answers.
 
 An exchange is owned by the holder of the dispatcher role, except while it is QUEUED or RUNNING: then its task owns it.
-A task thread calls `write`, `write_parts`, `write_file` and `is_gone`; the holder of the role meanwhile sends what was
-left behind. The two meet in the output buffer, under its lock, and where the exchange goes from one to the other, under
+What both do with what is written is in `outgoing.py`. Where the exchange goes from one to the other, they meet under
 the role's lock. An exchange that is *revoked* belongs to nobody: its task can neither write nor settle any more.
 
 HTTP/1 has one request at a time, so one exchange serves all requests of a connection: to use it again costs a third of
@@ -11,27 +10,26 @@ a new one. Knows nothing of reading, and of its connection what `Line` says.
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from contextvars import Context, copy_context
-from functools import partial
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from waitressd.http.connection import Connection
-from waitressd.http.errors import ClientDisconnected, HttpError, Overdue, ProtocolMisuse
-from waitressd.http.states import Sending
+from waitressd.http.errors import HttpError, ProtocolMisuse
+from waitressd.http.states import Reading, Sending
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import NEVER, EventLoop, Line
+from waitressd.net.ledger import FAST, FAST_SECONDS, FAST_SUM, ROUTE, SCHEME
 from waitressd.net.logs import report_defect, say
-from waitressd.net.outbuf import FilePart, OutBuffer, after
-from waitressd.net.poller import PARKED, READ, WRITE
-from waitressd.net.progress import Delivery, Upload
-from waitressd.net.recorder import Fault, Recorder
+from waitressd.net.outgoing import Outgoing
+from waitressd.net.poller import READ, WRITE
+from waitressd.net.recorder import Fault, why_refused
 from waitressd.net.states import NEXT, ChannelState, ExchangeMove, ExchangeState
-from waitressd.net.timelimit import Timing, override
-from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, Sender, send_parts
+from waitressd.net.timelimit import override
+from waitressd.net.wire import BrokenFileError
 
 if TYPE_CHECKING:
     from waitressd.http.events import Request
+    from waitressd.net.progress import Upload
 
 TARGET_CHARACTERS: Final = 120  # of a request's target in a line
 # As plain globals: looking a member up in its class costs as much as the transition (45 ns of a request each).
@@ -42,47 +40,40 @@ _RUNNING: Final = ExchangeState.RUNNING
 _OPEN: Final = ChannelState.OPEN
 
 
-class Exchange:
-    """One request and its response. See the module for who may call what."""
+class Exchange(Outgoing):
+    """One request and its response. See the module for who may call what.
+
+    Its moments (`_at`, and `waiting_since`) are monotonic seconds, 0.0 for one that did not come or was not noted: a
+    request that comes in one piece, runs at once and is answered in whole has none of its own.
+    """
 
     __slots__ = (
-        "body", "connection", "context", "deadline", "delivery", "encoder", "environ", "fault", "line", "loop",
-        "number", "origin", "out", "outbuf", "reader", "recorder", "request", "settings", "state", "timing", "upload",
-        "waiting_since", "wire",
+        "began_at", "body", "connection", "ended_by", "environ", "failure", "number", "reader", "request",
+        "returned_at", "started_at", "upload", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
-        self.line = line
-        self.wire = line.wire
-        self.out: Sender = line.wire  # where the task's bytes go first; something else while it may run out of time
-        self.timing: Timing | None = None  # once a request may run out of time
-        self.origin = line.origin  # where the request comes from
+        super().__init__(line, connection.encoder, loop, settings)
         self.connection = connection
-        self.encoder = connection.encoder
         self.reader = connection.reader
-        self.loop = loop
-        self.settings = settings
-        self.state = ExchangeState.IDLE
-        self.deadline = loop.now + loop.idle_seconds
         self.number = 1  # of the request on its connection
         self.request: Request | None = None
         self.body: BinaryIO | None = None
-        # Of the task alone, a copy of its thread's (`contextvars`). What is called for it later runs in it, too.
-        self.context: Context | None = None
         self.upload: Upload | None = None  # of a body that did not come with its head
-        self.delivery: Delivery | None = None  # how the client takes what waits for it
-        self.outbuf: OutBuffer | None = None  # once the kernel took less than was written
-        self.fault: Fault | None = None  # why the response breaks off
-        self.waiting_since = 0.0  # when the request was queued
         self.environ: dict[str, Any] | None = None  # what the application was called with, while its task has it
-        self.recorder = Recorder(settings.observer) if settings.observer is not None else None
+        self.failure: BaseException | None = None  # what the application raised, or why the server refused
+        self.ended_by = ""  # why the server answered by itself, as `why_refused` says it
+        self.began_at = 0.0  # the first bytes, if the request did not come in one piece
+        self.waiting_since = 0.0  # it was complete
+        self.started_at = 0.0  # a thread had it; noted, as the next one is, where the answer took longer than its task
+        self.returned_at = 0.0  # the application was done
 
     # -- what is said of it
 
     @property
-    def is_broken(self) -> bool:
-        """Whether nothing more goes out: what the task writes now raises. Any thread."""
-        return self.fault is not None and self.fault is not Fault.CUT
+    def scheme(self) -> str:
+        """The scheme of its listener."""
+        return self.settings.scheme
 
     def describe(self) -> str:
         """Name the request as log lines do. Any thread."""
@@ -97,9 +88,28 @@ class Exchange:
         """The numbers of its connection and, on it, of its request. Any thread."""
         return self.line.number, self.number
 
-    def whose(self) -> str:
-        """Name its client as log lines do. Any thread."""
-        return str(self.origin.peer)
+    @property
+    def phase(self) -> str:
+        """How far the request has come, as operators read it. Any thread."""
+        state = self.state
+        if state <= ExchangeState.BODY and self.reader.reading is Reading.DONE:  # and begins soon
+            state = ExchangeState.QUEUED
+        return state.name.lower()
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether bytes may be on their way that will get no response.
+
+        A client that asked for the end itself sends no more, except for a body (and old ones for a line end behind
+        it); any other may have sent its next request already.
+        """
+        request = self.request
+        return request is None or isinstance(self.failure, HttpError) or request.keep_alive or not request.complete
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the client has got everything that was begun."""
+        return self.fault is None and self.encoder.sending in (_WAIT, Sending.DONE)
 
     # -- before a thread has it: the holder of the role
 
@@ -107,24 +117,15 @@ class Exchange:
         """A request has begun, or its head is here: more of it must come until then."""
         self.move(move)
         self.deadline = deadline
-        if self.recorder is not None:
-            self.recorder.on_first_byte()
-
-    def succeed(self, former: "Exchange") -> None:
-        """Answer the request of another exchange, whose task may yet use that one. Holder of the role."""
-        self.number, self.environ, self.waiting_since = former.number, former.environ, former.waiting_since
-        assert former.request is not None
-        self.connection.succeed(former.request)
-        self.outbuf, former.outbuf = former.outbuf, None  # a 100 Continue that has not left yet
-        if former.recorder is not None:
-            self.recorder = former.recorder.part()
+        if not self.began_at:
+            self.began_at = self.loop.now
 
     def refuse(self, error: HttpError) -> bool:
         """Answer by the server itself, then end the connection; always True."""
         if self.recorder is not None:
             self.recorder.on_refusal(self, error)
+        self.failure, self.ended_by = error, why_refused(error, self.state)
         self.move(ExchangeMove.REFUSE)
-        self.request = None
         self._drop_body()
         data = self.connection.encode_error(error, self.settings.http_date())
         if self.recorder is not None:
@@ -170,131 +171,15 @@ class Exchange:
         if self.recorder is not None:  # looked at anew: a child that comes back from the application has none
             self.recorder.on_return(self)
 
-    def is_gone(self) -> bool:
-        """Whether the client has left, or will at least send no more. Any thread."""
-        return self.fault is not None or self.line.state is not _OPEN
-
-    def may_answer(self) -> bool:
-        """Whether the server has not answered in place of the task, and will not from here on. Task thread."""
-        return self.out is self.wire or self.timing is None or self.timing.take()
-
     def set_request_timeout(self, seconds: float) -> None:
         """Give the present request its own limit, from its start on; 0 for none. Task thread. Raises ValueError."""
         override(self, seconds, self.loop.limit(seconds))
 
-    def write(self, data: bytes) -> None:
-        """Send what the kernel takes, keep the rest. Task thread.
-
-        Waits while more than the high water is pending, at most until the stall deadline. Raises ClientDisconnected.
-        """
-        if self.fault is not None:
-            raise self._lose(self.fault)
-        if self.recorder is not None:
-            self.recorder.on_write(self.encoder)
-        if self.outbuf is None:
-            try:
-                sent = self.out.send(data)
-            except WOULD_BLOCK:
-                sent = 0
-            except OSError:
-                raise self._lose(Fault.CLIENT) from None
-            if sent == len(data):
-                return
-            self._write_slowly((memoryview(data)[sent:],))
-        else:
-            self._write_slowly((data,))
-
-    def write_parts(self, parts: Sequence[bytes]) -> None:
-        """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""
-        if self.fault is not None:
-            raise self._lose(self.fault)
-        if self.recorder is not None:
-            self.recorder.on_write(self.encoder)
-        sent = 0
-        if self.outbuf is None:
-            try:
-                sent = send_parts(self.out, parts)
-            except WOULD_BLOCK:
-                pass
-            except OSError:
-                raise self._lose(Fault.CLIENT) from None
-            if sent == sum(map(len, parts)):
-                return
-        self._write_slowly(after(parts, sent))
-
-    def write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
-        """Send a stretch of a regular file; it must be the last thing of the response. Task thread.
-
-        `close` is called once, by a task thread, when the bytes are out, or when this raises ClientDisconnected.
-        """
-        if self.fault is not None:
-            close()
-            raise self._lose(self.fault)
-        part = FilePart(file, offset, count, close)
-        try:
-            while part.count and self.outbuf is None:
-                part.send(self.wire)
-        except (*WOULD_BLOCK, BrokenFileError):
-            pass  # a broken file is seen again when what is left of it is sent
-        except OSError:
-            close()
-            raise self._lose(Fault.CLIENT) from None
-        if not part.count:
-            close()
-            return
-        self._new_outbuf().attach(part)
-        self._write_slowly(())
-
-    def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
-        if not self.may_answer():  # what waits so far is only a 100 Continue
-            raise self._lose(Fault.TIMEOUT)
-        outbuf = self._new_outbuf()
-        # Before more is kept, not after: a task that has nothing more to say need not wait until its client took it.
-        # One comparison without the lock: a number that is just being lowered only makes the wait end at once.
-        if parts and outbuf.pending_bytes > self.settings.output.outbuf_overflow:
-            self._wait_below_high_water(outbuf)
-        if self.fault is not None:
-            raise self._lose(self.fault)
-        had_failed = outbuf.spool_failure
-        try:
-            outbuf.append(self.wire, parts)
-        except OSError:
-            raise self._lose(Fault.CLIENT) from None
-        if outbuf.spool_failure is not had_failed:
-            self.loop.logs.spool("cannot keep an answer to %s on disk: %s", self.whose(), outbuf.spool_failure)
-        if not outbuf.unsent_bytes:
-            return
-        try:
-            with self.loop.lock:
-                if self.state is ExchangeState.RUNNING and not self.line.mask & WRITE:
-                    self.start_flush_clock()
-                    self.line.watch(PARKED | WRITE)
-        except OSError:  # the poller cannot take it: nobody would send the rest
-            raise self._lose(Fault.CLIENT) from None
-
-    def _wait_below_high_water(self, outbuf: OutBuffer) -> None:
-        """Wait until the client has taken enough. Raises ClientDisconnected when it takes nothing."""
-        deadline = self.deadline
-        while not outbuf.wait_below_high_water(self.settings.deadlines.send_timeout):
-            # The holder of the role looks often enough whether the client takes anything, and moves its deadline.
-            if self.fault is not None or self.deadline in (deadline, NEVER):
-                raise self._lose(self.fault or Fault.CLIENT)
-            deadline = self.deadline
-
-    def _new_outbuf(self) -> OutBuffer:
-        if self.outbuf is None:
-            self.outbuf = OutBuffer(self.settings.output, self.settings.machine)
-        return self.outbuf
-
-    def _lose(self, fault: Fault) -> ClientDisconnected:
-        """Note in the task's thread that a write went nowhere; return what says so to the task."""
-        self.fault = self.fault or fault
-        if self.recorder is not None:
-            self.recorder.on_loss()
-        what = Overdue if self.fault is Fault.TIMEOUT else ClientDisconnected
-        return what(self.fault.describe(self.origin.peer))
-
     # -- after the task: the holder of the role, or the task thread under the role's lock
+
+    def note(self, started_at: float, returned_at: float) -> None:
+        """The task ran without the role, or took longer than a moment. Who settles it next."""
+        self.started_at, self.returned_at = started_at, returned_at
 
     def settle_aside(self) -> bool:
         """Take the exchange back without the role, if nothing is left to do but to wait for the next request."""
@@ -303,27 +188,64 @@ class Exchange:
         answered = self.outbuf is None and self.fault is None and self.encoder.sending is _WAIT
         if not answered or self.line.state is not _OPEN or self.reader.buffer or self.loop.draining:
             return False
+        ledger = self.loop.ledger
+        if ledger is not None and ledger.is_unusual(self):  # more than a count becomes of it, and that takes a while
+            return False
         try:
             if self.line.mask != READ:
                 self.line.watch(READ)
         except OSError:  # the poller failed: nobody would hear the next request
             self.fault = Fault.CLIENT
             return False
+        if ledger is not None:
+            ledger.add(self, ledger.aside, self.returned_at)
         self.become_idle()
         return True
 
-    def settle(self) -> None:
-        """Take the exchange back from its task. Holder of the role."""
+    def settle(self, started_at: float = 0.0) -> None:
+        """Take the exchange back from its task, which has begun then if it ran inline. Holder of the role."""
         if self.outbuf is not None or self.fault is not None or self.encoder.sending is not _WAIT:
+            if started_at:
+                self.note(started_at, self.loop.now)
             self._settle_slowly()
             return
+        ledger = self.loop.ledger
+        if ledger is not None:
+            # Written out for nearly every request of a busy server: a call would cost as much again.
+            seconds = self.loop.now - (self.began_at or self.waiting_since)
+            if seconds < FAST_SECONDS:
+                request: Any = self.request
+                environ: Any = self.environ
+                head: Any = self.encoder.response_head
+                try:
+                    route = environ[ROUTE] if ROUTE in environ else ""  # noqa: SIM401 - get() would take twice the time
+                    row = ledger.fast[route, request.method, head.code, environ[SCHEME]]
+                    row[FAST] += 1
+                    row[FAST_SUM] += seconds
+                except Exception:  # border: the first of its kind, or whatever the application has put there
+                    self._count(started_at)
+            else:
+                self._count(started_at)
         self.become_idle()
         if self.reader.buffer or self.line.state is not _OPEN:
             self.loop.again(self.line.fd)
 
+    def _count(self, started_at: float = 0.0) -> None:
+        """The request has ended, in a way of which more is to be said. Holder of the role."""
+        if started_at:
+            self.note(started_at, self.loop.now)
+        if self.loop.ledger is not None:
+            self.loop.ledger.add(self, self.loop.ledger.inline, self.loop.now)
+
+    def keep(self) -> None:
+        """What was left of the response is with the kernel, and the next request may come. Holder of the role."""
+        self._count()
+        self.become_idle()
+
     def become_idle(self) -> None:
-        """The response is out, and the next request may come."""
-        self.request = self.context = self.environ = None
+        """Forget the request that was answered; the next one may come."""
+        self.request = self.context = self.environ = self.failure = None
+        self.began_at = self.waiting_since = self.started_at = self.returned_at = 0.0
         self.number += 1
         if self.body is not None:
             self._drop_body()
@@ -349,18 +271,6 @@ class Exchange:
             self.flush()
 
     # -- sending what is left: the holder of the role
-
-    def push(self, data: bytes) -> None:
-        """Send bytes of the server's own; they are few, so what the kernel does not take is kept."""
-        sent = 0
-        try:
-            if self.outbuf is None:  # else it goes behind what waits already
-                with contextlib.suppress(*WOULD_BLOCK):
-                    sent = self.wire.send(data)
-            if sent < len(data):
-                self._new_outbuf().append(self.wire, (data[sent:],))
-        except OSError:
-            self.line.close()
 
     def flush(self) -> None:
         """The client takes output, and no task is running: send on, and finish when everything is with the kernel."""
@@ -391,41 +301,12 @@ class Exchange:
         else:
             line.note_no_progress()
 
-    def flush_while_busy(self) -> None:
-        """Send what a running task left behind. Holder of the role, without the lock."""
-        outbuf = self.outbuf
-        if outbuf is None:
-            return
-        before = outbuf.flushed_bytes
-        try:
-            outbuf.flush(self.wire)
-        except BrokenFileError:
-            pass  # the end of the response in any case: it is dealt with when the task is over
-        except OSError:
-            self.break_off(Fault.CLIENT)
-        if not outbuf.pending_bytes:
-            self.deadline = NEVER
-        elif outbuf.flushed_bytes > before:
-            self.look_at_delivery()
-
     def _finish(self) -> None:
         """Everything that can be sent is with the kernel."""
         if self.recorder is not None:
             self.recorder.on_end(self)
         self._drop_outbuf()
         self.line.finish()
-
-    def start_flush_clock(self) -> None:
-        """The client has to take from here on what waits for it. Under the role's lock while a task runs."""
-        assert self.outbuf is not None
-        now = self.loop.now
-        self.delivery = Delivery(self.settings.deadlines, self.outbuf, self.wire, now)
-        self.deadline = self.delivery.look(now)
-
-    def look_at_delivery(self) -> None:
-        """See whether the client takes anything; then it has a new deadline."""
-        if self.delivery is not None:
-            self.deadline = self.delivery.look(self.loop.now)
 
     # -- the end: the holder of the role
 
@@ -438,12 +319,6 @@ class Exchange:
             if self.state is not ExchangeState.IDLE:
                 self.fault = self.fault or fault
             self.line.close()
-
-    def break_off(self, fault: Fault) -> None:
-        """The task's next write raises, and one that waits does. The role's lock may be held."""
-        self.fault = self.fault or fault
-        if self.outbuf is not None:
-            self.outbuf.break_off()
 
     def let_go(self) -> None:
         """Lose it in a child that was only forked; the parent records it. The child's only thread takes no lock."""
@@ -470,7 +345,27 @@ class Exchange:
             self.deadline = NEVER
         if self.recorder is not None:
             self.recorder.on_end(self)
+        self._count()
         self.line.close(reset=True)
+
+    def answer_instead(self, error: HttpError) -> None:
+        """Answer in place of the task, which may not any more, and end the connection. Holder of the role.
+
+        By an exchange and a protocol that are new: the task may be in the middle of using this one and its own.
+        """
+        request, line = self.request, self.line
+        assert request is not None
+        line.connection = connection = self.settings.connect()
+        line.exchange = other = Exchange(line, connection, self.loop, self.settings)
+        connection.succeed(request)
+        other.request, other.number, other.environ = request, self.number, self.environ
+        other.began_at, other.waiting_since = self.began_at, self.waiting_since
+        other.started_at = self.timing.started if self.timing is not None else 0.0
+        other.outbuf, self.outbuf = self.outbuf, None  # a 100 Continue that has not left yet
+        other._taken_bytes = self._taken_bytes
+        if self.recorder is not None:
+            other.recorder = self.recorder.part()
+        other.refuse(error)
 
     def end(self) -> None:
         """The connection ends, or brings no further request: let go of everything."""
@@ -478,11 +373,13 @@ class Exchange:
             return  # the task lets go of the rest
         if self.recorder is not None:
             self.recorder.on_end(self)
+        if self.state > ExchangeState.HEAD:
+            self._count()
         self.move(ExchangeMove.END)
         self.deadline = NEVER
         self._drop_body()
         self._drop_outbuf()
-        self.request = self.context = None
+        self.request = self.context = self.environ = self.failure = None
 
     def close(self) -> None:
         """Settling failed: end the connection."""
@@ -518,12 +415,6 @@ class Exchange:
         if self.upload is not None:
             self.upload.close()
             self.upload = None
-
-    def _drop_outbuf(self) -> None:
-        if self.outbuf is not None:
-            close, self.outbuf, self.delivery = self.outbuf.close(), None, None
-            if close is not None:
-                self.loop.run_in_pool(close if self.context is None else partial(self.context.run, close))
 
     def move(self, move: ExchangeMove) -> None:
         """Change the state. Raises ProtocolMisuse: the move is not in the table."""

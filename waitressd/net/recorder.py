@@ -67,9 +67,6 @@ class Notes(Protocol):
 class RequestObserver(Protocol):
     """What wants to know about requests. Any thread."""
 
-    def connect(self) -> int:
-        """Return the number of a new connection."""
-
     def open(self, origin: Origin, connection: int, number: int, request: Request | None, /) -> Notes:
         """Make the notes of one request; `number` counts the requests of its connection from 1."""
 
@@ -86,8 +83,10 @@ class RequestObserver(Protocol):
 class Recorded(Protocol):
     """What is read of an exchange."""
 
+    began_at: float
     encoder: ResponseEncoder
     fault: Fault | None
+    lost_at: float
     number: int
     outbuf: OutBuffer | None
     reader: RequestReader
@@ -115,22 +114,15 @@ class Recorder:
     atomic: the task, or the stop of the server that does not wait for it.
     """
 
-    __slots__ = ("_answered_at", "_began_at", "_connection", "_lost_at", "_observer", "_open")
+    __slots__ = ("_answered_at", "_connection", "_observer", "_open")
 
-    def __init__(self, observer: RequestObserver) -> None:
+    def __init__(self, observer: RequestObserver, connection: int) -> None:
         self._observer = observer
-        self._connection = observer.connect()
+        self._connection = connection
         self._open: list[Notes] = []
-        self._began_at = 0.0  # the first byte of a request that did not come in one piece
         self._answered_at = 0.0  # the first byte of the present response
-        self._lost_at = 0.0  # when a write found that nothing more of it goes out
 
     # -- the moments of an exchange, in order
-
-    def on_first_byte(self) -> None:
-        """A request begins that does not come in one piece. Holder of the role."""
-        if not self._began_at:
-            self._began_at = monotonic()
 
     def on_refusal(self, exchange: Recorded, error: HttpError) -> None:
         """The server answers by itself, before the state changes. Holder of the role."""
@@ -138,30 +130,19 @@ class Recorder:
         if isinstance(error, Answer):
             return
         notes.refusal = error
-        if isinstance(error, UnfinishedError):
-            notes.ended_by = Fault.CLIENT.value
-        elif error.status == 504:
-            notes.ended_by = Fault.TIMEOUT.value
-        else:
-            late = error.status == 408 or exchange.state is ExchangeState.QUEUED
-            notes.ended_by = Fault.DEADLINE.value if late else "refused"
+        notes.ended_by = why_refused(error, exchange.state)
 
     def on_start(self, exchange: Recorded) -> None:
         """A thread has the request. Task thread."""
-        waited = exchange.waiting_since
-        notes = self._open[-1] if self._open else self._open_notes(exchange)
+        notes = self._open_notes(exchange)
         if exchange.fault is None:
-            notes.started_at = monotonic() if waited else notes.complete_at
+            notes.started_at = monotonic()
             self._observer.enter(notes)
 
     def on_write(self, encoder: ResponseEncoder) -> None:
         """Bytes leave. Task thread."""
         if not self._answered_at and encoder.response_head is not None:
             self._answered_at = monotonic()
-
-    def on_loss(self) -> None:
-        """A write found that nothing more goes out. Task thread."""
-        self._lost_at = monotonic()
 
     def on_return(self, exchange: Recorded) -> None:
         """The application is done; what its client has not taken is in the output buffer. Task thread."""
@@ -185,6 +166,7 @@ class Recorder:
         """Everything that can be sent is with the kernel, or the connection ends. Holder of the role, or the stop."""
         if exchange.state in _BEGUN and not self._open:
             self._open_notes(exchange)
+            exchange.encoder.response_head = None  # that of an earlier request
         notes = self._take_notes()
         if notes is not None:
             notes.ended_at = monotonic()
@@ -208,23 +190,14 @@ class Recorder:
         request = exchange.request
         notes = self._observer.open(exchange.origin, self._connection, exchange.number, request)
         self._open.append(notes)
-        self._answered_at = self._lost_at = 0.0
-        if self._began_at or exchange.waiting_since or request is None or not request.complete:
-            self._date_back(notes, exchange)
-        else:
-            notes.complete_at = notes.began_at
+        self._answered_at = 0.0
+        # What was known of the request before its notes were made.
+        now, notes.complete_at = notes.began_at, exchange.waiting_since
+        notes.began_at = began_at = exchange.began_at or notes.complete_at or now
+        notes.time -= now - began_at
+        if request is not None and not request.complete:
+            notes.body_bytes_received = _received_bytes(request, exchange.upload)
         return notes
-
-    def _date_back(self, notes: Notes, exchange: Recorded) -> None:
-        """Put in what was known of the request before its notes were made."""
-        now = notes.began_at
-        if exchange.request is not None:
-            if exchange.state is not ExchangeState.BODY:
-                notes.complete_at = exchange.waiting_since or now
-            notes.body_bytes_received = _received_bytes(exchange.request, exchange.upload)
-        notes.began_at = self._began_at or exchange.waiting_since or now
-        notes.time -= now - notes.began_at
-        self._began_at = exchange.waiting_since = 0.0
 
     def _take_notes(self) -> Notes | None:
         """Take the notes of the current request; None where the task, or the stop of the server, was faster."""
@@ -235,25 +208,47 @@ class Recorder:
 
     def _fill(self, notes: Notes, exchange: Recorded, otherwise: Fault) -> None:
         """Write down what was answered and what ended it: `otherwise`, if nothing else cut it short."""
-        encoder, outbuf, fault = exchange.encoder, exchange.outbuf, exchange.fault
-        unsent_bytes = outbuf.unsent_bytes if outbuf is not None else encoder.piece_bytes if self._lost_at else 0
-        is_whole = encoder.response_head is not None and encoder.response_done and not (unsent_bytes or self._lost_at)
-        if fault is None and not is_whole:
-            fault = otherwise
-        elif fault is Fault.CLIENT and is_whole:  # it left when it had everything
-            fault = None
+        encoder, fault = exchange.encoder, what_cut(exchange, otherwise)
         # What ended it from our side comes first: what the task saw of that was only a client that is gone.
         if fault is not None and (exchange.fault is not None or not notes.ended_by):
             notes.ended_by = fault.value
         notes.refused_line = exchange.reader.refused_line
         if encoder.response_head is not None:
-            notes.head, encoder.response_head = encoder.response_head, None
+            notes.head = encoder.response_head
             notes.answered_at = self._answered_at
-            notes.body_bytes_sent = max(0, encoder.body_bytes - unsent_bytes)
+            notes.body_bytes_sent = max(0, encoder.body_bytes - _unsent_bytes(exchange))
+
+
+def what_cut(exchange: Recorded, otherwise: Fault) -> Fault | None:
+    """Say what cut a response short, `otherwise` if nothing else did; None where the client has got all of it."""
+    encoder, fault = exchange.encoder, exchange.fault
+    is_done = encoder.response_head is not None and encoder.response_done
+    is_whole = is_done and not exchange.lost_at and not _unsent_bytes(exchange)
+    if fault is None and not is_whole:
+        return otherwise
+    if fault is Fault.CLIENT and is_whole:  # it left when it had everything
+        return None
+    return fault
+
+
+def why_refused(error: HttpError, state: ExchangeState) -> str:
+    """Say what an answer of the server's own counts as, in this state of its exchange; "" if it refuses nothing."""
+    if isinstance(error, Answer):
+        return ""
+    if isinstance(error, UnfinishedError):
+        return Fault.CLIENT.value
+    if error.status == 504:
+        return Fault.TIMEOUT.value
+    return Fault.DEADLINE.value if error.status == 408 or state is ExchangeState.QUEUED else "refused"
+
+
+def _unsent_bytes(exchange: Recorded) -> int:
+    outbuf = exchange.outbuf
+    if outbuf is not None:
+        return outbuf.unsent_bytes
+    return exchange.encoder.piece_bytes if exchange.lost_at else 0
 
 
 def _received_bytes(request: Request, upload: Upload | None) -> int:
-    if request.complete:
-        return 0
     # One that came with its head was not counted.
     return request.content_length or 0 if upload is None else upload.received_bytes

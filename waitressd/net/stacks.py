@@ -70,6 +70,11 @@ class Stack:
         return any(step[0] is code for step in self._steps)
 
     @property
+    def steps(self) -> tuple[tuple[CodeType, int], ...]:
+        """The code and the line of each frame, as they were taken, the innermost call last."""
+        return self._steps
+
+    @property
     def frames(self) -> list[Frame]:
         """The frames as they are shown, the innermost call last."""
         return [_frame(*step) for step in self._steps]

@@ -242,7 +242,7 @@ def end_in_time(exchange: Any, late: Late) -> bool:  # noqa: ANN401 - as in Timi
             return False
         timing.late = late
     if is_mine:
-        exchange.line.answer_instead(HttpError(TIMEOUT_STATUS, late.text))
+        exchange.answer_instead(HttpError(TIMEOUT_STATUS, late.text))
     elif has_client and not _is_whole(exchange.encoder):
         late.was_cut = True
         exchange.revoke(Fault.TIMEOUT)

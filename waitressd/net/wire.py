@@ -149,9 +149,12 @@ def reset_at_close(wire: Wire) -> None:
 def reset(wire: Wire) -> None:
     """Break the connection without giving the descriptor back: somebody may use it yet. Any thread.
 
-    The descriptor becomes that of a socket without a connection. Of TLS nothing breaks before it is given back: there
-    the end without its farewell shows what is missing. Neither does it on Windows, which has no such descriptors.
+    The descriptor becomes that of a socket without a connection. On Windows, which has no such descriptors, nothing
+    breaks before it is given back. On a wire that has words for its end, an end without them says enough.
     """
+    if hasattr(wire, "farewell"):
+        cut(wire)
+        return
     reset_at_close(wire)
     if type(wire) is socket.socket and sys.platform != "win32":
         with contextlib.suppress(OSError), socket.socket() as dead:  # no descriptor is free, or it is closed

@@ -78,9 +78,6 @@ class Encoder(Protocol):
 class Transport(Protocol):
     """What a task needs of the connection that its request came through; the task owns it until the handler returns."""
 
-    environ: dict[str, Any] | None
-    """What the application is called with, for whoever asks what the task is about."""
-
     @property
     def encoder(self) -> Encoder:
         """What makes the bytes of the response."""
@@ -88,6 +85,11 @@ class Transport(Protocol):
     @property
     def origin(self) -> Origin:
         """Where the request comes from."""
+
+    environ: dict[str, Any] | None
+    """What the application was called with, for whoever wants to know what the thread is at."""
+    failure: BaseException | None
+    """What kept the application from answering."""
 
     def write(self, data: bytes) -> None:
         """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""

@@ -12,8 +12,9 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import GET, Handler, Loop, answer, hello
 from waitressd.dispatch.blocking import HAND_OVER_SHARE
+from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.callback import Callback
-from waitressd.dispatch.dispatcher import SWEEP_SECONDS, Bounds, Dispatcher
+from waitressd.dispatch.dispatcher import SWEEP_SECONDS, Dispatcher
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.dispatch.snapshot import take_snapshot
 from waitressd.http.errors import ClientDisconnected
@@ -571,7 +572,7 @@ def test_a_task_that_outlives_the_server_closes_its_connection_itself() -> None:
             exchange.write(b"too late")
         called = threading.Event()
         loop.dispatcher.run_in_pool(called.set)
-        loop.dispatcher._settle_aside(exchange)
+        loop.dispatcher._settle_aside(exchange, loop.time, 0.0)
         assert loop.channels == []
         assert exchange.wire.fileno() == -1
         assert called.is_set()

@@ -9,7 +9,7 @@ from tests.support.loop import GET
 from tests.support.service import Service, leader
 from tests.support.waiting import wait_until
 from waitressd.dispatch import lane
-from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.bounds import Bounds
 from waitressd.net.progress import Deadlines
 from waitressd.net.pulse import Pulse
 

@@ -9,7 +9,7 @@ from tests.support.loop import GET
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 from waitressd.dispatch import watcher as module
-from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.dispatch.watcher import Watcher

@@ -10,7 +10,7 @@ import pytest
 from tests.support.client import Client
 from tests.support.loop import GET, Loop, answer
 from tests.support.waiting import wait_until
-from waitressd.dispatch.dispatcher import Bounds
+from waitressd.dispatch.bounds import Bounds
 from waitressd.http.events import Request
 from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutputLimits

@@ -1,0 +1,1 @@
+"""Tests of the files that the manual has for those who watch servers."""

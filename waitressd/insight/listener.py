@@ -1,0 +1,364 @@
+"""The thread that answers at the admin addresses.
+
+One loop over sockets that never block. It takes no lock of the server and touches no disk, so it answers while every
+thread of the application hangs, and while the event loop does. It makes answers in slices and rests between them, for
+each moment of its work is one in which no other thread has the interpreter.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from waitressd import forks
+from waitressd.http.errors import HttpError
+from waitressd.http.events import Request
+from waitressd.insight.answers import BadQuestion, Endpoint, Query
+from waitressd.insight.attention import Attention
+from waitressd.insight.client import Client, ClientState
+from waitressd.insight.endpoints import EndpointTable, bad_question, json_answer, refusal_answer
+from waitressd.insight.guard import Asked, Door, Refused, judge
+from waitressd.insight.rendering import Rendering, Shared, Whole, whole
+from waitressd.insight.slowlane import SlowLane
+from waitressd.insight.tokens import TokenFile
+from waitressd.net.listener import Listener
+from waitressd.net.logs import RateLimitedLog, logger, report_defect, say
+from waitressd.net.poller import ERROR, HANGUP, READ, Poller, build_poller
+
+MOST_CLIENTS: Final = 64
+SLICE_SECONDS: Final = 0.0005
+PAUSE_SECONDS: Final = 0.0001
+FRESH_SECONDS: Final = 0.1  # in which a new client may be expected to say what it wants
+SPARE_DESCRIPTORS: Final = 2  # with which one that asks is heard when the process has run out of them
+CLOSE_SECONDS: Final = 0.25  # for answers that have begun, at the end
+JOIN_SECONDS: Final = 2.0
+FAILED_SECONDS: Final = 0.1
+NEVER: Final = float("inf")
+
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where answers come from."""
+
+    endpoints: EndpointTable
+    tokens: TokenFile
+    http_date: Callable[[], str]
+
+
+class AdminListener:
+    """The admin addresses of one server, and the thread that answers there.
+
+    `start` and `close` are for the thread that owns the server; everything behind them is the thread's own.
+    """
+
+    def __init__(self, doors: Sequence[tuple[Listener, Door]], desk: Desk) -> None:
+        self._doors = {listener.fd: (listener, door) for listener, door in doors}
+        self._desk = desk
+        self._poller: Poller | None = None
+        self._thread: threading.Thread | None = None
+        self._closes_at = NEVER
+        self._clients: dict[int, Client] = {}
+        self._told: dict[int, int] = {}  # what the poller was told of each client
+        self._making: deque[Rendering] = deque()
+        self._waiting: dict[Rendering, list[Client]] = {}
+        self._shared = Shared()
+        self._attention = Attention()
+        self._slow = SlowLane(self._on_slow_whole)
+        self._slow_whole: deque[Rendering] = deque()
+        self._spares: list[int] = []
+        self._refused_log = RateLimitedLog(logger, logging.WARNING)
+
+    def start(self) -> None:
+        """Begin to answer. Raises OSError: the system gives no thread or no descriptor."""
+        self._poller = build_poller()
+        for fd in self._doors:
+            self._poller.add(fd, READ)
+        self._refill()
+        forks.hold(self)
+        self._thread = threading.Thread(target=self._run, name="waitressd-insight", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._thread = None
+            self.close()
+            raise OSError(errno.EAGAIN, f"cannot start the thread of admin_listen: {error}") from None
+
+    def close(self) -> None:
+        """Accept no more, finish the answers that have begun, and give everything back. Twice is harmless."""
+        thread, poller = self._thread, self._poller
+        if thread is not None and poller is not None:
+            self._closes_at = time.monotonic() + CLOSE_SECONDS
+            poller.wake()
+            thread.join(JOIN_SECONDS)
+            self._thread = None
+        self._close_doors()
+        self._give_back()
+
+    def let_go(self) -> None:
+        """Close what a forked child has inherited. The child's only thread."""
+        for client in self._clients.values():
+            client.socket.close()
+        for listener, _ in self._doors.values():
+            listener.socket.close()
+        for fd in self._spares:
+            os.close(fd)
+        if self._poller is not None:
+            self._poller.close()
+        self._thread = self._poller = None
+        self._clients, self._doors, self._spares = {}, {}, []
+
+    # -- the thread
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if self._turn():
+                    return
+            except Exception:  # border: a defect of ours must not end the one thread that can say so
+                report_defect("the thread of the admin address failed and goes on")
+                time.sleep(FAILED_SECONDS)
+
+    def _turn(self) -> bool:
+        assert self._poller is not None
+        events = self._poller.wait(self._timeout())
+        now = time.monotonic()
+        for fd, mask in events:
+            self._hear(fd, mask, now)
+        while self._slow_whole:
+            self._complete(self._slow_whole.popleft(), now)
+        if self._making:
+            self._make_a_slice()
+            time.sleep(PAUSE_SECONDS)  # the poller would make a millisecond of it
+        for client in [client for client in self._clients.values() if now >= client.deadline]:
+            client.close()
+            self._settle(client, now)
+        self._shared.forget(now)
+        self._attention.look(now)
+        return self._closes_at != NEVER and self._may_end(now)
+
+    def _timeout(self) -> float | None:
+        if self._making:
+            return 0.0
+        due = min(
+            self._closes_at,
+            self._attention.due,
+            min(self._shared.due(), default=NEVER),
+            min((client.deadline for client in self._clients.values()), default=NEVER),
+        )
+        return None if due == NEVER else max(0.0, due - time.monotonic())
+
+    def _may_end(self, now: float) -> bool:
+        self._close_doors()
+        at_work = (ClientState.ASKED, ClientState.WRITING)
+        if now < self._closes_at and any(client.state in at_work for client in self._clients.values()):
+            return False
+        self._slow.close()
+        return True
+
+    # -- clients
+
+    def _hear(self, fd: int, mask: int, now: float) -> None:
+        if fd in self._doors:
+            self._accept(*self._doors[fd], now)
+            return
+        client = self._clients.get(fd)
+        if client is None:  # closed for another one in this turn
+            return
+        if client.state is ClientState.WRITING:
+            client.write(now)
+        elif client.mask & READ:
+            if (asked := client.read(now)) is not None:
+                self._ask(client, asked, now)
+        elif mask & (ERROR | HANGUP):
+            client.close()
+        self._settle(client, now)
+
+    def _accept(self, listener: Listener, door: Door, now: float) -> None:
+        assert self._poller is not None
+        for _ in range(MOST_CLIENTS):
+            try:
+                accepted = listener.accept()
+            except OSError as error:
+                if error.errno not in _EXHAUSTED or not self._make_room(now):
+                    time.sleep(FAILED_SECONDS)  # nothing can be done, and nobody is served who would wait meanwhile
+                    return
+                continue
+            if accepted is None:
+                return
+            if len(self._clients) >= MOST_CLIENTS and not self._evict(now):
+                accepted[0].close()
+                continue
+            client = Client(*accepted, door, now)
+            self._clients[client.fd] = client
+            self._told[client.fd] = READ
+            self._poller.add(client.fd, READ)
+            # It mostly has said what it wants already; else nobody could tell a probe from a client that is silent.
+            if (asked := client.read(now)) is not None:
+                self._ask(client, asked, now)
+            self._settle(client, now)
+
+    def _make_room(self, now: float) -> bool:
+        """Give a descriptor up, so that one that asks is heard."""
+        if self._spares:
+            os.close(self._spares.pop())
+            return True
+        return self._evict(now)
+
+    def _evict(self, now: float) -> bool:
+        """Close whoever is the least loss; False if all are being answered."""
+        victim = min(self._clients.values(), key=lambda client: _loss(client, now), default=None)
+        if victim is None or victim.state is ClientState.ASKED:
+            return False
+        victim.close()
+        self._settle(victim, now)
+        return True
+
+    def _settle(self, client: Client, now: float) -> None:
+        """See to it that what follows for a client can happen."""
+        assert self._poller is not None
+        if client.state is ClientState.READING and client.answered:
+            # What it has sent with its last request, or before that was answered.
+            if (asked := client.next_request(now)) is not None:
+                self._ask(client, asked, now)
+        if client.state is ClientState.CLOSED:
+            if self._clients.pop(client.fd, None) is not None:
+                self._poller.remove(client.fd)
+                del self._told[client.fd]
+                client.socket.close()
+                self._refill()
+        elif self._told[client.fd] != client.mask:
+            self._told[client.fd] = client.mask
+            self._poller.modify(client.fd, client.mask)
+
+    # -- answers
+
+    def _ask(self, client: Client, asked: Request | HttpError, now: float) -> None:
+        self._attention.attract(now)
+        if isinstance(asked, HttpError):
+            document = {"error": asked.detail, "setting": None}
+            self._answer(client, whole(json_answer(asked.status, document, asked.fields)), now)
+            return
+        desk, door = self._desk, client.door
+        is_owner = door.is_unix and client.uid in (0, os.geteuid())
+        refusal = None
+        try:
+            query, endpoint = judge(Asked(asked, door, desk.tokens.tokens, is_owner), desk.endpoints)
+        except Refused as refused:
+            refusal = refusal_answer(refused, desk.endpoints.paths(door) if refused.status == 404 else None)
+        except BadQuestion as error:
+            refusal = bad_question(str(error))
+        if refusal is None:
+            self._begin(client, query, endpoint, now)
+            return
+        made = whole(refusal)
+        if asked.method == "POST":
+            self._refused_log("admin: POST by %s at %s was refused: %s", client.peer, door.name, _text(made))
+        self._answer(client, made, now)
+
+    def _begin(self, client: Client, query: Query, endpoint: Endpoint, now: float) -> None:
+        parameters = tuple(sorted(query.parameters.items()))
+        key = (client.door.name, query.path, parameters, query.accept)
+        rendering = self._shared.find(key, now)
+        if rendering is None:
+            rendering = Rendering(query, endpoint)
+            if not endpoint.is_slow:
+                self._making.appendleft(rendering)
+            elif not self._slow.take(rendering):
+                document = {"error": "Too much is being made at the same time; ask again.", "setting": None}
+                self._answer(client, whole(json_answer(503, document, (("Retry-After", "1"),))), now)
+                return
+            self._shared.begin(key, rendering)
+        if rendering.whole is not None:
+            self._answer(client, rendering.whole, now)
+        else:
+            self._waiting.setdefault(rendering, []).append(client)
+
+    def _make_a_slice(self) -> None:
+        rendering = self._making.popleft()
+        if not any(client.state is ClientState.ASKED for client in self._waiting[rendering]):
+            self._shared.drop(rendering)  # all have gone
+            del self._waiting[rendering]
+        elif rendering.work(SLICE_SECONDS):
+            self._complete(rendering, time.monotonic())
+        else:
+            self._making.append(rendering)
+
+    def _complete(self, rendering: Rendering, now: float) -> None:
+        made = rendering.whole
+        assert made is not None
+        self._shared.complete(rendering, now)
+        for client in self._waiting.pop(rendering, ()):
+            if rendering.query.method == "POST":
+                values = rendering.endpoint.path, client.peer, client.door.name, _text(made)
+                say(logging.WARNING, "admin: POST %s by %s at %s: %s", *values)
+            self._answer(client, made, now)
+            self._settle(client, now)
+
+    def _answer(self, client: Client, made: Whole, now: float) -> None:
+        client.answer(made, self._desk.http_date(), now)
+
+    def _on_slow_whole(self, rendering: Rendering) -> None:
+        """Take an answer from the slow lane, whose thread calls this."""
+        self._slow_whole.append(rendering)
+        if (poller := self._poller) is not None:
+            poller.wake()
+
+    # -- what is held
+
+    def _refill(self) -> None:
+        while len(self._spares) < SPARE_DESCRIPTORS:
+            try:
+                self._spares.append(os.open(os.devnull, os.O_RDONLY))
+            except OSError:
+                return
+
+    def _close_doors(self) -> None:
+        for fd, (listener, _) in self._doors.items():
+            if self._poller is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    self._poller.remove(fd)
+            listener.close()
+        self._doors = {}
+
+    def _give_back(self) -> None:
+        """Close everything else. The thread has ended."""
+        forks.drop(self)
+        self._attention.end()
+        for client in self._clients.values():
+            client.close()
+            client.socket.close()
+        self._clients = {}
+        for fd in self._spares:
+            os.close(fd)
+        self._spares = []
+        if self._poller is not None:
+            self._poller.close()
+            self._poller = None
+
+
+def _loss(client: Client, now: float) -> tuple[int, float]:
+    """Rank a client by what is lost with it: who has been silent longest without a request comes first."""
+    match client.state:
+        case ClientState.LINGERING:
+            rank = 0
+        case ClientState.READING if client.is_idle:
+            rank = 2
+        case ClientState.READING:
+            rank = 1 if now - client.since >= FRESH_SECONDS else 4
+        case ClientState.WRITING:
+            rank = 3
+        case _:
+            rank = 5
+    return rank, client.since
+
+
+def _text(made: Whole) -> str:
+    return f"{made.status} {made.body[:200].decode('ascii', 'backslashreplace').strip()}"

@@ -1,0 +1,105 @@
+"""One answer in the making: pieces are made until a slice of time is used up, and equal questions share it.
+
+Knows questions and answers; knows no sockets.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
+from waitressd.insight.endpoints import bad_question, json_answer
+from waitressd.net.logs import report_defect
+
+SHARED_SECONDS: Final = 0.1  # how long an answer is good for whoever asks the same
+NOT_SHARED: Final = ("probes", "control")  # what must be as of now, and costs nothing
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer that is ready to be sent, as often as it is wanted."""
+
+    status: int
+    content_type: str
+    body: bytes
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+class Rendering:
+    """The way from a question to a whole answer. One thread at a time: that of the admin address, or the slow lane."""
+
+    def __init__(self, query: Query, endpoint: Endpoint) -> None:
+        self.query = query
+        self.endpoint = endpoint
+        self.whole: Whole | None = None
+        """The answer, once it is whole."""
+        self._answer: Answer | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._made: list[bytes] = []
+
+    def work(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:
+        """Go on making it for so long, or a piece longer; True once it is whole. Whatever fails, there is an answer."""
+        try:
+            end = clock() + seconds
+            if self._answer is None:
+                self._answer = self.endpoint.answer(self.query)
+                self._pieces = iter(self._answer.body)
+            while (piece := next(self._pieces, None)) is not None:
+                self._made.append(piece)
+                if clock() >= end:
+                    return False
+            answer = self._answer
+            self.whole = Whole(answer.status, answer.content_type, b"".join(self._made), answer.fields)
+        except BadQuestion as error:
+            self.whole = whole(bad_question(str(error)))
+        except Exception:  # border: endpoints look at everything that there is, the application's own included
+            report_defect("the admin address could not answer %s", self.endpoint.path)
+            self.whole = whole(json_answer(500, {"error": "This could not be answered; see the log.", "setting": None}))
+        self._made.clear()
+        return True
+
+
+def whole(answer: Answer) -> Whole:
+    """Make all of a small answer at once."""
+    return Whole(answer.status, answer.content_type, b"".join(answer.body), answer.fields)
+
+
+class Shared:
+    """Answers that others may get as well: those in the making, and those that are fresh."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[Rendering, float]] = {}  # with the time until which it is fresh
+
+    def find(self, key: Key, now: float) -> Rendering | None:
+        """Return the answer to an equal question, if it is still good."""
+        self.forget(now)
+        known = self._known.get(key)
+        return known[0] if known is not None else None
+
+    def begin(self, key: Key, rendering: Rendering) -> None:
+        """Let others share an answer from now on."""
+        if rendering.endpoint.group not in NOT_SHARED:
+            self._known[key] = rendering, float("inf")
+
+    def complete(self, rendering: Rendering, now: float) -> None:
+        """An answer is whole, and becomes stale."""
+        for key, (known, _) in self._known.items():
+            if known is rendering:
+                self._known[key] = known, now + SHARED_SECONDS
+                return
+
+    def drop(self, rendering: Rendering) -> None:
+        """An answer will not be made."""
+        self._known = {key: known for key, known in self._known.items() if known[0] is not rendering}
+
+    def forget(self, now: float) -> None:
+        """Give up what is stale."""
+        for key in [key for key, (_, until) in self._known.items() if now >= until]:
+            del self._known[key]
+
+    def due(self) -> Iterable[float]:
+        """Return when answers become stale."""
+        return (until for _, until in self._known.values())

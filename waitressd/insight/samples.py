@@ -1,0 +1,154 @@
+"""Where the time of threads went: stacks with their weights, and as the text that viewers of profiles read.
+
+Knows neither threads nor clocks. For one thread at a time.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import PurePath
+from types import CodeType
+from typing import Final
+
+from waitressd.net.stacks import Frame, Stack
+
+MOST_NODES: Final = 50_000  # about 15 MB
+PIECE_ROWS: Final = 40  # of a text, a tenth of a millisecond
+
+NOT_KEPT: Final = "(not kept)"
+_SCHEMA: Final = "https://www.speedscope.app/file-format-schema.json"
+_SEPARATORS: Final = re.compile(r"[;\s\x00-\x1f\x7f]+")
+
+Step = tuple[CodeType, int]
+"""One frame: its code and the line."""
+
+
+class Samples:
+    """The weights of stacks, in seconds, kept as a tree of their frames: they have most of them in common.
+
+    Bounded: when there are MOST_NODES, what is new is added to the nearest frame that is known, as "(not kept)".
+    """
+
+    def __init__(self, most_nodes: int = MOST_NODES) -> None:
+        self.count = 0
+        """How many times the threads were looked at."""
+        self.seconds = 0.0
+        """For how long."""
+        self._most_nodes = most_nodes
+        self._nodes: dict[tuple[int, str | Step], int] = {}  # (parent, what): number, from 0 on in order
+        self._weights: list[float] = []
+
+    def add(self, label: str, steps: Sequence[Step], weight: float) -> None:
+        """Add a stack, the outermost frame first, below its label."""
+        node = self._child(-1, label)
+        for step in steps:
+            child = self._child(node, step)
+            if child < 0:
+                node = self._child(node, NOT_KEPT, beyond=True)
+                break
+            node = child
+        if node < 0:
+            node = self._child(-1, NOT_KEPT, beyond=True)
+        self._weights[node] += weight
+
+    def _child(self, parent: int, what: str | Step, *, beyond: bool = False) -> int:
+        """Return the number of a node, made if there is room for it; -1 if not. Each may have a last child beyond."""
+        key = parent, what
+        node = self._nodes.get(key, -1)
+        if node < 0 and (beyond or len(self._weights) < self._most_nodes):
+            node = self._nodes[key] = len(self._weights)
+            self._weights.append(0.0)
+        return node
+
+    def stacks(self) -> Iterator[tuple[list[str | Step], float]]:
+        """Yield each stack with its weight: its label first, then its frames, the innermost call last."""
+        nodes = list(self._nodes)
+        for leaf, weight in enumerate(self._weights):
+            if weight:
+                node, found = leaf, list[str | Step]()
+                while node >= 0:
+                    node, what = nodes[node]
+                    found.append(what)
+                yield found[::-1], weight
+
+    def summary(self) -> str:
+        """Say in words what it rests on."""
+        return f"{self.count} samples in {self.seconds:.3f} s"
+
+
+def as_collapsed(samples: Samples) -> Iterator[bytes]:
+    """Write a line for each stack: its frames with ";" between them, a space, and its weight in microseconds.
+
+    The last line has the number of samples, and weighs nothing: viewers take no lines of another kind.
+    """
+    rows = (f"{';'.join(map(_text, stack))} {weight * 1e6:.0f}\n" for stack, weight in samples.stacks())
+    yield from _in_pieces(rows)
+    yield f"({samples.summary()}) 0\n".encode()
+
+
+def as_speedscope(samples: Samples) -> Iterator[bytes]:
+    """Write the file format of speedscope: one "sampled" profile, in seconds."""
+    numbers: dict[str | Step, int] = {}
+    stacks: list[list[int]] = []
+    weights: list[float] = []
+    for count, (stack, weight) in enumerate(samples.stacks(), 1):
+        stacks.append([numbers.setdefault(what, len(numbers)) for what in stack])
+        weights.append(round(weight, 6))
+        if not count % PIECE_ROWS:
+            yield b""
+    profile = json.dumps({"type": "sampled", "name": samples.summary(), "unit": "seconds", "startValue": 0})
+    yield f'{{"$schema": "{_SCHEMA}", "exporter": "waitressd", "shared": {{"frames": ['.encode()
+    yield from _in_pieces(_separated(json.dumps(_described(what)) for what in numbers))
+    yield f']}}, "profiles": [{profile[:-1]}, "endValue": {round(sum(weights), 6)}, "samples": ['.encode()
+    yield from _in_pieces(_separated(str(stack) for stack in stacks))
+    yield b'], "weights": ['
+    yield from _in_pieces(_separated(map(str, weights)))
+    yield b"]}]}\n"
+
+
+def _in_pieces(rows: Iterator[str]) -> Iterator[bytes]:
+    while piece := [row for _, row in zip(range(PIECE_ROWS), rows, strict=False)]:
+        yield "".join(piece).encode(errors="backslashreplace")
+
+
+def _separated(rows: Iterator[str]) -> Iterator[str]:
+    separator = ""
+    for row in rows:
+        yield separator + row
+        separator = ",\n"
+
+
+def _text(what: str | Step) -> str:
+    if isinstance(what, str):
+        return _clean(what)
+    frame = _frame(what)
+    return _clean(f"{_module(frame.file)}:{frame.function}:{frame.line}")
+
+
+def _described(what: str | Step) -> dict[str, object]:
+    if isinstance(what, str):
+        return {"name": _clean(what)}
+    frame = _frame(what)
+    return {"name": _clean(f"{_module(frame.file)}:{frame.function}"), "file": frame.file, "line": frame.line}
+
+
+def _frame(step: Step) -> Frame:
+    return Stack((step,)).frames[0]
+
+
+def _clean(text: str) -> str:
+    """Leave away what would end a frame or a line."""
+    return _SEPARATORS.sub(" ", text).strip()
+
+
+@lru_cache(maxsize=4096)
+def _module(file: str) -> str:
+    """Name a module by its file, which is relative to where modules are looked for, or else is anywhere."""
+    path = PurePath(file)
+    if path.suffix not in {".py", ".pyc"}:
+        return file
+    if path.is_absolute():
+        return path.stem
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
