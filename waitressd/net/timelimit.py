@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from waitressd.http.errors import HttpError, RequestTimeout
 from waitressd.http.states import Sending
 from waitressd.net.interrupt import Interruption
+from waitressd.net.ledger import ROUTE
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeMove, ExchangeState
 
@@ -29,8 +30,6 @@ SHORTEST_SECONDS: Final = 0.1
 """The shortest limit; a shorter one is taken for this."""
 TIMEOUT_STATUS: Final = 504
 PATIENCE_SECONDS: Final = 1.0  # with a task whose response is complete and that only has to return
-ROUTE_KEY: Final = "waitressd.route"
-"""The key of the environ under which the application names the route of a request."""
 NO_LIMIT: Final = float("inf")
 
 
@@ -165,7 +164,7 @@ class Timing:
         request, environ = exchange.request, exchange.environ
         if request is None:
             return NO_LIMIT
-        route = environ.get(ROUTE_KEY) if environ is not None else None
+        route = environ.get(ROUTE) if environ is not None else None
         return limits.seconds_for(request.method, route if route and isinstance(route, str) else request.path)
 
 
