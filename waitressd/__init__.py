@@ -7,6 +7,8 @@ imported without the server, and so that `import waitressd` costs nothing in a p
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from waitressd.version import __version__
+
 if TYPE_CHECKING:
     from waitressd.config.adjustments import Adjustments
     from waitressd.config.errors import ConfigError
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from waitressd.server import create_server
     from waitressd.serving import serve
 
-__version__ = "1.0.0"
 __all__ = ["Adjustments", "ConfigError", "RequestTimeout", "__version__", "create_server", "serve", "worker_number"]
 
 _HOMES: Final = {

@@ -2,6 +2,6 @@
 
 import sys
 
-from waitressd.cli import main
+from waitressd.entry import main
 
 sys.exit(main())

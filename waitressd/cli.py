@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final, cast
 
 from waitressd import __version__
+from waitressd.admin import answers_of
 from waitressd.config import listing
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import advise, log_advice
@@ -198,7 +199,8 @@ def serve(command: Command) -> int:
     logs = log_setup(command)
     logs.apply(plan.source)
     log_advice(advise(plan.advice(), only_at_start=True))
-    reopens = bool(plan.adjustments.request_log or plan.adjustments.tls_certificate or log_files())
+    settings = plan.adjustments
+    reopens = bool(settings.request_log or settings.tls_certificate or settings.admin_token_file or log_files())
     try:
         with (
             patient_signals(reopens=reopens),
@@ -291,7 +293,11 @@ def examine(command: Command, *, with_logs: bool = False) -> Plan:
     problems += source.logging_problems() if source is not None else []
     looks: list[Callable[[], object]] = []
     if plan is not None:
-        looks += [partial(check_system, plan.adjustments), plan.load_certificates]
+        looks += [
+            partial(check_system, plan.adjustments),
+            partial(answers_of, plan.adjustments),
+            plan.load_certificates,
+        ]
         if with_logs:  # this opens nothing
             looks.append(partial(build_request_logs, plan.adjustments, plan.section.global_conf))
     try:

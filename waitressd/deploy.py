@@ -24,6 +24,7 @@ from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.server import Server
+from waitressd.signals import show_stacks_of_a_crash
 from waitressd.standardstreams import fill_descriptors
 from waitressd.startadvice import log_start_advice
 from waitressd.wsgi.application import trouble_with
@@ -58,6 +59,8 @@ class Runner:
         global_conf: Mapping[str, str] | None = None,
         logs: LogSetup | None = None,
     ) -> None:
+        fill_descriptors()
+        show_stacks_of_a_crash()  # also of one while the application is loaded
         self._server = server = Server(adjusted_for_reloader(adjustments), _loading, global_conf)
         self._logs = logs or LogSetup()
         self._listeners: list[Listener] = []
@@ -178,7 +181,7 @@ def adjusted_for_reloader(adjustments: Adjustments) -> Adjustments:
         return adjustments
     if adjustments.may_be_fleet:
         operator_log.say(_logger, logging.INFO, "under a reloader there is one process: workers counts as 1")
-    return replace(adjustments, shutdown_timeout=0.0, workers=1, supervise=None)
+    return replace(adjustments, shutdown_timeout=0.0, drain_delay=0.0, workers=1, supervise=None)
 
 
 def hurry_reloader() -> None:

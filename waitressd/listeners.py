@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +13,7 @@ from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, Uni
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.net import interrupt
-from waitressd.net.listener import HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
+from waitressd.net.listener import ADMIN, HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
 
 _NONE_HELD: Final[Mapping[str, Sequence[Listener]]] = MappingProxyType({})
@@ -47,6 +48,7 @@ def _unresolved(adjustments: Adjustments) -> Iterator[Problem]:
     name = "listen" if adjustments.listen else "host"
     places = [(name, address) for address in adjustments.listeners]
     places += [("redirect_listen", address) for address in adjustments.redirect_listen]
+    places += [("admin_listen", address) for address in adjustments.admin_listen]
     for name, address in places:
         if isinstance(address, TcpAddress) and address.is_name:
             try:
@@ -125,6 +127,31 @@ def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listene
         for listener in opened:
             listener.close()
         raise
+    return listeners
+
+
+def open_admin_listeners(
+    adjustments: Adjustments, held: Mapping[str, Sequence[Listener]] = _NONE_HELD
+) -> list[Listener]:
+    """Bind what `admin_listen` names, as `open_listeners` does. Raises OSError whose text names setting and address."""
+    opened: list[Listener] = []
+    listeners: list[Listener] = []
+    others = replace(adjustments, unix_socket_perms=adjustments.admin_socket_mode, unix_socket_owner="")
+    try:
+        for address in adjustments.admin_listen:
+            asked = f"{ADMIN} {address}"
+            found = held.get(asked)
+            if found is None:
+                # Two names may lead to one address, as localhost and 127.0.0.1 do.
+                found = _open(address, others, {(item.family, item.address) for item in listeners})
+                opened += found
+            for listener in found:
+                listener.asked, listener.service = asked, ADMIN
+            listeners += found
+    except OSError as error:
+        for listener in opened:
+            listener.close()
+        raise OSError(error.errno, f"admin_listen: {error.strerror or error}") from None
     return listeners
 
 

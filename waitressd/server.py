@@ -1,5 +1,6 @@
 """The life of a server: addresses, start, drain, end. What it is made of comes from `wiring.py`."""
 
+import contextlib
 import logging
 import signal
 import sys
@@ -7,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from waitressd import forks
+from waitressd.admin import Answers, answers_of
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.advice import advise, log_advice
 from waitressd.config.advicerules import Facts
@@ -24,13 +25,18 @@ from waitressd.dispatch.snapshot import Snapshot, take_snapshot
 from waitressd.dispatch.watcher import Watcher
 from waitressd.encryption import open_certificates, renewal_of, served_certificates
 from waitressd.http.errors import ProtocolMisuse
-from waitressd.listeners import check_system, open_listeners
+from waitressd.kinds import show_seconds
+from waitressd.life import TRANSITIONS, Life
+from waitressd.listeners import check_system, open_admin_listeners, open_listeners
+from waitressd.listening import Listening
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
 from waitressd.memory import MemoryKeeper, keep_memory
+from waitressd.net.ledger import Ledger
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.net.pulse import Pulse
 from waitressd.operatorlog import operator_log
+from waitressd.place import here
 from waitressd.processend import say_what_lives
 from waitressd.rlimits import raise_descriptor_limit
 from waitressd.signals import ServerSignals
@@ -45,27 +51,8 @@ if TYPE_CHECKING:
     from waitressd.requestlog.requestlogger import RequestLogs
 
 
-class Life(IntEnum):
-    """Where a server is in its life."""
-
-    BUILT = 0
-    LISTENING = 1  # bound; the system's backlog takes connections
-    SERVING = 2
-    DRAINING = 3  # accepts no more, finishes what has begun
-    ABORTING = 4  # after a second signal, or the deadline of the drain: cuts off whoever is left
-    STOPPED = 5
-
-
-TRANSITIONS: Final[dict[Life, frozenset[Life]]] = {
-    Life.BUILT: frozenset({Life.LISTENING, Life.STOPPED}),
-    Life.LISTENING: frozenset({Life.SERVING, Life.STOPPED}),
-    Life.SERVING: frozenset({Life.DRAINING, Life.STOPPED}),
-    Life.DRAINING: frozenset({Life.ABORTING, Life.STOPPED}),
-    Life.ABORTING: frozenset({Life.STOPPED}),
-    Life.STOPPED: frozenset({Life.STOPPED}),
-}
-
 _ABORT_SECONDS: Final = 5.0  # for the event loop to cut off whoever is left
+NEVER: Final = float("inf")
 _CLOSE_MARGIN_SECONDS: Final = 5.0  # what `close` waits beyond the drain's own deadline
 
 
@@ -80,7 +67,7 @@ class Running:
     pulse: Pulse
 
 
-class Server:
+class Server(Listening):
     """One server, whatever it listens on. `create_server` builds and opens one.
 
     `run` blocks the thread that calls it; `close` may be called by any thread, also by the application. `global_conf`
@@ -92,27 +79,33 @@ class Server:
     ) -> None:
         if trouble := trouble_with(application):
             raise TypeError(trouble)
+        super().__init__()
         self.adjustments = adjustments
         self.application = application
+        self._answers: Answers
         self._certificates: Certificates | None
         self._request_logs: RequestLogs | None
-        _, self._certificates, self._request_logs = together(
+        _, self._answers, self._certificates, self._request_logs = together(
             partial(check_system, adjustments),
+            partial(answers_of, adjustments),
             partial(open_certificates, adjustments),
             partial(build_request_logs, adjustments, global_conf or {}),
         )
         self._renewal = renewal_of(adjustments, self._certificates)
         self._life = Life.BUILT
+        self._life_since = time.monotonic()
         # Guards _life, and the moment where `run` begins against a `close`. It can be taken twice: a signal handler may
         # interrupt the main thread while that holds it.
         self._life_lock = threading.RLock()
-        self._listeners: list[Listener] = []
         self._running: Running | None = None
         self._stopped = threading.Event()
         self._signals: ServerSignals | None = None  # while `run` is in the main thread
         self._stop_signals = 0
         self._unsaid_signal = ""  # what told the server to stop, until that is logged
-        self._drain_end = float("inf")
+        self._drain_asked_at = NEVER  # by another thread
+        self._leave_end = NEVER
+        self._drain_end = NEVER
+        self._pulse: Pulse | None = None  # once the threads are there
         self.on_stop: Callable[[], object] | None = None
         """Called by the thread inside `run` when a stop has begun; set by who bounds the end of the process itself."""
         self.on_ready: list[Callable[[str], object]] = []
@@ -126,46 +119,10 @@ class Server:
         self._reopener = Reopener(self._reopen)
         self._memory = MemoryKeeper()
 
-    # -- addresses
-
     @property
-    def addresses(self) -> list[Any]:
-        """The bound addresses as `getsockname` gives them: (host, port, ...) or the path of a Unix socket."""
-        return [listener.socket.getsockname() for listener in self._listeners]
-
-    @property
-    def effective_listen(self) -> list[tuple[str, int | str]]:
-        """The bound addresses as (host, port); ('unix', path) for a Unix socket."""
-        return [
-            (address[0], address[1]) if isinstance(address, tuple) else ("unix", str(address))
-            for address in self.addresses
-        ]
-
-    @property
-    def effective_host(self) -> str:
-        """The host of the first listener."""
-        return self.effective_listen[0][0]
-
-    @property
-    def effective_port(self) -> int | str:
-        """The port of the first listener; with `port = 0` the one that the system chose."""
-        return self.effective_listen[0][1]
-
-    def getsockname(self) -> Any:  # noqa: ANN401 - the standard library's own type for addresses
-        """Return the address of the first listener, as a socket would."""
-        return self.addresses[0]
-
-    def announce(self, template: str) -> list[str]:
-        """Return a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
-        return [
-            listener.announce(template.format(f"[{host}]" if ":" in host else host, port))
-            for listener, (host, port) in zip(self._listeners, self.effective_listen, strict=True)
-        ]
-
-    def print_listen(self, template: str) -> None:
-        """Log what `announce` says."""
-        for line in self.announce(template):
-            say(logging.INFO, "%s", line)
+    def admin_addresses(self) -> list[Any]:
+        """The addresses of `admin_listen` that are bound, as `getsockname` gives them."""
+        return self._answers.addresses
 
     def open(self, listeners: Sequence[Listener] | None = None) -> None:
         """Bind and listen; connections wait in the backlog until `run`.
@@ -176,12 +133,15 @@ class Server:
         self._become(Life.LISTENING)
         fill_descriptors()
         self._listeners = open_listeners(self.adjustments) if listeners is None else list(listeners)
-        if self._request_logs is not None:
-            try:
+        try:
+            if not here.number:  # of a worker, the master says how it is
+                self._answers.open(open_admin_listeners(self.adjustments))
+            if self._request_logs is not None:
                 self._request_logs.start(self)
-            except BaseException:  # border: plugin
-                self._close_listeners()
-                raise
+        except BaseException:  # border: plugin
+            self._close_listeners()
+            self._answers.close()
+            raise
 
     def run(self) -> None:
         """Serve until the server is stopped. Raises OSError when an address cannot be bound or a thread not started.
@@ -203,7 +163,8 @@ class Server:
         raise_descriptor_limit()
         keep_memory()
         # From the beginning to the very end: a signal that comes while logs are written out must not end the process.
-        reopens = self._request_logs is not None or self._certificates is not None or bool(log_files())
+        has_files = self._request_logs is not None or self._certificates is not None
+        reopens = has_files or bool(self.adjustments.admin_token_file or log_files())
         self._signals = signals = ServerSignals(self.on_signal, reopens=reopens)
         try:
             self._run(self.notifier or Notifier(), signals)
@@ -219,7 +180,7 @@ class Server:
             forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop(running)
-        with operator_log.running():
+        with operator_log.running(), contextlib.closing(self._answers):
             if signals is not None and (known := signals.describe()):
                 say(logging.INFO, known)
             self._serve(running)
@@ -232,8 +193,10 @@ class Server:
         # Named now: a stop closes the listeners, and may come with the first thread.
         listeners = ", ".join(listener.name for listener in self._listeners)
         try:
+            self._answers.start(self)
             for lane in running.lanes:
                 lane.start()
+            self._pulse = running.pulse
             for call in (running.manager.ready, *self.on_ready):
                 call(f"Serving on {listeners} with {self.adjustments.threads} threads")
             running.watcher.watch(partial(self._on_tick, running))
@@ -253,6 +216,7 @@ class Server:
         if running is None:
             self._close_listeners()
             self._close_request_logs()
+            self._answers.close()
             self._stopped.set()
             return
         self._stop(running, CLOSE_IDLE_SECONDS)
@@ -278,6 +242,12 @@ class Server:
         if self._running is not None:
             self._running.watcher.ring()
 
+    def drain(self) -> None:
+        """Stop as SIGTERM does, with `drain_delay`. Any thread; returns at once, and asked again it changes nothing."""
+        self._drain_asked_at = time.monotonic()
+        if self._running is not None:
+            self._running.watcher.ring()
+
     @property
     def drain_end(self) -> float:
         """By when a stop should be over (monotonic seconds), infinite while there is none. Any thread."""
@@ -300,10 +270,35 @@ class Server:
         if self._running is not None:
             self._running.watcher.ring()
 
+    @property
+    def life(self) -> Life:
+        """Where the server is in its life. Any thread."""
+        return self._life
+
+    @property
+    def life_since(self) -> float:
+        """Since when (monotonic seconds). Any thread."""
+        return self._life_since
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The event loops with their threads; none before `run`. Any thread."""
+        return () if self._running is None else self._running.lanes
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """Whether the loops live; None before they have begun. Any thread."""
+        return self._pulse
+
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
+        return replace(take_snapshot([lane.dispatcher for lane in self.lanes]), **self._renewal.figures())
+
+    @property
+    def ledgers(self) -> tuple[Ledger, ...]:
+        """What has become of the requests so far, of each event loop; none where they are not counted. Any thread."""
         lanes = self._running.lanes if self._running is not None else ()
-        return replace(take_snapshot([lane.dispatcher for lane in lanes]), **self._renewal.figures())
+        return tuple(lane.dispatcher.ledger for lane in lanes if lane.dispatcher.ledger is not None)
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.
@@ -319,7 +314,7 @@ class Server:
             if self._stop_signals == 1:
                 self._unsaid_signal = signal.Signals(number).name
                 if self._running is not None:
-                    self._stop(self._running)
+                    self._leave(self._running)
             else:
                 self._drain_end = time.monotonic()
         else:
@@ -335,6 +330,20 @@ class Server:
         pulse = Pulse(lanes)
         return Running(threading.get_ident(), lanes, Watcher(lanes), ServiceManager(notifier, pulse), pulse)
 
+    def _leave(self, running: Running) -> None:
+        """Begin a stop: first nobody should send requests here any more, and `drain_delay` later none is accepted."""
+        with self._life_lock:
+            if self._life is not Life.SERVING:
+                return
+            self._become(Life.LEAVING)
+        delay = self.adjustments.drain_delay
+        self._leave_end = time.monotonic() + delay
+        self._drain_end = min(self._drain_end, self._leave_end + self.adjustments.shutdown_timeout)
+        if delay:
+            running.watcher.due = self._leave_end
+        else:
+            self._stop(running)
+
     def _stop(
         self,
         running: Running,
@@ -345,6 +354,8 @@ class Server:
     ) -> None:
         with self._life_lock:
             if self._life is Life.SERVING:
+                self._become(Life.LEAVING)
+            if self._life is Life.LEAVING:
                 self._become(Life.DRAINING)
         # The first deadline holds. A second signal may have come while the first one was handled, too.
         seconds = self.adjustments.shutdown_timeout if seconds is None else seconds
@@ -357,6 +368,7 @@ class Server:
         self._say_signal()
         self._reopener.on_tick()
         self._renewal.on_tick(now)
+        self._look_after_leaving(running, now)
         loops = [lane.dispatcher for lane in running.lanes]
         self._memory.look(now, sum(len(loop.channels) for loop in loops), max(loop.heard_at for loop in loops))
         if self._life is Life.DRAINING:
@@ -371,11 +383,26 @@ class Server:
             say(logging.CRITICAL, "the event loop does not end; the process ends without it")
             running.watcher.give_up()
 
+    def _look_after_leaving(self, running: Running, now: float) -> None:
+        """Begin to leave if another thread has asked for it, and to drain when the time has come."""
+        if now >= self._drain_asked_at:
+            self._drain_asked_at = NEVER
+            if self._signals is not None:
+                self._signals.count_stop(signal.SIGTERM)
+            self._leave(running)
+        if self._life is Life.LEAVING:
+            seconds = self.adjustments.drain_delay + self.adjustments.shutdown_timeout
+            self._tell_stop(running, "Leaving: not ready, and still serving", seconds)
+            if now >= min(self._leave_end, self._drain_end):
+                self._stop(running)
+
     def _say_signal(self) -> None:
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
             if self.says_signals:
-                say(logging.INFO, "%s: stopping; a second signal ends at once", name)
+                delay = self.adjustments.drain_delay
+                what = f"not ready from now on, stopping in {show_seconds(delay)} s" if delay else "stopping"
+                say(logging.INFO, "%s: %s; a second signal ends at once", name, what)
 
     def _tell_stop(self, running: Running, status: str, seconds: float) -> None:
         running.manager.stopping(status, seconds)
@@ -389,6 +416,7 @@ class Server:
     def _reload(self) -> None:
         self.reopen()
         self._renewal.look_if_asked()
+        self._answers.reload()
 
     def _shut(self, running: Running) -> None:
         if self._life is Life.STOPPED:  # in a child that a handler of the application has forked
@@ -425,6 +453,7 @@ class Server:
         """Close what a child has inherited and will not serve; the addresses stay the parent's."""
         for listener in self._listeners:
             listener.socket.close()
+        self._answers.let_go()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -438,7 +467,7 @@ class Server:
         with self._life_lock:
             if following not in TRANSITIONS[self._life]:
                 raise ProtocolMisuse(f"a server that is {self._life.name} cannot become {following.name}")
-            self._life = following
+            self._life, self._life_since = following, time.monotonic()
 
 
 def create_server(app: Application, **settings: Any) -> Server:  # noqa: ANN401 - settings have many types

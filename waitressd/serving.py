@@ -7,6 +7,8 @@ from typing import Any
 from waitressd.config.adjustments import Adjustments
 from waitressd.operatorlog import operator_log
 from waitressd.server import Server
+from waitressd.signals import show_stacks_of_a_crash
+from waitressd.standardstreams import fill_descriptors
 from waitressd.startadvice import log_start_advice
 from waitressd.wsgi.task import Application
 
@@ -20,6 +22,8 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
     if not _quiet:
         logging.basicConfig()
     adjustments = Adjustments.from_keywords(**settings)
+    fill_descriptors()
+    show_stacks_of_a_crash()
     server = Server(adjustments, app)
     log_start_advice(adjustments, certificates=server.served_certificates)
     if adjustments.may_be_fleet and _lead(server):

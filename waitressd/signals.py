@@ -4,10 +4,13 @@ SIGTERM and SIGINT begin a stop; a handler that the application has set for them
 and SIGUSR1 open log files anew where nobody else has a handler for them. No other signal is touched. All of this is the
 main thread's, as Python has it. A child that is forked gets the handlers back that were there before.
 
+What ends the process where it is, an abort or a crash, leaves the stacks of all threads behind.
+
 Knows signals and their handlers; does not know what a stop is.
 """
 
 import contextlib
+import faulthandler
 import inspect
 import os
 import signal
@@ -33,6 +36,8 @@ def _known(*names: str) -> tuple[signal.Signals, ...]:
 _STOPS: Final = _known("SIGTERM", "SIGINT")
 _REOPENS: Final = _known("SIGHUP", "SIGUSR1")
 _NEVER_OURS: Final = _known("SIGUSR2")
+_CRASHES: Final = _known("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
+_STANDARD_ERROR: Final = 2  # whatever `sys.stderr` is
 
 _nobodys: Final[list[Any]] = [signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None]
 """What `getsignal` gives where the application has set no handler."""
@@ -60,6 +65,19 @@ class _Installed:
     def let_go(self) -> None:
         """Put them back in a child: the thread that has forked is the main thread there."""
         self.put_back()
+
+
+def show_stacks_of_a_crash() -> None:
+    """Have a crash, and the SIGABRT of a service manager's watchdog, write the stack of each thread to standard error.
+
+    Where something holds the interpreter lock, nothing else can say what it is. Left alone is what is switched on
+    already, and where somebody else has handlers for these signals, such as a virtual machine that lives by SIGSEGV.
+    So it is for systems that tell of such handlers (Linux). The main thread, before anything serves.
+    """
+    caught = _caught_signals()
+    if caught is not None and not faulthandler.is_enabled() and not caught.intersection(_CRASHES):
+        with contextlib.suppress(OSError):  # there is no standard error
+            faulthandler.enable(file=_STANDARD_ERROR)
 
 
 @contextlib.contextmanager

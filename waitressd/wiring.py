@@ -23,6 +23,7 @@ from waitressd.http.events import Request
 from waitressd.http.limits import Limits
 from waitressd.metrics import request_log
 from waitressd.net.channelsettings import ChannelSettings, RequestHandler
+from waitressd.net.ledger import Ledger
 from waitressd.net.listener import HTTPS, REDIRECT, Listener
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.poller import build_poller
@@ -78,7 +79,9 @@ def build_lane(
     """
     lane = Lane(build_poller(), bounds(adjustments), task_log_timeout=adjustments.task_log_timeout)
     lane.timekeeper.limits = time_limits(adjustments)
-    lane.timekeeper.worker_number = here.number or 1
+    lane.dispatcher.logs.worker_number = here.number or 1
+    if adjustments.counts_requests:
+        lane.dispatcher.ledger = Ledger(adjustments.metrics_series, adjustments.slow_threshold)
     secure = _secure_protocols(adjustments, listeners, credentials)
     for listener in listeners:
         settings = channel_settings(adjustments, application, listener, logs, secure.get(listener))
@@ -197,6 +200,7 @@ def channel_settings(
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
         listener=listener.name,
+        scheme="https" if tls is not None else adjustments.url_scheme,
         ident=adjustments.ident,
         recv_bytes=adjustments.recv_bytes,
         limits=_fill(Limits, adjustments),

@@ -43,17 +43,17 @@ class SecureTarget(Target):
 
 
 @contextmanager
-def secure_target(*settings: str) -> Iterator[SecureTarget]:
+def secure_target(*settings: str, application: str = "") -> Iterator[SecureTarget]:
     """Serve with default settings, and those given, while the block runs."""
     with tempfile.TemporaryDirectory() as folder:
         files = [f"--{name.replace('_', '-')}={value}" for name, value in tls_files(Path(folder)).items()]
         command = [sys.executable, "-m", "waitressd"]
-        server = start_process([APPLICATION, "--listen=127.0.0.1:0", *files, *settings], command=command)
+        server = start_process([application or APPLICATION, "--listen=127.0.0.1:0", *files, *settings], command=command)
         try:
             server.wait_for_output(r"https://127\.0\.0\.1:\d+")
             wait_until_accepting(server.address)
             found = SecureTarget(server)
-            for _ in range(5):
+            for _ in range(0 if application else 5):
                 found.get("/")
             yield found
         finally:

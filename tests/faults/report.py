@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
 
-MODULES: Final = ("holding", "storms", "memory", "threads", "traffic", "stopping", "lifecycle", "syscalls", "encrypted")
+MODULES: Final = (
+    "holding", "storms", "memory", "threads", "traffic", "stopping", "lifecycle", "syscalls", "encrypted", "canary",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -299,7 +299,7 @@ def test_a_request_that_waits_for_a_thread() -> None:
     assert queued is not None
     assert queued >= 0.2
     assert found["/2"].duration >= queued
-    assert found["/1"].queue_time == 0.0
+    assert (found["/1"].queue_time or 0.0) < queued / 2
 
 
 @pytest.mark.parametrize(

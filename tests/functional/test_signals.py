@@ -138,3 +138,44 @@ def test_files_are_opened_anew(number: signal.Signals, tmp_path: Path, serving: 
     assert wait_until((tmp_path / "own.log").exists)
     check_serving(server)
     assert server.terminate(10) == 0
+
+
+HOLDING = """
+import faulthandler, os, resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+if os.environ.get("OWN"): faulthandler.enable(open("own.txt", "w"))
+
+def hold_the_interpreter():
+    os.write(1, b"held\\n")
+    sum(range(10**12))
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/hold": hold_the_interpreter()
+    start_response("200 OK", [("Content-Length", "0")])
+    return [b""]
+
+if __name__ == "__main__":
+    import logging, waitressd
+    logging.basicConfig(level=logging.INFO)
+    waitressd.serve(application, listen="127.0.0.1:0")
+"""
+COMMAND = (sys.executable, "-m", "waitressd", "--listen=127.0.0.1:0", "holding:application")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere it would be in the way of others")
+@pytest.mark.parametrize("own", ["", "1"])
+@pytest.mark.parametrize("command", [COMMAND, (sys.executable, "-u", "holding.py")], ids=["command", "serve"])
+def test_an_abort_leaves_the_stacks_of_all_threads(command: tuple[str, ...], own: str, tmp_path: Path) -> None:
+    """What the watchdog of a service manager sends is the last that is heard where something holds the interpreter."""
+    (tmp_path / "holding.py").write_text(HOLDING, encoding="utf-8")
+    environment = {"PYTHONFAULTHANDLER": "", "OWN": own}
+    with server_process([], command=command, cwd=tmp_path, environment=environment) as server:
+        with server.connect() as client:
+            client.send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+            server.wait_for_output("held")
+            server.signal(signal.SIGABRT)
+            assert server.wait(20) == -signal.SIGABRT
+        said = (tmp_path / "own.txt").read_text(encoding="utf-8") if own else server.output
+        assert "Fatal Python error: Aborted" in said
+        assert " in hold_the_interpreter\n" in said
+        assert said.count("most recent call first") >= 2  # threads; the others may not have been born by then

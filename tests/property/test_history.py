@@ -9,11 +9,10 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waitressd.insight.history import BUCKETS, NUMBERS, ROUTE_NUMBERS, WINDOWS, History, Reading
+from waitressd.insight.history import NUMBERS, ROUTE_NUMBERS, WINDOWS, History, Reading
 from waitressd.insight.percentiles import percentile
+from waitressd.net.ledger import BOUNDS
 
-DECADE: Final = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5)
-BOUNDS: Final = (*(round(step * 10.0**power, 10) for power in range(-3, 2) for step in DECADE), 100.0)
 ROUTES: Final = ("", "/", "/reports/{name}")
 
 durations = st.lists(st.floats(0, 200) | st.sampled_from(BOUNDS), min_size=1, max_size=200)
@@ -53,7 +52,7 @@ class Told:
 
     def __init__(self, story: list[tuple[float, dict[str, int]]]) -> None:
         now = 1000.25
-        self.history = History(BOUNDS, now)
+        self.history = History(now)
         totals = array("q", bytes(8 * NUMBERS))
         routes = {route: array("q", bytes(8 * ROUTE_NUMBERS)) for route in ROUTES}
         self.looks = [(int(now), 0, dict.fromkeys(ROUTES, 0))]
@@ -107,7 +106,3 @@ def test_the_routes_add_up_to_the_totals_of_a_short_window_if_somebody_looked_ea
     told = Told([(1.0, requests) for _, requests in story])
     window = told.history.window(10)
     assert sum(sums.count for sums in window.routes.values()) == window.totals.count
-
-
-def test_buckets_and_bounds_fit() -> None:
-    assert len(BOUNDS) == BUCKETS - 1

@@ -189,8 +189,11 @@ class SimSocket:
         return self.send_sealed(data)
 
     def check_owner(self) -> None:
-        """Whoever begins to write must still have the request."""
-        if self.is_revoked:
+        """Whoever begins to write must still have the request, or find the socket shut.
+
+        It may be taken between the task's last look and its write; but then nothing can go out any more.
+        """
+        if self.is_revoked and not (self.is_dead or self.is_reset):
             self.kernel.scheduler.violate(f"a task writes to {self.number} although its request was taken from it")
 
     def send_sealed(self, data: "bytes | memoryview") -> int:
@@ -307,6 +310,7 @@ class SimListenSocket:
         self.kernel = kernel
         self.backlog: list[tuple[SimSocket, tuple[str, int]]] = []
         self.is_closed = False
+        self.is_sealed = False
         self.fd = kernel.open(self)
 
     @property
@@ -324,6 +328,10 @@ class SimListenSocket:
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the socket's own name
         """Nothing here blocks."""
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Take a filter: whoever begins a handshake from now on is not answered."""
+        self.is_sealed = True
 
     def accept(self) -> tuple[SimSocket, tuple[str, int]]:
         """Take one from the backlog."""

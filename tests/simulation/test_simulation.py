@@ -141,7 +141,7 @@ def close_at_once(exchange: Exchange) -> None:
 
 def skip_preface(channel: Channel) -> None:
     """Begin with HTTP before the preface is complete."""
-    channel._preface = None
+    channel.preface = None
     channel._move(ChannelMove.BEGIN)
     channel.on_ready(READ)
 

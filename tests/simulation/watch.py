@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.secure import socket_below
-from waitressd.net.eventloop import NEVER
-from waitressd.net.progress import LOOKS
+from waitressd.net.progress import LOOKS, NEVER
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -247,7 +247,7 @@ class World:
 
     def connect(self, client: SimClient) -> bool:
         """Put a client into the backlog; False when nobody listens."""
-        if self.listen_socket.is_closed:
+        if self.listen_socket.is_closed or self.listen_socket.is_sealed:
             return False
         client.sock.on_output = client.on_output
         self.listen_socket.backlog.append((client.sock, (f"10.0.0.{client.number % 3}", 1000 + client.number)))

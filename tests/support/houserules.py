@@ -22,7 +22,8 @@ _MIDDLE: Final = frozenset({"dispatch", "net", "wsgi", "config", "requestlog", "
 _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
-    | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "insight"}
+    | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "kinds"}
+    | {"insight", "admin", "life", "listening"}
     | _MIDDLE
 )
 
@@ -33,6 +34,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "memory": frozenset(),
     "command": frozenset(),
     "place": frozenset(),
+    "life": frozenset(),
+    "listening": frozenset({"net"}),
+    "version": frozenset(),
     "forks": frozenset(),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"net", "operatorlog"}),
@@ -50,8 +54,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
-        | {"ratelimit", "operatorlog", "machine", "kinds", "wording"}
+        | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version"}
     ),
+    "admin": frozenset({"insight", "config", "net", "wsgi"}),
     "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),
     "routes": frozenset({"routes"}),
     "systemd": frozenset(),
@@ -72,8 +77,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
-    "__main__": frozenset({"cli"}),
-    "__init__": frozenset({"server", "serving", "config", "http", "place"}),
+    "entry": frozenset({"cli", "tools", "config", "standardstreams"}),
+    "__main__": frozenset({"entry"}),
+    "__init__": frozenset({"server", "serving", "config", "http", "place", "version"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -101,7 +107,7 @@ SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
 
 OUTSIDE: Final[dict[str, frozenset[str]]] = {
-    "tools": frozenset({"textual"}),
+    "tools": frozenset({"textual", "rich"}),
     "routes": frozenset({"pyramid", "django", "flask"}),
 }
 """What layers beside the serving core may import of others, where that is installed."""
@@ -131,6 +137,12 @@ NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes"}
     | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    | {
+        "waitressd.cli",
+        "waitressd.tools.commands",
+        "waitressd.config.inisource",
+    }  # who serves and who asks, of the other
+    | {"waitressd.tools.top", "waitressd.tools.screen", "termios", "tty"}  # nor a command that draws no screen
     | {"waitressd.insight.assembly"}  # nor a server without an admin address
     | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )

@@ -8,9 +8,6 @@ class PlainJob:
 
     __slots__ = ("waiting_since",)
 
-    timing = None
-    key = ()
-
     def __init__(self) -> None:
         self.waiting_since = 0.0
 

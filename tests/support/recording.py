@@ -86,6 +86,10 @@ class RecordingTransport:
         finally:
             close()
 
+    def fail(self, error: BaseException) -> None:
+        """Note what kept the application from answering."""
+        self.failure = error
+
     def is_gone(self) -> bool:
         """Whether the client has left."""
         return self.gone

@@ -23,8 +23,9 @@ from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.snapshot import EMPTY
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.errors import ProtocolMisuse
+from waitressd.life import TRANSITIONS, Life
 from waitressd.listeners import open_listeners
-from waitressd.server import TRANSITIONS, Life, Server
+from waitressd.server import Server
 from waitressd.systemd import Notifier
 
 LOOPBACK = "127.0.0.1:0"

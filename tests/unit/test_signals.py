@@ -1,7 +1,11 @@
 """Whose handler a signal has, before, while and after the server runs."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -104,3 +108,29 @@ def test_what_is_ignored_stays_ignored() -> None:
     assert signals.describe() == ""
     signals.put_back()
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+# A virtual machine in the process, such as Java's, lives by SIGSEGV.
+OTHERS = """
+import ctypes, faulthandler, signal, sys
+from waitressd.signals import show_stacks_of_a_crash
+handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(print)
+libc = ctypes.CDLL(None)
+libc.signal.restype, libc.signal.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p)
+before = ctypes.cast(handler, ctypes.c_void_p).value
+if sys.argv[1] == "foreign":
+    libc.signal(signal.SIGSEGV, before)
+show_stacks_of_a_crash()
+after = libc.signal(signal.SIGSEGV, None)
+print(faulthandler.is_enabled(), after == before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere, what C has registered is not known")
+@pytest.mark.parametrize(("whose", "expected"), [("nobodys", "True False\n"), ("foreign", "False True\n")])
+def test_handlers_of_crashes_that_others_have_are_left_alone(whose: str, expected: str) -> None:
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "", "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, "-c", OTHERS, whose], capture_output=True, text=True, check=True, env=environment
+    )
+    assert run.stdout == expected

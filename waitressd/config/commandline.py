@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from waitressd.config.adjustments import ALIASES, SETTINGS
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.config.hints import suggest
+from waitressd.config.options import Option
 from waitressd.config.origins import COMMAND_LINE
 from waitressd.config.reading import Given
 from waitressd.config.settings import Setting
@@ -17,30 +18,6 @@ SHELLS: Final = ("bash", "zsh", "fish")
 _VARIABLE: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)=(?P<value>.*)", re.DOTALL)
 _FLAG_WITH_VALUE: Final = re.compile(r"argument (--[\w-]+): ignored explicit argument .*")
 _SETTING: Final = "setting "
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option as the parser, the help text and the shells see it; one without a metavar takes no value."""
-
-    name: str
-    """The long name, without its dashes."""
-    summary: str
-    short: str = ""
-    metavar: str = ""
-    """What stands for the value; in brackets if it may be left out."""
-    choices: tuple[str, ...] = ()
-    repeats: bool = False
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What a user may write."""
-        return (f"-{self.short}", f"--{self.name}") if self.short else (f"--{self.name}",)
-
-    @property
-    def takes_value(self) -> bool:
-        """Whether a value must follow."""
-        return bool(self.metavar) and not self.metavar.startswith("[")
 
 
 OPTIONS: Final[tuple[Option, ...]] = (

@@ -48,6 +48,11 @@ class EffectiveSettings(InsightTable, TimeLimitTable, SettingsTable):
         return self.trusted_proxy_headers
 
     @property
+    def counts_requests(self) -> bool:
+        """The value of `metrics`, where auto means that somebody can ask."""
+        return bool(self.admin_listen) if self.metrics == "auto" else self.metrics == "on"
+
+    @property
     def may_be_fleet(self) -> bool:
         """Whether worker processes are asked for; `workers = auto` may still come to one."""
         return self.workers != 1 or bool(self.supervise)

@@ -4,16 +4,17 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from waitressd.config.commandline import OPTIONS, Option, settable
+from waitressd.config.commandline import OPTIONS, settable
+from waitressd.config.options import WIDTH
 from waitressd.config.settings import Group, Setting
+from waitressd.config.subcommands import SUBCOMMANDS, subcommand_lines
 
-_WIDTH: Final = 80
-_FLAG_COLUMN: Final = 29
 _GROUP_COLUMN: Final = 28
 _INDENT: Final = 6
 
 _HEAD: Final = """\
 Usage: waitressd [OPTIONS] [TARGET] [NAME=VALUE ...]
+       waitressd COMMAND [OPTIONS] [ADDRESS | FILE.ini]
 TARGET is an ini file (production.ini, production.ini#name) or MODULE:OBJECT.
 NAME=VALUE is put in place of %(NAME)s in the ini file.
 """
@@ -21,7 +22,9 @@ NAME=VALUE is put in place of %(NAME)s in the ini file.
 
 def short_help() -> str:
     """Render the help that fits on a screen: the options, and the names of the settings by groups."""
-    lines = [_HEAD, *(_option_line(option) for option in OPTIONS)]
+    lines = [_HEAD, *(option.help_lines() for option in OPTIONS)]
+    lines += ["", "Commands that ask a running server (waitressd COMMAND --help explains them):"]
+    lines.append(_filled(" ".join(SUBCOMMANDS), 2))
     lines += ["", "Settings, each as --NAME=VALUE (--help-all explains them):"]
     for group in Group:
         names = [_option_name(row) for row in settable() if row.group is group and not row.is_inert]
@@ -32,15 +35,9 @@ def short_help() -> str:
 
 def long_help() -> str:
     """Render the help that explains every setting."""
-    return "\n".join([_HEAD, *(_option_line(option) for option in OPTIONS), *_explained()])
-
-
-def _option_line(option: Option) -> str:
-    flags = ("" if option.short else "    ") + ", ".join(option.flags)
-    left = f"  {flags}{'=' * option.takes_value}{option.metavar}"
-    gap = " " * max(2, _FLAG_COLUMN - len(left))
-    lines = textwrap.wrap(option.summary, _WIDTH - _FLAG_COLUMN)
-    return f"{left}{gap}" + f"\n{' ' * _FLAG_COLUMN}".join(lines)
+    options = [option.help_lines() for option in OPTIONS]
+    commands = ["", "Commands that ask a running server (waitressd COMMAND --help explains them):", *subcommand_lines()]
+    return "\n".join([_HEAD, *options, *commands, *_explained()])
 
 
 def _option_name(row: Setting) -> str:
@@ -59,7 +56,7 @@ def _explained() -> Iterator[str]:
 
 def _filled(text: str, indent: int) -> str:
     margin = " " * indent
-    return textwrap.fill(text, _WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
+    return textwrap.fill(text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
 
 
 def _allowed(row: Setting) -> str:

@@ -69,6 +69,18 @@ class InsightTable:
         kinds.boolean(),
         "Show the targets of requests with what follows the question mark, which may be secret.",
     )
+    metrics: str = Group.INSIGHT.setting(
+        "auto",
+        kinds.one_of("auto", "on", "off"),
+        "Whether requests are counted: auto does where admin_listen, or the request log metrics, can show it.\n"
+        "It costs 0.3 microseconds of a request.",
+    )
+    metrics_series: int = Group.INSIGHT.setting(
+        300,
+        kinds.integer(10, 10_000),
+        "How many combinations of route, method and status are counted apart; beyond, the route is other.\n"
+        "A route is what the application says in waitressd.route of its environ; paths are never counted.",
+    )
     live_timeout: float = Group.INSIGHT.setting(
         10.0,
         kinds.duration(0.1, _DAY),
@@ -86,4 +98,16 @@ class InsightTable:
         "Seconds between the order to stop and the end of accepting; /ready is answered 503 meanwhile.\n"
         "In that time balancers learn that this server leaves, and lose no request. 5 is a good value for Kubernetes. "
         "shutdown_timeout begins after it; a second signal ends it at once.",
+    )
+    slow_threshold: float = Group.INSIGHT.setting(
+        1.0,
+        kinds.duration(0.01, _DAY),
+        "Seconds from which on a request is slow, in all: from its first byte until its answer is with the kernel.\n"
+        "/slow has it when it has ended, with the phases in which the time went by and with the stack of its thread "
+        "as it was soon after the request became slow.",
+    )
+    slow_requests: int = Group.INSIGHT.setting(
+        50,
+        kinds.integer(0, 1000),
+        "Requests that /slow keeps of each kind, slow ones and failed ones: the last.",
     )

@@ -1,6 +1,11 @@
 """How much an event loop takes on, as values; `wiring.py` fills it in."""
 
 from dataclasses import dataclass
+from typing import Final
+
+QUEUE_FULL: Final = "The server has more requests than it can take."
+QUEUE_LATE: Final = "No thread was free in time."
+"""Why a request is answered 503."""
 
 
 @dataclass(frozen=True, slots=True)

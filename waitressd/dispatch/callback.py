@@ -11,9 +11,6 @@ class Callback:
 
     __slots__ = ("_call", "_log", "waiting_since")
 
-    timing = None
-    key = ()
-
     def __init__(self, call: Callable[[], object], log: Callable[[str], None], now: float) -> None:
         self._call = call
         self._log = log

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
-from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
@@ -28,10 +28,11 @@ from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, Job, Settlement, Tally
+from waitressd.net.eventloop import Job, Settlement, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer
@@ -63,7 +64,7 @@ class Dispatcher:
         self.state = DispatcherState.SERVING
         self.draining = False  # said of the state by `_begin_drain` alone: every response asks for it
         self.logs = DispatcherLogs(self.clock)
-        self.timekeeper = Timekeeper(role, self.logs.workers, self.clock)
+        self.timekeeper = Timekeeper(role, self.logs, self.clock)
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time)
@@ -71,7 +72,7 @@ class Dispatcher:
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.registered = self.fresh.discard  # the poller knows a channel
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
-        self._bounds = bounds
+        self.bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
         self._sweep_seconds = max(0.01, min(SWEEP_SECONDS, bounds.finest_deadline_seconds / 4))
         self._next_sweep = NEVER
@@ -149,7 +150,7 @@ class Dispatcher:
     def expire(self, job: Job) -> None:
         """A request waited too long for a thread."""
         if self.role.withdraw(job):
-            self._refuse(job, "No thread was free in time.")
+            self._refuse(job, QUEUE_LATE)
 
     def _refuse(self, job: Job, reason: str) -> bool:
         """Answer 503; False when the job cannot be refused."""
@@ -282,8 +283,8 @@ class Dispatcher:
                 return False
             self.tasks.popleft()
         # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-        is_full = not role.waiting and len(role.queue) >= self._bounds.queue_limit
-        if is_full and self._refuse(job, "The server has more requests than it can take."):
+        is_full = not role.waiting and len(role.queue) >= self.bounds.queue_limit
+        if is_full and self._refuse(job, QUEUE_FULL):
             return True
         job.queue()
         if role.offer(job):
@@ -332,15 +333,15 @@ class Dispatcher:
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(*self.backlog())
-        return waited < self._bounds.queue_timeout or not self._refuse(job, "No thread was free in time.")
+        return waited < self.bounds.queue_timeout or not self._refuse(job, QUEUE_LATE)
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
-        with self.role.lock:
-            queue = self.role.queue
-            first = queue[0] if queue else None
-            count = len(queue) + len(self.tasks)
-        since = self.heard_at if first is None else first.waiting_since
+        queue = (
+            self.role.queue.copy()
+        )  # one step, and no lock: a question must not wait for one that is never given back
+        count = len(queue) + len(self.tasks)
+        since = queue[0].waiting_since if queue else self.heard_at
         return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod

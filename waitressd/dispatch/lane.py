@@ -11,6 +11,7 @@ import threading
 from typing import Final
 
 from waitressd.dispatch.bounds import Bounds
+from waitressd.dispatch.delays import Delays
 from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.reports import describe, is_busy, log_stack
 from waitressd.dispatch.role import Assignment, Role, Worker
@@ -46,6 +47,7 @@ class Lane:
         self._role = Role(bounds.threads, _wake, machine)
         self.dispatcher = Dispatcher(poller, self._role, bounds, machine)
         self.on_end = _ring_nobody  # called by the last leader; the watcher puts its bell here
+        self.delays = Delays()  # of the watcher
         self._machine = machine
         self._task_log_timeout = task_log_timeout
         self._name = name
@@ -148,7 +150,7 @@ class Lane:
         """Log every running task with its stack. Any thread."""
         now = self._machine.monotonic()
         for worker in self.busy_workers():
-            log_stack(worker, message + ": %s of %s, %.1f s", describe(worker), _peer(worker), now - worker.started)
+            log_stack(worker, message + ": %s, %.1f s", self._describe(worker), now - worker.started)
 
     # -- a worker thread
 
@@ -235,14 +237,12 @@ class Lane:
             started = worker.started
             if now - started >= self._task_log_timeout and self._reported.get(worker.name) != started:
                 self._reported[worker.name] = started
-                log_stack(
-                    worker, "%s of %s has been running for %.1f s", describe(worker), _peer(worker), now - started
-                )
+                log_stack(worker, "%s has been running for %.1f s", self._describe(worker), now - started)
+
+    def _describe(self, worker: Worker) -> str:
+        whose = worker.job.whose() if worker.job is not None else "-"
+        return f"{describe(worker)} of {whose} ({self.dispatcher.logs.name(worker.job)})"
 
 
 def _ring_nobody() -> None:
     """Where nobody watches."""
-
-
-def _peer(worker: Worker) -> str:
-    return worker.job.whose() if worker.job is not None else "-"

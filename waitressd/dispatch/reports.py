@@ -11,6 +11,8 @@ from typing import Final
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.net import stacks
 from waitressd.net.channel import Channel
+from waitressd.net.eventloop import Job
+from waitressd.net.exchange import Exchange
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
 from waitressd.net.states import ChannelState
 from waitressd.operatorlog import counted, operator_log
@@ -26,6 +28,7 @@ class DispatcherLogs:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.workers: list[Worker] = []  # the pool's; only read
+        self.worker_number = 1  # of this process, which the ids of its requests begin with
         self.spool = RateLimitedLog(logger, logging.ERROR)
         self.stalled = RateLimitedLog(logger, logging.INFO)
         self.exhausted = RateLimitedLog(logger, logging.WARNING, 10.0)
@@ -82,8 +85,16 @@ class DispatcherLogs:
     def describe_workers(self) -> str:
         """What every busy thread is doing, and for how long."""
         now = self._clock()
-        busy = [f"{describe(worker)} ({now - worker.started:.1f} s)" for worker in self.workers if is_busy(worker)]
+        busy = [
+            f"{describe(worker)} ({self.name(worker.job)}, {now - worker.started:.1f} s)"
+            for worker in self.workers
+            if is_busy(worker)
+        ]
         return ", ".join(busy) or "nothing"
+
+    def name(self, job: Job | None) -> str:
+        """Return the id of a request: WORKER-CONNECTION-REQUEST; "-" for a job that is none."""
+        return f"{self.worker_number}-{job.line.number}-{job.number}" if isinstance(job, Exchange) else "-"
 
 
 def is_busy(worker: Worker) -> bool:

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from waitressd.dispatch.callback import Callback
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.eventloop import Job
 
@@ -205,8 +206,8 @@ class Role:
         """Take the callbacks for which no thread was free out of the queue. Any thread."""
         with self.lock:
             queue = self.queue
-            self.queue = deque(job for job in queue if job.key)
-            return [job for job in queue if not job.key]
+            self.queue = deque(job for job in queue if not isinstance(job, Callback))
+            return [job for job in queue if isinstance(job, Callback)]
 
     # -- under the lock
 

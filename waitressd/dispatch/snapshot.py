@@ -42,7 +42,7 @@ class Snapshot:
 
 
 def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:
-    """Look at all dispatchers of a server. Any thread; costs a look at every connection and holds nobody up."""
+    """Look at all dispatchers of a server. Any thread; costs a look at every connection, and takes no lock."""
     busy_threads = idle_threads = overdue_threads = queue_depth = 0
     oldest_wait_seconds = 0.0
     phases: Counter[str] = Counter()
@@ -51,8 +51,8 @@ def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:
     for dispatcher in dispatchers:
         role = dispatcher.role
         depth, waited = dispatcher.backlog()
-        with role.lock:
-            busy = role.running + (1 if role.has_claim() else 0)
+        # Without the lock, which may never be given back: one that changes from inline to aside may count twice.
+        busy = min(role.task_limit, role.running + role.has_claim())
         busy_threads += busy
         overdue_threads += len(dispatcher.timekeeper.late_tasks)
         idle_threads += max(0, role.task_limit - busy)

@@ -8,18 +8,19 @@ returns by itself, and is counted, shown and, if the operator wants it, replaced
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from waitressd.dispatch.reports import is_busy
+from waitressd.dispatch.reports import DispatcherLogs, is_busy
 from waitressd.dispatch.role import Role, Worker
 from waitressd.http.errors import HttpError
 from waitressd.net import stacks
 from waitressd.net.eventloop import Job, Settlement
+from waitressd.net.exchange import Exchange
 from waitressd.net.logs import say
 from waitressd.net.stacks import Stack
-from waitressd.net.timelimit import NO_LIMIT, NO_LIMITS, TIMEOUT_STATUS, Late, TimeLimits, end_in_time
+from waitressd.net.timelimit import NO_LIMIT, NO_LIMITS, TIMEOUT_STATUS, Late, TimeLimits, Timing, end_in_time
 
 LOOK_SECONDS: Final = 1.0  # between two looks at the tasks that run, at most
 SHORTEST_LOOK_SECONDS: Final = 0.05
@@ -52,7 +53,7 @@ class LateTask:
     """A task that is over its time, or that the operator has ended, until it returns."""
 
     worker: Worker
-    exchange: Any
+    exchange: Exchange
     late: Late
     limit_seconds: float
     """NO_LIMIT for one that the operator has ended."""
@@ -66,14 +67,13 @@ class LateTask:
     @property
     def ended(self) -> float:
         """When it returned, 0.0 if that is not known."""
-        ended: float = self.exchange.timing.ended
-        return ended if ended > self.started else 0.0
+        timing = self.exchange.timing
+        return timing.ended if timing is not None and timing.ended > self.started else 0.0
 
     @property
     def is_over(self) -> bool:
         """Whether it has returned."""
-        is_other = bool(self.exchange.number != self.late.number)
-        return is_other or self.ended > 0 or self.worker.job is not self.exchange
+        return self.worker.job is not self.exchange or self.exchange.number != self.late.number or self.ended > 0
 
 
 class Ending:
@@ -111,17 +111,16 @@ class Refusal:
 
 
 class Timekeeper:
-    """The time limits of one lane. `workers` are those of its pool."""
+    """The time limits of one lane."""
 
-    def __init__(self, role: Role, workers: Sequence[Worker], clock: Callable[[], float]) -> None:
-        self.limits: TimeLimits = NO_LIMITS  # set before the first thread starts, as is `worker_number`
-        self.worker_number = 1
+    def __init__(self, role: Role, logs: DispatcherLogs, clock: Callable[[], float]) -> None:
+        self.limits: TimeLimits = NO_LIMITS  # set before the first thread starts
         self.timeouts = Timeouts()
         self.look_seconds = LOOK_SECONDS  # from the last look to the next one
         self.is_hurried = False  # a request has set a limit of its own for which that is too long
         self.ring: Callable[[], object] = bool  # wakes the watcher
         self._role = role
-        self._workers = workers
+        self._logs = logs
         self._clock = clock
         self._late: dict[LateTask, None] = {}  # a set; each step is one of the interpreter
 
@@ -132,16 +131,16 @@ class Timekeeper:
         """The tasks that are over their time and had not returned at the last look."""
         return list(self._late)
 
-    def limit_seconds(self, exchange: Any) -> float | None:  # noqa: ANN401 - an Exchange
+    def limit_seconds(self, exchange: Exchange) -> float | None:
         """Return how long a request that runs may take; None without a limit."""
         timing = exchange.timing
-        seconds: float = timing.limit(self.limits) if timing is not None else NO_LIMIT
+        seconds = timing.limit(self.limits) if timing is not None else NO_LIMIT
         return None if seconds == NO_LIMIT else seconds
 
     @staticmethod
-    def late_of(exchange: Any) -> Late | None:  # noqa: ANN401 - an Exchange
+    def late_of(exchange: Exchange) -> Late | None:
         """Return what became of a request that runs and is over its time; None for any other."""
-        late: Late | None = exchange.timing.late if exchange.timing is not None else None
+        late = exchange.timing.late if exchange.timing is not None else None
         return late if late is not None and late.number == exchange.number else None
 
     def note_limit(self, seconds: float) -> float:
@@ -150,16 +149,16 @@ class Timekeeper:
             self.is_hurried = True
             self.ring()
         me = threading.get_ident()
-        return next((worker.started for worker in self._workers if worker.thread_id == me), self._clock())
+        return next((worker.started for worker in self._logs.workers if worker.thread_id == me), self._clock())
 
     def cancel(self, name: str) -> Settlement | None:
         """Return what ends a request by its name, which waits for a thread or has one; None if there is none."""
-        for worker in list(self._workers):
+        for worker in list(self._logs.workers):
             job = worker.job
-            if job is not None and is_busy(worker) and self._name(job) == name and self.late_of(job) is None:
-                return self._ending(worker, job, NO_LIMIT, 0.0)
+            if isinstance(job, Exchange) and is_busy(worker) and self._logs.name(job) == name:
+                return self._ending(worker, job, NO_LIMIT, 0.0) if self.late_of(job) is None else None
         for job in self._role.queue.copy():
-            if self._name(job) == name:
+            if isinstance(job, Exchange) and self._logs.name(job) == name:
                 return Refusal(self._role, job, _CANCELLED.format(name))
         return None
 
@@ -170,23 +169,19 @@ class Timekeeper:
         self.is_hurried = False  # first: a limit that is set from here on is seen now, or asks for one more look
         found: list[Ending] = []
         least = self.limits.least_seconds
-        for worker in list(self._workers):
+        for worker in list(self._logs.workers):
             exchange = worker.job
-            timing = exchange.timing if exchange is not None else None
-            if exchange is None or timing is None or not is_busy(worker):
-                continue
-            least = min(least, timing.own_limit)
-            ending = self._judge(worker, exchange, now)
-            if ending is not None:
-                found.append(ending)
+            if isinstance(exchange, Exchange) and exchange.timing is not None and is_busy(worker):
+                least = min(least, exchange.timing.own_limit)
+                ending = self._judge(worker, exchange, exchange.timing, now)
+                found += [ending] if ending is not None else []
         self.look_seconds = look_seconds(least)
         for task in self.late_tasks:
             self._follow(task, now)
         return found
 
-    def _judge(self, worker: Worker, exchange: Any, now: float) -> Ending | None:  # noqa: ANN401 - an Exchange
+    def _judge(self, worker: Worker, exchange: Exchange, timing: Timing, now: float) -> Ending | None:
         """Return the end of a request if it is over its time."""
-        timing = exchange.timing
         # The number first: what is read afterwards is of that request, or of a later one, which is younger.
         number = timing.number
         seconds = now - timing.started
@@ -197,9 +192,9 @@ class Timekeeper:
             return None
         return self._ending(worker, exchange, limit, now - timing.started)
 
-    def _ending(self, worker: Worker, exchange: Any, limit: float, seconds: float) -> Ending:  # noqa: ANN401 - an Exchange
+    def _ending(self, worker: Worker, exchange: Exchange, limit: float, seconds: float) -> Ending:
         """Make the end of a request that has taken so long; `limit` is NO_LIMIT where the operator wants it."""
-        name = self._name(exchange)
+        name = self._logs.name(exchange)
         is_cancelled = limit == NO_LIMIT
         late = Late(
             name=name,
@@ -209,9 +204,6 @@ class Timekeeper:
             over_seconds=NO_LIMIT if is_cancelled else seconds - limit,
         )
         return Ending(self, LateTask(worker, exchange, late, limit, worker.started, stacks.take_one(worker.thread_id)))
-
-    def _name(self, job: Job) -> str:
-        return "-".join(map(str, (self.worker_number, *job.key)))
 
     def _follow(self, task: LateTask, now: float) -> None:
         """Count and say what becomes of a late task."""
@@ -238,7 +230,7 @@ class Timekeeper:
         if task.limit_seconds < NO_LIMIT:
             self.timeouts.answered += late.answered_status is not None
             self.timeouts.cut += late.was_cut
-        if self.limits.request_timeout_interrupt:
+        if self.limits.request_timeout_interrupt and exchange.timing is not None:
             task.was_interrupted = exchange.timing.interruption.send()
         _report(task)
 
@@ -254,5 +246,5 @@ def _report(task: LateTask) -> None:
     is_cancelled = task.limit_seconds == NO_LIMIT
     why = "was ended by the operator" if is_cancelled else f"is over its time limit of {task.limit_seconds:g} s"
     still = "RequestTimeout was raised in its thread" if task.was_interrupted else "its thread still runs"
-    text = "%s (%s of %s) %s: %s; %s\n%s"
-    say(logging.WARNING, text, late.name, exchange.describe(), exchange.whose(), why, told, still, task.stack)
+    text = "%s of %s (%s) %s: %s; %s\n%s"
+    say(logging.WARNING, text, exchange.describe(), exchange.whose(), late.name, why, told, still, task.stack)

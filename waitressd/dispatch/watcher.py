@@ -25,6 +25,8 @@ class Watcher:
         self._machine = machine
         self._bell = machine.new_lock()  # held while the watcher may sleep; released to wake it
         self._bell.acquire()
+        self.due = 0.0
+        """When `on_tick` is to be called at the latest, if that lies ahead; by the thread that watches, or a signal."""
         for lane in lanes:
             lane.on_end = lane.timekeeper.ring = self.ring
 
@@ -45,7 +47,7 @@ class Watcher:
                 if self._sleep_until_a_task_runs():
                     quiet = 0
             else:
-                self._machine.sleep(tick)
+                self._sleep(tick)
             now = self._machine.monotonic()
             for lane in self._lanes:
                 if now >= lane.next_look or lane.timekeeper.is_hurried:
@@ -89,7 +91,29 @@ class Watcher:
         wish_is_old = all(lane.dispatcher.wake_watcher is not None for lane in self._lanes)
         self._wish(self.ring)
         awake = self._sees_task() or self._is_over()
-        awake = awake or self._bell.acquire(timeout=self._sleep_seconds() if wish_is_old else LONGEST_TICK_SECONDS)
+        seconds = self._sleep_seconds() if wish_is_old else LONGEST_TICK_SECONDS
+        ahead = self.due - self._machine.monotonic() if self.due else 0.0
+        awake = awake or self._rest(min(seconds, ahead) if ahead > 0 else seconds)
         if awake:
             self._wish(None)
         return awake
+
+    def _rest(self, seconds: float) -> bool:
+        """Sleep until somebody rings; False when the time was over."""
+        end = self._machine.monotonic() + seconds
+        is_rung = self._bell.acquire(timeout=seconds)
+        if not is_rung:
+            self._note_delay(end)
+        return is_rung
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep for a tick."""
+        end = self._machine.monotonic() + seconds
+        self._machine.sleep(seconds)
+        self._note_delay(end)
+
+    def _note_delay(self, end: float) -> None:
+        """Count how late a sleep has ended."""
+        late = self._machine.monotonic() - end
+        for lane in self._lanes:
+            lane.delays.note(late)

@@ -34,6 +34,7 @@ from waitressd.logfiles import Reopener, reopen_log_files
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
+from waitressd.signals import show_stacks_of_a_crash
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
@@ -462,6 +463,7 @@ def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:
 
 def lead_from(hand: HandOver) -> int:
     """Be the master in a process of its own, and return its exit status."""
+    show_stacks_of_a_crash()
     try:
         hand.logs.apply()
     except ConfigError as error:  # it was good a moment ago, when the application was loaded

@@ -48,6 +48,6 @@ class Endpoint:
     answer: Callable[[Query], Answer]
     """Called in the thread of the admin address, or in the slow lane. Raises BadQuestion."""
     has_children: bool = False
-    """It also answers '/requests/...'."""
+    """It also answers '/requests/...'; one whose path ends with a slash answers only that."""
     is_slow: bool = False
     """It may take long or touch a disk, so the slow lane calls it."""

@@ -1,7 +1,7 @@
 """Whether somebody watches, and what the interpreter does for it.
 
-A thread that wants the interpreter lock waits for the switch interval of each thread that computes, 5 ms by default. With
-1 ms an answer beside eight threads that compute comes in a third of the time, and they get no less done.
+A thread that wants the interpreter lock waits for the switch interval of each thread that computes, 5 ms by default.
+With 1 ms an answer beside eight threads that compute comes in a third of the time, and they get no less done.
 """
 
 import math

@@ -16,9 +16,9 @@ from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, Request
 from waitressd.http.limits import Limits
 from waitressd.http.response import build_head
 from waitressd.http.states import Reading
-from waitressd.insight.guard import Door
+from waitressd.insight.guard import NOT_THIS_METHOD, Door
 from waitressd.insight.rendering import Whole
-from waitressd.net.poller import READ, WRITE
+from waitressd.net.poller import PARKED, READ, WRITE
 from waitressd.peer import peer_of
 
 LIMITS: Final = Limits(
@@ -31,6 +31,7 @@ LINGER_SECONDS: Final = 1.0
 NEVER: Final = float("inf")
 
 _RECV_BYTES: Final = 16384
+_NOT_IMPLEMENTED: Final = 501
 _NOBODY: Final = -1
 
 ALWAYS: Final = (
@@ -83,9 +84,15 @@ class Client:
     @property
     def mask(self) -> int:
         """What the poller should tell of it."""
-        if self.state is ClientState.WRITING:
-            return WRITE
-        return READ if self.state in (ClientState.READING, ClientState.LINGERING) else 0
+        match self.state:
+            case ClientState.READING | ClientState.LINGERING:
+                return READ
+            case ClientState.WRITING:
+                return WRITE
+            case ClientState.ASKED:
+                return PARKED
+            case _:
+                return 0
 
     @property
     def deadline(self) -> float:
@@ -144,6 +151,8 @@ class Client:
                     return self._request
         except HttpError as error:
             self._become(ClientState.ASKED, now)
+            if connection.reader.refused_line.startswith(b"CONNECT ") and error.status == _NOT_IMPLEMENTED:
+                return HttpError(405, NOT_THIS_METHOD, (("Allow", "GET, HEAD"),))
             return error
         if event is CLOSED:
             self.close()

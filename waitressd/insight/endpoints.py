@@ -49,7 +49,9 @@ class EndpointTable:
             return Endpoint(INDEX, "index", lambda query: self._index(query, door))
         endpoint = self._endpoints.get(path)
         if endpoint is None:
-            endpoint = next((parent for parent in self._parents if path.startswith(parent.path + "/")), None)
+            endpoint = next(
+                (each for each in self._parents if path.startswith(f"{each.path.removesuffix('/')}/")), None
+            )
         return endpoint if endpoint is not None and _is_exposed(endpoint, door) else None
 
     def paths(self, door: Door) -> list[str]:

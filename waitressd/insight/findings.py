@@ -66,8 +66,8 @@ class Task:
     """'file:line function'; empty where nobody has looked yet."""
     unchanged_seconds: float = 0.0
     """How long it has been there."""
-    overdue_seconds: float = 0.0
-    """Past its time limit; 0 within it, and without one."""
+    is_overdue: bool = False
+    """Whether it is past its time limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _greedy_client(situation: Situation) -> Iterable[Finding]:
 
 
 def _overdue(situation: Situation) -> Iterable[Finding]:
-    overdue = [task for task in situation.tasks if task.overdue_seconds > 0]
+    overdue = [task for task in situation.tasks if task.is_overdue]
     if overdue:
         whose, since = _of_worker(situation), spell_seconds(max(task.age_seconds for task in overdue))
         if len(overdue) == 1:

@@ -20,6 +20,7 @@ from waitressd.insight.answers import BadQuestion, Endpoint, Query
 CONTROL: Final = "/control"
 CONTROL_FIELD: Final = "X-Waitressd-Control"
 MOST_PARAMETERS: Final = 32
+NOT_THIS_METHOD: Final = "This is asked with GET or HEAD."
 
 _READS: Final = ("GET", "HEAD")
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[^\[\]:@/\\?#\s]+)(?::([0-9]{1,5})?)?")
@@ -131,7 +132,7 @@ def is_control(path: str) -> bool:
 def _check_method(request: Request) -> None:
     allowed = ("POST",) if is_control(request.path) else _READS
     if request.method not in allowed:
-        text = "This is asked with POST." if allowed == ("POST",) else "This is asked with GET or HEAD."
+        text = "This is asked with POST." if allowed == ("POST",) else NOT_THIS_METHOD
         raise Refused(405, text, fields=(("Allow", ", ".join(allowed)),))
 
 

@@ -16,6 +16,7 @@ from operator import sub
 from typing import Final
 
 from waitressd.insight.percentiles import PERCENTILES, percentile
+from waitressd.net.ledger import BOUNDS, BUCKETS
 
 WINDOWS: Final = (10, 60, 300)  # seconds
 FINE_SECONDS: Final = 10  # for which each reading of the routes is kept
@@ -27,17 +28,19 @@ STATUSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 """Requests by the class of their status; 'none' were not answered."""
 REFUSALS: Final = ("refused", "refused_full", "refused_late")
 """Of them, those that the server refused; those with 503, because the queue was full, or after too long in it."""
-PHASES: Final = ("receive", "queue", "application", "flush")
-COUNTED: Final = ("total", "queue", "application")
-"""The durations that are counted in buckets."""
-BUCKETS: Final = 52
-TICKS_PER_SECOND: Final = 1_000_000  # durations are whole numbers, so that sums of them do not depend on their order
+PHASES: Final = ("total", "queue", "application", "receive", "flush")
+"""Durations that are summed, and counted in buckets."""
+TIMERS: Final = "timers"
+"""How late timers of the server were, which is counted in buckets, too; behind those of PHASES."""
+TICKS_PER_SECOND: Final = 1_000_000  # sums are whole numbers, so they do not depend on the order of what is summed
 
-_REFUSALS_AT: Final = len(STATUSES)
-_TICKS_AT: Final = _REFUSALS_AT + len(REFUSALS)
-_BUCKETS_AT: Final = _TICKS_AT + len(PHASES)
-NUMBERS: Final = _BUCKETS_AT + BUCKETS * len(COUNTED)
-ROUTE_NUMBERS: Final = _BUCKETS_AT + BUCKETS  # of a route only the whole duration is kept in buckets
+TICKS_AT: Final = len(STATUSES) + len(REFUSALS)
+BUCKETS_AT: Final = TICKS_AT + len(PHASES)
+NUMBERS: Final = BUCKETS_AT + BUCKETS * (len(PHASES) + 1)
+ROUTE_NUMBERS: Final = BUCKETS_AT + BUCKETS  # of a route the whole duration alone is kept in buckets
+
+
+_COUNTED: Final = (*PHASES, TIMERS)
 
 
 class Sums:
@@ -55,26 +58,25 @@ class Sums:
     @property
     def count(self) -> int:
         """How many there were."""
-        return sum(self._numbers[:_REFUSALS_AT])
+        return sum(self._numbers[: len(STATUSES)])
 
     def refusals(self, kind: str) -> int:
         """Return how many were refused; see REFUSALS."""
-        return self._numbers[_REFUSALS_AT + REFUSALS.index(kind)]
+        return self._numbers[len(STATUSES) + REFUSALS.index(kind)]
 
     def seconds(self, phase: str) -> float:
-        """Return how long one of PHASES, or the 'total', took in all of them together."""
-        ticks = self._numbers[_TICKS_AT:_BUCKETS_AT]
-        return (sum(ticks) if phase == "total" else ticks[PHASES.index(phase)]) / TICKS_PER_SECOND
+        """Return how long one of PHASES took in all of them together."""
+        return self._numbers[TICKS_AT + PHASES.index(phase)] / TICKS_PER_SECOND
 
-    def mean(self, phase: str) -> float | None:
-        """Return how long it took on average, in seconds; None if there are none."""
-        count = self.count
-        return self.seconds(phase) / count if count else None
-
-    def buckets(self, duration: str) -> Sequence[int]:
-        """Return the counts of one of COUNTED; of a route, of the first one alone."""
-        start = _BUCKETS_AT + BUCKETS * COUNTED.index(duration)
+    def buckets(self, phase: str) -> Sequence[int]:
+        """Return how many took how long in one of PHASES, or TIMERS; of a route, in the first one alone."""
+        start = BUCKETS_AT + BUCKETS * _COUNTED.index(phase)
         return self._numbers[start : start + BUCKETS]
+
+    def percentiles(self, phase: str) -> tuple[float | None, ...]:
+        """Return the PERCENTILES of what `buckets` returns, in seconds."""
+        buckets = self.buckets(phase)
+        return tuple(percentile(buckets, BOUNDS, share) for share in PERCENTILES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Reading:
     """What was counted so far, and how busy the server is at this moment. Nothing in it changes any more."""
 
     totals: Sequence[int]
-    """NUMBERS numbers: those of STATUSES, REFUSALS and PHASES (in ticks), and the buckets of COUNTED."""
+    """NUMBERS numbers: those of STATUSES, REFUSALS and PHASES (in ticks), and buckets of PHASES and TIMERS."""
     routes: Mapping[str, Sequence[int]]
     """The first ROUTE_NUMBERS of them for each route, '' for requests of which nobody has said the route."""
     busy_threads: int = 0
@@ -125,9 +127,8 @@ class _Kept:
 class History:
     """The readings of the last five minutes. `take` is for one thread, everything else for any."""
 
-    def __init__(self, bounds: Sequence[float], now: float) -> None:
-        """Take the bounds of the buckets (seconds), and when counting began (monotonic seconds)."""
-        self._bounds = bounds
+    def __init__(self, now: float) -> None:
+        """Take the time at which counting began, in monotonic seconds."""
         nothing = Reading(array("q", bytes(8 * NUMBERS)), {})
         self._kept: deque[_Kept] = deque([_Kept(int(now), nothing)], WINDOWS[-1] + 1)
         self._steps: deque[Step] = deque(maxlen=STEPS)
@@ -160,15 +161,10 @@ class History:
         return Step(
             max(1, end.second - begin.second),
             sums,
-            self.percentiles(sums, "total"),
+            sums.percentiles("total"),
             max(middle.reading.busy_threads, end.reading.busy_threads),
             max(middle.reading.queue_depth, end.reading.queue_depth),
         )
-
-    def percentiles(self, sums: Sums, duration: str) -> tuple[float | None, ...]:
-        """Return the PERCENTILES of one of COUNTED, in seconds."""
-        buckets = sums.buckets(duration)
-        return tuple(percentile(buckets, self._bounds, share) for share in PERCENTILES.values())
 
     def window(self, seconds: int) -> Window:
         """Return what happened in so many whole seconds until the last one has ended; at most the last of WINDOWS."""

@@ -19,7 +19,7 @@ from typing import Final
 from waitressd import forks
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
-from waitressd.insight.answers import BadQuestion, Endpoint, Query
+from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
 from waitressd.insight.attention import Attention
 from waitressd.insight.client import Client, ClientState
 from waitressd.insight.endpoints import EndpointTable, bad_question, json_answer, refusal_answer
@@ -29,7 +29,7 @@ from waitressd.insight.slowlane import SlowLane
 from waitressd.insight.tokens import TokenFile
 from waitressd.net.listener import Listener
 from waitressd.net.logs import RateLimitedLog, logger, report_defect, say
-from waitressd.net.poller import ERROR, HANGUP, READ, Poller, build_poller
+from waitressd.net.poller import GONE, PEER_CLOSED, READ, Poller, build_poller
 
 MOST_CLIENTS: Final = 64
 SLICE_SECONDS: Final = 0.0005
@@ -177,7 +177,7 @@ class AdminListener:
         elif client.mask & READ:
             if (asked := client.read(now)) is not None:
                 self._ask(client, asked, now)
-        elif mask & (ERROR | HANGUP):
+        elif mask & GONE or (mask & PEER_CLOSED and self._waits_long(client)):
             client.close()
         self._settle(client, now)
 
@@ -193,9 +193,8 @@ class AdminListener:
                 continue
             if accepted is None:
                 return
-            if len(self._clients) >= MOST_CLIENTS and not self._evict(now):
-                accepted[0].close()
-                continue
+            if len(self._clients) >= MOST_CLIENTS:
+                self._evict(now)
             client = Client(*accepted, door, now)
             self._clients[client.fd] = client
             self._told[client.fd] = READ
@@ -213,9 +212,9 @@ class AdminListener:
         return self._evict(now)
 
     def _evict(self, now: float) -> bool:
-        """Close whoever is the least loss; False if all are being answered."""
+        """Close whoever is the least loss; False if there is nobody."""
         victim = min(self._clients.values(), key=lambda client: _loss(client, now), default=None)
-        if victim is None or victim.state is ClientState.ASKED:
+        if victim is None:
             return False
         victim.close()
         self._settle(victim, now)
@@ -224,16 +223,19 @@ class AdminListener:
     def _settle(self, client: Client, now: float) -> None:
         """See to it that what follows for a client can happen."""
         assert self._poller is not None
-        if client.state is ClientState.READING and client.answered:
-            # What it has sent with its last request, or before that was answered.
-            if (asked := client.next_request(now)) is not None:
-                self._ask(client, asked, now)
+        if self._clients.get(client.fd) is not client:  # closed before; the number may be another one's by now
+            return
+        # What it has sent with its last request, or before that was answered.
+        while client.state is ClientState.READING and client.answered:
+            if (asked := client.next_request(now)) is None:
+                break
+            self._ask(client, asked, now)
         if client.state is ClientState.CLOSED:
-            if self._clients.pop(client.fd, None) is not None:
-                self._poller.remove(client.fd)
-                del self._told[client.fd]
-                client.socket.close()
-                self._refill()
+            self._poller.remove(client.fd)
+            del self._clients[client.fd], self._told[client.fd]
+            client.socket.close()
+            self._refill()
+            self._give_up()
         elif self._told[client.fd] != client.mask:
             self._told[client.fd] = client.mask
             self._poller.modify(client.fd, client.mask)
@@ -246,22 +248,25 @@ class AdminListener:
             document = {"error": asked.detail, "setting": None}
             self._answer(client, whole(json_answer(asked.status, document, asked.fields)), now)
             return
+        found = self._judge(client, asked)
+        if not isinstance(found, Answer):
+            self._begin(client, *found, now)
+            return
+        made = whole(found)
+        if asked.method == "POST":
+            self._refused_log("admin: POST by %s at %s was refused: %s", client.peer, client.door.name, _text(made))
+        self._answer(client, made, now)
+
+    def _judge(self, client: Client, request: Request) -> tuple[Query, Endpoint] | Answer:
+        """Return what is asked and what answers it, or the answer to somebody who may not ask it."""
         desk, door = self._desk, client.door
         is_owner = door.is_unix and client.uid in (0, os.geteuid())
-        refusal = None
         try:
-            query, endpoint = judge(Asked(asked, door, desk.tokens.tokens, is_owner), desk.endpoints)
+            return judge(Asked(request, door, desk.tokens.tokens, is_owner), desk.endpoints)
         except Refused as refused:
-            refusal = refusal_answer(refused, desk.endpoints.paths(door) if refused.status == 404 else None)
+            return refusal_answer(refused, desk.endpoints.paths(door) if refused.status == 404 else None)
         except BadQuestion as error:
-            refusal = bad_question(str(error))
-        if refusal is None:
-            self._begin(client, query, endpoint, now)
-            return
-        made = whole(refusal)
-        if asked.method == "POST":
-            self._refused_log("admin: POST by %s at %s was refused: %s", client.peer, door.name, _text(made))
-        self._answer(client, made, now)
+            return bad_question(str(error))
 
     def _begin(self, client: Client, query: Query, endpoint: Endpoint, now: float) -> None:
         parameters = tuple(sorted(query.parameters.items()))
@@ -290,6 +295,22 @@ class AdminListener:
             self._complete(rendering, time.monotonic())
         else:
             self._making.append(rendering)
+
+    def _waits_long(self, client: Client) -> bool:
+        """Whether a client waits for an answer that is slow: there, the end of what it sends means that it has left.
+
+        It cannot be told from one that has only nothing more to say; an answer that is quick is sent to both.
+        """
+        return any(rendering.endpoint.is_slow and client in waiting for rendering, waiting in self._waiting.items())
+
+    def _give_up(self) -> None:
+        """Have slow answers end that nobody waits for any more; what changes something is done and told anyway."""
+        for rendering, clients in list(self._waiting.items()):
+            is_long = rendering.endpoint.is_slow and rendering.query.method == "GET"
+            if is_long and not any(client.state is ClientState.ASKED for client in clients):
+                rendering.is_given_up = True
+                self._shared.drop(rendering)
+                del self._waiting[rendering]
 
     def _complete(self, rendering: Rendering, now: float) -> None:
         made = rendering.whole

@@ -16,6 +16,7 @@ from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
 from waitressd.insight.samples import Samples, Step, as_collapsed, as_speedscope
 from waitressd.machine import MACHINE, Machine
 from waitressd.net import stacks
+from waitressd.place import worker_number
 
 NO_TIME_SECONDS: Final = 1e-6  # that sums of fractions differ by
 ASIDE_SECONDS: Final = 0.1  # between two moments at which a client that has left is noticed
@@ -120,7 +121,7 @@ class Wanted:
 
 def read_question(query: Query) -> Wanted:
     """Raises BadQuestion, which names what is allowed."""
-    allowed = {"seconds", "rate", "threads", "format"}
+    allowed = {"seconds", "rate", "threads", "format", "worker"}
     if unknown := query.parameters.keys() - allowed:
         raise BadQuestion(f"unknown parameter {min(unknown)}; there are {', '.join(sorted(allowed))}")
     get = query.parameters.get
@@ -133,6 +134,9 @@ def read_question(query: Query) -> Wanted:
         raise BadQuestion("threads is busy or all")
     if (name := get("format", "collapsed")) not in FORMATS:
         raise BadQuestion(f"format is {' or '.join(FORMATS)}")
+    ours = str(worker_number() or 1)
+    if get("worker", ours) != ours:
+        raise BadQuestion(f"this is worker {ours}")
     return Wanted(seconds, int(rate), threads, name)
 
 

@@ -64,15 +64,13 @@ def read_tokens(path: str) -> Tokens:
 
 def _text_of(path: str) -> str:
     try:
-        # What is looked at is what is read. A pipe in the place of the file must not hold up the start.
+        # A pipe in the place of the file must not hold up the start.
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(fd, "rb") as file:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise TokenFileError("this is not a file")
-            if os.name == "posix" and status.st_mode & stat.S_IRWXO:
-                raise TokenFileError(f"other accounts may use it; chmod o-rwx {Path(path).name}")
-            octets = file.read(MOST_BYTES + 1)
+        try:
+            _check(os.fstat(fd), path)  # what is looked at is what is read
+            octets = os.read(fd, MOST_BYTES + 1)
+        finally:
+            os.close(fd)
     except OSError as error:
         raise TokenFileError((error.strerror or str(error)).lower()) from None
     if len(octets) > MOST_BYTES:
@@ -81,3 +79,10 @@ def _text_of(path: str) -> str:
         return octets.decode("ascii")
     except UnicodeDecodeError:
         raise TokenFileError("it is not plain ASCII text") from None
+
+
+def _check(status: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise TokenFileError("this is not a file")
+    if os.name == "posix" and status.st_mode & stat.S_IRWXO:
+        raise TokenFileError(f"other accounts may use it; chmod o-rwx {Path(path).name}")

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, LoopLogs
+from waitressd.net.eventloop import LoopLogs
 from waitressd.net.listener import Listener
 from waitressd.net.poller import READ, Poller
+from waitressd.net.progress import NEVER
 from waitressd.operatorlog import counted
 from waitressd.peer import UNIX, Peer, peer_of
 

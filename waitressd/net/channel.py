@@ -17,12 +17,12 @@ from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Reques
 from waitressd.http.states import Reading, Sending
 from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, EventLoop
+from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
 from waitressd.net.preface import Preface, PrefaceError
-from waitressd.net.progress import Upload
+from waitressd.net.progress import NEVER, Upload
 from waitressd.net.recorder import Fault
 from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
 from waitressd.net.wire import DROP_BYTES, WOULD_BLOCK, PartialRecordError, Wire
@@ -43,15 +43,15 @@ class Channel:
     """One client and everything held for it. See the module for who may call what."""
 
     __slots__ = (
-        "_deadline", "_fruitless_events", "_preface", "_settings", "connection", "exchange", "fd", "loop", "mask",
-        "number", "opened_at", "origin", "received_bytes", "state", "wire",
+        "_deadline", "_fruitless_events", "_settings", "connection", "exchange", "fd", "loop", "mask", "number",
+        "opened_at", "origin", "preface", "received_bytes", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
         self.wire: Wire = sock
-        self._preface: Preface | None = None
+        self.preface: Preface | None = None  # what is read before HTTP
         if settings.tls is not None or settings.proxy_protocol is not None:
-            self.wire, self._preface = settings.begin(sock)
+            self.wire, self.preface = settings.begin(sock)
         self.fd = sock.fileno()
         self.number = next(_numbers)  # of the connection; no other one of this process ever has it
         self.opened_at = loop.now  # monotonic seconds
@@ -65,9 +65,9 @@ class Channel:
         self._settings = settings
         self._deadline = NEVER  # of a state of the connection itself
         self._fruitless_events = 0
-        if self._preface is not None:
+        if self.preface is not None:
             self.state = ChannelState.PREFACE
-            self._start(self._preface)
+            self._start(self.preface)
 
     @property
     def peer(self) -> Peer:
@@ -109,7 +109,7 @@ class Channel:
     def on_ready(self, mask: int) -> Exchange | None:
         """Act on an event, or with 0 on what is buffered; return the exchange if a request is complete and may run."""
         exchange = self.exchange
-        if exchange.state > _BODY or self._preface is not None:  # it is busy, lingers or is closed; or it has not begun
+        if exchange.state > _BODY or self.preface is not None:  # it is busy, lingers or is closed; or it has not begun
             return self._on_rare_event(mask)
         if not mask:
             return self.advance()
@@ -197,7 +197,7 @@ class Channel:
         preface.start(self.loop, self.close)
 
     def _read_preface(self) -> Exchange | None:
-        preface = self._preface
+        preface = self.preface
         assert preface is not None
         try:
             origin = preface.read(self.origin, self._settings.recv_bytes)
@@ -225,9 +225,9 @@ class Channel:
             self.origin = before  # it was not counted
             self.close()
             return None
-        self._preface = preface.following
-        if self._preface is not None:
-            self._start(self._preface)
+        self.preface = preface.following
+        if self.preface is not None:
+            self._start(self.preface)
             return self._read_preface()
         self.exchange.origin = origin
         self._move(ChannelMove.BEGIN)
@@ -367,8 +367,8 @@ class Channel:
         """The one deadline of the present state has passed."""
         if self.state <= _HALF_CLOSED:
             self._on_exchange_deadline(self.exchange)
-        elif self._preface is not None and not self.loop.draining:
-            self._reject(self._preface, self._preface.late())
+        elif self.preface is not None and not self.loop.draining:
+            self._reject(self.preface, self.preface.late())
         else:
             self.close()
 
@@ -412,7 +412,7 @@ class Channel:
             self.close()
             return
         self._move(ChannelMove.LINGER)
-        self._preface = None
+        self.preface = None
         self.exchange.end()
         self._deadline = self.loop.now + self._settings.deadlines.linger_timeout
         self.watch(READ)
@@ -448,9 +448,9 @@ class Channel:
         if self._settings.tls is not None and not reset and exchange.is_over:
             wire.farewell(self.wire)
         self._move(ChannelMove.CLOSE)
-        if self._preface is not None:
-            self._preface.close()
-            self._preface = None
+        if self.preface is not None:
+            self.preface.close()
+            self.preface = None
         self._deadline = NEVER
         try:
             exchange.end()

@@ -5,7 +5,7 @@ Connections know no dispatcher, and an exchange knows no channel: whatever has t
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError
@@ -16,8 +16,6 @@ from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.ledger import Ledger
-
-NEVER: Final = float("inf")
 
 
 class Settlement(Protocol):
@@ -35,14 +33,6 @@ class Job(Protocol):
 
     waiting_since: float
     """Since when it could run, monotonic seconds."""
-
-    @property
-    def timing(self) -> Any:  # noqa: ANN401 - a Timing, whose module needs this one
-        """What is known of its time; None for a job that can take as long as it likes."""
-
-    @property
-    def key(self) -> tuple[int, ...]:
-        """The numbers of a request: of its connection, and its own on it. () for a job that is none. Any thread."""
 
     def queue(self) -> None:
         """The job waits for a thread; harmless when it does already. Holder of the role."""

@@ -17,11 +17,12 @@ from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.states import Reading, Sending
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, EventLoop, Line
+from waitressd.net.eventloop import EventLoop, Line
 from waitressd.net.ledger import FAST, FAST_SECONDS, FAST_SUM, ROUTE, SCHEME
 from waitressd.net.logs import report_defect, say
 from waitressd.net.outgoing import Outgoing
 from waitressd.net.poller import READ, WRITE
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault, why_refused
 from waitressd.net.states import NEXT, ChannelState, ExchangeMove, ExchangeState
 from waitressd.net.timelimit import override
@@ -48,8 +49,8 @@ class Exchange(Outgoing):
     """
 
     __slots__ = (
-        "began_at", "body", "connection", "ended_by", "environ", "failure", "number", "reader", "request",
-        "returned_at", "started_at", "upload", "waiting_since",
+        "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number", "reader",
+        "request", "returned_at", "started_at", "upload", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
@@ -62,6 +63,7 @@ class Exchange(Outgoing):
         self.upload: Upload | None = None  # of a body that did not come with its head
         self.environ: dict[str, Any] | None = None  # what the application was called with, while its task has it
         self.failure: BaseException | None = None  # what the application raised, or why the server refused
+        self.failure_text = ""  # the same in a line, of the last exception of an application on this connection
         self.ended_by = ""  # why the server answered by itself, as `why_refused` says it
         self.began_at = 0.0  # the first bytes, if the request did not come in one piece
         self.waiting_since = 0.0  # it was complete
@@ -82,11 +84,6 @@ class Exchange(Outgoing):
             return "a request that has just ended"
         # Without the query, where people put what does not belong into a log.
         return f"{request.method} {request.target.partition('?')[0][:TARGET_CHARACTERS]}"
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """The numbers of its connection and, on it, of its request. Any thread."""
-        return self.line.number, self.number
 
     @property
     def phase(self) -> str:
@@ -174,6 +171,16 @@ class Exchange(Outgoing):
     def set_request_timeout(self, seconds: float) -> None:
         """Give the present request its own limit, from its start on; 0 for none. Task thread. Raises ValueError."""
         override(self, seconds, self.loop.limit(seconds))
+
+    def fail(self, error: BaseException) -> None:
+        """The application raised, or its answer cannot be sent. Task thread.
+
+        What an exception says is said by code of the application, which must not run in the event loop.
+        """
+        self.failure = error
+        ledger = self.loop.ledger
+        if ledger is not None and ledger.describe is not None:
+            self.failure_text = ledger.describe(error)
 
     # -- after the task: the holder of the role, or the task thread under the role's lock
 

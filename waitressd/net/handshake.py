@@ -122,9 +122,10 @@ class TlsProtocol:
 class TlsPreface:
     """The handshake of one connection."""
 
-    __slots__ = ("_close", "_loop", "_protocol", "_sock", "_stream", "rest", "wants")
+    __slots__ = ("_close", "_loop", "_protocol", "_sock", "_stream", "name", "rest", "wants")
 
     def __init__(self, protocol: TlsProtocol, sock: socket.socket, stream: TlsStream) -> None:
+        self.name = "handshake"
         self.rest = b""
         self.wants = READ
         self._protocol = protocol

@@ -152,6 +152,8 @@ class Ledger:
         """Called once with the exchange and its moments when a request has ended that was slow, was answered by 500 or
         above, or did not end complete. By the holder of the role: it must not wait. The exchange still has its
         request, environ and failure."""
+        self.describe: Callable[[BaseException], str] | None = None
+        """Says in a line what an application has raised; called in the thread of its task. Never raises."""
         self._keys: set[Key] = set()
         self._others: set[Key] = set()
         self._admission = threading.Lock()  # for new rows alone
@@ -221,7 +223,7 @@ class Ledger:
 
     # -- any thread
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """Return the keys of all rows, each once, in the order in which they came."""
         return list(dict.fromkeys((*self.inline.rows.copy(), *self.aside.rows.copy())))
 
@@ -240,6 +242,13 @@ class Ledger:
         return self.inline.folded + self.aside.folded
 
 
+def endings(row: Row) -> dict[str, int]:
+    """Return how many requests of a row ended in each of the ways of ENDED_BY."""
+    counts = dict(zip(ENDED_BY, map(int, row[ENDINGS:QUEUE]), strict=True))
+    counts["complete"] += int(row[FAST])
+    return counts
+
+
 def key_of(exchange: Served, status: int) -> Key:
     """Say where a request belongs. Nothing of it comes from a client: not a path, and no method but the known ones."""
     request = exchange.request
@@ -248,7 +257,7 @@ def key_of(exchange: Served, status: int) -> Key:
     if environ is None:
         return "", method, status, exchange.scheme
     scheme = environ.get(SCHEME)
-    return route_of(environ), method, status, scheme if scheme in {"http", "https"} else exchange.scheme
+    return route_of(environ), method, status, scheme if scheme in ("http", "https") else exchange.scheme
 
 
 def route_of(environ: dict[str, Any]) -> str:

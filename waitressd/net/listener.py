@@ -40,10 +40,11 @@ _NO_SYN: Final = (
 )
 _PROGRAM: Final = array.array("B", b"".join(struct.pack("HBBI", *line) for line in _NO_SYN))
 
-# What a listener serves: the application in clear or by TLS, or nothing but the way to https.
+# What a listener serves: the application in clear or by TLS, nothing but the way to https, or how the server is.
 HTTP: Final = "http"
 HTTPS: Final = "https"
 REDIRECT: Final = "redirect"
+ADMIN: Final = "admin"
 
 
 class Listener:

@@ -167,8 +167,9 @@ class OutBuffer:
 
     @property
     def unsent_bytes(self) -> int:
-        """What the kernel has not taken. Exact for the holder of the role once no task writes any more."""
-        return self.pending_bytes + (self.file.count if self.file is not None else 0)
+        """What the kernel has not taken. Any thread; exact for the holder of the role once no task writes any more."""
+        file = self.file  # read once: the holder may drop it meanwhile
+        return self.pending_bytes + (file.count if file is not None else 0)
 
     @property
     def spool_failure(self) -> OSError | None:

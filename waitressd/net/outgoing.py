@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from waitressd.http.encoder import ResponseEncoder
 from waitressd.http.errors import ClientDisconnected, Overdue
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import NEVER, EventLoop, Line
+from waitressd.net.eventloop import EventLoop, Line
 from waitressd.net.outbuf import FilePart, OutBuffer, after
 from waitressd.net.poller import PARKED, WRITE
-from waitressd.net.progress import Delivery
+from waitressd.net.progress import NEVER, Delivery
 from waitressd.net.recorder import Fault, Recorder
 from waitressd.net.states import ChannelState, ExchangeState
 from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, Sender, send_parts

@@ -37,6 +37,8 @@ class PrefaceError(Exception):
 class Preface(Protocol):
     """One stage at the beginning of a connection. Holder of the role."""
 
+    name: str
+    """What the connection waits for meanwhile, in a word for operators."""
     rest: bytes
     """What came behind it: the first octets of HTTP."""
     wants: int
@@ -97,11 +99,12 @@ class ProxyProtocol:
 class ProxyPreface:
     """The PROXY header of one connection."""
 
-    __slots__ = ("_protocol", "_reader", "_sock", "following", "rest", "timeout_seconds", "wants")
+    __slots__ = ("_protocol", "_reader", "_sock", "following", "name", "rest", "timeout_seconds", "wants")
 
     def __init__(
         self, protocol: ProxyProtocol, sock: socket.socket, timeout_seconds: float, following: Preface | None = None
     ) -> None:
+        self.name = "proxy"
         self.rest = b""
         self.wants = READ
         self.timeout_seconds = timeout_seconds

@@ -6,9 +6,11 @@ Both are measured against a minimum rate and against silence; each says until wh
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
-from waitressd.net.eventloop import NEVER
 from waitressd.net.outbuf import OutBuffer
 from waitressd.net.wire import Wire, unacknowledged_bytes
+
+NEVER: Final = float("inf")
+"""A deadline that does not come."""
 
 LOOKS: Final = 8  # at what the client takes from the kernel, before it is given up for taking nothing
 
@@ -43,13 +45,13 @@ class Deadlines:
 class Upload:
     """A request body that comes in, and where it is kept meanwhile. Holder of the role."""
 
-    __slots__ = ("_deadlines", "_sink", "_started_at", "received_bytes")
+    __slots__ = ("_deadlines", "_sink", "received_bytes", "started_at")
 
     def __init__(self, sink: BodySink, deadlines: Deadlines, now: float) -> None:
         self.received_bytes = 0
         self._sink: BodySink | None = sink
         self._deadlines = deadlines
-        self._started_at = now
+        self.started_at = now
 
     def append(self, data: bytes) -> None:
         """Keep more of it. Raises OSError when the disk is full."""
@@ -72,7 +74,7 @@ class Upload:
     def deadline(self, now: float) -> float:
         """Return until when more of it must come."""
         limits = self._deadlines
-        by_rate = _at_rate(self._started_at + limits.min_rate_grace, self.received_bytes, limits.request_body_min_rate)
+        by_rate = _at_rate(self.started_at + limits.min_rate_grace, self.received_bytes, limits.request_body_min_rate)
         return min(now + limits.channel_timeout, by_rate)
 
 
@@ -81,14 +83,14 @@ class Delivery:
 
     __slots__ = (
         "_confirmed_bytes", "_deadlines", "_first_bytes", "_first_confirmed", "_flushed_bytes", "_moved_at", "_outbuf",
-        "_started_at", "_wire",
+        "_wire", "started_at",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, outbuf: OutBuffer, wire: Wire, now: float) -> None:
         self._deadlines = deadlines
         self._outbuf = outbuf
         self._wire = wire
-        self._started_at = self._moved_at = now  # `_moved_at`: when the client was last seen to take something
+        self.started_at = self._moved_at = now  # `_moved_at`: when the client was last seen to take something
         self._first_bytes = self._flushed_bytes = outbuf.flushed_bytes
         self._first_confirmed = self._confirmed_bytes = outbuf.flushed_bytes - unacknowledged_bytes(wire)
 
@@ -106,7 +108,7 @@ class Delivery:
             self._flushed_bytes = flushed_bytes
             self._confirmed_bytes = max(confirmed_bytes, self._confirmed_bytes)
         moved_bytes = max(flushed_bytes - self._first_bytes, self._confirmed_bytes - self._first_confirmed)
-        by_rate = _at_rate(self._started_at + limits.min_rate_grace, moved_bytes, limits.response_min_rate)
+        by_rate = _at_rate(self.started_at + limits.min_rate_grace, moved_bytes, limits.response_min_rate)
         return min(self._moved_at + limits.send_timeout, by_rate, now + limits.send_timeout / LOOKS)
 
 

@@ -196,7 +196,7 @@ class Recorder:
         notes.began_at = began_at = exchange.began_at or notes.complete_at or now
         notes.time -= now - began_at
         if request is not None and not request.complete:
-            notes.body_bytes_received = _received_bytes(request, exchange.upload)
+            notes.body_bytes_received = received_bytes(request, exchange.upload)
         return notes
 
     def _take_notes(self) -> Notes | None:
@@ -249,6 +249,7 @@ def _unsent_bytes(exchange: Recorded) -> int:
     return exchange.encoder.piece_bytes if exchange.lost_at else 0
 
 
-def _received_bytes(request: Request, upload: Upload | None) -> int:
+def received_bytes(request: Request, upload: Upload | None) -> int:
+    """Return how much of a request's body is here. Any thread."""
     # One that came with its head was not counted.
     return request.content_length or 0 if upload is None else upload.received_bytes

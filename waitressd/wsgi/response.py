@@ -88,8 +88,6 @@ class Transport(Protocol):
 
     environ: dict[str, Any] | None
     """What the application was called with, for whoever wants to know what the thread is at."""
-    failure: BaseException | None
-    """What kept the application from answering."""
 
     def write(self, data: bytes) -> None:
         """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""
@@ -108,6 +106,9 @@ class Transport(Protocol):
 
     def set_request_timeout(self, seconds: float) -> None:
         """Give the request a time limit of its own, counted from its start; 0 for none. Raises ValueError."""
+
+    def fail(self, error: BaseException) -> None:
+        """Note what kept the application from answering."""
 
 
 class ResponseState(IntEnum):

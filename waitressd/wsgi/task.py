@@ -95,7 +95,7 @@ class WsgiHandler:
         self, response: Response, environ: Environ | None, transport: Transport, error: BaseException
     ) -> None:
         """Say what happened once, and answer 500 if nothing has left; otherwise the response stays broken off."""
-        transport.failure = error
+        transport.fail(error)
         if self._observer is not None:
             self._observer.fail(error)
         client = (environ and environ.get("REMOTE_ADDR")) or transport.origin.peer

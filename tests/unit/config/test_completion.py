@@ -7,6 +7,7 @@ import pytest
 
 from waitressd.config.commandline import OPTIONS, SHELLS, settable
 from waitressd.config.completion import offered, script
+from waitressd.config.subcommands import SUBCOMMANDS
 
 
 def test_every_option_is_offered() -> None:
@@ -21,6 +22,9 @@ def test_the_script_names_every_option(shell: str) -> None:
     text = script(shell)
     for option in offered():
         assert option.name in text
+    for command in SUBCOMMANDS.values():
+        assert command.name in text
+        assert all(option.name in text for option in command.options)
 
 
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell)])
@@ -37,6 +41,12 @@ def test_the_shell_takes_its_script(shell: str) -> None:
         (["--url-scheme", "=", "https"], ["https"]),
         (["--completion", "z"], ["zsh"]),
         (["--no-expose"], ["--no-expose-tracebacks"]),
+        (["conn"], ["connections"]),
+        (["requests", "--ph"], ["--phase="]),
+        (["requests", "--phase", "=", "q"], ["queued"]),
+        (["profile", "--threads", "=", ""], ["busy", "all"]),
+        (["profile", "--url"], []),
+        (["--threads", "=", "bus"], []),
     ],
 )
 def test_bash_completes(words: list[str], offered: list[str]) -> None:

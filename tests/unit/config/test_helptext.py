@@ -2,12 +2,19 @@
 
 from waitressd.config.commandline import OPTIONS, settable
 from waitressd.config.helptext import long_help, short_help
+from waitressd.config.subcommands import SUBCOMMANDS
 
 
 def test_the_short_help_fits_on_a_screen() -> None:
     lines = short_help().split("\n")
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 80
+
+
+def test_both_name_the_commands_that_ask() -> None:
+    for name, command in SUBCOMMANDS.items():
+        assert name in short_help().split()
+        assert command.summary in " ".join(long_help().split())
 
 
 def test_the_short_help_names_every_option_and_setting() -> None:

@@ -19,10 +19,9 @@ from waitressd.dispatch.role import Assignment, Worker
 from waitressd.dispatch.snapshot import take_snapshot
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
 from waitressd.net.poller import HANGUP, READ
-from waitressd.net.progress import Deadlines
+from waitressd.net.progress import NEVER, Deadlines
 from waitressd.net.states import ChannelState, ExchangeState
 
 

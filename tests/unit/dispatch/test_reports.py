@@ -48,14 +48,15 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
         worker.job = loop.exchanges[0]
         caplog.clear()
         logs = DispatcherLogs()
+        runs = f"GET / (1-{loop.exchanges[0].line.number}-1, 7.0 s)"
         logs.workers = [worker, Worker("idle")]
         logs.queued(1, 3.0)
         logs.queued(1, 4.0)  # left out
         logs.refused(1)
         logs.refused(1)
         assert caplog.messages == [
-            "1 request waits for a thread, the oldest for 3.0 s; the threads run: GET / (7.0 s)",
-            "a request was answered 503: no thread is free and 1 request waits; the threads run: GET / (7.0 s)",
+            f"1 request waits for a thread, the oldest for 3.0 s; the threads run: {runs}",
+            f"a request was answered 503: no thread is free and 1 request waits; the threads run: {runs}",
         ]
         assert {record.name for record in caplog.records} == {"waitressd.queue"}
 

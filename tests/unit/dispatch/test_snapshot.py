@@ -44,3 +44,12 @@ def test_a_task_that_runs_in_the_leader_counts() -> None:
         found = take_snapshot([loop.dispatcher])
         loop.worker.claim.clear()
     assert (found.busy_threads, found.idle_threads) == (1, 1)
+
+
+def test_no_lock_is_taken() -> None:
+    """It is given back one day, or never: whoever asks how it is wants to know just then."""
+    with Loop() as loop, loop.connect() as client, loop.busy():
+        loop.request(client, GET)
+        with loop.role.lock:
+            assert take_snapshot([loop.dispatcher]).queue_depth == 1
+        loop.role.queue.clear()

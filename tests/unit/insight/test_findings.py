@@ -27,7 +27,9 @@ MANUAL: Final = Path(__file__).parents[3] / "docs" / "findings.rst"
 PLACE: Final = "shop/reports.py:214 totals"
 
 
-def tasks(count: int, *, client: str = "", place: str = "", unchanged: float = 0.0, overdue: float = 0.0) -> list[Task]:
+def tasks(
+    count: int, *, client: str = "", place: str = "", unchanged: float = 0.0, overdue: bool = False
+) -> list[Task]:
     return [Task(f"1-{number}-1", 40.0 - number, client, place, unchanged, overdue) for number in range(count)]
 
 
@@ -102,13 +104,13 @@ CASES: Final[list[tuple[str, Situation, Situation, str]]] = [
     ),
     (
         "WD07",
-        situation(*tasks(1, overdue=0.1)),
+        situation(*tasks(1, overdue=True)),
         situation(*tasks(1)),
         "1 request past its time limit still holds a thread, for 40 s now.",
     ),
     (
         "WD07",
-        situation(*tasks(2, overdue=10.0)),
+        situation(*tasks(2, overdue=True)),
         situation(*tasks(2)),
         "2 requests past their time limit still hold threads, the oldest for 40 s.",
     ),
@@ -196,7 +198,7 @@ def test_nothing_is_the_matter_with_a_quiet_server() -> None:
 
 
 def test_what_is_bad_comes_first_and_then_the_codes_in_order() -> None:
-    hung = tasks(8, client="10.0.4.17", place=PLACE, unchanged=9.0, overdue=1.0)
+    hung = tasks(8, client="10.0.4.17", place=PLACE, unchanged=9.0, overdue=True)
     everything = situation(
         *hung,
         turn_age_seconds=5.0,
@@ -217,7 +219,7 @@ IDS: Final[list[tuple[str, Situation]]] = [
     ("WD03", situation(*tasks(8), waiting=Waiting(30, 2.0, tuple(f"1-{n}-1" for n in range(30))))),
     ("WD04", situation(*tasks(30, place=PLACE, unchanged=2.0), threads=64)),
     ("WD06", situation(*tasks(30, client="10.0.4.17"), threads=40)),
-    ("WD07", situation(*tasks(30, overdue=2.0), threads=64)),
+    ("WD07", situation(*tasks(30, overdue=True), threads=64)),
 ]
 
 

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.client import Client, Response
 from tests.support.servers import running_server
+from tests.support.waiting import wait_until
 from waitressd.insight.answers import Answer, BadQuestion, Query
 from waitressd.insight.profile import Moment, Profiler, Work, read_question, requests_of
 from waitressd.machine import Machine
-from waitressd.net.stacks import REFUSAL
+from waitressd.net.stacks import REFUSAL, take
 
 LONG_AGO: Final = -1e9
 
@@ -92,7 +94,8 @@ BAD: Final = [
     ({"rate": "many"}, "rate is a whole number of samples a second, from 1 to 200"),
     ({"threads": "idle"}, "threads is busy or all"),
     ({"format": "pprof"}, "format is collapsed or speedscope"),
-    ({"second": "5"}, "unknown parameter second; there are format, rate, seconds, threads"),
+    ({"second": "5"}, "unknown parameter second; there are format, rate, seconds, threads, worker"),
+    ({"worker": "2"}, "this is worker 1"),
 ]
 
 
@@ -204,10 +207,10 @@ class Application:
 
 
 @contextmanager
-def hung(count: int) -> Iterator[Any]:
+def hung(count: int, **settings: Any) -> Iterator[Any]:
     """Serve, with so many requests that hang."""
     application = Application()
-    with running_server(application, threads=count) as running:
+    with running_server(application, threads=count, **settings) as running:
         clients = [running.connect() for _ in range(count)]
         try:
             for client in clients:
@@ -241,3 +244,23 @@ def test_a_server_that_hangs_shows_where(form: str) -> None:
     total = sum(weight for _, weight in found)
     assert 3.9 < total < 20  # a second, or the little more that a busy machine takes, of each of the four threads
     assert sum(weight for stack, weight in found if re.search(":Application.totals[:;]", stack)) >= 0.95 * total
+
+
+def test_it_is_asked_at_the_admin_address() -> None:
+    with hung(2, admin_listen="127.0.0.1:0") as server, Client(server.admin_addresses[0]) as admin:
+        with Client(server.admin_addresses[0]) as first:
+            first.send(b"GET /profile?seconds=60 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert wait_until(lambda: any(stack.passes(Profiler._sample.__code__) for stack in take().values()))
+            assert admin.get("/profile?seconds=60").status == 409
+        # It has left. The next one need not wait for the rest of the minute.
+        found: list[Response] = []
+
+        def has_one() -> bool:
+            found.append(admin.get("/profile?seconds=1"))
+            return found[-1].status == 200
+
+        assert wait_until(has_one)
+        answer = found[-1]
+        rows = [row.rpartition(" ") for row in answer.body.decode().splitlines()]
+        assert sum(int(weight) for stack, _, weight in rows if ":Application.totals:" in stack) > 1_900_000
+        assert admin.get("/profile?seconds=0").status == 400

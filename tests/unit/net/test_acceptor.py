@@ -9,7 +9,7 @@ from tests.support.client import Client, many_clients
 from tests.support.loop import GET, Loop
 from waitressd.dispatch.bounds import Bounds
 from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS, SHARED_BURST
-from waitressd.net.eventloop import NEVER
+from waitressd.net.progress import NEVER
 from waitressd.peer import UNIX, Peer, peer_of
 
 

@@ -54,7 +54,12 @@ def test_the_end_waits_for_who_is_just_interrupting() -> None:
     interruption.allow()
     interruption._permission.pop()  # as the other thread does first
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (interruption.forbid(), done.set()))
+
+    def end() -> None:
+        interruption.forbid()
+        done.set()
+
+    thread = threading.Thread(target=end)
     thread.start()
     assert not done.wait(0.05)
     interruption._was_sent = True

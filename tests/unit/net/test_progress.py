@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from waitressd.net.eventloop import NEVER
 from waitressd.net.outbuf import OutBuffer, OutputLimits
-from waitressd.net.progress import LOOKS, Deadlines, Delivery, Upload
+from waitressd.net.progress import LOOKS, NEVER, Deadlines, Delivery, Upload
 
 DEADLINES = Deadlines(
     channel_timeout=50, request_body_min_rate=10, min_rate_grace=5, send_timeout=40, response_min_rate=100

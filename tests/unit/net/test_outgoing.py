@@ -11,11 +11,10 @@ from tests.support.client import Client
 from tests.support.loop import GET, Loop
 from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
-from waitressd.net.eventloop import NEVER
 from waitressd.net.exchange import Exchange
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.poller import PARKED, WRITE
-from waitressd.net.progress import Deadlines
+from waitressd.net.progress import NEVER, Deadlines
 from waitressd.net.recorder import Fault
 
 MEGABYTE = b"x" * (1 << 20)
