@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,9 @@ from tests.support.client import Address, Client
 from tests.support.ledgers import NAMES, counts, ended
 from tests.support.servers import running_server
 from tests.support.waiting import wait_until
-from waitressd.requestlog.record import RequestRecord
+
+if TYPE_CHECKING:
+    from waitressd.requestlog.record import RequestRecord
 
 CLIENTS = 16
 ROUNDS = 60
@@ -95,7 +97,7 @@ def test_the_counts_are_those_of_the_clients_and_of_the_request_log(threads: int
         found[route, status] += count
     for (what, status), count in answers.items():
         assert found["" if what == "bad" else what, status] == count
-    # Clients that reset have seen nothing; the log has. Of a connection alone, without a head, the ledger knows nothing.
+    # Clients that reset have seen nothing; the log has. The ledger knows nothing of a connection without a head.
     logged = Counter((NAMES[each.status // 100], each.ended_by or "complete") for each in records if each.method)
     logged.update((NAMES[each.status // 100], each.ended_by) for each in records if not each.method and each.status)
     assert ended([ledger]) == logged

@@ -189,8 +189,11 @@ class SimSocket:
         return self.send_sealed(data)
 
     def check_owner(self) -> None:
-        """Whoever begins to write must still have the request."""
-        if self.is_revoked:
+        """Whoever begins to write must still have the request, or find the socket shut.
+
+        It may be taken between the task's last look and its write; but then nothing can go out any more.
+        """
+        if self.is_revoked and not (self.is_dead or self.is_reset):
             self.kernel.scheduler.violate(f"a task writes to {self.number} although its request was taken from it")
 
     def send_sealed(self, data: "bytes | memoryview") -> int:

@@ -147,7 +147,13 @@ NOT_EVERYWHERE: Final = frozenset(
         "waitressd.tools.commands",
         "waitressd.config.inisource",
     }  # who serves and who asks, of the other
-    | {"waitressd.tools.top", "waitressd.tools.screen", "termios", "tty"}  # nor a command that draws no screen
+    | {
+        "waitressd.tools.listings",
+        "waitressd.tools.top",
+        "waitressd.tools.screen",
+        "termios",
+        "tty",
+    }  # nor a command that draws no screen
     | {"waitressd.insight.assembly"}  # nor a server without an admin address
     | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )

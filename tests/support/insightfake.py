@@ -377,9 +377,10 @@ def stats_document(_parameters: Mapping[str, str]) -> Document:
     }
 
 
-COLLAPSED: Final = f"""\
-/reports/{{name}};pyramid.router:Router.__call__:270;shop.views:report:131;shop.reports:totals:214 4.3
-/products/{{id}};pyramid.router:Router.__call__:270;shop.views:product:88 {0.7}
+COLLAPSED: Final = """\
+/reports/{name};pyramid.router:Router.__call__:270;shop.views:report:131;shop.reports:totals:214 4300000
+/products/{id};pyramid.router:Router.__call__:270;shop.views:product:88 700000
+(498 samples in 5.002 s) 0
 """
 
 

@@ -31,7 +31,7 @@ def _head(**more: Any) -> Document:
     head = {
         "at": "2026-11-26T03:12:47.114Z",
         "server": "shop",
-        "version": "1.1.0",
+        "version": "1.0.0",
         "life": "serving",
         "workers": workers,
     }
@@ -332,6 +332,8 @@ def shop_slow() -> Document:
 def shop_connections() -> Document:
     """Return how many connections of which kind the shop has."""
     states = {
+        "proxy": (0, None),
+        "handshake": (0, None),
         "idle": (2370, 118.0),
         "head": (9, 4.1),
         "body": (3, 9.9),

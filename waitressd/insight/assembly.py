@@ -16,6 +16,8 @@ from waitressd.insight.health import Health
 from waitressd.insight.inspector import Inspector
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
+from waitressd.insight.page import page_endpoint
+from waitressd.insight.profile import Profiler, look_through
 from waitressd.insight.summaries import Summaries
 from waitressd.insight.view import LIFE_WORDS, ServerView
 
@@ -36,10 +38,12 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     inspector.seen = monitor.watch.seen
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
+        page_endpoint(),
         *Health(view, begin).endpoints(),
         *Listings(inspector, begin, threading.get_ident()).endpoints(),
         *Summaries(monitor, begin).endpoints(),
         *Configuration(adjustments, begin, facts).endpoints(),
+        Profiler(look_through(lambda: view.lanes)).endpoint,
     ]
 
 

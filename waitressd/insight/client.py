@@ -18,7 +18,7 @@ from waitressd.http.response import build_head
 from waitressd.http.states import Reading
 from waitressd.insight.guard import NOT_THIS_METHOD, Door
 from waitressd.insight.rendering import Whole
-from waitressd.net.poller import READ, WRITE
+from waitressd.net.poller import PARKED, READ, WRITE
 from waitressd.peer import peer_of
 
 LIMITS: Final = Limits(
@@ -84,9 +84,15 @@ class Client:
     @property
     def mask(self) -> int:
         """What the poller should tell of it."""
-        if self.state is ClientState.WRITING:
-            return WRITE
-        return READ if self.state in (ClientState.READING, ClientState.LINGERING) else 0
+        match self.state:
+            case ClientState.READING | ClientState.LINGERING:
+                return READ
+            case ClientState.WRITING:
+                return WRITE
+            case ClientState.ASKED:
+                return PARKED
+            case _:
+                return 0
 
     @property
     def deadline(self) -> float:

@@ -31,7 +31,7 @@ from waitressd.insight.slowlane import SlowLane
 from waitressd.insight.tokens import TokenFile
 from waitressd.net.listener import Listener
 from waitressd.net.logs import RateLimitedLog, logger, report_defect, say
-from waitressd.net.poller import ERROR, HANGUP, READ, Poller, build_poller
+from waitressd.net.poller import GONE, PEER_CLOSED, READ, Poller, build_poller
 
 MOST_CLIENTS: Final = 64
 SLICE_SECONDS: Final = 0.0005
@@ -200,7 +200,7 @@ class AdminListener:
         elif client.mask & READ:
             if (asked := client.read(now)) is not None:
                 self._ask(client, asked, now)
-        elif mask & (ERROR | HANGUP):
+        elif mask & GONE or (mask & PEER_CLOSED and self._waits_long(client)):
             client.close()
         self._settle(client, now)
 
@@ -275,6 +275,7 @@ class AdminListener:
             del self._clients[client.fd], self._told[client.fd]
             client.socket.close()
             self._refill()
+            self._give_up()
         elif self._told[client.fd] != client.mask:
             self._told[client.fd] = client.mask
             self._poller.modify(client.fd, client.mask)
@@ -334,6 +335,22 @@ class AdminListener:
             self._complete(rendering, time.monotonic())
         else:
             self._making.append(rendering)
+
+    def _waits_long(self, client: Client) -> bool:
+        """Whether a client waits for an answer that is slow: there, the end of what it sends means that it has left.
+
+        It cannot be told from one that has only nothing more to say; an answer that is quick is sent to both.
+        """
+        return any(rendering.endpoint.is_slow and client in waiting for rendering, waiting in self._waiting.items())
+
+    def _give_up(self) -> None:
+        """Have slow answers end that nobody waits for any more; what changes something is done and told anyway."""
+        for rendering, clients in list(self._waiting.items()):
+            is_long = rendering.endpoint.is_slow and rendering.query.method == "GET"
+            if is_long and not any(client.state is ClientState.ASKED for client in clients):
+                rendering.is_given_up = True
+                self._shared.drop(rendering)
+                del self._waiting[rendering]
 
     def _complete(self, rendering: Rendering, now: float) -> None:
         made = rendering.whole

@@ -13,7 +13,7 @@ from waitressd.insight.endpoints import bad_question, json_answer
 from waitressd.net.logs import report_defect
 
 SHARED_SECONDS: Final = 0.1  # how long an answer is good for whoever asks the same
-NOT_SHARED: Final = ("probes", "control")  # what must be as of now, and costs nothing
+NOT_SHARED: Final = ("probes", "control", "profile")  # what is as of now and costs nothing, or is for one alone
 
 Key = tuple[Any, ...]
 
@@ -36,6 +36,8 @@ class Rendering:
         self.endpoint = endpoint
         self.whole: Whole | None = None
         """The answer, once it is whole."""
+        self.is_given_up = False
+        """Whether nobody waits for it any more. Any thread."""
         self._answer: Answer | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._made: list[bytes] = []
@@ -60,6 +62,13 @@ class Rendering:
             self.whole = whole(json_answer(500, {"error": "This could not be answered; see the log.", "setting": None}))
         self._made.clear()
         return True
+
+    def close(self) -> None:
+        """Make no more of it, and let go of what it holds."""
+        self._made.clear()
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
 
 
 def whole(answer: Answer) -> Whole:

@@ -36,40 +36,43 @@ class Samples:
         self.seconds = 0.0
         """For how long."""
         self._most_nodes = most_nodes
-        self._nodes: dict[tuple[int, str | Step], int] = {}  # (parent, what): number, from 0 on in order
+        self._nodes: dict[tuple[int, int | str, int], int] = {}  # (parent, code or label, line): number
+        self._parents: list[int] = []
+        self._what: list[str | Step] = []
         self._weights: list[float] = []
 
     def add(self, label: str, steps: Sequence[Step], weight: float) -> None:
         """Add a stack, the outermost frame first, below its label."""
-        node = self._child(-1, label)
-        for step in steps:
-            child = self._child(node, step)
-            if child < 0:
-                node = self._child(node, NOT_KEPT, beyond=True)
+        node = parent = -1
+        path: list[str | Step] = [label, *steps]
+        for what in path:
+            node = self._child(parent, what)
+            if node < 0:
+                node = self._child(parent, NOT_KEPT, beyond=True)
                 break
-            node = child
-        if node < 0:
-            node = self._child(-1, NOT_KEPT, beyond=True)
+            parent = node
         self._weights[node] += weight
 
     def _child(self, parent: int, what: str | Step, *, beyond: bool = False) -> int:
         """Return the number of a node, made if there is room for it; -1 if not. Each may have a last child beyond."""
-        key = parent, what
+        # The code itself would be hashed and compared by all that is in it. It lives as long as the node has it.
+        key = (parent, what, 0) if isinstance(what, str) else (parent, id(what[0]), what[1])
         node = self._nodes.get(key, -1)
         if node < 0 and (beyond or len(self._weights) < self._most_nodes):
             node = self._nodes[key] = len(self._weights)
+            self._parents.append(parent)
+            self._what.append(what)
             self._weights.append(0.0)
         return node
 
     def stacks(self) -> Iterator[tuple[list[str | Step], float]]:
         """Yield each stack with its weight: its label first, then its frames, the innermost call last."""
-        nodes = list(self._nodes)
         for leaf, weight in enumerate(self._weights):
             if weight:
                 node, found = leaf, list[str | Step]()
                 while node >= 0:
-                    node, what = nodes[node]
-                    found.append(what)
+                    found.append(self._what[node])
+                    node = self._parents[node]
                 yield found[::-1], weight
 
     def summary(self) -> str:
@@ -89,22 +92,38 @@ def as_collapsed(samples: Samples) -> Iterator[bytes]:
 
 def as_speedscope(samples: Samples) -> Iterator[bytes]:
     """Write the file format of speedscope: one "sampled" profile, in seconds."""
-    numbers: dict[str | Step, int] = {}
+    frames = _Frames()
     stacks: list[list[int]] = []
     weights: list[float] = []
     for count, (stack, weight) in enumerate(samples.stacks(), 1):
-        stacks.append([numbers.setdefault(what, len(numbers)) for what in stack])
+        stacks.append([frames.number(what) for what in stack])
         weights.append(round(weight, 6))
         if not count % PIECE_ROWS:
             yield b""
     profile = json.dumps({"type": "sampled", "name": samples.summary(), "unit": "seconds", "startValue": 0})
     yield f'{{"$schema": "{_SCHEMA}", "exporter": "waitressd", "shared": {{"frames": ['.encode()
-    yield from _in_pieces(_separated(json.dumps(_described(what)) for what in numbers))
+    yield from _in_pieces(_separated(json.dumps(_described(what)) for what in frames.known))
     yield f']}}, "profiles": [{profile[:-1]}, "endValue": {round(sum(weights), 6)}, "samples": ['.encode()
     yield from _in_pieces(_separated(str(stack) for stack in stacks))
     yield b'], "weights": ['
     yield from _in_pieces(_separated(map(str, weights)))
     yield b"]}]}\n"
+
+
+class _Frames:
+    """The frames of a file of speedscope, each once."""
+
+    def __init__(self) -> None:
+        self.known: list[str | Step] = []
+        self._numbers: dict[tuple[int | str, int], int] = {}
+
+    def number(self, what: str | Step) -> int:
+        """Return the number of a frame, a new one if it was not there before."""
+        key = (what, 0) if isinstance(what, str) else (id(what[0]), what[1])
+        number = self._numbers.setdefault(key, len(self.known))
+        if number == len(self.known):
+            self.known.append(what)
+        return number
 
 
 def _in_pieces(rows: Iterator[str]) -> Iterator[bytes]:

@@ -47,7 +47,8 @@ class SlowLane:
             thread.join(JOIN_SECONDS)
 
     def _work(self, rendering: Rendering) -> None:
-        while not self._ends:
+        while not (self._ends or rendering.is_given_up):
             if rendering.work(_SLICE_SECONDS):
                 self._on_whole(rendering)
                 return
+        rendering.close()

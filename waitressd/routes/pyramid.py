@@ -6,6 +6,7 @@ Where the application is mounted below a path, the setting ``waitressd.route_pre
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from pyramid.events import BeforeTraversal
@@ -20,16 +21,17 @@ View = Callable[[Any, Any], Any]
 
 def includeme(config: Any) -> None:  # noqa: ANN401 - Pyramid publishes no types
     """Have the application name its routes; Pyramid calls this for ``config.include("waitressd.routes.pyramid")``."""
-    config.add_subscriber(_on_route, BeforeTraversal)
+    prefix = (config.registry.settings or {}).get(PREFIX_SETTING, "")
+    config.add_subscriber(partial(_on_route, prefix), BeforeTraversal)
     config.add_view_deriver(_derive, "waitressd_route", under=INGRESS, over="secured_view")
 
 
-def _on_route(event: Any) -> None:  # noqa: ANN401 - as above
+def _on_route(prefix: str, event: Any) -> None:  # noqa: ANN401 - as above
     """Name the route as soon as it has been matched: finding its context may take long, too."""
     request = event.request
     route = getattr(request, "matched_route", None)
     if route is not None:
-        name_route(request.environ, request.registry.settings.get(PREFIX_SETTING, ""), route.pattern)
+        name_route(request.environ, prefix, route.pattern)
 
 
 def _derive(view: View, info: Any) -> View:  # noqa: ANN401 - as above

@@ -14,7 +14,7 @@ from waitressd.insight import client as module
 from waitressd.insight.client import ALWAYS, CLIENT_TRANSITIONS, NEVER, Client, ClientState
 from waitressd.insight.guard import Door
 from waitressd.insight.rendering import Whole
-from waitressd.net.poller import READ, WRITE
+from waitressd.net.poller import PARKED, READ, WRITE
 
 PORT = Door("127.0.0.1:1", frozenset())
 SOCKET = Door("unix:/a", frozenset(), is_unix=True)
@@ -53,7 +53,7 @@ def pair() -> Iterator[Pair]:
 def test_a_question_and_its_answer(pair: Pair) -> None:
     asked = pair.sends(head("GET", "/live"))
     assert isinstance(asked, Request)
-    assert (asked.path, pair.client.state, pair.client.mask) == ("/live", ClientState.ASKED, 0)
+    assert (asked.path, pair.client.state, pair.client.mask) == ("/live", ClientState.ASKED, PARKED)
     assert pair.client.deadline == NEVER
     pair.client.answer(ANSWER, DATE, 101.0)
     response = pair.asker.receive()

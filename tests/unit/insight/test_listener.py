@@ -6,7 +6,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -110,6 +110,63 @@ def test_what_nobody_waits_for_any_more_is_not_made() -> None:
             return len(made) == before
 
         assert wait_until(has_stopped)
+
+
+@pytest.mark.parametrize("leave", [Client.reset, Client.close])
+def test_a_slow_answer_ends_when_its_client_leaves(leave: Callable[[Client], None]) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(query: Query) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            try:
+                while True:
+                    begun.set()
+                    time.sleep(0.001)
+                    yield b""
+            finally:
+                ended.set()
+
+        return Answer(200, "text/plain", pieces())
+
+    with listening(LIVE, Endpoint("/slow", "stats", endless, is_slow=True)) as client:
+        with Client(address_of(client)) as other:
+            other.send(head("GET", "/slow"))
+            assert begun.wait(10)
+            leave(other)
+        assert ended.wait(10)
+        assert ask(client, "/live").status == 200
+
+
+def test_what_a_client_wants_that_says_no_more_it_gets() -> None:
+    with listening(LIVE) as client, Client(address_of(client)) as other:
+        other.send(head("GET", "/live"))
+        other.finish_sending()
+        assert other.receive().status == 200
+
+
+def test_a_slow_answer_goes_on_for_those_that_still_wait() -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def hang(query: Query) -> Answer:
+        begun.set()
+        gate.wait(30)
+        return echo(query)
+
+    with listening(LIVE, Endpoint("/slow", "stats", hang, is_slow=True)) as client:
+        first, second = Client(address_of(client)), Client(address_of(client))
+        try:
+            for each in (first, second):
+                each.send(head("GET", "/slow"))
+                ask(client, "/live")
+            assert begun.wait(10)
+            first.close()
+            ask(client, "/live")
+            gate.set()
+            assert second.receive().status == 200
+        finally:
+            gate.set()
+            first.close()
+            second.close()
 
 
 def test_silent_clients_keep_nobody_out() -> None:
