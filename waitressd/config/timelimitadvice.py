@@ -18,6 +18,9 @@ def limits(adjustments: EffectiveSettings) -> list[tuple[str, float]]:
 def beyond_the_drain(adjustments: EffectiveSettings) -> Iterator[Finding]:
     """Find limits that are longer than a stop waits."""
     drain = adjustments.shutdown_timeout
-    for name, seconds in dict(limits(adjustments)).items():
+    longest: dict[str, float] = {}
+    for name, seconds in limits(adjustments):
+        longest[name] = max(seconds, longest.get(name, 0.0))
+    for name, seconds in longest.items():
         if seconds > drain:
             yield name, f"{name} allows {show_seconds(seconds)} s, and shutdown_timeout is {show_seconds(drain)} s"

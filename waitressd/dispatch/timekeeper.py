@@ -230,8 +230,9 @@ class Timekeeper:
         if task.limit_seconds < NO_LIMIT:
             self.timeouts.answered += late.answered_status is not None
             self.timeouts.cut += late.was_cut
-        if self.limits.request_timeout_interrupt and exchange.timing is not None:
-            task.was_interrupted = exchange.timing.interruption.send()
+        timing = exchange.timing
+        if timing is not None and timing.interruption is not None:
+            task.was_interrupted = timing.interruption.send()
         _report(task)
 
 

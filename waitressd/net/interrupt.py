@@ -46,13 +46,22 @@ class Interruption:
 
     def forbid(self) -> None:
         """Be interrupted no more. The task, as the last statement of what is guarded, and once more if that fails."""
+        self.pause()
+        self._was_sent = False
+
+    def pause(self) -> bool:
+        """Let nothing arrive until `allow` is called again; False if that is not to be done. The task.
+
+        Where the server itself holds a lock that others wait for, or has something to close.
+        """
         try:
             self._permission.pop()
         except IndexError:
             while not self._was_sent:  # somebody is just doing it
                 time.sleep(_PAUSE_SECONDS)
             _send(threading.get_ident(), None)
-            self._was_sent = False
+            return False
+        return True
 
     def send(self) -> bool:
         """Interrupt the task; False when it may not be any more, or was already. Any thread."""

@@ -127,6 +127,12 @@ class Outgoing:
 
         `close` is called once, by a task thread, when the bytes are out, or when this raises ClientDisconnected.
         """
+        if self.timing is None:
+            self._write_file(file, offset, count, close)
+        else:
+            self.timing.shielded(self._write_file, file, offset, count, close)
+
+    def _write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
         if self.fault is not None:
             close()
             raise self.lose(self.fault)
@@ -143,13 +149,19 @@ class Outgoing:
             close()
             return
         self._new_outbuf().attach(part)
-        self._write_slowly(())
+        self._keep(())
 
     def may_answer(self) -> bool:
         """Whether the server has not answered in place of the task, and will not from here on. Task thread."""
         return self.out is self.wire or self.timing is None or self.timing.take()
 
     def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
+        if self.timing is None:
+            self._keep(parts)
+        else:
+            self.timing.shielded(self._keep, parts)
+
+    def _keep(self, parts: Sequence[bytes | memoryview]) -> None:
         if not self.may_answer():  # what waits so far is only a 100 Continue
             raise self.lose(Fault.TIMEOUT)
         outbuf = self._new_outbuf()

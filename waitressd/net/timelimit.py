@@ -110,7 +110,7 @@ class Timing:
         self.number = 0  # of that request on its connection
         self.override: tuple[int, float] | None = None  # number and limit of a request that has set its own
         self.late: Late | None = None  # the last request that was
-        self.interruption = Interruption()
+        self.interruption: Interruption | None = None  # where tasks may be interrupted
 
     def begin(self, now: float) -> None:
         """A thread has a request since `now`, whose first bytes have to pass here."""
@@ -130,6 +130,19 @@ class Timing:
             return False
         exchange.out = exchange.wire
         return True
+
+    def shielded(self, call: Callable[..., None], *values: object) -> None:
+        """Call something of the server's own that must not be interrupted in the middle."""
+        interruption = self.interruption
+        if interruption is None:
+            call(*values)
+            return
+        is_allowed = interruption.pause()
+        try:
+            call(*values)
+        finally:
+            if is_allowed:
+                interruption.allow()
 
     def send(self, data: bytes | memoryview, /) -> int:
         """Send the first bytes of a response, as the wire does."""
@@ -185,7 +198,8 @@ def interruptible(handler: "RequestHandler") -> "RequestHandler":
     """Return a timed handler whose requests may be interrupted; RequestTimeout never leaves it."""
 
     def handle(request: "Request", body: BinaryIO | None, exchange: Any, /) -> None:  # noqa: ANN401 - see RequestHandler
-        interruption = (exchange.timing or new_timing(exchange)).interruption
+        timing = exchange.timing or new_timing(exchange)
+        timing.interruption = interruption = timing.interruption or Interruption()
         try:
             interruption.allow()
             handler(request, body, exchange)

@@ -67,6 +67,64 @@ def test_the_end_waits_for_who_is_just_interrupting() -> None:
     thread.join()
 
 
+def test_nothing_arrives_during_a_pause() -> None:
+    interruption = Interruption()
+    begun, sent, over = threading.Event(), threading.Event(), threading.Event()
+    steps: list[str] = []
+
+    def work() -> None:
+        try:
+            interruption.allow()
+            assert interruption.pause()
+            begun.set()
+            assert sent.wait(10)
+            steps.append("paused")
+            interruption.allow()
+            while True:
+                time.sleep(0.001)
+        except RequestTimeout:
+            steps.append("interrupted")
+            interruption.forbid()
+            over.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(10)
+    assert not interruption.send()
+    sent.set()
+    while not interruption.send():
+        time.sleep(0.001)
+    assert over.wait(10)
+    thread.join(10)
+    assert steps == ["paused", "interrupted"]
+
+
+def test_a_pause_after_an_interruption_goes_on_at_once() -> None:
+    """The application has caught it, and writes on."""
+    interruption = Interruption()
+    begun, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        interruption.allow()
+        try:
+            begun.set()
+            while True:
+                pass
+        except RequestTimeout:
+            pass
+        assert not interruption.pause()
+        assert not interruption.pause()
+        interruption.forbid()
+        done.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(10)
+    assert interruption.send()
+    assert done.wait(10)
+    thread.join(10)
+
+
 @pytest.mark.parametrize("switch_seconds", [1e-6, 1e-4])
 def test_nothing_leaves_the_guarded_part(switch_seconds: float) -> None:
     before = sys.getswitchinterval()
