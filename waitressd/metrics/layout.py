@@ -13,7 +13,7 @@ from waitressd.metrics.histogram import BOUNDS, BUCKETS
 STATUSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 """Classes of status by the first digit; none is sent by a request that was not answered."""
 
-ENDINGS: Final = {"": 0, "refused": 1, "client": 2, "deadline": 3, "error": 4, "stop": 5}
+ENDINGS: Final = {"": 0, "refused": 1, "client": 2, "deadline": 3, "error": 4, "stop": 5, "timeout": 6}
 """The number of each `ended_by` of a record."""
 ENDED_BY: Final = ("complete", *(name for name in ENDINGS if name))
 """How the metrics call them."""
