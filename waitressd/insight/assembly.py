@@ -56,7 +56,7 @@ class Insight(AdminAddresses):
 
     def start(self, view: ServerView) -> None:
         """Begin to answer for a server. Raises OSError: there is no thread or no descriptor to be had."""
-        self._control = Control(view)
+        self._control = Control(view, lambda name: any(lane.cancel(name) for lane in view.lanes))
         self.start_with([*build_endpoints(view), *self._control.endpoints()])
 
     def close(self) -> None:
