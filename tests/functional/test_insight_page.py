@@ -391,11 +391,24 @@ def test_what_is_not_exposed_is_said_and_not_asked(browser: Browser, show: Calla
 
 def test_a_refusal_is_shown_where_the_answer_would_be(browser: Browser, show: Callable[..., Site]) -> None:
     site = show(shop())
-    site.refusals["stats"] = ("503 Service Unavailable", {"error": "There are too many <b>questions</b>."})
-    browser.wait("return document.querySelector('#routes-note').textContent === 'There are too many <b>questions</b>.'")
-    assert browser.run("return document.querySelector('#silence').hidden")
+    sentence = "worker is the number of a worker: <b>1</b>."
+    site.refusals["stats"] = ("400 Bad Request", {"error": sentence})
+    browser.wait("return document.querySelector('#routes-note').textContent === arguments[0]", sentence)
+    browser.wait("return !document.querySelector('#silence').hidden")
+    assert browser.text("#silence") == f"{sentence} What is not answered is as it was."
+    assert browser.text("#state") == "Serving"
     del site.refusals["stats"]
-    browser.wait("return document.querySelector('#routes-note').textContent === ''")
+    browser.wait("return document.querySelector('#silence').hidden")
+    assert browser.text("#routes-note") == ""
+
+
+def test_a_worker_can_be_chosen_after_another(browser: Browser, show: Callable[..., Site]) -> None:
+    site = show(shop())
+    choose = "const s = document.querySelector('#worker'); s.value = '2'; s.dispatchEvent(new Event('change'))"
+    del site.scene["stats"]["workers"][0]  # an answer of one worker tells nothing of the others
+    browser.run(choose)
+    browser.wait("return performance.getEntriesByName(location.origin + '/stats?window=60&worker=2').length >= 2")
+    assert browser.texts("#worker option") == ["all workers", "worker 1 (pid 4131)", "worker 2 (pid 4132)"]
 
 
 # -- For everybody, and for long
