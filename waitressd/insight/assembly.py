@@ -2,24 +2,27 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advicerules import Facts
+from waitressd.dispatch.lane import Lane
 from waitressd.insight.addresses import AdminAddresses
 from waitressd.insight.answers import Endpoint
 from waitressd.insight.configuration import Configuration
 from waitressd.insight.control import Control
 from waitressd.insight.documents import head, place_of
 from waitressd.insight.health import Health
-from waitressd.insight.inspector import Inspector
+from waitressd.insight.inspector import Inspector, TimeLimit
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.profile import Profiler, look_through
 from waitressd.insight.summaries import Summaries
 from waitressd.insight.view import LIFE_WORDS, ServerView
+from waitressd.net.exchange import Exchange
 
 
 def build_endpoints(view: ServerView) -> list[Endpoint]:
@@ -36,6 +39,7 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     view.on_tick.append(inspector.on_tick)
     monitor = Monitor(view, place.worker)
     inspector.seen = monitor.watch.seen
+    inspector.time_limit = partial(time_limit_of, view.lanes)
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
         page_endpoint(),
@@ -47,6 +51,14 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     ]
 
 
+def time_limit_of(lanes: Sequence[Lane], exchange: Exchange) -> TimeLimit:
+    """Return what limit a request has that runs; all lanes have the same limits. Any thread."""
+    keeper = lanes[0].timekeeper
+    late = keeper.late_of(exchange)
+    status = late.answered_status if late is not None else None
+    return TimeLimit(keeper.limit_seconds(exchange), overdue=late is not None, answered_status=status)
+
+
 class Insight(AdminAddresses):
     """What a server has of insight, from its start to its end. The thread that owns the server, unless it says more."""
 
@@ -56,7 +68,7 @@ class Insight(AdminAddresses):
 
     def start(self, view: ServerView) -> None:
         """Begin to answer for a server. Raises OSError: there is no thread or no descriptor to be had."""
-        self._control = Control(view)
+        self._control = Control(view, lambda name: any(lane.cancel(name) for lane in view.lanes))
         self.start_with([*build_endpoints(view), *self._control.endpoints()])
 
     def close(self) -> None:
