@@ -2,27 +2,28 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advicerules import Facts
-from waitressd.dispatch.lane import Lane
 from waitressd.insight.addresses import AdminAddresses
 from waitressd.insight.answers import Endpoint
 from waitressd.insight.configuration import Configuration
 from waitressd.insight.control import Control
 from waitressd.insight.documents import head, place_of
 from waitressd.insight.health import Health
-from waitressd.insight.inspector import Inspector, TimeLimit
+from waitressd.insight.inspector import NO_LIMIT, Inspector, TimeLimit
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.profile import Profiler, look_through
 from waitressd.insight.summaries import Summaries
 from waitressd.insight.view import LIFE_WORDS, ServerView
-from waitressd.net.exchange import Exchange
+
+if TYPE_CHECKING:
+    from waitressd.net.exchange import Exchange
 
 
 def build_endpoints(view: ServerView) -> list[Endpoint]:
@@ -39,7 +40,7 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     view.on_tick.append(inspector.on_tick)
     monitor = Monitor(view, place.worker)
     inspector.seen = monitor.watch.seen
-    inspector.time_limit = partial(time_limit_of, view.lanes)
+    inspector.time_limit = partial(_time_limit, view)
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
         page_endpoint(),
@@ -51,12 +52,13 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     ]
 
 
-def time_limit_of(lanes: Sequence[Lane], exchange: Exchange) -> TimeLimit:
-    """Return what limit a request has that runs; all lanes have the same limits. Any thread."""
-    keeper = lanes[0].timekeeper
-    late = keeper.late_of(exchange)
-    status = late.answered_status if late is not None else None
-    return TimeLimit(keeper.limit_seconds(exchange), overdue=late is not None, answered_status=status)
+def _time_limit(view: ServerView, exchange: "Exchange") -> TimeLimit:
+    """Say what limit a request has that runs, and what became of it when its time was over."""
+    for lane in view.lanes:  # which are all set alike
+        late = lane.timekeeper.late_of(exchange)
+        status = late.answered_status if late is not None else None
+        return TimeLimit(lane.timekeeper.limit_seconds(exchange), late is not None, status)
+    return NO_LIMIT
 
 
 class Insight(AdminAddresses):
