@@ -120,6 +120,9 @@ class Exchange(Outgoing):
     def refuse(self, error: HttpError) -> bool:
         """Answer by the server itself, then end the connection; always True."""
         self._forget_task()
+        return self._answer(error)
+
+    def _answer(self, error: HttpError) -> bool:
         if self.recorder is not None:
             self.recorder.on_refusal(self, error)
         self.failure, self.ended_by = error, why_refused(error, self.state)
@@ -381,7 +384,7 @@ class Exchange(Outgoing):
         other._taken_bytes = self._taken_bytes
         if self.recorder is not None:
             other.recorder = self.recorder.part()
-        other.refuse(error)
+        other._answer(error)
 
     def end(self) -> None:
         """The connection ends, or brings no further request: let go of everything."""
