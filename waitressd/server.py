@@ -32,7 +32,7 @@ from waitressd.listeners import check_system, open_admin_listeners, open_listene
 from waitressd.listening import Listening
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
 from waitressd.memory import MemoryKeeper, keep_memory
-from waitressd.net.ledger import Ledger
+from waitressd.metrics.serving import counted
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.net.pulse import Pulse
@@ -185,7 +185,7 @@ class Server(Listening):
             forks.hold(self)
             if self._stop_signals:  # before there was anything to stop
                 self._stop(running)
-        with operator_log.running(), contextlib.closing(self._answers):
+        with operator_log.running(), contextlib.closing(self._answers), counted(self):
             if signals is not None and (known := signals.describe()):
                 say(logging.INFO, known)
             self._serve(running)
@@ -297,13 +297,11 @@ class Server(Listening):
 
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
-        return replace(take_snapshot([lane.dispatcher for lane in self.lanes]), **self._renewal.figures())
+        return replace(take_snapshot([lane.dispatcher for lane in self.lanes]), **self.certificate_figures())
 
-    @property
-    def ledgers(self) -> tuple[Ledger, ...]:
-        """What has become of the requests so far, of each event loop; none where they are not counted. Any thread."""
-        lanes = self._running.lanes if self._running is not None else ()
-        return tuple(lane.dispatcher.ledger for lane in lanes if lane.dispatcher.ledger is not None)
+    def certificate_figures(self) -> dict[str, Any]:
+        """Say when certificates expire, and what became of changed ones. Any thread."""
+        return self._renewal.figures()
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.

@@ -235,7 +235,9 @@ def _proxies_of_clients(adjustments: Adjustments, balancers: TrustedProxies) -> 
 
 def build_logger(logs: RequestLogs | None, environ: EnvironSettings) -> RequestLogger | None:
     """Make the request logger of one listener; None without request logs."""
-    return None if logs is None else RequestLogger(logs, environ.proxies.trusts, _identifier(environ))
+    if logs is None or not logs.takers:
+        return None
+    return RequestLogger(logs, environ.proxies.trusts, _identifier(environ))
 
 
 class _Nobody:

@@ -87,8 +87,9 @@ def test_the_counts_are_those_of_the_clients_and_of_the_request_log(threads: int
             visitor.thread.start()
         for visitor in visitors:
             visitor.thread.join()
-        (ledger,) = server.server.ledgers
-        wait_until(lambda: not any(len(lane.dispatcher.channels) for lane in server.server._running.lanes))
+        (lane,) = server.server.lanes
+        ledger = lane.dispatcher.ledger
+        wait_until(lambda: not lane.dispatcher.channels)
     answers: Counter[tuple[str, int]] = Counter()
     for visitor in visitors:
         answers.update(visitor.answers)

@@ -94,4 +94,4 @@ def test_without_a_log_the_page_says_so() -> None:
     with running_server(app_factory({})) as server, server.connect() as client:
         answer = client.get("/")
     assert answer.status == 503
-    assert b"request_log = metrics" in answer.body
+    assert b"metrics = on" in answer.body

@@ -108,7 +108,7 @@ def test_a_server_in_a_worker_shows_the_fleet_and_leaves_the_address_to_the_mast
             wait_for(lambda: idle.search(scrape(metrics)) is not None)
             page = scrape_at(server.address)
         assert 'ended_by="complete"} 10\n' in page
-        assert 'waitressd_threads{worker="5",state="idle"} 0\n' in page
+        assert 'waitressd_threads{worker="5",state="idle"} 4\n' in page
         assert "waitressd_generation" not in page  # which the master alone knows
     finally:
         found = adopted_row()

@@ -8,46 +8,35 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from tests.support.samples import answered
-from waitressd.dispatch.snapshot import EMPTY, Snapshot
-from waitressd.metrics import request_log
-from waitressd.metrics.adopted import adopt_row
+from tests.support import ledgers
+from tests.support.ledgers import lane_with
+from waitressd.metrics.adopted import WRITE_SECONDS, adopt_row
 from waitressd.metrics.area import Area
 from waitressd.metrics.fleet import FleetMetrics
+from waitressd.metrics.pauses import finish
+from waitressd.metrics.serving import counted
 from waitressd.metrics.shown import FleetState, Totals
 from waitressd.metrics.view import FleetView
+from waitressd.net.ledger import Ledger
 
 ROUNDS: Final = 40
 STATE: Final = FleetState({}, {}, {}, {}, 1)
 
 
-class Server:
-    """As much of a server as metrics need."""
-
-    def __init__(self) -> None:
-        self.on_tick: list[Callable[[float], object]] = []
-
-    def snapshot(self) -> Snapshot:
-        """Say that nothing happens."""
-        return EMPTY
-
-    def tick(self) -> None:
-        """Call what is to be called from time to time."""
-        for call in self.on_tick:
-            call(time.monotonic())
-
-
 def count(fd: int, row: int, say: Callable[[], object], limit: float = float("inf")) -> None:
-    """Be a worker: count requests, and tell of each after it was counted."""
+    """Be a worker: count requests, write them down, and tell of each after it was."""
     adopt_row(fd, row)
-    server, metrics, record = Server(), request_log({}, listen="127.0.0.1:1"), answered()
-    metrics.start(server)
-    server.tick()
-    counted = 0
-    while counted < limit:
-        metrics(record)
-        counted += 1
-        say()
+    ledger = Ledger()
+    server = ledgers.Server(lane_with(ledger))
+    now, written = time.monotonic(), 0
+    with counted(server):
+        while written < limit:
+            ledgers.count(ledger, times=1)
+            written += 1
+            now += WRITE_SECONDS
+            for call in server.on_tick:
+                call(now)
+            say()
 
 
 def child(act: Callable[[], object]) -> int:
@@ -105,8 +94,7 @@ def requests(area: Area) -> int:
     """Return how many requests were counted, from the highest counters and the lowest."""
     totals = Totals(area.totals())
     found = totals.requests.get(("2xx", "complete"), 0)
-    histogram = totals.phases.get(("total", "2xx"))
-    assert histogram is None or abs(histogram.count - found) <= ROUNDS + 2  # one of each worker
+    assert abs(totals.phase("total", "2xx").count - found) <= ROUNDS + 2  # one of each worker
     return found
 
 
@@ -130,7 +118,7 @@ def main() -> None:
         os.kill(watcher, signal.SIGKILL)
         os.waitpid(watcher, 0)
     found: dict[str, Any] = {"told": told, "counted": requests(area), "fell": ended != 0}
-    found["places"] = sorted(FleetView(area).worker_gauges())
+    found["places"] = sorted(finish(FleetView(area).look()).workers)
     print(json.dumps(found))
 
 

@@ -51,7 +51,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "requestlog": frozenset(
         {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording"}
     ),
-    "metrics": frozenset({"metrics", "requestlog", "config", "kinds"}),
+    "metrics": frozenset({"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version"}),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
         | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version"}

@@ -50,7 +50,9 @@ class EffectiveSettings(InsightTable, TimeLimitTable, SettingsTable):
     @property
     def counts_requests(self) -> bool:
         """The value of `metrics`, where auto means that somebody can ask."""
-        return bool(self.admin_listen) if self.metrics == "auto" else self.metrics == "on"
+        if self.metrics == "auto":
+            return bool(self.admin_listen) or any(log.counts for log in self.request_log)
+        return self.metrics == "on"
 
     @property
     def may_be_fleet(self) -> bool:

@@ -12,6 +12,10 @@ from waitressd.kinds import BadValueError, Kind
 from waitressd.wording import did_you_mean
 
 BUILT_IN: Final = ("common", "combined", "json", "dev", "template", "metrics")
+_COUNTING: Final = frozenset(
+    {"metrics", "waitressd#metrics"} | {f"waitressd.{module}:request_log" for module in ("metrics", "metrics.serving")}
+)
+"""What `use` calls the one that counts requests, without ``egg:`` or ``call:``."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _DIRECT: Final = re.compile(r"egg:[^\s:]+|call:[^\s:]+:[^\s:]+|[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -34,6 +38,13 @@ class RequestLog:
     def __str__(self) -> str:
         """Write the log as `request_log` takes it."""
         return self.name
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is the one that takes no records and has the server count requests."""
+        if isinstance(self.use, str):
+            return self.use.removeprefix("egg:").removeprefix("call:").lower() in _COUNTING
+        return not getattr(self.use, "takes_records", True)
 
 
 def _parse_item(item: object) -> RequestLog:

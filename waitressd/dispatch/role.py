@@ -83,6 +83,7 @@ class Role:
         self.waiting: list[Worker] = []
         self.queue: deque[Job] = deque()
         self.running = 0  # tasks that run without the role
+        self.takeovers = 0  # how often the watcher has taken the role; it alone writes that
         self.stopping = False
         self._wake = wake
         self._looked_at: Callable[[], None] | None = None
@@ -159,7 +160,8 @@ class Role:
             if self.holder is not holder or holder is None or not self.keep(holder):
                 return False
             self._pass_on(holder)
-            return True
+        self.takeovers += 1
+        return True
 
     def has_claim(self) -> bool:
         """Whether a task runs inline at this moment. Any thread; takes no lock."""

@@ -19,7 +19,7 @@ class Hello:
     """Why it cannot, in a sentence; empty if it can, or was not asked to."""
     settings: Mapping[str, str]
     counts: bool = False
-    """Whether a request log counts requests for metrics."""
+    """Whether what its workers count, and how busy they are, can be asked for."""
     metrics: Sequence[str] = ()
     """Where the metrics are to be shown, as `listen` has it."""
     protocol: int = PROTOCOL

@@ -18,6 +18,7 @@ from waitressd.insight.crowd import Member
 from waitressd.insight.documents import place_of
 from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.page import page_endpoint
+from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.listeners import open_admin_listeners
 from waitressd.wsgi.clock import http_date
 
@@ -75,8 +76,13 @@ class FleetInsight:
         if self._addresses is None:
             self._addresses = AdminAddresses(adjustments, http_date)
             self._addresses.open(every)
-            endpoints = FleetEndpoints(self, place_of(adjustments)).endpoints()
-            self._addresses.start_with([*endpoints, page_endpoint()])
+            endpoints = FleetEndpoints(self, place_of(adjustments))
+            every_endpoint = [*endpoints.endpoints(), page_endpoint()]
+            if self._roster.metrics is not None:
+                view = self._roster.metrics.view
+                view.not_ready = lambda: endpoints.not_ready()[0]
+                every_endpoint += metrics_endpoints(view)
+            self._addresses.start_with(every_endpoint)
         else:
             self._addresses.change(adjustments, every)
 

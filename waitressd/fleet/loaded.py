@@ -8,7 +8,7 @@ from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.hazards import Hazard, explain, find_hazards
 from waitressd.fleet.hello import Hello
-from waitressd.metrics.fleet import has_metrics, listen_addresses
+from waitressd.metrics.fleet import listen_addresses
 from waitressd.server import Server
 
 # Settings that concern the master, none of which needs another that is not here. It reads no ini file: what is wrong
@@ -18,7 +18,7 @@ _FOR_MASTER: Final = (
     *("tls_certificate", "tls_listen", "redirect_listen"),  # which say what each listener is for
     *("threads", "shutdown_timeout", "worker_boot_timeout", "drain_delay"),
     *("admin_listen", "admin_socket_mode", "admin_token_file", "admin_hosts", "admin_expose", "admin_control"),
-    "live_timeout",
+    *("live_timeout", "metrics_series"),
 )
 
 
@@ -34,7 +34,7 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
         is_preloaded=(adjustments.preload is not False and not why) if is_preloaded is None else is_preloaded,
         preload_is_off=why,
         settings=_settings_for_master(adjustments),
-        counts=has_metrics(adjustments),
+        counts=adjustments.counts_requests or bool(adjustments.admin_listen),
         metrics=listen_addresses(adjustments),
     )
 

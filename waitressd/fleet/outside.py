@@ -74,7 +74,7 @@ class Outside:
         from waitressd.server import create_server  # noqa: PLC0415 - see the module
 
         if self._roster.metrics is None:
-            self._roster.metrics = FleetMetrics(self._figures)
+            self._roster.metrics = FleetMetrics(self._figures, series=hello.adjustments.metrics_series)
         self._roster.metrics.open(hello.metrics, create_server)
 
     def _answer(self, hello: Hello) -> None:

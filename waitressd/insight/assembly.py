@@ -19,8 +19,12 @@ from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.profile import Profiler, look_through
+from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.insight.summaries import Summaries
 from waitressd.insight.view import LIFE_WORDS, ServerView
+from waitressd.metrics.adopted import adopted_row
+from waitressd.metrics.collector import ServerCounts
+from waitressd.metrics.serving import shown_of
 
 if TYPE_CHECKING:
     from waitressd.net.exchange import Exchange
@@ -42,9 +46,16 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     inspector.seen = monitor.watch.seen
     inspector.time_limit = partial(_time_limit, view)
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
+    health = Health(view, begin)
+    shown, row = shown_of(view), adopted_row()
+    if isinstance(shown, ServerCounts):
+        shown.findings, shown.not_ready = monitor.codes, lambda: health.not_ready()[0]
+    if row is not None:
+        row.findings = monitor.codes
     return [
         page_endpoint(),
-        *Health(view, begin).endpoints(),
+        *health.endpoints(),
+        *metrics_endpoints(shown),
         *Listings(inspector, begin, threading.get_ident()).endpoints(),
         *Summaries(monitor, begin).endpoints(),
         *Configuration(adjustments, begin, facts).endpoints(),

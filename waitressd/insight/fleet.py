@@ -107,14 +107,16 @@ class FleetEndpoints:
         details = {"reason": reason, "turn_age_seconds": round(turn_age, 3)} if reason else {}
         return health_answer(query, self._head([]), "live", details)
 
+    def not_ready(self) -> tuple[str, float]:
+        """Say why no request should be sent here ("" if they are welcome), and since when (monotonic seconds)."""
+        state = self._view.state
+        if state.life != "serving":
+            return state.life, state.since
+        return ("", state.since) if state.serving else ("no_worker", state.deserted_since)
+
     def _ready(self, query: Query) -> Answer:
         no_parameters(query)
-        state = self._view.state
-        reason, since = "", state.since
-        if state.life != "serving":
-            reason = state.life
-        elif not state.serving:
-            reason, since = "no_worker", state.deserted_since
+        reason, since = self.not_ready()
         seconds = round(max(0.0, self._clock() - since), 3)
         return health_answer(
             query, self._head([]), "ready", {"reason": reason, "since_seconds": seconds} if reason else {}

@@ -12,12 +12,12 @@ from waitressd.insight.failures import describe_failure
 from waitressd.insight.findings import Finding, find
 from waitressd.insight.history import History
 from waitressd.insight.load import Load, read_load
-from waitressd.insight.process import CpuShare, process_use
 from waitressd.insight.reading import LedgerReader
 from waitressd.insight.situations import Memory, Situations
 from waitressd.insight.slow import SlowRequests
 from waitressd.insight.view import ServerView
 from waitressd.insight.watch import Watch
+from waitressd.metrics.process import CpuShare, process_use
 from waitressd.net.exchange import Exchange
 from waitressd.net.logs import say
 
@@ -64,6 +64,10 @@ class Monitor:
     def findings(self) -> list[Finding]:
         """Return what is the matter, the most urgent first."""
         return find(self.situations.now())
+
+    def codes(self) -> set[str]:
+        """Return the codes of what is the matter."""
+        return {finding.code for finding in self.findings()}
 
     def overdue_count(self, load: Load) -> int:
         """Return how many of the busy threads run requests that are past their time limit."""

@@ -12,8 +12,8 @@ from waitressd.insight.history import PHASES, STEP_SECONDS, STEPS, WINDOWS, Step
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.parameters import Parameters
 from waitressd.insight.percentiles import PERCENTILES
-from waitressd.insight.process import process_use
 from waitressd.insight.slow import Unusual
+from waitressd.metrics.process import process_use
 from waitressd.net.ledger import BOUNDS
 from waitressd.net.stacks import Frame
 

@@ -1,7 +1,7 @@
 """What insight sees of a server. Every look is free of locks, and may be taken by any thread."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.tlsadvice import ServedCertificate
@@ -47,6 +47,9 @@ class ServerView(Protocol):
     @property
     def served_certificates(self) -> tuple[ServedCertificate, ...]:
         """The certificates in use; none without TLS."""
+
+    def certificate_figures(self) -> Mapping[str, Any]:
+        """Say when certificates expire, and what became of changed ones."""
 
     def drain(self) -> None:
         """Stop as SIGTERM does. Returns at once."""

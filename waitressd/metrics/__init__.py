@@ -1,9 +1,8 @@
-"""Metrics: a request log that counts instead of writing lines, and gauges of the server.
+"""Metrics: what the ledgers of a server, or of all workers of a fleet, have counted, as text.
 
-It uses nothing but what every request log gets, so it also shows what a plugin can do. `docs/metrics.rst` describes it.
+`docs/metrics.rst` describes it.
 """
 
-from waitressd.metrics.collector import Metrics
-from waitressd.metrics.serving import app_factory, request_log
+from waitressd.metrics.serving import ShownMetrics, app_factory, request_log
 
-__all__ = ["Metrics", "app_factory", "request_log"]
+__all__ = ["ShownMetrics", "app_factory", "request_log"]

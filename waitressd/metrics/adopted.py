@@ -1,50 +1,65 @@
 """The row of this process in the counters of a fleet.
 
-A worker is handed its row before its server opens. From then on the metrics of this process count there and open no
-listener: the master shows the sums, at the address that all workers were configured with.
+A worker is handed its row before its server opens. From then on it writes there what it counts, about twice a second
+and once more at its end: so a worker that is killed takes with it what it has counted in that time, and no more.
 """
 
 import os
-from typing import Final
+import time
+from typing import TYPE_CHECKING, Final
 
-from waitressd.metrics import layout
-from waitressd.metrics.area import Area, write_certificates
-from waitressd.metrics.layout import to_ticks
-from waitressd.metrics.shown import ServerGauges, write_tls
+from waitressd.metrics.area import Area
+from waitressd.metrics.figures import Watched, ledgers_of, look_at
+from waitressd.metrics.gauges import write_certificates, write_gauges
+from waitressd.metrics.pauses import finish
+from waitressd.metrics.row import RowWriter
 from waitressd.requestlog.failures import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+WRITE_SECONDS: Final = 0.5  # between two times
 
 
 class AdoptedRow:
-    """A row, for the first metrics that ask for it; those that come later would count everything twice."""
+    """A row, and what is written to it. One thread at a time, but for `area`."""
 
     def __init__(self, area: Area, index: int) -> None:
         self.area: Final = area
         self.pid: Final = os.getpid()
-        self._numbers: Final = area.row(index)
-        self._is_free = True
+        self.findings: Callable[[], Collection[str]] | None = None
+        """Says what is the matter, where somebody looks for that."""
+        self._row: Final = area.row(index)
+        self._writer: Final = RowWriter(self._row, area.series.slot)
         self._ends: dict[str, float] = {}  # of certificates, as they were written last
+        self._due = 0.0
+        self._server: Watched | None = None
 
-    def take(self) -> memoryview | None:
-        """Return the row, the first time. The thread that opens the server."""
-        numbers = self._numbers if self._is_free else None
-        self._is_free = False
-        return numbers
+    def begin(self, server: Watched) -> None:
+        """Write down from now on what this server counts."""
+        self._server = server
 
-    def write(self, gauges: ServerGauges, now: float) -> None:
-        """Write how busy this process is at this moment (monotonic seconds). One thread at a time."""
-        row = self._numbers
-        row[layout.BUSY_THREADS] = gauges.busy_threads
-        row[layout.IDLE_THREADS] = gauges.idle_threads
-        row[layout.QUEUE_DEPTH] = gauges.queue_depth
-        row[layout.OLDEST_WAIT] = to_ticks(gauges.oldest_wait_seconds)
-        for number, state in enumerate(layout.STATES):
-            row[layout.CONNECTIONS + number] = gauges.connections[state]
-        row[layout.OPEN_HANDSHAKES] = gauges.open_handshakes
-        write_tls(row, gauges)
-        if gauges.certificate_ends != self._ends:
-            self._ends = dict(gauges.certificate_ends)
-            write_certificates(row, self._ends)
-        row[layout.GAUGES_AT] = to_ticks(now)
+    def on_tick(self, now: float) -> None:
+        """Write, if it is time (monotonic seconds)."""
+        if now >= self._due:
+            self._due = now + WRITE_SECONDS
+            self._write(now)
+
+    def end(self) -> None:
+        """Write once more what has come since the last time; twice is harmless."""
+        self._write(time.monotonic())
+        self._server = None
+
+    def _write(self, now: float) -> None:
+        server = self._server
+        if server is None:
+            return
+        figures = finish(look_at(server, self.findings() if self.findings is not None else None))
+        finish(self._writer.write(ledgers_of(server.lanes), figures))
+        if figures.certificate_ends != self._ends:
+            self._ends = dict(figures.certificate_ends)
+            write_certificates(self._row, self._ends)
+        write_gauges(self._row, figures, now)
 
 
 _adopted: list[AdoptedRow] = []

@@ -1,46 +1,39 @@
 """Shared memory with one row of numbers for each worker process, and sums over all of them that never fall.
 
-The memory begins with a head and a table: which place each row belongs to, 0 for a free one. Then come two rows for
-the sums of processes that have ended, then the rows of processes. A row is written by its process alone, everything
-else by the master alone, in one thread. Any process and any thread may read at any time, without a lock: a process that
-hangs, or is stopped or killed in the middle of something, can hold nobody up.
+The memory begins with a head and two tables: which place each row belongs to, 0 for a free one, and which slot of a row
+belongs to which series of requests (see `series.py`). Then come two rows for the sums of processes that have ended,
+then the rows of processes. A row is written by its process alone, the table of series by whoever has a new one,
+everything else by the master alone, in one thread. Any process and any thread may read at any time, without a lock: a
+process that hangs, or is stopped or killed in the middle of something, can hold nobody up.
 """
 
 import contextlib
-import json
 import mmap
 import os
 import tempfile
-import threading
 import time
 from array import array
-from collections.abc import Iterator, Mapping
-from operator import add, itemgetter
+from collections.abc import Generator, Iterator, Mapping
+from operator import add
 from typing import Any, Final, Self
 
 from waitressd.metrics import layout
-from waitressd.metrics.layout import COUNTERS, NUMBER_BYTES, NUMBERS, SIGNATURE, TICKS_PER_SECOND
-from waitressd.metrics.shown import WorkerGauges
+from waitressd.metrics.figures import Figures
+from waitressd.metrics.gauges import fence, gauges_age, read_gauges
+from waitressd.metrics.layout import COUNTERS, NUMBER_BYTES, SIGNATURE, TICKS_PER_SECOND
+from waitressd.metrics.pauses import finish
+from waitressd.metrics.series import SPARE_SLOTS, SeriesTable, own_descriptor, table_bytes
 
 ROWS: Final = 1000
 """How many worker processes there can be at once. The system gives memory for those alone that there have been."""
+SERIES: Final = 300
 
-_SIGNATURE, _ROWS, _STARTED, _STEP = range(4)  # the numbers of the head
+_SIGNATURE, _ROWS, _STARTED, _STEP, _SLOTS, _USED = range(6)  # the numbers of the head
 _TABLE: Final = 8
 _PAGE: Final = 512  # numbers, so that no two processes write to one page
 _RETIRED: Final = 2  # rows
 _FREE: Final = 0
 _STEP_ROWS: Final = 1 << 16  # the step is (how often a row was retired) * this + (the row that is being retired, + 1)
-
-
-def _fence() -> None:
-    """Let other processors see what was written before this, before they see what is written after it; same for reads.
-
-    Taking and releasing a lock is what does that in Python; this one is new, so that nobody ever waits for it.
-    """
-    lock = threading.Lock()
-    lock.acquire()
-    lock.release()
 
 
 def _pages(numbers: int) -> int:
@@ -50,20 +43,26 @@ def _pages(numbers: int) -> int:
 class Area:
     """The memory, as one process sees it: `create` makes it, `attach` finds it, `private` is for a process alone."""
 
-    def __init__(self, memory: Any) -> None:  # noqa: ANN401 - whatever has a writable buffer
+    def __init__(self, memory: Any, fd: int | None = None) -> None:  # noqa: ANN401 - whatever has a writable buffer
         self._memory: Final = memory
+        self._fd = fd  # by which the series are locked
         self._head: Final = layout.numbers_in(memory, 0, _TABLE)
         self._places: Final = layout.numbers_in(memory, _TABLE, self._head[_ROWS])
+        self.slots: Final = self._head[_SLOTS]
+        first = _pages(_TABLE + self._head[_ROWS])
+        text = layout.numbers_in(memory, first, table_bytes(self.slots) // NUMBER_BYTES).cast("B")
+        self.series: Final = SeriesTable(self._head[_USED : _USED + 1], text, self.slots, fd)
         self._retired: Final = (self._numbers(0), self._numbers(1))
         self._rows: Final[dict[int, memoryview]] = {}
 
     # -- where it is
 
     @classmethod
-    def create(cls, fd: int, rows: int = ROWS) -> Self:
-        """Make the area in an empty file. Raises OSError."""
-        os.ftruncate(fd, _size(rows))
-        return cls._begin(mmap.mmap(fd, _size(rows)), rows)
+    def create(cls, fd: int, rows: int = ROWS, series: int = SERIES) -> Self:
+        """Make the area in an empty file, for so many series of requests and some more. Raises OSError."""
+        size = _size(rows, series + SPARE_SLOTS)
+        os.ftruncate(fd, size)
+        return cls._begin(mmap.mmap(fd, size), rows, series, own_descriptor(fd))
 
     @classmethod
     def attach(cls, fd: int) -> Self:
@@ -75,25 +74,30 @@ class Area:
         if len(memory) < _TABLE * NUMBER_BYTES or layout.numbers_in(memory, 0, _TABLE)[_SIGNATURE] != SIGNATURE:
             memory.close()
             raise ValueError("the counters have another layout")
-        return cls(memory)
+        return cls(memory, own_descriptor(fd))
 
     @classmethod
-    def private(cls, rows: int = 1) -> Self:
+    def private(cls, rows: int = 1, series: int = SERIES) -> Self:
         """Make an area that no other process sees."""
-        return cls._begin(bytearray(_size(rows)), rows)
+        return cls._begin(bytearray(_size(rows, series + SPARE_SLOTS)), rows, series)
 
     @classmethod
-    def _begin(cls, memory: Any, rows: int) -> Self:  # noqa: ANN401 - as in __init__
+    def _begin(cls, memory: Any, rows: int, series: int, fd: int | None = None) -> Self:  # noqa: ANN401 - as in __init__
         head = layout.numbers_in(memory, 0, _TABLE)
         head[_ROWS] = rows
+        head[_SLOTS] = series + SPARE_SLOTS
         head[_STARTED] = layout.to_ticks(time.time())
         head[_SIGNATURE] = SIGNATURE
-        return cls(memory)
+        return cls(memory, fd)
 
     def close(self) -> None:
         """Let go of the memory, and of the rows of it that were handed out; twice is harmless."""
         for view in (self._head, self._places, *self._retired, *self._rows.values()):
             view.release()
+        self.series.close()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
         if isinstance(self._memory, mmap.mmap):
             with contextlib.suppress(BufferError):  # a thread reads; then the memory goes when that is done
                 self._memory.close()
@@ -118,18 +122,18 @@ class Area:
         # The new sums go where nobody looks. One store then tells every reader two things at once: which sums count,
         # and that this row does not any more. A reader that sees this store only after it has read begins again.
         turn = step // _STEP_ROWS + 1
-        sums = map(add, self._retired[(turn + 1) % 2], self._counters(index))
-        self._retired[turn % 2][:COUNTERS] = array("q", sums)
-        _fence()
+        sums = map(add, self._retired[(turn + 1) % 2][COUNTERS:], self._counters(index))
+        self._retired[turn % 2][COUNTERS:] = array("q", sums)
+        fence()
         self._head[_STEP] = step = turn * _STEP_ROWS + index + 1
-        _fence()
+        fence()
         self._free(step)
 
     def _free(self, step: int) -> None:
         index = step % _STEP_ROWS - 1
-        self.row(index)[:] = array("q", bytes(NUMBERS * NUMBER_BYTES))
+        self.row(index)[:] = array("q", bytes(layout.row_numbers(self.slots) * NUMBER_BYTES))
         self._places[index] = _FREE
-        _fence()
+        fence()
         self._head[_STEP] = step - index - 1
 
     # -- for the process of a row
@@ -149,23 +153,32 @@ class Area:
 
     def totals(self) -> list[int]:
         """Return the sum of each counter over all processes that there are and were. None of them ever falls."""
+        return finish(self.totals_in_steps())
+
+    def totals_in_steps(self) -> Generator[None, None, list[int]]:
+        """Return that, with a pause after each row."""
         while True:  # once more for each row that is retired meanwhile
             step = self._head[_STEP]
-            _fence()
-            sums = list(self._retired[step // _STEP_ROWS % 2][:COUNTERS])
+            fence()
+            sums = list(self._retired[step // _STEP_ROWS % 2][COUNTERS:])
             for index, _ in self._owned(step):
                 sums = list(map(add, sums, self._counters(index)))
-            _fence()
+                yield
+            fence()
             if self._head[_STEP] == step:
                 return sums
 
-    def gauges(self, now: float) -> Mapping[int, list[WorkerGauges]]:
-        """Return the gauges of each process that has written any, by place. `now` is monotonic seconds."""
-        found: dict[int, list[WorkerGauges]] = {}
+    def gauges(self, now: float) -> Mapping[int, list[tuple[Figures, float]]]:
+        """Return the gauges of each process that has written any, by place, and how old they are in seconds.
+
+        `now` is monotonic seconds.
+        """
+        found: dict[int, list[tuple[Figures, float]]] = {}
         for index, place in self._owned(self._head[_STEP]):
-            gauges = read_gauges(self.row(index), now)
-            if gauges is not None:
-                found.setdefault(place, []).append(gauges)
+            row = self.row(index)
+            age_seconds = gauges_age(row, now)
+            if age_seconds is not None:
+                found.setdefault(place, []).append((read_gauges(row), age_seconds))
         return dict(sorted(found.items()))
 
     def _owned(self, step: int) -> Iterator[tuple[int, int]]:
@@ -176,18 +189,21 @@ class Area:
                 yield index, place
 
     def _counters(self, index: int) -> memoryview:
-        return self.row(index)[:COUNTERS]
+        return self.row(index)[COUNTERS:]
 
     def _numbers(self, row: int) -> memoryview:
-        return layout.numbers_in(self._memory, _head_numbers(self._head[_ROWS]) + row * _pages(NUMBERS), NUMBERS)
+        numbers = layout.row_numbers(self.slots)
+        return layout.numbers_in(
+            self._memory, _head_numbers(self._head[_ROWS], self.slots) + row * _pages(numbers), numbers
+        )
 
 
-def _head_numbers(rows: int) -> int:
-    return _pages(_TABLE + rows)
+def _head_numbers(rows: int, slots: int) -> int:
+    return _pages(_TABLE + rows) + _pages(table_bytes(slots) // NUMBER_BYTES)
 
 
-def _size(rows: int) -> int:
-    return (_head_numbers(rows) + (_RETIRED + rows) * _pages(NUMBERS)) * NUMBER_BYTES
+def _size(rows: int, slots: int) -> int:
+    return (_head_numbers(rows, slots) + (_RETIRED + rows) * _pages(layout.row_numbers(slots))) * NUMBER_BYTES
 
 
 def new_file() -> int:
@@ -197,47 +213,3 @@ def new_file() -> int:
             return os.memfd_create("waitressd-metrics")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
-
-
-def read_gauges(row: memoryview, now: float) -> WorkerGauges | None:
-    """Return the gauges that a process has written to its row, None if it has not."""
-    written = row[layout.GAUGES_AT]
-    if not written:
-        return None
-    return WorkerGauges(
-        row[layout.BUSY_THREADS],
-        row[layout.IDLE_THREADS],
-        row[layout.QUEUE_DEPTH],
-        row[layout.OLDEST_WAIT] / TICKS_PER_SECOND,
-        {state: row[layout.CONNECTIONS + number] for number, state in enumerate(layout.STATES)},
-        row[layout.OPEN_HANDSHAKES],
-        max(0.0, now - written / TICKS_PER_SECOND),
-        _read_certificates(row),
-    )
-
-
-def write_certificates(row: memoryview, ends: Mapping[str, float]) -> None:
-    """Write when the certificates expire: those that expire first, if there is no room for all."""
-    known = sorted(ends.items(), key=itemgetter(1))
-    while len(text := json.dumps(dict(known)).encode()) > layout.CERTIFICATES_BYTES:
-        known.pop()
-    row[layout.CERTIFICATES] = 0
-    _fence()
-    row[layout.CERTIFICATES + 1 :].cast("B")[: len(text)] = text
-    _fence()
-    row[layout.CERTIFICATES] = len(text)
-
-
-def _read_certificates(row: memoryview) -> dict[str, float]:
-    """Read that; nothing while it is written."""
-    length = row[layout.CERTIFICATES]
-    _fence()
-    text = bytes(row[layout.CERTIFICATES + 1 :].cast("B")[:length])
-    _fence()
-    if not length or row[layout.CERTIFICATES] != length:
-        return {}
-    try:
-        found: dict[str, float] = json.loads(text)
-    except ValueError:  # it was written from the beginning to the end meanwhile
-        return {}
-    return found

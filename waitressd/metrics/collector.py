@@ -1,84 +1,49 @@
-"""The hook: what is counted of each record."""
+"""The counters of one server, written down anew whenever somebody looks."""
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from waitressd.metrics.histogram import BOUNDS, BUCKETS, bucket
-from waitressd.metrics.layout import (
-    BODY_BYTES_RECEIVED,
-    BODY_BYTES_SENT,
-    COUNTERS,
-    ENDINGS,
-    HISTOGRAMS,
-    NUMBER_BYTES,
-    NUMBERS,
-    REQUESTS,
-    TICKS_PER_SECOND,
-    numbers_in,
-)
-from waitressd.metrics.shown import FleetState, Gauges, ServerGauges, Totals, WorkerGauges, write_tls
-from waitressd.requestlog.record import RequestRecord
+from waitressd.metrics.area import SERIES, Area
+from waitressd.metrics.figures import Watched, ledgers_of, look_at
+from waitressd.metrics.layout import COUNTERS
+from waitressd.metrics.pauses import Steps
+from waitressd.metrics.row import RowWriter
+from waitressd.metrics.shown import Picture, Totals
 
-_SHORT: Final = BOUNDS[0]  # seconds below which a duration falls into the first bucket
-_ENDINGS: Final = len(ENDINGS)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 
-class Watched(Protocol):
-    """A server that says how busy it is."""
+class ServerCounts:
+    """What a server has counted. `findings` says what is the matter, `not_ready` why it wants no requests, if known.
 
-    def snapshot(self) -> ServerGauges:
-        """Say it. Any thread."""
+    Several may look at once, also in one thread; each pauses until another has written down what it has seen.
+    """
 
+    def __init__(self, server: Watched, series: int = SERIES) -> None:
+        self.findings: Callable[[], Collection[str]] | None = None
+        self.not_ready: Callable[[], str] | None = None
+        self._server: Final = server
+        self._started: Final = time.time()
+        self._area: Final = Area.private(series=series)
+        self._row: Final = self._area.row(self._area.claim(1) or 0)
+        self._writer: Final = RowWriter(self._row, self._area.series.slot)
+        self._lock: Final = threading.Lock()  # held while numbers are written
 
-class Metrics:
-    """Counters and histograms of one server, and its gauges. Any thread."""
-
-    def __init__(self) -> None:
-        self.started: Final = time.time()
-        self.server: Watched | None = None
-        self.lock: Final = threading.Lock()  # guards what is written to `numbers`
-        self.numbers: memoryview = numbers_in(bytearray(NUMBERS * NUMBER_BYTES), 0, NUMBERS)
-
-    def __call__(self, record: RequestRecord) -> None:
-        """Count a request that is over."""
-        status = record.status // 100
-        durations = (record.queue_time, record.application_time, record.flush_time, record.duration)
-        request = REQUESTS + status * _ENDINGS + ENDINGS[record.ended_by]
-        received, sent = record.body_bytes_received, record.body_bytes_sent
-        numbers = self.numbers
-        with self.lock:
-            numbers[request] += 1
-            if received:
-                numbers[BODY_BYTES_RECEIVED] += received
-            if sent:
-                numbers[BODY_BYTES_SENT] += sent
-            for first, seconds in zip(HISTOGRAMS[status], durations, strict=True):
-                if seconds is not None:
-                    numbers[first if seconds < _SHORT else first + bucket(seconds)] += 1
-                    numbers[first + BUCKETS] += int(seconds * TICKS_PER_SECOND + 0.5)
-
-    def start(self, server: Watched) -> None:
-        """Remember the server whose gauges are shown."""
-        self.server = server
-
-    def totals(self) -> Totals:
-        """Return what was counted."""
-        with self.lock:
-            numbers = list(self.numbers[:COUNTERS])
-        if self.server is not None:
-            write_tls(numbers, self.server.snapshot())
-        return Totals(numbers)
-
-    def gauges(self) -> Gauges | None:
-        """Return how busy the server is now; None if there is none."""
-        return self.server.snapshot() if self.server is not None else None
-
-    def worker_gauges(self) -> Mapping[int, Sequence[WorkerGauges]]:
-        """Return none: there are no workers."""
-        return {}
-
-    def fleet_state(self) -> FleetState | None:
-        """Return None: there is no master."""
-        return None
+    def look(self) -> Steps[Picture]:
+        """See Shown."""
+        figures = yield from look_at(self._server, self.findings() if self.findings is not None else None)
+        while not self._lock.acquire(blocking=False):
+            yield
+        try:
+            yield from self._writer.write(ledgers_of(self._server.lanes), figures)
+            totals = Totals(list(self._row[COUNTERS:]), self._area.series.keys())
+        finally:
+            self._lock.release()
+        return Picture(
+            self._started,
+            totals,
+            figures,
+            not_ready=self.not_ready() if self.not_ready is not None else None,
+        )

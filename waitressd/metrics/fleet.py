@@ -1,19 +1,15 @@
 """The metrics of a fleet, for its master: the counters of all workers, and the address where they are shown."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.metrics.area import ROWS, Area, new_file
+from waitressd.metrics.area import ROWS, SERIES, Area, new_file
 from waitressd.metrics.listener import Application, MetricsListener, OpenServer
-from waitressd.metrics.serving import ShownMetrics, make_application, request_log
+from waitressd.metrics.serving import ShownMetrics, make_application
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
-
-_MODULES: Final = (__package__, request_log.__module__)
-_USES: Final = frozenset({"metrics", "waitressd#metrics", *(f"{name}:{request_log.__name__}" for name in _MODULES)})
-"""What `use` calls the metrics, without ``egg:`` or ``call:``."""
 
 
 class FleetMetrics:
@@ -23,12 +19,15 @@ class FleetMetrics:
     called by the threads that show the metrics. Raises OSError if there is no memory.
     """
 
-    def __init__(self, state: Callable[[], FleetState], rows: int = ROWS) -> None:
+    def __init__(self, state: Callable[[], FleetState], rows: int = ROWS, series: int = SERIES) -> None:
+        """`series` is the bound of their number, as long as the master lives."""
         self.fd: Final = new_file()
         """What workers need, to find their row; closed by `close`."""
-        self._area: Final = Area.create(self.fd, rows)
-        self.application: Final[Application] = make_application(FleetView(self._area, state))
-        """The WSGI application that shows them."""
+        self._area: Final = Area.create(self.fd, rows, series)
+        self.view: Final = FleetView(self._area, state)
+        """What there is to show."""
+        self.application: Final[Application] = make_application(self.view)
+        """The WSGI application that shows it."""
         self._listeners: dict[str, MetricsListener] = {}
 
     # -- rows
@@ -76,18 +75,7 @@ class FleetMetrics:
 
 
 def listen_addresses(adjustments: Adjustments) -> tuple[str, ...]:
-    """Return where the request logs of a server want their metrics to be shown: each `listen`, without doubles."""
-    return tuple(dict.fromkeys(address for address in _listens(adjustments) if address))
-
-
-def has_metrics(adjustments: Adjustments) -> bool:
-    """Whether a request log of a server counts, with or without an address of its own."""
-    return any(True for _ in _listens(adjustments))
-
-
-def _listens(adjustments: Adjustments) -> Iterator[str]:
-    for log in adjustments.request_log:
-        if isinstance(log.use, ShownMetrics):
-            yield log.use.listen
-        elif isinstance(log.use, str) and log.use.removeprefix("egg:").removeprefix("call:").lower() in _USES:
-            yield log.options.get("listen", "")
+    """Return where the request logs of a server want its metrics to be shown: each `listen`, without doubles."""
+    logs = [log for log in adjustments.request_log if log.counts]
+    found = (log.use.listen if isinstance(log.use, ShownMetrics) else log.options.get("listen", "") for log in logs)
+    return tuple(dict.fromkeys(address for address in found if address))

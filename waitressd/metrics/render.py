@@ -1,141 +1,309 @@
-"""Metrics as text: Prometheus' exposition format 0.0.4, and JSON."""
+"""Metrics as text: Prometheus' exposition format 0.0.4, piece by piece.
 
-import json
+A piece is a family, or one series of a histogram: it takes a fraction of a millisecond, so that whoever sends them may
+pause in between. Every number is one of the picture's: nothing is looked at here.
+"""
+
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from itertools import accumulate
+from typing import Final
 
-from waitressd.metrics.layout import PHASES
-from waitressd.metrics.shown import FleetState, Gauges, Shown, Totals, WorkerGauges
+from waitressd.metrics.figures import Figures
+from waitressd.metrics.histogram import Histogram
+from waitressd.metrics.layout import FINDINGS, SERIES_BOUNDS, STATUSES
+from waitressd.metrics.shown import NOT_READY, FleetState, Picture, Totals
+from waitressd.version import __version__
 
 PROMETHEUS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-JSON_TYPE: Final = "application/json"
 
-_HELP: Final = {
+PHASE_BOUNDS: Final = (0.001, 0.0025, *SERIES_BOUNDS, 30.0, 60.0)
+DELAY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_PHASES: Final = {
+    "receive": "Seconds from the first byte of requests to the last one",
     "queue": "Seconds that complete requests waited for a thread",
     "application": "Seconds from the call of the application to the end of its answer",
     "flush": "Seconds from the end of the application's work to the last byte with the kernel",
-    "total": "Seconds from the first byte of a request to its end",
 }
-_QUANTILES: Final = (0.5, 0.9, 0.99, 0.999)
+
+Processes = Sequence[tuple[int, Figures]]
 
 
-def render_prometheus(shown: Shown) -> str:
+def render_prometheus(picture: Picture) -> Iterator[bytes]:
     """Write everything in the text format that Prometheus scrapes."""
-    lines = [*_head("start_time_seconds", "gauge", "When the counters began, in seconds since the epoch")]
-    lines.append(f"waitressd_start_time_seconds {shown.started:.3f}")
-    totals = shown.totals()
-    lines += _requests(totals)
-    for phase in PHASES:
-        lines += _histogram(totals, phase)
-    gauges = shown.gauges()
-    if gauges is not None:
-        lines += _gauges([("", gauges)])
-    workers = [(_label("worker", place), _together(each)) for place, each in shown.worker_gauges().items()]
-    if workers:
-        lines += _gauges(workers)
-        lines += _ages(workers)
-    shown_gauges = [("", gauges)] if gauges is not None else workers
-    if any(_speaks_tls(totals, each) for _, each in shown_gauges):
-        lines += _tls(totals, shown_gauges)
-    state = shown.fleet_state()
-    if state is not None:
-        lines += _fleet(state)
-    return "\n".join(lines) + "\n"
+    for piece in _pieces(picture):
+        yield f"{piece}\n".encode()
 
 
-def _head(name: str, kind: str, text: str) -> Iterator[str]:
-    yield f"# HELP waitressd_{name} {text}"
-    yield f"# TYPE waitressd_{name} {kind}"
+def _pieces(picture: Picture) -> Iterator[str]:
+    totals, processes = picture.totals, picture.processes
+    yield _server(picture)
+    yield from _series(totals)
+    yield _running(totals, processes)
+    yield _requests(totals)
+    for phase, text in _PHASES.items():
+        yield _head(f"request_{phase}_seconds", "histogram", text)
+        for status in STATUSES:
+            histogram = totals.phase(phase, status)
+            if histogram.count:
+                name = f"waitressd_request_{phase}_seconds"
+                yield _histogram(name, _label("status", status), histogram, PHASE_BOUNDS)
+    yield _bytes(totals)
+    yield _busy(processes)
+    yield _connections(totals, processes)
+    yield _timeouts(totals)
+    yield _head("wakeup_delay_seconds", "histogram", "Seconds that timers of the server were late")
+    yield _histogram("waitressd_wakeup_delay_seconds", "", totals.delays, DELAY_BOUNDS)
+    yield from _health(picture)
+    if any(figures.certificate_ends for _, figures in processes) or any(totals.handshakes.values()):
+        yield _tls(totals, processes)
+    yield _processes(processes)
+    if picture.ages:
+        text = "How long ago the worker wrote its gauges; grows while it hangs"
+        lines = (f"{_name('gauges_age_seconds', _worker(place))} {age:.3f}" for place, age in picture.ages.items())
+        yield _family("gauges_age_seconds", "gauge", text, lines)
+    if picture.fleet is not None:
+        yield _fleet(picture.fleet)
 
 
-def _requests(totals: Totals) -> Iterator[str]:
-    yield from _head("requests_total", "counter", "Requests that are over, by class of status and by who ended them")
-    for (status, ended_by), count in sorted(totals.requests.items()):
-        yield f'waitressd_requests_total{{status="{status}",ended_by="{ended_by}"}} {count}'
-    yield from _head("request_body_bytes_total", "counter", "Bytes of request bodies received")
-    yield f"waitressd_request_body_bytes_total {totals.body_bytes_received}"
-    yield from _head("response_body_bytes_total", "counter", "Bytes of response bodies sent")
-    yield f"waitressd_response_body_bytes_total {totals.body_bytes_sent}"
+# -- families
 
 
-def _histogram(totals: Totals, phase: str) -> Iterator[str]:
-    name = f"request_{phase}_seconds"
-    yield from _head(name, "histogram", _HELP[phase])
-    for (of, status), histogram in sorted(totals.phases.items()):
-        if of != phase:
-            continue
-        for bound, count in histogram.octaves():
-            yield f'waitressd_{name}_bucket{{status="{status}",le="{bound!r}"}} {count}'
-        yield f'waitressd_{name}_bucket{{status="{status}",le="+Inf"}} {histogram.count}'
-        yield f'waitressd_{name}_sum{{status="{status}"}} {histogram.total_seconds!r}'
-        yield f'waitressd_{name}_count{{status="{status}"}} {histogram.count}'
+def _server(picture: Picture) -> str:
+    gil = "on" if getattr(sys, "_is_gil_enabled", lambda: True)() else "off"
+    python = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    labels = (_label("version", __version__), _label("python", python), _label("gil", gil))
+    return "\n".join(
+        (
+            _family("build_info", "gauge", "Which server this is", [f"{_name('build_info', *labels)} 1"]),
+            _family(
+                "start_time_seconds",
+                "gauge",
+                "When the counters began, in seconds since the epoch",
+                [f"waitressd_start_time_seconds {picture.started:.3f}"],
+            ),
+        )
+    )
 
 
-def _gauges(of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
-    """Write the gauges of each; a family's samples have to be together."""
-    yield from _head("threads", "gauge", "Threads that run the application, and those that could")
-    for label, gauges in of:
-        yield _sample("threads", label, 'state="busy"') + f" {gauges.busy_threads}"
-        yield _sample("threads", label, 'state="idle"') + f" {gauges.idle_threads}"
-    yield from _head("queue_depth", "gauge", "Complete requests that wait for a thread")
-    for label, gauges in of:
-        yield _sample("queue_depth", label) + f" {gauges.queue_depth}"
-    yield from _head("queue_oldest_wait_seconds", "gauge", "How long the first request in the queue has been waiting")
-    for label, gauges in of:
-        yield _sample("queue_oldest_wait_seconds", label) + f" {gauges.oldest_wait_seconds:.6f}"
-    yield from _head("connections", "gauge", "Open connections by state")
-    for label, gauges in of:
-        for state, count in gauges.connections.items():
-            yield _sample("connections", label, f'state="{state}"') + f" {count}"
+def _series(totals: Totals) -> Iterator[str]:
+    name = "http_server_request_duration_seconds"
+    yield _head(name, "histogram", "Seconds from the first byte of requests to the end of their answers", prefix="")
+    for slot, (route, method, status, scheme) in enumerate(totals.keys):
+        histogram = totals.series(slot)
+        if histogram.count:
+            labels = (
+                _label("http_request_method", method),
+                _label("http_response_status_code", status or ""),
+                _label("http_route", route),
+                _label("url_scheme", scheme),
+            )
+            yield _histogram(name, ",".join(labels), histogram, SERIES_BOUNDS)
 
 
-def _tls(totals: Totals, of: Sequence[tuple[str, Gauges]]) -> Iterator[str]:
-    yield from _head("tls_handshakes_open", "gauge", "Handshakes of TLS that are under way")
-    for label, gauges in of:
-        yield _sample("tls_handshakes_open", label) + f" {gauges.open_handshakes}"
-    yield from _head("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended")
-    for result, count in totals.handshakes.items():
-        yield _sample("tls_handshakes_total", _label("result", result)) + f" {count}"
-    text = "When the certificate expires, in seconds since the epoch"
-    yield from _head("tls_certificate_not_after_seconds", "gauge", text)
-    for label, gauges in of:
-        for name, moment in gauges.certificate_ends.items():
-            yield _sample("tls_certificate_not_after_seconds", label, _label("name", name)) + f" {moment:.0f}"
-    yield from _head("tls_reloads_total", "counter", "Changes of the certificate files, by what became of them")
-    for result, count in totals.reloads.items():
-        yield _sample("tls_reloads_total", _label("result", result)) + f" {count}"
+def _running(totals: Totals, processes: Processes) -> str:
+    known = dict.fromkeys(((method, scheme) for _, method, _, scheme in totals.keys), 0)
+    for _, figures in processes:
+        for kind, count in figures.running.items():
+            known[kind] = known.get(kind, 0) + count
+    lines = (
+        f"http_server_active_requests{{{_label('http_request_method', method)},{_label('url_scheme', scheme)}}} {count}"
+        for (method, scheme), count in known.items()
+    )
+    return _family("http_server_active_requests", "gauge", "Requests that are in the application", lines, prefix="")
 
 
-def _speaks_tls(totals: Totals, gauges: Gauges) -> bool:
-    return bool(gauges.certificate_ends) or any(totals.handshakes.values())
+def _requests(totals: Totals) -> str:
+    lines = (
+        f"{_name('requests_total', _label('status', status), _label('ended_by', ended_by))} {count}"
+        for (status, ended_by), count in sorted(totals.requests.items())
+    )
+    text = "Requests that are over, by class of status and by what ended them"
+    folded = _counter("series_folded_total", "Requests that are counted without their route", totals.count("folded"))
+    return _family("requests_total", "counter", text, lines) + "\n" + folded
 
 
-def _ages(workers: Iterable[tuple[str, WorkerGauges]]) -> Iterator[str]:
-    yield from _head("gauges_age_seconds", "gauge", "How long ago the worker wrote its gauges; grows while it hangs")
-    for label, gauges in workers:
-        yield _sample("gauges_age_seconds", label) + f" {gauges.age_seconds:.3f}"
+def _bytes(totals: Totals) -> str:
+    return "\n".join(
+        (
+            _counter("network_receive_bytes_total", "Bytes that came from clients", totals.count("received_bytes")),
+            _counter("network_transmit_bytes_total", "Bytes that went to clients", totals.count("sent_bytes")),
+        )
+    )
 
 
-def _fleet(state: FleetState) -> Iterator[str]:
-    yield from _head("workers", "gauge", "Worker processes by stage")
-    for stage, count in state.workers.items():
-        yield _sample("workers", _label("stage", stage)) + f" {count}"
-    yield from _head("worker_exits_total", "counter", "Worker processes that have ended, by reason")
-    for reason, count in state.exits.items():
-        yield _sample("worker_exits_total", _label("reason", reason)) + f" {count}"
-    yield from _head("worker_age_seconds", "gauge", "How long the worker has been running")
-    for place, seconds in state.ages.items():
-        yield _sample("worker_age_seconds", _label("worker", place)) + f" {seconds:.3f}"
-    yield from _head("reloads_total", "counter", "Reloads by result")
-    for result, count in state.reloads.items():
-        yield _sample("reloads_total", _label("result", result)) + f" {count}"
-    yield from _head("generation", "gauge", "Number of the application code that runs")
-    yield f"waitressd_generation {state.generation}"
+def _busy(processes: Processes) -> str:
+    states = ("busy", "idle", "overdue")
+    threads = (
+        f"{_name('threads', _worker(place), _label('state', state))} {getattr(figures, f'{state}_threads')}"
+        for place, figures in processes
+        for state in states
+    )
+    text = "Threads that run the application, those that could, and of the busy ones those past a time limit"
+    return "\n".join(
+        (
+            _family("threads", "gauge", text, threads),
+            _gauge("threads_limit", "How many tasks may run at once", processes, "threads_limit"),
+            _gauge("queue_depth", "Complete requests that wait for a thread", processes, "queue_depth"),
+            _gauge("queue_limit", "How many may wait", processes, "queue_limit"),
+            _gauge(
+                "queue_oldest_wait_seconds",
+                "How long the first request in the queue has been waiting",
+                processes,
+                "oldest_wait_seconds",
+            ),
+        )
+    )
 
 
-def _sample(name: str, *labels: str) -> str:
+def _connections(totals: Totals, processes: Processes) -> str:
+    lines = (
+        f"{_name('connections', _worker(place), _label('state', state))} {count}"
+        for place, figures in processes
+        for state, count in figures.connections.items()
+    )
+    return "\n".join(
+        (
+            _family("connections", "gauge", "Open connections by state", lines),
+            _gauge("connections_limit", "How many may be open", processes, "connections_limit"),
+            _counter("connections_accepted_total", "Connections that were accepted", totals.count("accepted")),
+            _counter(
+                "role_takeovers_total",
+                "How often the event loop was taken from a task that blocked",
+                totals.count("takeovers"),
+            ),
+        )
+    )
+
+
+def _timeouts(totals: Totals) -> str:
+    lines = (
+        f"{_name('request_timeouts_total', _label('outcome', outcome))} {count}"
+        for outcome, count in totals.timeouts.items()
+    )
+    text = "Requests past their time limit, by what became of them"
+    return _family("request_timeouts_total", "counter", text, lines)
+
+
+def _health(picture: Picture) -> Iterator[str]:
+    reason = picture.not_ready
+    if reason is not None:
+        lines = (f"{_name('not_ready', _label('reason', each))} {int(each == reason)}" for each in NOT_READY)
+        yield _family("ready", "gauge", "Whether requests are wanted", [f"waitressd_ready {int(not reason)}"])
+        yield _family("not_ready", "gauge", "Why no requests are wanted", lines)
+    known = [(place, figures.findings) for place, figures in picture.processes if figures.findings is not None]
+    if known:
+        found = (
+            f"{_name('finding', _worker(place), _label('code', code))} {int(code in findings)}"
+            for place, findings in known
+            for code in FINDINGS
+        )
+        yield _family("finding", "gauge", "What is the matter, by its code in the manual", found)
+
+
+def _tls(totals: Totals, processes: Processes) -> str:
+    ended = (
+        f"{_name('tls_handshakes_total', _label('result', result))} {count}"
+        for result, count in totals.handshakes.items()
+    )
+    ends = (
+        f"{_name('tls_certificate_not_after_seconds', _worker(place), _label('name', name))} {moment:.0f}"
+        for place, figures in processes
+        for name, moment in figures.certificate_ends.items()
+    )
+    reloads = (
+        f"{_name('tls_reloads_total', _label('result', result))} {count}" for result, count in totals.reloads.items()
+    )
+    expiry = "When the certificate expires, in seconds since the epoch"
+    changes = "Changes of the certificate files, by what became of them"
+    return "\n".join(
+        (
+            _gauge("tls_handshakes_open", "Handshakes of TLS that are under way", processes, "open_handshakes"),
+            _family("tls_handshakes_total", "counter", "Handshakes of TLS that are over, by how they ended", ended),
+            _family("tls_certificate_not_after_seconds", "gauge", expiry, ends),
+            _family("tls_reloads_total", "counter", changes, reloads),
+        )
+    )
+
+
+_PROCESS: Final = (
+    ("cpu_seconds_total", "counter", "Seconds of processor time", "cpu_seconds"),
+    ("resident_memory_bytes", "gauge", "Memory that is resident", "rss_bytes"),
+    ("open_fds", "gauge", "Open descriptors", "fds"),
+    ("max_fds", "gauge", "How many descriptors there may be", "fd_limit"),
+    ("start_time_seconds", "gauge", "When the process began, in seconds since the epoch", "process_started"),
+)
+
+
+def _processes(processes: Processes) -> str:
+    return "\n".join(
+        _gauge(f"process_{name}", text, processes, attribute, (kind, "")) for name, kind, text, attribute in _PROCESS
+    )
+
+
+def _fleet(state: FleetState) -> str:
+    def rows(name: str, label: str, values: Mapping[str, int]) -> Iterator[str]:
+        return (f"{_name(name, _label(label, value))} {count}" for value, count in values.items())
+
+    ages = (f"{_name('worker_age_seconds', _worker(place))} {age:.3f}" for place, age in state.ages.items())
+    exits = rows("worker_restarts_total", "reason", state.exits)
+    generation = [f"waitressd_generation {state.generation}"]
+    return "\n".join(
+        (
+            _family("workers", "gauge", "Worker processes by stage", rows("workers", "state", state.workers)),
+            _family("worker_restarts_total", "counter", "Worker processes that have ended, by reason", exits),
+            _family("worker_age_seconds", "gauge", "How long the worker has been running", ages),
+            _family("reloads_total", "counter", "Reloads by result", rows("reloads_total", "result", state.reloads)),
+            _family("generation", "gauge", "Number of the application code that runs", generation),
+        )
+    )
+
+
+# -- lines
+
+
+def _family(name: str, kind: str, text: str, lines: Iterable[str], prefix: str = "waitressd_") -> str:
+    return "\n".join((_head(name, kind, text, prefix), *lines))
+
+
+def _counter(name: str, text: str, count: int) -> str:
+    return _family(name, "counter", text, [f"waitressd_{name} {count}"])
+
+
+def _gauge(
+    name: str, text: str, processes: Processes, attribute: str, family: tuple[str, str] = ("gauge", "waitressd_")
+) -> str:
+    """Write one number of each process; what is not known has no line."""
+    kind, prefix = family
+    values = ((place, getattr(figures, attribute)) for place, figures in processes)
+    known = ((_name(name, _worker(place), prefix=prefix), value) for place, value in values if value is not None)
+    lines = (f"{whose} {_number(value)}" for whose, value in known)
+    return _family(name, kind, text, lines, prefix)
+
+
+def _head(name: str, kind: str, text: str, prefix: str = "waitressd_") -> str:
+    return f"# HELP {prefix}{name} {text}\n# TYPE {prefix}{name} {kind}"
+
+
+def _histogram(name: str, labels: str, histogram: Histogram, bounds: Sequence[float]) -> str:
+    """Write one series of a histogram, of which every bound is one of its own."""
+    more = f"{labels}," if labels else ""
+    below = accumulate(histogram.counts) if bounds is histogram.bounds else histogram.at_most(bounds)
+    lines = [f'{name}_bucket{{{more}le="{bound:g}"}} {count}' for bound, count in zip(bounds, below, strict=False)]
+    lines.append(f'{name}_bucket{{{more}le="+Inf"}} {histogram.count}')
+    of = f"{{{labels}}}" if labels else ""
+    lines.append(f"{name}_sum{of} {histogram.total_seconds:.6f}")
+    lines.append(f"{name}_count{of} {histogram.count}")
+    return "\n".join(lines)
+
+
+def _name(name: str, *labels: str, prefix: str = "waitressd_") -> str:
     given = ",".join(label for label in labels if label)
-    return f"waitressd_{name}{{{given}}}" if given else f"waitressd_{name}"
+    return f"{prefix}{name}{{{given}}}" if given else f"{prefix}{name}"
+
+
+def _worker(place: int) -> str:
+    return _label("worker", place) if place else ""
 
 
 def _label(name: str, value: object) -> str:
@@ -143,92 +311,5 @@ def _label(name: str, value: object) -> str:
     return f'{name}="{text}"'
 
 
-def _together(gauges: Sequence[WorkerGauges]) -> WorkerGauges:
-    """Add up the gauges of several processes; of waiting, the longest."""
-    connections: dict[str, int] = {}
-    for each in gauges:
-        for state, count in each.connections.items():
-            connections[state] = connections.get(state, 0) + count
-    return WorkerGauges(
-        busy_threads=sum(each.busy_threads for each in gauges),
-        idle_threads=sum(each.idle_threads for each in gauges),
-        queue_depth=sum(each.queue_depth for each in gauges),
-        oldest_wait_seconds=max(each.oldest_wait_seconds for each in gauges),
-        connections=connections,
-        open_handshakes=sum(each.open_handshakes for each in gauges),
-        age_seconds=max(each.age_seconds for each in gauges),
-        certificate_ends={
-            name: min(each.certificate_ends[name] for each in gauges if name in each.certificate_ends)
-            for name in dict.fromkeys(name for each in gauges for name in each.certificate_ends)
-        },
-    )
-
-
-def describe(shown: Shown) -> dict[str, Any]:
-    """Return everything as one object."""
-    totals = shown.totals()
-    requests: dict[str, dict[str, int]] = {}
-    for (status, ended_by), count in sorted(totals.requests.items()):
-        requests.setdefault(status, {})[ended_by] = count
-    phases: dict[str, dict[str, Any]] = {phase: {} for phase in PHASES}
-    for (phase, status), histogram in sorted(totals.phases.items()):
-        phases[phase][status] = {
-            "count": histogram.count,
-            "seconds": histogram.total_seconds,
-            **{f"p{share * 100:g}": histogram.quantile(share) for share in _QUANTILES},
-        }
-    found: dict[str, Any] = {
-        "started": shown.started,
-        "requests": requests,
-        "body_bytes": {"received": totals.body_bytes_received, "sent": totals.body_bytes_sent},
-        "seconds": phases,
-    }
-    gauges, workers = shown.gauges(), shown.worker_gauges()
-    if workers:
-        gauges = _together([each for several in workers.values() for each in several])
-    if gauges is not None:
-        found |= _describe_gauges(gauges)
-        if _speaks_tls(totals, gauges):
-            found["tls"] = _describe_tls(totals, gauges)
-    if workers:
-        found["workers"] = {str(place): _describe_worker(_together(each)) for place, each in workers.items()}
-    state = shown.fleet_state()
-    if state is not None:
-        found["fleet"] = _describe_fleet(state)
-    return found
-
-
-def _describe_gauges(gauges: Gauges) -> dict[str, Any]:
-    return {
-        "threads": {"busy": gauges.busy_threads, "idle": gauges.idle_threads},
-        "queue": {"depth": gauges.queue_depth, "oldest_wait_seconds": gauges.oldest_wait_seconds},
-        "connections": dict(gauges.connections),
-    }
-
-
-def _describe_tls(totals: Totals, gauges: Gauges) -> dict[str, Any]:
-    return {
-        "open_handshakes": gauges.open_handshakes,
-        "handshakes": totals.handshakes,
-        "not_after": dict(gauges.certificate_ends),
-        "reloads": totals.reloads,
-    }
-
-
-def _describe_worker(gauges: WorkerGauges) -> dict[str, Any]:
-    return {**_describe_gauges(gauges), "gauges_age_seconds": gauges.age_seconds}
-
-
-def _describe_fleet(state: FleetState) -> Mapping[str, Any]:
-    return {
-        "workers": dict(state.workers),
-        "worker_exits": dict(state.exits),
-        "worker_age_seconds": {str(place): seconds for place, seconds in state.ages.items()},
-        "reloads": dict(state.reloads),
-        "generation": state.generation,
-    }
-
-
-def render_json(shown: Shown) -> str:
-    """Write everything as one JSON object."""
-    return json.dumps(describe(shown), indent=2) + "\n"
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6f}"

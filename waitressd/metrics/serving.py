@@ -1,48 +1,84 @@
-"""How metrics get out: a listener of their own, or a page of the application.
+"""How metrics get out where there is no admin address: a listener of their own, or a page of the application.
 
-In a worker of a fleet they count where the master sees them, and it is the master that listens.
+In a worker of a fleet the page shows what all workers have counted, and it is the master that listens.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
+from waitressd.config.adjustments import Adjustments
 from waitressd.kinds import text
-from waitressd.metrics.adopted import AdoptedRow, adopted_row
-from waitressd.metrics.collector import Metrics
+from waitressd.metrics.adopted import adopted_row
+from waitressd.metrics.collector import ServerCounts
+from waitressd.metrics.describe import JSON_TYPE, render_json
+from waitressd.metrics.figures import Watched
 from waitressd.metrics.listener import Application, Environ, MetricsListener, check_listen
-from waitressd.metrics.render import JSON_TYPE, PROMETHEUS_TYPE, render_json, render_prometheus
+from waitressd.metrics.pauses import finish
+from waitressd.metrics.render import PROMETHEUS_TYPE, render_prometheus
 from waitressd.metrics.shown import Shown
 from waitressd.metrics.view import FleetView
 from waitressd.requestlog.options import Options
+from waitressd.requestlog.record import RequestRecord
 
 _PLAIN: Final = "text/plain; charset=utf-8"
-_GAUGES_SECONDS: Final = 1.0  # between two looks of a worker at itself
+_NOBODY_COUNTS: Final = "Requests are not counted; set metrics = on.\n"
 
-# The metrics of the servers that run in this process, for applications that show them: the last one's.
+# What the servers of this process count, for applications that show it: the last one's.
 _running: list[Shown] = []
 
 
-class ShownMetrics(Metrics):
-    """Metrics that applications of the process can show, and a listener if `listen` says where."""
+class Counting(Watched, Protocol):
+    """A server that may count."""
+
+    adjustments: Adjustments
+    on_tick: list[Callable[[float], object]]
+    """Called by the thread inside `run`, at least once a second."""
+
+
+@contextlib.contextmanager
+def counted(server: Counting) -> Iterator[None]:
+    """Show what a server counts while it runs, to applications of this process; of a worker, to its fleet."""
+    if not server.adjustments.counts_requests and adopted_row() is None:
+        yield
+        return
+    shown = shown_of(server)
+    _running.append(shown)
+    row = adopted_row()
+    if row is not None:
+        row.begin(server)
+        server.on_tick.append(row.on_tick)
+    try:
+        yield
+    finally:
+        _running.remove(shown)
+        if row is not None:
+            row.end()
+
+
+def shown_of(server: Counting) -> ServerCounts | FleetView:
+    """Return what there is to show where a server runs: in a worker, what its fleet has counted."""
+    row = adopted_row()
+    return ServerCounts(server, server.adjustments.metrics_series) if row is None else FleetView(row.area)
+
+
+class ShownMetrics:
+    """What is left of a request log that counted: a listener, if `listen` says where. It takes no records."""
+
+    takes_records: Final = False
 
     def __init__(self, listen: str = "") -> None:
-        super().__init__()
         self.listen: Final = listen
-        self._shown: Shown = self
         self._listener: MetricsListener | None = None
-        self._row: AdoptedRow | None = None  # to write gauges to
-        self._gauges_due = 0.0
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Never called: the ledgers of the server count."""
 
     def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
-        """Let applications see them, and begin to listen. Raises OSError naming the address."""
-        row = adopted_row()
-        if row is not None:
-            self._join_fleet(server, row)
-        elif self.listen:
-            self._listener = MetricsListener(server.open_beside, make_application(self), self.listen)
-        super().start(server)
-        _running.append(self._shown)
+        """Begin to listen. Raises OSError naming the address."""
+        if self.listen and adopted_row() is None:
+            page = make_application(ServerCounts(server, server.adjustments.metrics_series))
+            self._listener = MetricsListener(server.open_beside, page, self.listen)
 
     @property
     def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
@@ -50,55 +86,32 @@ class ShownMetrics(Metrics):
         return self._listener.address if self._listener is not None else None
 
     def close(self) -> None:
-        """Hide them, and stop the listener; twice is harmless."""
-        if self._shown in _running:
-            _running.remove(self._shown)
+        """Stop the listener; twice is harmless."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        self._gauges_due = 0.0
-        self._write_gauges(time.monotonic())  # what has ended since the last time
-        self._row = None
-
-    def _join_fleet(self, server: Any, row: AdoptedRow) -> None:  # noqa: ANN401 - as in start
-        """Count for the master, and show what all workers have counted."""
-        self._shown = FleetView(row.area)
-        numbers = row.take()
-        if numbers is None:
-            return  # other metrics of this process count for the fleet already
-        self.numbers = numbers
-
-        self._row = row
-        server.on_tick.append(self._write_gauges)
-
-    def _write_gauges(self, now: float) -> None:
-        if now >= self._gauges_due and self._row is not None and self.server is not None:
-            self._gauges_due = now + _GAUGES_SECONDS
-            self._row.write(self.server.snapshot(), now)
 
 
-def make_application(metrics: Shown | None = None) -> Application:
+def make_application(shown: Shown | None = None) -> Application:
     """Make a WSGI application that shows metrics: those given, or the process's own.
 
     JSON where the path ends in `.json`, else the text format that Prometheus scrapes.
     """
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        shown = metrics if metrics is not None else _running[-1] if _running else None
-        if shown is None:
-            status, kind, text = (
-                "503 Service Unavailable",
-                _PLAIN,
-                "No request log counts; see request_log = metrics.\n",
-            )
+        whose = shown if shown is not None else _running[-1] if _running else None
+        body: Iterable[bytes]
+        if whose is None:
+            status, kind, body = "503 Service Unavailable", _PLAIN, [_NOBODY_COUNTS.encode()]
         elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
-            status, kind, text = "405 Method Not Allowed", _PLAIN, "Metrics can only be read.\n"
+            status, kind, body = "405 Method Not Allowed", _PLAIN, [b"Metrics can only be read.\n"]
         elif environ.get("PATH_INFO", "").endswith(".json"):
-            status, kind, text = "200 OK", JSON_TYPE, render_json(shown)
+            status, kind, body = "200 OK", JSON_TYPE, [render_json(finish(whose.look())).encode()]
         else:
-            status, kind, text = "200 OK", PROMETHEUS_TYPE, render_prometheus(shown)
+            status, kind = "200 OK", PROMETHEUS_TYPE
+            body = [b"".join(render_prometheus(finish(whose.look())))]
         start_response(status, [("Content-Type", kind), ("Cache-Control", "no-store")])
-        return [text.encode()]
+        return body
 
     return application
 
@@ -109,7 +122,10 @@ def app_factory(_global_conf: Mapping[str, str], **_local_conf: str) -> Applicat
 
 
 def request_log(_global_conf: Mapping[str, str], **options: str) -> ShownMetrics:
-    """Make the metrics of a server (``egg:waitressd#metrics``). `listen` gives them a listener of their own."""
+    """Make the former request log of that name (``egg:waitressd#metrics``): it has the server count requests.
+
+    `listen` gives the metrics a listener of their own.
+    """
     read = Options(options)
     listen = read.take("listen", text(), "")
     read.finish()

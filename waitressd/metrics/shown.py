@@ -1,69 +1,20 @@
-"""What is shown: counters as values, gauges, and what a master says of its workers."""
+"""What is shown: counters as values, how busy each process is, and what a master says of its workers."""
 
-from collections.abc import Mapping, MutableSequence, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
 
 from waitressd.metrics import layout
-from waitressd.metrics.histogram import BUCKETS, Histogram
+from waitressd.metrics.figures import Figures
+from waitressd.metrics.histogram import Histogram
+from waitressd.metrics.layout import COUNTERS, SERIES_BOUNDS, SLOT, SLOTS, STATUSES, TICKS_PER_SECOND
+from waitressd.metrics.pauses import Steps
+from waitressd.net.ledger import BOUNDS, BUCKETS, ENDED_BY, Key
 
+K = TypeVar("K")
 
-class Gauges(Protocol):
-    """What a server says of itself at one moment; `waitressd.dispatch.snapshot.Snapshot` is one."""
-
-    @property
-    def busy_threads(self) -> int:
-        """Threads that run the application."""
-
-    @property
-    def idle_threads(self) -> int:
-        """Threads that could begin a request."""
-
-    @property
-    def queue_depth(self) -> int:
-        """Requests that wait for a thread."""
-
-    @property
-    def oldest_wait_seconds(self) -> float:
-        """How long the first of them has been waiting."""
-
-    @property
-    def connections(self) -> Any:  # noqa: ANN401 - a mapping from state to count
-        """Connections by state."""
-
-    @property
-    def open_handshakes(self) -> int:
-        """Handshakes of TLS that are under way."""
-
-    @property
-    def certificate_ends(self) -> Any:  # noqa: ANN401 - a mapping from name to seconds since the epoch
-        """When the certificates expire."""
-
-
-class ServerGauges(Gauges, Protocol):
-    """What a server says that runs in this process. It counts by itself what becomes of TLS; all empty without that."""
-
-    @property
-    def handshakes(self) -> Any:  # noqa: ANN401 - a mapping from result to count
-        """Handshakes that are over, by their results."""
-
-    @property
-    def reloads(self) -> Any:  # noqa: ANN401 - a mapping from result to count
-        """How many times changed certificates were taken, and how many times not."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerGauges:
-    """What a worker process has said of itself, `age_seconds` ago."""
-
-    busy_threads: int
-    idle_threads: int
-    queue_depth: int
-    oldest_wait_seconds: float
-    connections: Mapping[str, int]
-    open_handshakes: int
-    age_seconds: float
-    certificate_ends: Mapping[str, float]
+NOT_READY: Final = ("starting", "leaving", "draining", "paused", "queue", "no_worker")
+"""Why a server or a fleet may want no requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,68 +34,133 @@ class FleetState:
 
 
 class Totals:
-    """The counters of a row, or the sums of several, as values."""
+    """The counters of a row, or the sums of several, as values; `keys` are those of its slots, in their order."""
 
-    def __init__(self, numbers: Sequence[int]) -> None:
+    def __init__(self, numbers: Sequence[int], keys: Sequence[Key] = ()) -> None:
+        """`numbers` are the counters: a row from `layout.COUNTERS` on."""
         self._numbers: Final = numbers
-        self.body_bytes_received: Final = numbers[layout.BODY_BYTES_RECEIVED]
-        self.body_bytes_sent: Final = numbers[layout.BODY_BYTES_SENT]
+        self.keys: Final = keys
+
+    def count(self, name: str) -> int:
+        """Return one of `layout.COUNTS_OF`."""
+        return self._numbers[layout.COUNTS_OF.index(name)]
 
     @property
     def requests(self) -> dict[tuple[str, str], int]:
         """(class of status, who ended it) -> count, for those that there were."""
-        counts = iter(self._numbers[layout.REQUESTS :])
-        found = {(status, ended_by): next(counts) for status in layout.STATUSES for ended_by in layout.ENDED_BY}
-        return {key: count for key, count in found.items() if count}
+        found: dict[tuple[str, str], int] = {}
+        for status, name in enumerate(STATUSES):
+            first = layout.CLASSES + status * layout.CLASS - COUNTERS
+            counts = self._numbers[first : first + len(ENDED_BY)]
+            found |= {(name, ended_by): count for ended_by, count in zip(ENDED_BY, counts, strict=True) if count}
+        return found
+
+    def phase(self, phase: str, status: str) -> Histogram:
+        """Return the durations of one of `layout.PHASES` in requests with this class of status."""
+        return self._histogram(layout.histogram_at(STATUSES.index(status), phase))
+
+    def series(self, slot: int) -> Histogram:
+        """Return the durations of the requests of a series."""
+        first = SLOTS + slot * SLOT - COUNTERS
+        *counts, ticks = self._numbers[first : first + SLOT]
+        return Histogram(SERIES_BOUNDS, counts, ticks / TICKS_PER_SECOND)
 
     @property
-    def phases(self) -> dict[tuple[str, str], Histogram]:
-        """(phase, class of status) -> durations, for those that there were."""
-        found = {
-            (phase, status): self._histogram(first)
-            for status, firsts in zip(layout.STATUSES, layout.HISTOGRAMS, strict=True)
-            for phase, first in zip(layout.PHASES, firsts, strict=True)
-        }
-        return {key: histogram for key, histogram in found.items() if histogram.count}
+    def delays(self) -> Histogram:
+        """How late timers were."""
+        return self._histogram(layout.DELAYS)
+
+    @property
+    def timeouts(self) -> dict[str, int]:
+        """What became of requests over their time limit."""
+        return self._named(layout.TIMED_OUT, layout.TIMEOUTS)
 
     @property
     def handshakes(self) -> dict[str, int]:
         """How the handshakes of TLS ended, by their results."""
-        return dict(zip(layout.HANDSHAKES, self._numbers[layout.HANDSHAKES_ENDED :], strict=False))
+        return self._named(layout.HANDSHAKES_ENDED, layout.HANDSHAKES)
 
     @property
     def reloads(self) -> dict[str, int]:
         """What became of changed certificates."""
-        return dict(zip(layout.RENEWALS, self._numbers[layout.CERTIFICATES_CHANGED :], strict=False))
+        return self._named(layout.CERTIFICATES_CHANGED, layout.RENEWALS)
+
+    def _named(self, first: int, names: Sequence[str]) -> dict[str, int]:
+        return dict(zip(names, self._numbers[first - COUNTERS :], strict=False))
 
     def _histogram(self, first: int) -> Histogram:
-        *counts, ticks = self._numbers[first : first + BUCKETS + 1]
-        return Histogram(counts, ticks / layout.TICKS_PER_SECOND)
+        *counts, ticks = self._numbers[first - COUNTERS : first - COUNTERS + BUCKETS + 1]
+        return Histogram(BOUNDS, counts, ticks / TICKS_PER_SECOND)
 
 
-def write_tls(numbers: MutableSequence[int] | memoryview, gauges: ServerGauges) -> None:
-    """Take over into a row what a server has counted by itself."""
-    for number, result in enumerate(layout.HANDSHAKES):
-        numbers[layout.HANDSHAKES_ENDED + number] = gauges.handshakes.get(result, 0)
-    for number, result in enumerate(layout.RENEWALS):
-        numbers[layout.CERTIFICATES_CHANGED + number] = gauges.reloads.get(result, 0)
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that there is to show at one moment."""
+
+    started: float
+    """When the counters began, in seconds since the epoch."""
+    totals: Totals
+    figures: Figures | None = None
+    """Those of the server of this process; None where several processes are shown."""
+    workers: Mapping[int, Figures] = field(default_factory=dict)
+    """Those of the workers of a fleet, by place."""
+    ages: Mapping[int, float] = field(default_factory=dict)
+    """How long ago each of them has said so, in seconds."""
+    fleet: FleetState | None = None
+    """What the master says."""
+    not_ready: str | None = None
+    """Why no requests are wanted, one of NOT_READY; "" if they are, None if nobody can say."""
+
+    @property
+    def processes(self) -> list[tuple[int, Figures]]:
+        """Each process that is shown, with its place; 0 outside of a fleet."""
+        return [(0, self.figures)] if self.figures is not None else list(self.workers.items())
 
 
 class Shown(Protocol):
-    """Whatever has metrics to show. Any thread."""
+    """Whatever has metrics to show."""
 
-    @property
-    def started(self) -> float:
-        """When the counters began, in seconds since the epoch."""
+    def look(self) -> Steps[Picture]:
+        """Look at it, with pauses. Any thread."""
 
-    def totals(self) -> Totals:
-        """Return what was counted."""
 
-    def gauges(self) -> Gauges | None:
-        """Return how busy the server of this process is; None if there is none, or several processes are shown."""
+def together(figures: Sequence[Figures]) -> Figures:
+    """Add up the gauges of several processes: of waiting, the longest; of certificates, the first end."""
+    return Figures(
+        **{name: sum(getattr(each, name) for each in figures) for name in _ADDED},
+        rss_bytes=_known_sum([each.rss_bytes for each in figures]),
+        fds=_known_sum([each.fds for each in figures]),
+        fd_limit=_known_sum([each.fd_limit for each in figures]),
+        oldest_wait_seconds=max(each.oldest_wait_seconds for each in figures),
+        process_started=min(each.process_started for each in figures),
+        connections=_added([each.connections for each in figures]),
+        running=_added([each.running for each in figures]),
+        certificate_ends={
+            name: min(each.certificate_ends[name] for each in figures if name in each.certificate_ends)
+            for name in dict.fromkeys(name for each in figures for name in each.certificate_ends)
+        },
+        findings=_found([each.findings for each in figures if each.findings is not None]),
+    )
 
-    def worker_gauges(self) -> Mapping[int, Sequence[WorkerGauges]]:
-        """Return how busy the workers are, by place; two may share one while a worker is replaced."""
 
-    def fleet_state(self) -> FleetState | None:
-        """Return what the master says."""
+_ADDED: Final = (
+    "busy_threads", "idle_threads", "overdue_threads", "threads_limit", "queue_depth", "queue_limit",
+    "connections_limit", "open_handshakes", "cpu_seconds",
+)  # fmt: skip
+
+
+def _found(every: Sequence[frozenset[str]]) -> frozenset[str] | None:
+    return frozenset().union(*every) if every else None
+
+
+def _known_sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _added(every: Sequence[Mapping[K, int]]) -> dict[K, int]:
+    found: dict[K, int] = {}
+    for each in every:
+        for name, count in each.items():
+            found[name] = found.get(name, 0) + count
+    return found

@@ -36,6 +36,8 @@ class IsolatedHook:
     def __init__(self, name: str, hook: Hook, queue: int = 0) -> None:
         self.name: Final = name
         self.hook: Final = hook
+        self.takes_records: Final = getattr(hook, "takes_records", True)
+        """Whether it is called at all; one that is not has only a beginning and an end."""
         self._failures = Failures(name)
         self._queue = BackgroundQueue(name, self._take_late, queue or PENDING_RECORDS)
         self.take: Final[Take] = self._queue.put if queue else self._call

@@ -25,6 +25,7 @@ class RequestLogs:
 
     def __init__(self, hooks: Sequence[IsolatedHook]) -> None:
         self.hooks: Final = tuple(hooks)
+        self.takers: Final = tuple(hook for hook in hooks if hook.takes_records)
         self.connections: Final = itertools.count(1)
         self._filter = RequestFilter()
         self._is_open = False
@@ -65,7 +66,7 @@ class RequestLogger:
     """
 
     def __init__(self, logs: RequestLogs, trusts: Callable[[str], bool], identify: Identify) -> None:
-        self._hooks = logs.hooks
+        self._hooks = logs.takers
         self._connections = logs.connections
         self._trusts = trusts
         self._identify = identify

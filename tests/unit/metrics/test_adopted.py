@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from waitressd.dispatch.snapshot import EMPTY, Snapshot
-from waitressd.metrics.adopted import AdoptedRow, adopt_row, adopted_row, drop_row
+from tests.support.ledgers import Server, count, lane_with
+from waitressd.metrics.adopted import WRITE_SECONDS, AdoptedRow, adopt_row, adopted_row, drop_row
 from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.layout import COUNTERS
 from waitressd.metrics.shown import Totals
+from waitressd.net.ledger import Ledger
 
 
 @pytest.fixture
@@ -24,21 +26,35 @@ def fd() -> Iterator[int]:
     os.close(fd)
 
 
+@pytest.fixture
+def ledger() -> Ledger:
+    """Where requests are counted."""
+    return Ledger()
+
+
+@pytest.fixture
+def server(ledger: Ledger) -> Iterator[Server]:
+    """The server of the worker."""
+    server = Server(lane_with(ledger, threads=4))
+    yield server
+    server.close()
+
+
 def test_without_a_fleet_there_is_no_row() -> None:
     assert adopted_row() is None
 
 
-def test_the_row_is_the_one_that_the_master_has_given(fd: int) -> None:
+def test_the_row_is_the_one_that_the_master_has_given(fd: int, server: Server, ledger: Ledger) -> None:
     area = Area.create(fd, 4)
     assert area.claim(1) == 0
     adopt_row(fd, area.claim(2))
     row = adopted_row()
     assert row is not None
-    numbers = row.take()
-    assert numbers is not None
-    numbers[0] = 5
-    assert area.row(1)[0] == 5
-    assert row.take() is None
+    row.begin(server)
+    count(ledger, times=5)
+    row.end()
+    assert set(area.row(0)) == {0}
+    assert Totals(area.totals()).requests == {("2xx", "complete"): 5}
     area.close()
 
 
@@ -52,29 +68,43 @@ def test_a_child_of_a_worker_has_no_row(fd: int, monkeypatch: pytest.MonkeyPatch
     assert adopted_row() is not None
 
 
-def test_gauges_are_read_as_they_were_written() -> None:
+def test_it_is_written_now_and_then_and_at_the_end(server: Server, ledger: Ledger) -> None:
     area = Area.private()
     row = AdoptedRow(area, area.claim(7) or 0)
-    row.write(Snapshot(3, 1, 2, 0.5, {**EMPTY.connections, "idle": 9, "lingering": 4}), 10.0)
-    (gauges,) = area.gauges(12.5)[7]
-    assert (gauges.busy_threads, gauges.idle_threads, gauges.queue_depth, gauges.oldest_wait_seconds) == (3, 1, 2, 0.5)
-    assert gauges.connections == {**EMPTY.connections, "idle": 9, "lingering": 4}
-    assert gauges.age_seconds == 2.5
+    row.on_tick(100.0)
+    assert area.gauges(100.0) == {}  # nobody serves yet
+    row.begin(server)
+    found = []
+    for now in (101.0, 101.0 + WRITE_SECONDS / 2, 101.0 + WRITE_SECONDS):
+        count(ledger)
+        row.on_tick(now)
+        found.append(Totals(area.totals()).requests["2xx", "complete"])
+    assert found == [1, 1, 3]
+    ((_, age_seconds),) = area.gauges(103.0)[7]
+    assert age_seconds == 2.0 - WRITE_SECONDS
+    count(ledger)
+    row.end()
+    row.end()
+    row.on_tick(1e9)
+    assert Totals(area.totals()).requests["2xx", "complete"] == 4
 
 
-def test_handshakes_are_counters_that_outlive_their_process() -> None:
+def test_what_is_counted_elsewhere_outlives_its_process(server: Server) -> None:
     area = Area.private(2)
-    for result, count in (("full", 3), ("evicted", 1)):
+    for number in (1, 2):
         index = area.claim(1)
         assert index is not None
         row = AdoptedRow(area, index)
-        row.write(Snapshot(0, 0, 0, 0.0, EMPTY.connections, 2, {result: count, "unheard of": 9}), 1.0)
-        row.write(Snapshot(0, 0, 0, 0.0, EMPTY.connections, 2, {result: count + 1}), 2.0)
-        ((gauges,),) = area.gauges(3.0).values()
-        assert gauges.open_handshakes == 2
+        row.findings = lambda: {"WD03"}
+        row.begin(server)
+        server.certificates = {"certificate_ends": {"a": float(number)}, "reloads": {"renewed": number}}
+        row.end()
+        ((figures, _),) = area.gauges(3.0)[1]
+        assert figures.certificate_ends == {"a": float(number)}
+        assert figures.findings == {"WD03"}
         area.retire(index)
-    ended = {result: count for result, count in Totals(area.totals()).handshakes.items() if count}
-    assert ended == {"full": 4, "evicted": 2}
+    assert Totals(area.totals()).reloads == {"renewed": 3, "refused": 0}
+    assert area.gauges(3.0) == {}
 
 
 @pytest.mark.parametrize("trouble", ["no row", "another layout", "an empty file"])
@@ -92,7 +122,5 @@ def test_without_a_row_it_can_use_a_worker_counts_for_itself(
     assert "The metrics do not show what this worker counts" in caplog.text
     row = adopted_row()
     assert row is not None
-    numbers = row.take()
-    assert numbers is not None
-    numbers[0] = 5
+    row.area.row(0)[COUNTERS] = 5
     assert row.area.totals()[0] == 5

@@ -1,58 +1,70 @@
-"""What is counted of each record."""
+"""The counters of one server."""
 
-import threading
+from collections.abc import Iterator
 
-from tests.support.samples import answered, refused, unanswered
-from waitressd.dispatch.snapshot import EMPTY, Snapshot
-from waitressd.metrics.collector import Metrics
+import pytest
 
-
-class Server:
-    def snapshot(self) -> Snapshot:
-        return EMPTY
+from tests.support.ledgers import Server, count, lane_with
+from waitressd.metrics.collector import ServerCounts
+from waitressd.metrics.pauses import finish
+from waitressd.net.ledger import Ledger
 
 
-def test_requests_are_counted_by_status_and_by_who_ended_them() -> None:
-    metrics = Metrics()
-    for record in (answered(), answered(), answered(status="404 X"), refused(b"x"), unanswered("client")):
-        metrics(record)
-    totals = metrics.totals()
-    assert totals.requests == {
-        ("2xx", "complete"): 2, ("4xx", "complete"): 1, ("4xx", "refused"): 1, ("none", "client"): 1,
-    }  # fmt: skip
-    assert totals.body_bytes_sent == 13 * 3 + 40
+@pytest.fixture
+def ledger() -> Ledger:
+    """Where requests are counted."""
+    return Ledger()
 
 
-def test_phases_are_counted_where_they_happened() -> None:
-    metrics = Metrics()
-    metrics(answered())
-    metrics(refused(b"x"))
-    assert {key: (histogram.count, histogram.total_seconds) for key, histogram in metrics.totals().phases.items()} == {
-        ("queue", "2xx"): (1, 0.5),
-        ("application", "2xx"): (1, 1.0),
-        ("flush", "2xx"): (1, 0.25),
-        ("total", "2xx"): (1, 1.875),
-        ("total", "4xx"): (1, 0.5),
-    }
+@pytest.fixture
+def server(ledger: Ledger) -> Iterator[Server]:
+    """A server with one event loop."""
+    server = Server(lane_with(ledger))
+    yield server
+    server.close()
 
 
-def test_no_record_of_many_threads_is_lost() -> None:
-    metrics, record = Metrics(), answered()
-
-    def count() -> None:
-        for _ in range(1000):
-            metrics(record)
-
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert metrics.totals().requests == {("2xx", "complete"): 4000}
+def test_what_its_ledgers_have_counted(server: Server, ledger: Ledger) -> None:
+    counts = ServerCounts(server)
+    count(ledger, times=3)
+    count(ledger, 0.5, status=503, ended_by="refused")
+    totals = finish(counts.look()).totals
+    assert totals.requests == {("2xx", "complete"): 3, ("5xx", "refused"): 1}
+    assert totals.phase("application", "2xx").count == 3
+    assert totals.phase("application", "5xx").quantile(0.5) == 0.5
+    assert [(key[2], totals.series(slot).count) for slot, key in enumerate(totals.keys)] == [(200, 3), (503, 1)]
+    count(ledger)
+    assert finish(counts.look()).totals.requests["2xx", "complete"] == 4
 
 
-def test_gauges_are_the_servers() -> None:
-    metrics = Metrics()
-    assert metrics.gauges() is None
-    metrics.start(Server())
-    assert metrics.gauges() is EMPTY
+def test_two_who_look_in_turns_see_the_same(server: Server, ledger: Ledger) -> None:
+    """As the thread of an admin address does, which makes several answers at once."""
+    counts = ServerCounts(server)
+    for number in range(5):
+        count(ledger, route=f"/{number}")
+    first, second = counts.look(), counts.look()
+    for _ in range(3):
+        next(first)
+    for _ in range(10):  # it pauses until the first one is done
+        next(second)
+    assert finish(first).totals.requests == finish(second).totals.requests == {("2xx", "complete"): 5}
+
+
+def test_whoever_gives_up_keeps_nobody_waiting(server: Server, ledger: Ledger) -> None:
+    counts = ServerCounts(server)
+    count(ledger)
+    abandoned = counts.look()
+    next(abandoned)
+    abandoned.close()
+    assert finish(counts.look()).totals.requests == {("2xx", "complete"): 1}
+
+
+def test_what_is_the_matter_is_said_by_who_knows_it(server: Server) -> None:
+    counts = ServerCounts(server)
+    picture = finish(counts.look())
+    assert picture.figures is not None
+    assert (picture.figures.findings, picture.not_ready) == (None, None)
+    counts.findings, counts.not_ready = lambda: ["WD03"], lambda: "queue"
+    picture = finish(counts.look())
+    assert picture.figures is not None
+    assert (picture.figures.findings, picture.not_ready) == ({"WD03"}, "queue")

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from tests.support.client import Client
-from tests.support.samples import answered
+from tests.support.ledgers import Server, count, lane_with
 from waitressd import create_server
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.requestlogs import RequestLog
 from waitressd.metrics import request_log
+from waitressd.metrics.adopted import AdoptedRow
 from waitressd.metrics.area import Area
-from waitressd.metrics.collector import Metrics
 from waitressd.metrics.fleet import FleetMetrics, listen_addresses
 from waitressd.metrics.shown import FleetState
+from waitressd.net.ledger import Ledger
 
 STATE = FleetState({"serving": 1}, {}, {1: 2.0}, {}, 3)
 
@@ -43,9 +44,12 @@ def test_what_workers_count_is_shown_also_after_their_end(metrics: FleetMetrics)
     for place in (1, 2, 1, 2):
         row = metrics.claim(place)
         assert row is not None
-        worker = Metrics()
-        worker.numbers = area.row(row)
-        worker(answered())
+        ledger = Ledger()
+        server, worker = Server(lane_with(ledger)), AdoptedRow(area, row)
+        worker.begin(server)
+        count(ledger)
+        worker.end()
+        server.close()
         metrics.retire(row)
     area.close()
     assert scrape(address)["requests"] == {"2xx": {"complete": 4}}

@@ -1,37 +1,44 @@
 """Where which number of a row is."""
 
-from waitressd.dispatch.snapshot import PHASES as STATES_OF_CONNECTIONS
+from waitressd.insight.findings import TITLES
 from waitressd.metrics import layout
-from waitressd.metrics.histogram import BUCKETS
 from waitressd.net.handshake import RESULTS
-from waitressd.net.recorder import Fault
+from waitressd.net.ledger import BOUNDS, BUCKETS, ENDED_BY
 
 
 def test_each_number_has_one_meaning() -> None:
-    used = [layout.BODY_BYTES_RECEIVED, layout.BODY_BYTES_SENT]
-    used += range(layout.REQUESTS, layout.REQUESTS + len(layout.STATUSES) * len(layout.ENDINGS))
-    for firsts in layout.HISTOGRAMS:
-        for first in firsts:
+    used = list(range(layout.GAUGES_AT + 1 + len(layout.NUMBERS_OF) + len(layout.SECONDS_OF)))
+    assert len(used) == layout.CONNECTIONS
+    for first, count in (
+        (layout.CONNECTIONS, len(layout.STATES)),
+        (layout.RUNNING, len(layout.ACTIVE)),
+        (layout.FOUND, len(layout.FINDINGS)),
+        (layout.CERTIFICATES, 1 + layout.CERTIFICATES_BYTES // layout.NUMBER_BYTES),
+        (layout.COUNTERS, len(layout.COUNTS_OF)),
+        (layout.TIMED_OUT, len(layout.TIMEOUTS)),
+        (layout.DELAYS, layout.HISTOGRAM),
+        (layout.HANDSHAKES_ENDED, len(layout.HANDSHAKES)),
+        (layout.CERTIFICATES_CHANGED, len(layout.RENEWALS)),
+    ):
+        used += range(first, first + count)
+    for status in range(len(layout.STATUSES)):
+        first = layout.CLASSES + status * layout.CLASS
+        used += range(first, first + len(ENDED_BY))
+        for phase in layout.PHASES:
+            first = layout.histogram_at(status, phase)
             used += range(first, first + BUCKETS + 1)
-    used += range(layout.HANDSHAKES_ENDED, layout.HANDSHAKES_ENDED + len(layout.HANDSHAKES))
-    used += range(layout.CERTIFICATES_CHANGED, layout.CERTIFICATES_CHANGED + len(layout.RENEWALS))
-    assert used == list(range(layout.COUNTERS))
-    gauges = [layout.GAUGES_AT, layout.BUSY_THREADS, layout.IDLE_THREADS, layout.QUEUE_DEPTH, layout.OLDEST_WAIT]
-    gauges.append(layout.OPEN_HANDSHAKES)
-    gauges += range(layout.CONNECTIONS, layout.CONNECTIONS + len(layout.STATES))
-    gauges += range(layout.CERTIFICATES, layout.CERTIFICATES + 1 + layout.CERTIFICATES_BYTES // layout.NUMBER_BYTES)
-    assert gauges == list(range(layout.COUNTERS, layout.NUMBERS))
+    used += range(layout.SLOTS, layout.row_numbers(3))
+    assert used == list(range(layout.row_numbers(3)))
 
 
 def test_a_row_is_small() -> None:
-    assert layout.NUMBERS <= 3000
+    assert layout.row_numbers(300) <= 7000
 
 
 def test_whatever_the_server_says_has_a_place() -> None:
     assert layout.HANDSHAKES == RESULTS
-    assert layout.STATES == STATES_OF_CONNECTIONS
-    assert set(layout.ENDINGS) == {"", "refused", *(fault.value for fault in Fault)}
-    assert list(layout.ENDINGS.values()) == list(range(len(layout.ENDED_BY)))
+    assert tuple(TITLES) == layout.FINDINGS
+    assert set(layout.SERIES_BOUNDS) <= set(BOUNDS)
 
 
 def test_numbers_are_those_of_the_memory() -> None:

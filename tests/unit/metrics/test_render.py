@@ -1,77 +1,145 @@
-"""Metrics as text."""
+"""Metrics as the text that Prometheus scrapes."""
 
-import json
-from dataclasses import replace
+import re
+import shutil
+import subprocess
+from typing import Final
 
-from tests.support.samples import answered, refused
-from waitressd.dispatch.snapshot import EMPTY, Snapshot
-from waitressd.metrics.adopted import AdoptedRow
-from waitressd.metrics.area import Area
-from waitressd.metrics.collector import Metrics
-from waitressd.metrics.render import render_json, render_prometheus
-from waitressd.metrics.shown import FleetState
-from waitressd.metrics.view import FleetView
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-ENDED = {"full": 7, "gone": 0}
+from tests.support.ledgers import Server, count, lane_with
+from waitressd.metrics import layout
+from waitressd.metrics.collector import ServerCounts
+from waitressd.metrics.figures import Figures
+from waitressd.metrics.pauses import finish
+from waitressd.metrics.render import DELAY_BOUNDS, PHASE_BOUNDS, render_prometheus
+from waitressd.metrics.shown import FleetState, Picture, Totals
+from waitressd.net.ledger import BOUNDS, Ledger
 
-
-class Server:
-    def snapshot(self) -> Snapshot:
-        return Snapshot(3, 1, 2, 0.5, {**EMPTY.connections, "idle": 9})
-
-
-def filled() -> Metrics:
-    metrics = Metrics()
-    metrics(answered())
-    metrics(answered())
-    metrics(refused(b"x"))
-    return metrics
+NO_FIGURES: Final = Figures(connections=dict.fromkeys(layout.STATES, 0))
+SAMPLE: Final = re.compile(r'[a-z_]+(\{[a-z_]+="(?:[^"\\\n]|\\.)*"(,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? [0-9.e+-]+')
 
 
-def test_prometheus() -> None:
-    metrics = filled()
-    metrics.start(Server())
-    lines = render_prometheus(metrics).splitlines()
+def totals_of(ledger: Ledger | None = None) -> Totals:
+    server = Server(lane_with(ledger or Ledger()))
+    found = finish(ServerCounts(server).look()).totals
+    server.close()
+    return found
+
+
+def lines_of(picture: Picture) -> list[str]:
+    return b"".join(render_prometheus(picture)).decode().splitlines()
+
+
+def filled() -> Ledger:
+    ledger = Ledger()
+    count(ledger, times=2)
+    count(ledger, 0.75, route='/a"b\\c\nd')
+    count(ledger, 0.2, status=400, ended_by="refused", route="", method="_OTHER")
+    return ledger
+
+
+def test_every_bound_is_one_that_is_counted() -> None:
+    assert {*PHASE_BOUNDS, *DELAY_BOUNDS} <= set(BOUNDS)
+
+
+def test_requests() -> None:
+    lines = lines_of(Picture(5.0, totals_of(filled()), NO_FIGURES))
+    labels = 'http_request_method="GET",http_response_status_code="200",http_route="{}",url_scheme="http"'
+    odd, plain = labels.format(r"/a\"b\\c\nd"), labels.format("/")
     for line in (
-        'waitressd_requests_total{status="2xx",ended_by="complete"} 2',
+        "waitressd_start_time_seconds 5.000",
+        'waitressd_requests_total{status="2xx",ended_by="complete"} 3',
         'waitressd_requests_total{status="4xx",ended_by="refused"} 1',
-        "waitressd_request_body_bytes_total 0",
-        "waitressd_response_body_bytes_total 66",
-        'waitressd_request_queue_seconds_bucket{status="2xx",le="0.5"} 0',
-        'waitressd_request_queue_seconds_bucket{status="2xx",le="1.0"} 2',
-        'waitressd_request_queue_seconds_bucket{status="2xx",le="+Inf"} 2',
-        'waitressd_request_queue_seconds_sum{status="2xx"} 1.0',
-        'waitressd_request_queue_seconds_count{status="2xx"} 2',
+        f'http_server_request_duration_seconds_bucket{{{plain},le="0.005"}} 2',
+        f'http_server_request_duration_seconds_bucket{{{odd},le="0.5"}} 0',
+        f'http_server_request_duration_seconds_bucket{{{odd},le="0.75"}} 1',
+        f'http_server_request_duration_seconds_bucket{{{odd},le="+Inf"}} 1',
+        f"http_server_request_duration_seconds_sum{{{odd}}} 0.750000",
+        f"http_server_request_duration_seconds_count{{{plain}}} 2",
+        'waitressd_request_queue_seconds_bucket{status="2xx",le="0.001"} 3',
+        'waitressd_request_application_seconds_bucket{status="2xx",le="0.5"} 2',
+        'waitressd_request_application_seconds_count{status="4xx"} 1',
+        'http_server_active_requests{http_request_method="_OTHER",url_scheme="http"} 0',
+        "waitressd_series_folded_total 0",
+        'waitressd_request_timeouts_total{outcome="still_running"} 0',
+        "waitressd_wakeup_delay_seconds_count 0",
+    ):
+        assert line in lines
+    assert not [line for line in lines if "total_seconds_bucket" in line]
+
+
+def test_gauges_of_one_server_and_of_a_fleet() -> None:
+    figures = Figures(
+        busy_threads=3, idle_threads=1, queue_depth=2, oldest_wait_seconds=0.5, connections={"idle": 9},
+        running={("GET", "https"): 3}, fds=7, cpu_seconds=1.5,
+    )  # fmt: skip
+    alone = lines_of(Picture(5.0, totals_of(), figures, not_ready=""))
+    for line in (
         'waitressd_threads{state="busy"} 3',
-        'waitressd_threads{state="idle"} 1',
         "waitressd_queue_depth 2",
         "waitressd_queue_oldest_wait_seconds 0.500000",
         'waitressd_connections{state="idle"} 9',
-        "# TYPE waitressd_request_total_seconds histogram",
+        "process_cpu_seconds_total 1.500000",
+        "process_open_fds 7",
+        "waitressd_ready 1",
+        'waitressd_not_ready{reason="queue"} 0',
+        'http_server_active_requests{http_request_method="GET",url_scheme="https"} 3',
     ):
-        assert line in lines
-
-
-def test_handshakes_of_tls() -> None:
-    class Secure(Server):
-        def snapshot(self) -> Snapshot:
-            return replace(super().snapshot(), open_handshakes=4, handshakes=ENDED, certificate_ends={"a": 1.0})
-
-    metrics = filled()
-    metrics.start(Secure())
-    lines = render_prometheus(metrics).splitlines()
+        assert line in alone
+    assert not [
+        line for line in alone if line.startswith(("process_max_fds", "waitressd_finding", "waitressd_workers"))
+    ]
+    state = FleetState({"serving": 2}, {"killed": 1}, {2: 7.0}, {"done": 3}, 4)
+    fleet = lines_of(
+        Picture(5.0, totals_of(), workers={2: figures}, ages={2: 0.25}, fleet=state, not_ready="no_worker")
+    )
     for line in (
-        "waitressd_tls_handshakes_open 4",
-        'waitressd_tls_handshakes_total{result="full"} 7',
-        'waitressd_tls_handshakes_total{result="gone"} 0',
+        'waitressd_threads{worker="2",state="busy"} 3',
+        'process_open_fds{worker="2"} 7',
+        'waitressd_gauges_age_seconds{worker="2"} 0.250',
+        'waitressd_workers{state="serving"} 2',
+        'waitressd_worker_restarts_total{reason="killed"} 1',
+        'waitressd_worker_age_seconds{worker="2"} 7.000',
+        'waitressd_reloads_total{result="done"} 3',
+        "waitressd_generation 4",
+        "waitressd_ready 0",
+        'waitressd_not_ready{reason="no_worker"} 1',
+    ):
+        assert line in fleet
+
+
+def test_findings_always_have_all_their_series() -> None:
+    figures = Figures(findings=frozenset({"WD07"}))
+    lines = [line for line in lines_of(Picture(5.0, totals_of(), figures)) if line.startswith("waitressd_finding")]
+    assert len(lines) == 12
+    assert 'waitressd_finding{code="WD07"} 1' in lines
+    assert 'waitressd_finding{code="WD06"} 0' in lines
+
+
+def test_what_is_known_of_tls_is_shown_where_there_is_any() -> None:
+    lines = lines_of(Picture(5.0, totals_of(), NO_FIGURES))
+    assert not [line for line in lines if "tls" in line]
+    figures = Figures(open_handshakes=4, certificate_ends={"a": 9.0})
+    lines = lines_of(Picture(5.0, totals_of(), workers={1: figures}))
+    for line in (
+        'waitressd_tls_handshakes_open{worker="1"} 4',
+        'waitressd_tls_handshakes_total{result="full"} 0',
+        'waitressd_tls_certificate_not_after_seconds{worker="1",name="a"} 9',
+        'waitressd_tls_reloads_total{result="refused"} 0',
     ):
         assert line in lines
-    found = json.loads(render_json(metrics))["tls"]
-    assert (found["open_handshakes"], found["handshakes"]["full"], found["handshakes"]["gone"]) == (4, 7, 0)
 
 
 def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:
-    lines = render_prometheus(filled()).splitlines()
+    state = FleetState({"serving": 2}, {"killed": 1}, {2: 7.0}, {"done": 3}, 4)
+    figures = Figures(findings=frozenset(), certificate_ends={"a": 9.0}, connections={"idle": 1}, fds=1)
+    picture = Picture(
+        5.0, totals_of(filled()), workers={1: figures, 2: figures}, ages={1: 1.0}, fleet=state, not_ready=""
+    )
+    lines = lines_of(picture)
     declared = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(declared) == len(set(declared))
     family = ""
@@ -80,138 +148,47 @@ def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:
             family = line.split()[2]
         elif not line.startswith("#"):
             assert line.startswith(family)
-    assert not any(line.startswith("waitressd_threads") for line in lines)
+            assert SAMPLE.fullmatch(line), line
 
 
-def test_json() -> None:
-    metrics = filled()
-    found = json.loads(render_json(metrics))
-    assert found["requests"] == {"2xx": {"complete": 2}, "4xx": {"refused": 1}}
-    assert found["body_bytes"] == {"received": 0, "sent": 66}
-    assert found["seconds"]["queue"]["2xx"] == {
-        "count": 2, "seconds": 1.0, "p50": 0.625, "p90": 0.625, "p99": 0.625, "p99.9": 0.625,
-    }  # fmt: skip
-    assert "threads" not in found
-    metrics.start(Server())
-    found = json.loads(render_json(metrics))
-    assert found["threads"] == {"busy": 3, "idle": 1}
-    assert found["queue"] == {"depth": 2, "oldest_wait_seconds": 0.5}
-    assert found["connections"]["idle"] == 9
+def many() -> Picture:
+    """Two hundred routes with whatever a name may have, three methods, six statuses: more than are kept apart."""
+    ledger = Ledger(limit=3600)
+    for number in range(200):
+        for method in ("GET", "POST", "PUT"):
+            for status in (200, 201, 302, 404, 409, 500):
+                count(ledger, 0.01 * number, route=f'/{number}/"\\\n\t{{x}}é', method=method, status=status)
+    server = Server(lane_with(ledger), metrics_series=3600)
+    picture = finish(ServerCounts(server, 3600).look())
+    server.close()
+    return picture
 
 
-class TlsServer:
-    def snapshot(self) -> Snapshot:
-        return Snapshot(0, 1, 0, 0.0, EMPTY.connections, 2, {"full": 4, "gone": 0})
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here")
+def test_prometheus_own_tool_accepts_it() -> None:
+    text = b"".join(render_prometheus(many()))
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
 
 
-def test_handshakes_are_shown_where_there_were_any() -> None:
-    metrics = filled()
-    metrics.start(Server())
-    assert "tls" not in render_prometheus(metrics)
-    assert "tls" not in json.loads(render_json(metrics))
-    metrics.start(TlsServer())
-    lines = render_prometheus(metrics).splitlines()
-    assert "waitressd_tls_handshakes_open 2" in lines
-    assert 'waitressd_tls_handshakes_total{result="full"} 4' in lines
-    assert 'waitressd_tls_handshakes_total{result="gone"} 0' in lines
-    assert json.loads(render_json(metrics))["tls"]["handshakes"]["full"] == 4
+def test_a_piece_of_a_large_answer_is_small() -> None:
+    sizes = [len(piece) for piece in render_prometheus(many())]
+    assert sum(sizes) > 1_000_000
+    assert max(sizes) < 10_000
 
 
-def test_handshakes_of_a_fleet_are_a_sum_and_those_under_way_are_each_workers() -> None:
-    area = Area.private(2)
-    for place in (1, 2):
-        AdoptedRow(area, area.claim(place) or 0).write(TlsServer().snapshot(), 1.0)
-    lines = render_prometheus(FleetView(area)).splitlines()
-    assert 'waitressd_tls_handshakes_open{worker="2"} 2' in lines
-    assert 'waitressd_tls_handshakes_total{result="full"} 8' in lines
-    assert json.loads(render_json(FleetView(area)))["tls"]["open_handshakes"] == 4
-
-
-class SecureServer:
-    def snapshot(self) -> Snapshot:
-        return replace(
-            EMPTY, certificate_ends={"a.example": 1.5e9, 'b"\\': 1.6e9}, reloads={"renewed": 2, "refused": 1}
-        )
-
-
-def test_certificates() -> None:
-    metrics = Metrics()
-    metrics.start(SecureServer())
-    lines = render_prometheus(metrics).splitlines()
-    for line in (
-        'waitressd_tls_certificate_not_after_seconds{name="a.example"} 1500000000',
-        r'waitressd_tls_certificate_not_after_seconds{name="b\"\\"} 1600000000',
-        'waitressd_tls_reloads_total{result="renewed"} 2',
-        'waitressd_tls_reloads_total{result="refused"} 1',
-    ):
-        assert line in lines
-    assert json.loads(render_json(metrics))["tls"]["reloads"] == {"renewed": 2, "refused": 1}
-
-
-def test_certificates_of_a_fleet_are_each_workers_and_the_first_to_expire_is_shown_where_two_share_a_place() -> None:
-    area = Area.private(3)
-    for place, end in ((1, 1.6e9), (2, 1.5e9), (2, 1.4e9)):
-        snapshot = replace(EMPTY, certificate_ends={"a.example": end}, reloads={"renewed": 1})
-        AdoptedRow(area, area.claim(place) or 0).write(snapshot, 1.0)
-    lines = render_prometheus(FleetView(area)).splitlines()
-    assert 'waitressd_tls_certificate_not_after_seconds{worker="1",name="a.example"} 1600000000' in lines
-    assert 'waitressd_tls_certificate_not_after_seconds{worker="2",name="a.example"} 1400000000' in lines
-    assert 'waitressd_tls_reloads_total{result="renewed"} 3' in lines
-    assert json.loads(render_json(FleetView(area)))["tls"]["not_after"] == {"a.example": 1.4e9}
-
-
-STATE = FleetState({"serving": 2, "draining": 1}, {'killed by "SIGKILL"': 1}, {1: 2.5, 2: 70.0}, {"done": 3}, 4)
-
-
-def fleet() -> FleetView:
-    """Three processes in two places; each has nine idle connections and five threads."""
-    area = Area.private(4)
-    for place in (2, 1, 2):
-        AdoptedRow(area, area.claim(place) or 0).write(Server().snapshot(), 1.0)
-    return FleetView(area, lambda: STATE)
-
-
-def test_gauges_of_a_fleet_have_the_place_of_the_worker() -> None:
-    lines = render_prometheus(fleet()).splitlines()
-    for line in (
-        'waitressd_threads{worker="1",state="busy"} 3',
-        'waitressd_threads{worker="2",state="busy"} 6',
-        'waitressd_queue_depth{worker="1"} 2',
-        'waitressd_queue_oldest_wait_seconds{worker="2"} 0.500000',
-        'waitressd_connections{worker="2",state="idle"} 18',
-    ):
-        assert line in lines
-    assert any(line.startswith('waitressd_gauges_age_seconds{worker="2"} ') for line in lines)
-
-
-def test_what_the_master_says() -> None:
-    lines = render_prometheus(fleet()).splitlines()
-    for line in (
-        'waitressd_workers{stage="serving"} 2',
-        'waitressd_workers{stage="draining"} 1',
-        'waitressd_worker_exits_total{reason="killed by \\"SIGKILL\\""} 1',
-        'waitressd_worker_age_seconds{worker="1"} 2.500',
-        'waitressd_reloads_total{result="done"} 3',
-        "waitressd_generation 4",
-    ):
-        assert line in lines
-
-
-def test_each_family_of_a_fleet_is_declared_once_and_no_sample_comes_twice() -> None:
-    lines = render_prometheus(fleet()).splitlines()
-    declared = [line.split()[2] for line in lines if line.startswith("# TYPE")]
-    samples = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
-    assert len(declared) == len(set(declared))
-    assert len(samples) == len(set(samples))
-
-
-def test_json_of_a_fleet() -> None:
-    found = json.loads(render_json(fleet()))
-    assert found["threads"] == {"busy": 9, "idle": 3}
-    assert found["queue"] == {"depth": 6, "oldest_wait_seconds": 0.5}
-    assert found["workers"]["2"]["connections"]["idle"] == 18
-    assert found["workers"]["1"]["gauges_age_seconds"] > 0
-    assert found["fleet"] == {
-        "workers": {"serving": 2, "draining": 1}, "worker_exits": {'killed by "SIGKILL"': 1},
-        "worker_age_seconds": {"1": 2.5, "2": 70.0}, "reloads": {"done": 3}, "generation": 4,
-    }  # fmt: skip
+@given(st.lists(st.tuples(st.sampled_from(BOUNDS), st.integers(1, 3)), max_size=20))
+def test_buckets_rise_to_the_count(durations: list[tuple[float, int]]) -> None:
+    ledger = Ledger()
+    for seconds, times in durations:
+        count(ledger, seconds, times)
+    found: dict[str, list[int]] = {}
+    for line in lines_of(Picture(5.0, totals_of(ledger), NO_FIGURES)):
+        name, _, number = line.rpartition(" ")
+        if "_bucket{" in name:
+            found.setdefault(re.sub(r',?le="[^"]*"', "", name).replace("_bucket", ""), []).append(int(number))
+        elif "_count{" in name:
+            buckets = found[name.replace("_count", "")]
+            assert buckets == sorted(buckets)
+            assert buckets[-1] == int(number) == sum(times for _, times in durations)

@@ -1,31 +1,42 @@
 """How metrics get out."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support import ledgers
+from tests.support.ledgers import count, lane_with
 from tests.support.samples import answered
 from waitressd import create_server
-from waitressd.dispatch.snapshot import EMPTY, Snapshot
 from waitressd.metrics.adopted import adopt_row, adopted_row, drop_row
 from waitressd.metrics.area import Area, new_file
-from waitressd.metrics.collector import Metrics
-from waitressd.metrics.serving import ShownMetrics, app_factory, make_application, request_log
+from waitressd.metrics.collector import ServerCounts
+from waitressd.metrics.serving import ShownMetrics, app_factory, counted, make_application, request_log
 from waitressd.metrics.shown import Totals
+from waitressd.net.ledger import Ledger
 from waitressd.requestlog import OptionError
 
 
-class Server:
+class Server(ledgers.Server):
+    """One that can open another one."""
+
     open_beside = staticmethod(create_server)
 
-    def __init__(self) -> None:
-        self.on_tick: list[Callable[[float], object]] = []
 
-    def snapshot(self) -> Snapshot:
-        return EMPTY
+@pytest.fixture
+def ledger() -> Ledger:
+    """Where requests are counted."""
+    return Ledger()
+
+
+@pytest.fixture
+def server(ledger: Ledger) -> Iterator[Server]:
+    """A server that counts."""
+    server = Server(lane_with(ledger), metrics="on")
+    yield server
+    server.close()
 
 
 def ask(application: Any, path: str = "/", method: str = "GET") -> tuple[str, str, str]:
@@ -36,33 +47,40 @@ def ask(application: Any, path: str = "/", method: str = "GET") -> tuple[str, st
     return status, fields["Content-Type"], body.decode()
 
 
-def test_a_page_of_its_own_metrics() -> None:
-    application = make_application(ShownMetrics())
+def test_a_page_of_what_it_is_given(server: Server, ledger: Ledger) -> None:
+    application = make_application(ServerCounts(server))
+    count(ledger, times=7)
     status, kind, text = ask(application)
     assert (status, kind) == ("200 OK", "text/plain; version=0.0.4; charset=utf-8")
-    assert "waitressd_start_time_seconds" in text
+    assert 'waitressd_requests_total{status="2xx",ended_by="complete"} 7\n' in text
     assert ask(application, "/metrics.json")[1] == "application/json"
     assert ask(application, method="POST")[0].startswith("405")
 
 
-def test_a_page_of_whatever_counts_in_this_process() -> None:
+def test_a_page_of_whatever_counts_in_this_process(server: Server) -> None:
     application = app_factory({})
     assert ask(application)[0].startswith("503")
-    metrics = request_log({})
-    metrics.start(Server())
-    assert ask(application)[0] == "200 OK"
-    metrics.close()
-    metrics.close()
+    with counted(server):
+        assert ask(application)[0] == "200 OK"
     assert ask(application)[0].startswith("503")
+    with counted(Server()):  # which does not count
+        assert ask(application)[0].startswith("503")
+    assert server.on_tick == []
 
 
-def test_a_listener_of_its_own() -> None:
+def test_a_listener_of_its_own(server: Server) -> None:
     metrics = request_log({}, listen="127.0.0.1:0")
     metrics.close()  # before the start: nothing
-    metrics.start(Server())
+    metrics.start(server)
     assert metrics.address[1] > 0
     metrics.close()
     assert metrics.address is None
+
+
+def test_it_takes_no_records() -> None:
+    metrics = ShownMetrics()
+    assert not metrics.takes_records
+    metrics(answered())
 
 
 @pytest.fixture
@@ -80,75 +98,28 @@ def area() -> Iterator[Area]:
     area.close()
 
 
-def test_a_worker_counts_for_its_fleet_and_does_not_listen(area: Area) -> None:
-    server, metrics = Server(), request_log({}, listen="127.0.0.1:0")
+def test_a_worker_counts_for_its_fleet_and_does_not_listen(area: Area, server: Server, ledger: Ledger) -> None:
+    metrics = request_log({}, listen="127.0.0.1:1")  # which nobody could bind
     metrics.start(server)
-    try:
-        assert metrics.address is None
-        metrics(answered())
-        metrics(answered())
+    assert metrics.address is None
+    with counted(server):
+        count(ledger, times=2)
+        for call in server.on_tick:
+            call(1000.0)
         assert Totals(area.totals()).requests == {("2xx", "complete"): 2}
-    finally:
-        metrics.close()
-
-
-def test_the_page_of_a_worker_shows_what_all_have_counted(area: Area) -> None:
-    other = Metrics()
-    other.numbers = area.row(area.claim(1) or 0)
-    metrics = request_log({})
-    metrics.start(Server())
-    try:
-        metrics(answered())
-        other(answered())
-        text = ask(app_factory({}))[2]
-    finally:
-        metrics.close()
-    assert 'waitressd_requests_total{status="2xx",ended_by="complete"} 2' in text
-
-
-def test_a_worker_writes_its_gauges_once_a_second(area: Area) -> None:
-    server, metrics = Server(), request_log({})
-    metrics.start(server)
-    try:
-        assert area.gauges(100.0) == {}
-        ages = []
-        for now in (100.0, 100.5, 101.0, 101.25):
-            for call in server.on_tick:
-                call(now)
-            (gauges,) = area.gauges(102.0)[3]
-            ages.append(gauges.age_seconds)
-        assert ages == [2.0, 2.0, 1.0, 1.0]
-    finally:
-        metrics.close()
-
-
-def test_a_worker_writes_its_gauges_once_more_when_it_ends(area: Area) -> None:
-    server, metrics = Server(), request_log({})
-    metrics.start(server)
-    for call in server.on_tick:
-        call(time.monotonic())
-    ((before,),) = area.gauges(0.0).values()
-    assert before.age_seconds == 0.0
-    now = time.monotonic() + 100.0
-    ((before,),) = area.gauges(now).values()
+        count(ledger)
+    assert Totals(area.totals()).requests == {("2xx", "complete"): 3}
     metrics.close()
-    ((after,),) = area.gauges(now).values()
-    assert after.age_seconds < before.age_seconds
-    for call in server.on_tick:
-        call(now)
-    ((late,),) = area.gauges(now).values()
-    assert late == after
 
 
-def test_two_logs_of_one_worker_do_not_count_twice(area: Area) -> None:
-    server, logs = Server(), [request_log({}), request_log({})]
-    for log in logs:
-        log.start(server)
-    for log in logs:
-        log(answered())
-        log.close()
-    assert Totals(area.totals()).requests == {("2xx", "complete"): 1}
-    assert len(server.on_tick) == 1
+def test_the_page_of_a_worker_shows_what_all_have_counted(area: Area, server: Server, ledger: Ledger) -> None:
+    with counted(server):
+        count(ledger)
+        for call in server.on_tick:
+            call(1000.0)
+        text = ask(app_factory({}))[2]
+    assert 'waitressd_requests_total{status="2xx",ended_by="complete"} 1\n' in text
+    assert 'waitressd_threads{worker="3",state="busy"} 0\n' in text
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import os
 
-from tests.support.samples import answered
+from tests.support.ledgers import Server, count, lane_with
+from waitressd.metrics.adopted import AdoptedRow
 from waitressd.metrics.area import Area, new_file
-from waitressd.metrics.collector import Metrics
+from waitressd.metrics.pauses import finish
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
+from waitressd.net.ledger import Ledger
 
 STATE = FleetState({}, {}, {}, {}, 1)
 
@@ -18,18 +20,30 @@ def test_every_process_sees_the_same() -> None:
     view = FleetView(seen)
     os.close(fd)
     for place in (1, 2):
-        metrics = Metrics()
-        metrics.numbers = area.row(area.claim(place) or 0)
-        metrics(answered())
-    assert view.totals().requests == {("2xx", "complete"): 2}
-    assert view.started == area.started > 1_700_000_000
-    assert view.gauges() is None
-    assert view.worker_gauges() == {}
+        ledger = Ledger()
+        server, row = Server(lane_with(ledger)), AdoptedRow(area, area.claim(place) or 0)
+        count(ledger, times=place)
+        row.begin(server)
+        row.end()
+        server.close()
+    picture = finish(view.look())
+    assert picture.totals.requests == {("2xx", "complete"): 3}
+    assert picture.totals.keys == [("/", "GET", 200, "http")]
+    assert picture.totals.series(0).count == 3
+    assert picture.started == area.started > 1_700_000_000
+    assert picture.figures is None
+    assert [place for place, _ in picture.processes] == [1, 2]
+    assert picture.workers[1].threads_limit == 4
+    assert set(picture.ages) == {1, 2}
     seen.close()
     area.close()
 
 
 def test_the_master_alone_says_more() -> None:
     area = Area.private()
-    assert FleetView(area).fleet_state() is None
-    assert FleetView(area, lambda: STATE).fleet_state() is STATE
+    picture = finish(FleetView(area).look())
+    assert (picture.fleet, picture.not_ready) == (None, None)
+    view = FleetView(area, lambda: STATE)
+    view.not_ready = lambda: "no_worker"
+    picture = finish(view.look())
+    assert (picture.fleet, picture.not_ready) == (STATE, "no_worker")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.records import Records
 from tests.support.samples import answered
-from waitressd.metrics.collector import Metrics
+from waitressd.metrics import ShownMetrics
 from waitressd.requestlog import OptionError, RequestRecord
 from waitressd.requestlog.dev import DevLog
 from waitressd.requestlog.formats import LineLog
@@ -91,7 +91,7 @@ def complaints(use: str, **options: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("form", ["{}", "egg:waitressd#{}", "egg:Waitressd#{}"])
 def test_built_in_logs(name: str, form: str) -> None:
     options = {"format": "{client}"} if name == "template" else {}
-    kind = {"dev": DevLog, "metrics": Metrics}.get(name, LineLog)
+    kind = {"dev": DevLog, "metrics": ShownMetrics}.get(name, LineLog)
     assert isinstance(build(form.format(name), **options), kind)
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from waitressd.insight.process import CpuShare, process_use
+from waitressd.metrics.process import CpuShare, process_use
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
