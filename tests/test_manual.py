@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.support.insightfake import requests_document
 from waitressd.config.adjustments import ALIASES, SETTINGS
+from waitressd.config.subcommands import SUBCOMMANDS
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -43,6 +45,22 @@ def test_the_pictures_are_well_formed_and_name_every_state() -> None:
         assert texts
         for state in texts:
             assert f"``{state}``" in page
+
+
+def test_the_picture_of_top_shows_the_story_and_loads_nothing() -> None:
+    text = (ROOT / "docs" / "_static" / "top.svg").read_text(encoding="utf-8")
+    texts = " ".join("".join(node.itertext()) for node in ElementTree.fromstring(text).iter() if node.text)
+    for row in requests_document({})["requests"][:8]:
+        assert row["id"] in texts
+    assert "Where\xa0it\xa0is\xa0now" in texts
+    assert "url(" not in text.replace("url(#", "")
+    assert "_static/top.svg" in (ROOT / "docs" / "commands.rst").read_text(encoding="utf-8")
+
+
+def test_the_manual_explains_every_command() -> None:
+    page = (ROOT / "docs" / "commands.rst").read_text(encoding="utf-8")
+    for name in SUBCOMMANDS:
+        assert f"\n``{name}`` " in page
 
 
 def test_the_readme_has_the_two_commands() -> None:

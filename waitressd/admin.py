@@ -4,6 +4,7 @@ Everything else about it is imported where there is an admin address alone: it c
 memory.
 """
 
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -28,6 +29,9 @@ class Answers(Protocol):
     def start(self, view: "ServerView") -> None:
         """Begin to answer. Raises OSError."""
 
+    def adopt(self, sock: socket.socket) -> None:
+        """Answer what the master of a worker asks on this connection. Any thread."""
+
     def reload(self) -> None:
         """Read again what SIGHUP means. Any thread that may wait for a disk."""
 
@@ -48,6 +52,10 @@ class NothingToAnswer:
 
     def start(self, view: "ServerView") -> None:
         """See Answers."""
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Close it, so that whoever asks need not wait."""
+        sock.close()
 
     def reload(self) -> None:
         """See Answers."""

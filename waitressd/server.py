@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import socket
 import sys
 import threading
 import time
@@ -123,6 +124,10 @@ class Server(Listening):
     def admin_addresses(self) -> list[Any]:
         """The addresses of `admin_listen` that are bound, as `getsockname` gives them."""
         return self._answers.addresses
+
+    def adopt_admin(self, sock: socket.socket) -> None:
+        """Answer what the master of this worker asks on a connection. Any thread."""
+        self._answers.adopt(sock)
 
     def open(self, listeners: Sequence[Listener] | None = None) -> None:
         """Bind and listen; connections wait in the backlog until `run`.
@@ -336,7 +341,7 @@ class Server(Listening):
             if self._life is not Life.SERVING:
                 return
             self._become(Life.LEAVING)
-        delay = self.adjustments.drain_delay
+        delay = self._drain_delay
         self._leave_end = time.monotonic() + delay
         self._drain_end = min(self._drain_end, self._leave_end + self.adjustments.shutdown_timeout)
         if delay:
@@ -383,6 +388,11 @@ class Server(Listening):
             say(logging.CRITICAL, "the event loop does not end; the process ends without it")
             running.watcher.give_up()
 
+    @property
+    def _drain_delay(self) -> float:
+        # Balancers know the fleet and not its workers: when one of those ends, the others serve on.
+        return 0.0 if here.number else self.adjustments.drain_delay
+
     def _look_after_leaving(self, running: Running, now: float) -> None:
         """Begin to leave if another thread has asked for it, and to drain when the time has come."""
         if now >= self._drain_asked_at:
@@ -391,7 +401,7 @@ class Server(Listening):
                 self._signals.count_stop(signal.SIGTERM)
             self._leave(running)
         if self._life is Life.LEAVING:
-            seconds = self.adjustments.drain_delay + self.adjustments.shutdown_timeout
+            seconds = self._drain_delay + self.adjustments.shutdown_timeout
             self._tell_stop(running, "Leaving: not ready, and still serving", seconds)
             if now >= min(self._leave_end, self._drain_end):
                 self._stop(running)
@@ -400,7 +410,7 @@ class Server(Listening):
         if self._unsaid_signal:
             name, self._unsaid_signal = self._unsaid_signal, ""
             if self.says_signals:
-                delay = self.adjustments.drain_delay
+                delay = self._drain_delay
                 what = f"not ready from now on, stopping in {show_seconds(delay)} s" if delay else "stopping"
                 say(logging.INFO, "%s: %s; a second signal ends at once", name, what)
 

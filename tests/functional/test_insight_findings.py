@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -121,6 +123,24 @@ def test_wd06_is_not_said_of_a_proxy() -> None:
         assert insight.findings() == {}
 
 
+def test_wd07_a_request_past_its_time_limit() -> None:
+    gate = Gate()
+    with insight_into(gate, threads=2, request_timeout=0.2) as insight, insight.server.connect() as client:
+        client.send(ASKS)
+        assert client.receive().status == 504
+        finding = insight.wait_for_finding("WD07")
+        assert finding["text"].startswith("1 request past its time limit still holds a thread, for ")
+        assert finding["ids"] == ids(insight, "application")
+        assert insight.get("/stats")["threads"]["overdue"] == 1
+        (late,) = insight.get("/requests")["requests"]
+        assert (late["overdue"], late["limit_seconds"], late["answered_status"]) == (True, 0.2, 504)
+        gate.open.set()
+        insight.wait_until_over("WD07")
+        (failed,) = insight.get("/slow")["failed"]
+        assert (failed["status"], failed["ended_by"]) == (504, "timeout")
+        assert failed["detail"] == f"The application did not answer request {failed['id']} in time."
+
+
 def test_wd08_requests_that_are_refused() -> None:
     gate = Gate()
     with insight_into(gate, threads=1, queue_limit=1) as insight, waiting_clients(insight, gate, 1):
@@ -171,32 +191,37 @@ def test_wd10_many_answers_are_errors() -> None:
         assert text.endswith("fails).")
 
 
-def test_wd11_timers_that_are_late() -> None:
-    """One call into C that keeps the interpreter lock for a quarter of a second, again and again."""
-    done = threading.Event()
+def test_wd11_timers_that_are_late(caplog: pytest.LogCaptureFixture) -> None:
+    """Calls into C that each keep the interpreter lock for a quarter of a second."""
+    done, number = threading.Event(), number_to_multiply()
 
     def holds(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         while not done.is_set():
-            held_for_a_while()
+            number * (number - 2)
         return hello(environ, start_response)
 
     with insight_into(holds) as insight, insight.server.connect() as client:
         client.send(ASKS)
         try:
-            finding = insight.wait_for_finding("WD11", 30)
+            assert wait_until(lambda: any("WD11: " in message for message in caplog.messages), 30)
         finally:
             done.set()
-        assert finding["severity"] == "warn"
         assert client.receive().status == 200
+        finding = insight.wait_for_finding("WD11")
+        assert re.fullmatch(
+            r"Timers are late by \S+ s: the interpreter lock or the processor is short\.", finding["text"]
+        )
 
 
-def held_for_a_while() -> None:
-    """Multiply whole numbers of millions of digits, in one step of the interpreter."""
-    number = (1 << HELD_BITS) - 1
-    number * (number - 2)
-
-
-HELD_BITS = 9_000_000
+def number_to_multiply() -> int:
+    """Return a number so long that it takes a quarter of a second to multiply with another one."""
+    number = (1 << 500_000) - 1
+    while True:
+        begun = time.monotonic()
+        number * (number - 2)
+        if time.monotonic() - begun > 0.25:
+            return number
+        number = (number << 500_000) - 1
 
 
 def test_wd12_a_stop_that_waits_for_a_request() -> None:

@@ -5,6 +5,7 @@ own, and nothing else is changed.
 """
 
 import configparser
+import csv
 import os
 import pwd
 import re
@@ -168,6 +169,34 @@ def haproxy(name: str, folder: Path, certificate: Path, places: Mapping[str, str
     text = replace_places(text, {**places, f"/etc/ssl/{HOST}.pem": str(certificate)})
     with _running(command, folder / "shop.cfg", text, r"bind (\[::\])?:(80|443)\b") as ports:
         yield Frontend(ports, certificate)
+
+
+@contextmanager
+def health_haproxy(folder: Path, places: Mapping[str, str]) -> Iterator[tuple[int, Path]]:
+    """Run HAProxy with `docs/health/haproxy.cfg`; yields its port, and the socket that tells how its servers are."""
+    command = [program("haproxy"), "-db", "-q", "-f", str(folder / "shop.cfg")]
+    stats = folder / "stats"
+    text = (DOCUMENTS.parent / "health" / "haproxy.cfg").read_text(encoding="utf-8")
+    text = f"global\n    stats socket {stats}\n" + replace_places(text, places)
+    with _running(command, folder / "shop.cfg", text, r"bind (\[::\])?:(80)\b") as ports:
+        yield ports["http"], stats
+
+
+def haproxy_status(stats: Path, server: str) -> str:
+    """Ask HAProxy how a server is: "UP", "DOWN", "UP 1/2" on its way down, "DOWN 1/2" on its way up.
+
+    "" while it cannot be asked yet.
+    """
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        try:
+            sock.connect(str(stats))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return ""
+        sock.sendall(b"show stat\n")
+        text = b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+    rows = csv.DictReader(text.removeprefix("# ").splitlines())
+    return next(row["status"] for row in rows if row["svname"] == server)
 
 
 @contextmanager

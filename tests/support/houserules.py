@@ -135,14 +135,25 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
     {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes"}
-    | {"waitressd.fleet", "waitressd.fleet.hazards", "waitressd.fleet.recruit"}  # a single process pays nothing for it
+    | {
+        "waitressd.fleet",
+        "waitressd.fleet.hazards",
+        "waitressd.fleet.recruit",
+        "waitressd.fleet.insight",
+    }  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
     | {
         "waitressd.cli",
         "waitressd.tools.commands",
         "waitressd.config.inisource",
     }  # who serves and who asks, of the other
-    | {"waitressd.tools.top", "waitressd.tools.screen", "termios", "tty"}  # nor a command that draws no screen
+    | {
+        "waitressd.tools.listings",
+        "waitressd.tools.top",
+        "waitressd.tools.screen",
+        "termios",
+        "tty",
+    }  # nor a command that draws no screen
     | {"waitressd.insight.assembly"}  # nor a server without an admin address
     | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
 )

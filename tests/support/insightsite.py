@@ -40,11 +40,18 @@ class Site:
         name, _, child = path.partition("/")
         if name in self.refusals:
             return self.refusals[name]
+        if name == "index":
+            return "200 OK", {"endpoints": [self._endpoint("/"), *map(self._endpoint, self.scene)]}
         if child:
             return self._one_request(child)
         if name not in self.scene:
             return "404 Not Found", {"error": f"There is no /{path}."}
         return "200 OK", self.scene[name]
+
+    @staticmethod
+    def _endpoint(path: str) -> Document:
+        group = path.strip("/") or "page"
+        return {"path": f"/{path.strip('/')}", "group": group, "method": "GET", "has_children": False}
 
     def _one_request(self, request_id: str) -> tuple[str, Document]:
         document = self.scene["requests"]

@@ -28,8 +28,11 @@ def layers(names: set[str]) -> set[str]:
 
 def test_who_asks_imports_nothing_of_the_server() -> None:
     found = modules("ready", "--timeout=0.1", "127.0.0.1:1")
-    assert layers(found) == {"entry", "tools", "config", "kinds", "wording", "standardstreams"}
-    assert not {"textual", "plaster", "waitressd.config.adjustments", "waitressd.tools.top"} & found
+    assert layers(found) - {"version"} == {"entry", "tools", "config", "kinds", "wording", "standardstreams"}
+    assert (
+        not {"textual", "plaster", "waitressd.config.adjustments", "waitressd.tools.top", "waitressd.tools.tables"}
+        & found
+    )
 
 
 def test_who_serves_imports_nothing_that_asks() -> None:

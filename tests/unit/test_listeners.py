@@ -4,8 +4,10 @@ import errno
 import getpass
 import os
 import socket
+import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ import pytest
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
-from waitressd.listeners import adopt_listeners, check_system, open_listeners
-from waitressd.net.listener import HTTP, HTTPS, REDIRECT, open_unix
+from waitressd.listeners import adopt_listeners, check_system, open_admin_listeners, open_listeners
+from waitressd.net.listener import ADMIN, HTTP, HTTPS, REDIRECT, open_unix
 from waitressd.server import Server
 
 
@@ -214,3 +216,33 @@ def test_sockets_of_another_process_know_how_each_connection_begins() -> None:
     for listener in adopted:
         assert not listener.socket.getblocking()
         listener.close()
+
+
+def test_admin_addresses_are_opened_for_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    adjustments = Adjustments.from_keywords(
+        listen="127.0.0.1:0",
+        unix_socket_perms="666",
+        admin_listen=f"unix:{path} 127.0.0.1:0 localhost:0",
+        admin_socket_mode="640",
+    )
+    listeners = open_admin_listeners(adjustments)
+    try:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        assert {listener.service for listener in listeners} == {ADMIN}
+        assert [listener.asked for listener in listeners[:2]] == [f"admin unix:{path}", "admin 127.0.0.1:0"]
+        held = {f"admin unix:{path}": [listeners[0]], "admin 127.0.0.1:0": [listeners[1]]}
+        kept = open_admin_listeners(replace(adjustments, admin_listen=adjustments.admin_listen[:2]), held)
+        assert kept == listeners[:2]
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def test_an_admin_address_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        adjustments = Adjustments.from_keywords(admin_listen=f"unix:{tmp_path}/a 127.0.0.1:{port}")
+        with pytest.raises(OSError, match=rf"admin_listen: cannot listen on 127.0.0.1:{port}: "):
+            open_admin_listeners(adjustments)
+    assert not (tmp_path / "a").exists()

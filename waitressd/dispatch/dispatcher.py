@@ -296,6 +296,7 @@ class Dispatcher:
         worker.job = job
         worker.started = started = self.clock()
         cpu_started = self.blocking.started()
+        job.note(started, 0.0)
         job.run()
         self._settle_aside(job, started, cpu_started)
 

@@ -16,7 +16,9 @@ from waitressd.server import Server
 _FOR_MASTER: Final = (
     *("host", "port", "listen", "unix_socket", "unix_socket_perms", "unix_socket_owner", "backlog", "ipv4", "ipv6"),
     *("tls_certificate", "tls_listen", "redirect_listen"),  # which say what each listener is for
-    *("threads", "shutdown_timeout", "worker_boot_timeout"),
+    *("threads", "shutdown_timeout", "worker_boot_timeout", "drain_delay"),
+    *("admin_listen", "admin_socket_mode", "admin_token_file", "admin_hosts", "admin_expose", "admin_control"),
+    "live_timeout",
 )
 
 

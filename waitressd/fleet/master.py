@@ -22,15 +22,18 @@ from waitressd.fleet.codes import Loading
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
+from waitressd.fleet.leaving import Leaving, Step
 from waitressd.fleet.link import LinkError, Message
 from waitressd.fleet.mastersignals import MasterSignals
 from waitressd.fleet.names import MASTER, name_process
+from waitressd.fleet.outside import LONGEST_SLEEP_SECONDS, Outside
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
 from waitressd.fleet.spools import Spools
+from waitressd.fleet.states import Life
 from waitressd.listeners import open_listeners
-from waitressd.logfiles import Reopener, reopen_log_files
+from waitressd.logfiles import Reopener
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
 from waitressd.processend import ProcessEnd
@@ -38,9 +41,10 @@ from waitressd.signals import show_stacks_of_a_crash
 from waitressd.systemd import Notifier
 
 SERVING: Final = "Serving on http://{}"
+LEAVING: Final = "%s: not ready from now on, stopping in %.3g s; a second signal ends at once"
 Event = Callable[[], list[Action]]
+NEVER: Final = float("inf")
 FAILED_SECONDS: Final = 0.1  # that the loop rests after a defect
-LONGEST_SLEEP_SECONDS: Final = 5.0  # bounds how late a signal is noticed that was lost on its way to the loop
 
 
 class Master:
@@ -53,7 +57,6 @@ class Master:
         self._roster = Roster(hand.command, self._notifier.watchdog_seconds)
         self._signals = MasterSignals(are_last=hand.can_reload)  # else a program goes on after it
         self._poller = selectors.DefaultSelector()
-        self._reopener = Reopener(reopen_log_files)
         self._events: deque[Event] = deque()  # that the plan has not been told yet
         self._status: int | None = None
         self._last_failure = ""  # what a process has said that could not load its code
@@ -64,6 +67,9 @@ class Master:
         self._figures = Figures(self._plan)
         self._spools = Spools()
         self._unsaid = tuple(hand.listeners)
+        self._leaving = Leaving()
+        self._outside = Outside(self._plan, self._roster, self._figures.state, self._poller)
+        self._reopener = Reopener(self._outside.open_anew)
 
     def run(self) -> int:
         """Lead until the fleet has ended; return the exit status of the process."""
@@ -81,8 +87,7 @@ class Master:
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._reopener.join()
             self._spools.join()
-            if self._roster.metrics is not None:
-                self._roster.metrics.close()
+            self._outside.close()
         for process in self._roster.everyone():
             process.close()
         for loading in self._passed_on:
@@ -102,9 +107,9 @@ class Master:
         self._roster.codes[1] = first
         self._names = ", ".join(listener.name for listener in hand.listeners)
         try:
-            self._show_metrics(hand.hello)
-        except OSError as error:
-            say(logging.CRITICAL, "%s", error.strerror or error)
+            self._outside.show(hand.hello)
+        except (OSError, ConfigError) as error:
+            say(logging.CRITICAL, "%s", _why(error))
             self._status = 1
             return
         self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
@@ -113,7 +118,7 @@ class Master:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        due = min(self._plan.due, self._roster.next_signal(), now + LONGEST_SLEEP_SECONDS)
+        due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, now + LONGEST_SLEEP_SECONDS)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -121,6 +126,8 @@ class Master:
         for source in found:
             if isinstance(source, Process):
                 self._hear(source)
+            elif source is self._outside.insight:
+                self._on_request()
             elif source is not None:
                 self._listen_to_loading(source)
         for death in self._reap():
@@ -128,8 +135,10 @@ class Master:
         now = time.monotonic()
         self._roster.signal_due(now)
         self._reopener.on_tick()
+        self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
             self._tell(partial(self._plan.tick, now))
+        self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
 
     def _reap(self) -> Iterator[Death]:
         """Take the deaths of children. Where the master runs in somebody's program, that may have children, too."""
@@ -140,8 +149,8 @@ class Master:
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._tell(partial(self._plan.stop, now, signal.Signals(number).name))
-        elif number == signal.SIGHUP:
+            self._stop(self._leaving.on_signal(now, self._drain_delay), signal.Signals(number).name)
+        elif number == signal.SIGHUP and self._leaving.due == NEVER:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
             self._reopen()
@@ -149,6 +158,30 @@ class Master:
             self._roster.show_stacks()
         elif number != signal.SIGCHLD:
             say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
+
+    def _on_request(self) -> None:
+        """Act on what somebody has asked for at the admin address."""
+        if self._outside.takes_orders():
+            self._stop(self._leaving.on_request(time.monotonic(), self._drain_delay), "a request for a drain")
+
+    @property
+    def _drain_delay(self) -> float:
+        hello = self._roster.codes[self._plan.succession.current.number].hello
+        is_serving = self._plan.life is Life.SERVING
+        return hello.adjustments.drain_delay if hello is not None and is_serving else 0.0
+
+    def _stop(self, step: Step, why: str) -> None:
+        now = time.monotonic()
+        if step is Step.LEAVE:
+            seconds = self._leaving.due - now
+            say(logging.INFO, LEAVING, why, seconds)
+            self._notifier.stopping("Leaving: not ready, and still serving")
+            self._notifier.extend_stop(seconds + self._plan.succession.current.facts.shutdown_timeout)
+        elif step is not Step.NOTHING:
+            self._tell(partial(self._plan.stop, now, why))
+            if step is Step.HURRY and self._plan.life is Life.STOPPING:
+                self._tell(partial(self._plan.stop, now, why))
+        self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
 
     def _hear(self, process: Process) -> None:
         fd = process.link.fileno() if process.link is not None else -1
@@ -356,7 +389,7 @@ class Master:
         """Open the addresses of a code that is rolled back to, where the code after it had closed them."""
         if code.hello is not None and not code.listeners:
             code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
-            self._show_metrics(code.hello)
+            self._outside.show(code.hello)
 
     def _load(self, number: int, stands_in_for: int | None) -> None:
         try:
@@ -374,31 +407,18 @@ class Master:
         now = time.monotonic()
         try:
             code.listeners = open_listeners(code.hello.adjustments, self._roster.held())
-            self._show_metrics(code.hello)
-        except OSError as error:
-            self._tell(partial(self._plan.failed, now, code.number, str(error.strerror or error)))
+            self._outside.show(code.hello)
+        except (OSError, ConfigError) as error:
+            self._tell(partial(self._plan.failed, now, code.number, _why(error)))
         else:
             self._tell(partial(self._plan.bound, now, code.number))
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
         self._roster.keep_addresses(codes)
-        if self._roster.metrics is not None:
-            hellos = (self._roster.codes[code].hello for code in codes)
-            self._roster.metrics.keep(address for hello in hellos if hello is not None for address in hello.metrics)
+        hellos = (self._roster.codes[code].hello for code in codes)
+        self._outside.keep([hello for hello in hellos if hello is not None])
         listeners = dict.fromkeys(item for code in codes for item in self._roster.codes[code].listeners)
         self._names = ", ".join(listener.name for listener in listeners)
-
-    def _show_metrics(self, hello: Hello) -> None:
-        """Have a code's workers counted, and show the counts where it says. Raises OSError naming the address."""
-        if not hello.counts:
-            return
-        # A master that shows nothing need not have a server in its memory.
-        from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see above
-        from waitressd.server import create_server  # noqa: PLC0415 - see above
-
-        if self._roster.metrics is None:
-            self._roster.metrics = FleetMetrics(self._figures.state)
-        self._roster.metrics.open(hello.metrics, create_server)
 
     def _reopen(self) -> None:
         self._reopener.ask()
@@ -447,6 +467,10 @@ class Master:
                 with contextlib.suppress(KeyError):
                     self._poller.unregister(source)
         process.close()
+
+
+def _why(error: OSError | ConfigError) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:

@@ -129,6 +129,8 @@ class WorkerProcess:
                 self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
             case "abort":
                 self._server.abort()
+            case "insight":
+                self._server.adopt_admin(socket.socket(fileno=message.descriptors[0]))
             case "reopen":
                 self._server.reopen_soon()
             case _:

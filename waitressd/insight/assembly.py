@@ -1,37 +1,29 @@
 """Puts together what answers at the admin addresses of a server. Imported only where there are such addresses."""
 
-import ipaddress
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from waitressd.config.addresses import TcpAddress
-from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.adjustments import Adjustments
 from waitressd.config.advicerules import Facts
-from waitressd.config.errors import ConfigError, Problem
-from waitressd.config.insightrules import exposed, open_to_strangers
-from waitressd.config.reading import Complaint
+from waitressd.insight.addresses import AdminAddresses
 from waitressd.insight.answers import Endpoint
 from waitressd.insight.configuration import Configuration
 from waitressd.insight.control import Control
 from waitressd.insight.documents import head, place_of
-from waitressd.insight.endpoints import EndpointTable
-from waitressd.insight.guard import Door
 from waitressd.insight.health import Health
-from waitressd.insight.inspector import Inspector
-from waitressd.insight.listener import AdminListener, Desk
+from waitressd.insight.inspector import NO_LIMIT, Inspector, TimeLimit
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.page import page_endpoint
-from waitressd.insight.profile import Profiler, requests_of
+from waitressd.insight.profile import Profiler, look_through
 from waitressd.insight.summaries import Summaries
-from waitressd.insight.tokens import TokenFile, TokenFileError
 from waitressd.insight.view import LIFE_WORDS, ServerView
-from waitressd.net.listener import Listener, resolve
-from waitressd.net.logs import say
+
+if TYPE_CHECKING:
+    from waitressd.net.exchange import Exchange
 
 
 def build_endpoints(view: ServerView) -> list[Endpoint]:
@@ -48,127 +40,41 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     view.on_tick.append(inspector.on_tick)
     monitor = Monitor(view, place.worker)
     inspector.seen = monitor.watch.seen
+    inspector.time_limit = partial(_time_limit, view)
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     return [
         page_endpoint(),
-        *Health(view).endpoints(),
+        *Health(view, begin).endpoints(),
         *Listings(inspector, begin, threading.get_ident()).endpoints(),
         *Summaries(monitor, begin).endpoints(),
         *Configuration(adjustments, begin, facts).endpoints(),
-        Profiler(lambda: requests_of(view.lanes)).endpoint,
+        Profiler(look_through(lambda: view.lanes)).endpoint,
     ]
 
 
-class Insight:
-    """What a server has of insight, from its start to its end. The thread that owns the server, but for `reload`."""
+def _time_limit(view: ServerView, exchange: "Exchange") -> TimeLimit:
+    """Say what limit a request has that runs, and what became of it when its time was over."""
+    for lane in view.lanes:  # which are all set alike
+        late = lane.timekeeper.late_of(exchange)
+        status = late.answered_status if late is not None else None
+        return TimeLimit(lane.timekeeper.limit_seconds(exchange), late is not None, status)
+    return NO_LIMIT
+
+
+class Insight(AdminAddresses):
+    """What a server has of insight, from its start to its end. The thread that owns the server, unless it says more."""
 
     def __init__(self, adjustments: Adjustments, http_date: Callable[[], str]) -> None:
-        """Read the tokens. Raises ConfigError with all that would be unsafe."""
-        self._adjustments = adjustments
-        self._http_date = http_date
-        self._doors: list[tuple[Listener, Door]] = []
-        self._listener: AdminListener | None = None
+        super().__init__(adjustments, http_date)
         self._control: Control | None = None
-        self._tokens = _read_tokens(adjustments)
-        _check(adjustments, self._tokens)
-
-    @property
-    def addresses(self) -> list[Any]:
-        """Where it is asked, as `getsockname` says it."""
-        return [listener.address for listener, _ in self._doors]
-
-    def open(self, listeners: Sequence[Listener]) -> None:
-        """Take the listeners of the admin addresses. Raises ConfigError for one that strangers reach."""
-        self._doors = [(listener, self._door(listener)) for listener in listeners]
 
     def start(self, view: ServerView) -> None:
-        """Begin to answer. Raises OSError: there is no thread or no descriptor to be had."""
-        self._control = Control(view)
-        table = EndpointTable([*build_endpoints(view), *self._control.endpoints()])
-        self._listener = AdminListener(self._doors, Desk(table, self._tokens, self._http_date))
-        self._listener.start()
-        say(logging.INFO, "Admin address on %s", ", ".join(listener.name for listener, _ in self._doors))
-
-    def reload(self) -> None:
-        """Read the tokens again. Any thread but the one that answers."""
-        self._tokens.reload()
+        """Begin to answer for a server. Raises OSError: there is no thread or no descriptor to be had."""
+        self._control = Control(view, lambda name: any(lane.cancel(name) for lane in view.lanes))
+        self.start_with([*build_endpoints(view), *self._control.endpoints()])
 
     def close(self) -> None:
-        """Answer no more. Twice is harmless."""
-        if self._listener is not None:
-            self._listener.close()
-        for listener, _ in self._doors:
-            listener.close()
+        """Answer no more, and take back what was changed for a time. Twice is harmless."""
+        super().close()
         if self._control is not None:
             self._control.close()
-
-    def let_go(self) -> None:
-        """Close the addresses in a child that was only forked."""
-        for listener, _ in self._doors:
-            listener.socket.close()
-
-    def _door(self, listener: Listener) -> Door:
-        adjustments = self._adjustments
-        is_unix = not isinstance(listener.address, tuple)
-        is_local = is_unix or _is_loopback(listener.address[0])
-        # An inherited socket shows only now where it is.
-        if not is_local:
-            _refuse(adjustments, open_to_strangers(adjustments, listener.name))
-        if not is_unix:
-            _refuse(adjustments, _open_to_change(adjustments, self._tokens, listener.name))
-        return Door(
-            name=listener.name,
-            exposed=exposed(adjustments, is_local=is_local),
-            control=adjustments.admin_control,
-            hosts=frozenset(adjustments.admin_hosts),
-            is_unix=is_unix,
-        )
-
-
-def _read_tokens(adjustments: Adjustments) -> TokenFile:
-    try:
-        return TokenFile(adjustments.admin_token_file)
-    except TokenFileError as error:
-        raise ConfigError([_problem(adjustments, Complaint("admin_token_file", str(error)))]) from None
-
-
-def _check(adjustments: Adjustments, tokens: TokenFile) -> None:
-    """Raise ConfigError for what the settings do not show: names that strangers reach, tokens that are missing."""
-    complaints: list[Complaint] = []
-    ports = [address for address in adjustments.admin_listen if isinstance(address, TcpAddress)]
-    for address in ports:
-        if address.is_name and not _leads_to_loopback(address):
-            complaints += open_to_strangers(adjustments, address)
-    for address in ports[:1]:
-        complaints += _open_to_change(adjustments, tokens, address)
-    _refuse(adjustments, complaints)
-
-
-def _open_to_change(adjustments: Adjustments, tokens: TokenFile, address: object) -> Iterator[Complaint]:
-    if adjustments.admin_control and not tokens.tokens.control:
-        file = adjustments.admin_token_file or "a file, and name that in admin_token_file"
-        yield Complaint("admin_control", f"whoever reaches {address} could use it: write control TOKEN into {file}")
-
-
-def _leads_to_loopback(address: TcpAddress) -> bool:
-    """Whether a name leads nowhere but to this machine. A name that leads nowhere is complained about elsewhere."""
-    try:
-        found = resolve(address.host, address.port, 0)
-    except OSError:
-        return True
-    return all(_is_loopback(place[0]) for _, place in found)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-
-
-def _refuse(adjustments: Adjustments, complaints: Iterable[Complaint]) -> None:
-    problems = list(map(partial(_problem, adjustments), complaints))
-    if problems:
-        raise ConfigError(problems)
-
-
-def _problem(adjustments: Adjustments, complaint: Complaint) -> Problem:
-    value = SETTINGS[complaint.name].kind.show(getattr(adjustments, complaint.name))
-    return Problem(adjustments.origin_of(complaint.name).place, f"{complaint.name} = {value}".rstrip(), complaint.text)

@@ -6,6 +6,7 @@ An exception says by code of the application what it is, so it is asked in the t
 from types import CodeType, TracebackType
 from typing import Final
 
+from waitressd.insight.documents import without_user_info
 from waitressd.net.stacks import Stack
 
 TEXT_CHARACTERS: Final = 200  # of what an exception says
@@ -19,15 +20,15 @@ def describe_failure(error: BaseException) -> str:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
-        said = _one_line(str(error))
+        said = one_line(without_user_info(str(error)[: 4 * TEXT_CHARACTERS]))
     except Exception:  # border: the application's own class
         said = "(it cannot say what it is)"
     place = _stack(error.__traceback__).place
     return name + (f": {said}" if said else "") + (f" ({place})" if place else "")
 
 
-def _one_line(text: str) -> str:
-    """Make text one visible line: others show it in logs and terminals."""
+def one_line(text: str) -> str:
+    """Make what somebody has said one visible line: others show it in logs and terminals."""
     line = " ".join(text[: 4 * TEXT_CHARACTERS].split())
     if len(line) > TEXT_CHARACTERS:
         line = line[: TEXT_CHARACTERS - 3] + "..."

@@ -219,7 +219,7 @@ def _late_by_queue(situation: Situation) -> Iterable[Finding]:
     minute = situation.minute
     if minute.answers >= QUEUE_REQUESTS and minute.queue_seconds >= QUEUE_SHARE * minute.total_seconds > 0:
         share, mean = minute.queue_seconds / minute.total_seconds, minute.queue_seconds / minute.answers
-        text = f"Waiting for a thread took {share:.0%} of the time to answer in the last minute"
+        text = f"Waiting for a thread{_of_worker(situation)} took {share:.0%} of the time to answer in the last minute"
         yield Finding("WD05", "warn", f"{text}, {spell_seconds(mean)} of each request on average.")
 
 
@@ -253,7 +253,8 @@ def _refused(situation: Situation) -> Iterable[Finding]:
     else:
         why = "the queue was full" if full else "no thread was free in time"
     if full or late:
-        refused = "1 request was" if full + late == 1 else f"{full + late:,} requests were"
+        whose = _of_worker(situation)
+        refused = f"1 request{whose} was" if full + late == 1 else f"{full + late:,} requests{whose} were"
         yield Finding("WD08", "bad", f"{refused} answered 503 in the last minute: {why}.")
 
 
@@ -272,7 +273,9 @@ def _failed(situation: Situation) -> Iterable[Finding]:
     if minute.failed >= max(FAILED_ANSWERS, FAILED_SHARE * minute.answers):
         share = minute.failed / max(minute.answers, minute.failed)
         mostly = ": ".join(part for part in (minute.worst_route, minute.worst_exception) if part)
-        text = f"{share:.0%} of the answers in the last minute were 5xx" + (f", mostly {mostly}" if mostly else "")
+        text = f"{share:.0%} of the answers{_of_worker(situation)} in the last minute were 5xx" + (
+            f", mostly {mostly}" if mostly else ""
+        )
         yield Finding("WD10", "bad", f"{text}.")
 
 

@@ -5,11 +5,12 @@ would only begin the same again, with everybody's requests lost. Who is not read
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
 from waitressd.insight.endpoints import json_answer, no_parameters
+from waitressd.insight.parameters import prefers_text
 from waitressd.insight.view import ServerView
 from waitressd.life import Life
 
@@ -29,8 +30,12 @@ _REASONS: Final = {
 class Health:
     """The state of health of one server. The thread of the admin address, but for `look`."""
 
-    def __init__(self, view: ServerView, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, view: ServerView, head: Callable[[], dict[str, Any]] = dict, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`head` returns what every document begins with."""
         self._view = view
+        self._head = head
         self._clock = clock
         self._reason = ""  # why it was not ready at the last look, and since when
         self._since = 0.0
@@ -64,19 +69,15 @@ class Health:
         """Answer `/live`."""
         no_parameters(query)
         reason, seconds = self.not_live()
-        document: dict[str, Any] = {"live": not reason}
-        if reason:
-            document |= {"reason": reason, "turn_age_seconds": round(seconds, 3)}
-        return _answer(query, document, reason or "live")
+        details = {"reason": reason, "turn_age_seconds": round(seconds, 3)} if reason else {}
+        return health_answer(query, self._head(), "live", details)
 
     def answer_ready(self, query: Query) -> Answer:
         """Answer `/ready`."""
         no_parameters(query)
         reason, seconds = self.not_ready()
-        document: dict[str, Any] = {"ready": not reason}
-        if reason:
-            document |= {"reason": reason, "since_seconds": round(seconds, 3)}
-        return _answer(query, document, reason or "ready")
+        details = {"reason": reason, "since_seconds": round(seconds, 3)} if reason else {}
+        return health_answer(query, self._head(), "ready", details)
 
     def _look(self, now: float) -> tuple[str, float]:
         view = self._view
@@ -103,8 +104,9 @@ class Health:
         return ("queue", oldest + limit) if now - oldest > limit else ("", now)
 
 
-def _answer(query: Query, document: dict[str, Any], word: str) -> Answer:
-    status = 503 if "reason" in document else 200
-    if "text/plain" in query.accept:
-        return Answer(status, _TEXT, [f"{word}\n".encode()])
-    return json_answer(status, document)
+def health_answer(query: Query, beginning: Mapping[str, Any], name: str, details: Mapping[str, Any]) -> Answer:
+    """Answer a probe: yes, or no with its `details`, of which the reason is the word where text is wanted."""
+    status = 503 if details else 200
+    if prefers_text(query.accept):
+        return Answer(status, _TEXT, [f"{details.get('reason', name)}\n".encode()])
+    return json_answer(status, {**beginning, name: not details, **details})

@@ -170,12 +170,12 @@ class History:
         """Return what happened in so many whole seconds until the last one has ended; at most the last of WINDOWS."""
         kept = self._kept.copy()
         begin, end = max(0, len(kept) - 1 - seconds), kept[-1]
-        base = next(each.reading.routes for each in islice(kept, begin, None) if each.has_routes)
-        routes = ((route, Sums(_difference(now, base.get(route)))) for route, now in end.reading.routes.items())
+        base = next(each.reading.routes for each in islice(kept, begin, None) if each.has_routes)  # numbers are shared
+        routes = ((route, now, base.get(route)) for route, now in end.reading.routes.items())
         return Window(
             max(1, len(kept) - 1 - begin),
             Sums(_difference(end.reading.totals, kept[begin].reading.totals)),
-            {route: sums for route, sums in routes if sums.count},
+            {route: Sums(_difference(now, before)) for route, now, before in routes if now is not before},
         )
 
     def steps(self) -> list[Step]:
@@ -184,7 +184,7 @@ class History:
 
 
 def _difference(after: Sequence[int], before: Sequence[int] | None) -> Sequence[int]:
-    return after if before is None else array("q", map(sub, after, before))
+    return after if before is None else list(map(sub, after, before))
 
 
 def _between(before: Sequence[int], after: Sequence[int], share: float) -> Sequence[int]:
@@ -193,4 +193,8 @@ def _between(before: Sequence[int], after: Sequence[int], share: float) -> Seque
 
 def _shared(routes: Mapping[str, Sequence[int]], before: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
     """Use the old numbers of each route that had no requests: most routes of a second have none."""
-    return {route: old if (old := before.get(route)) == numbers else numbers for route, numbers in routes.items()}
+    return {route: _old_or_new(before.get(route), numbers) for route, numbers in routes.items()}
+
+
+def _old_or_new(old: Sequence[int] | None, new: Sequence[int]) -> Sequence[int]:
+    return new if old is None or (old is not new and old != new) else old

@@ -200,13 +200,14 @@ class Inspector:
 
     def requests(self) -> Steps[list[RequestView]]:
         """Return every request that is in the server, the oldest first. Pauses between slices."""
+        now = self.clock()  # of all of them: the ages of two requests differ by what they differ
         found: dict[str, RequestView] = {}
         watch = Stopwatch()
         workers = {worker.thread_id: worker for worker in self.busy_workers()}
         ids = list(workers)
         for first in range(0, len(ids), LOOK_THREADS):
             for look in look_at(ids[first : first + LOOK_THREADS], workers):
-                view = self._running(look, workers[look.thread_id])
+                view = self._running(look, workers[look.thread_id], now)
                 # Of two workers that say they have it, without stacks to tell, it is the one that began later.
                 if view is not None and (view.id not in found or view.phase_seconds < found[view.id].phase_seconds):
                     found[view.id] = view
@@ -216,7 +217,7 @@ class Inspector:
         for number, channel in enumerate(self._channels()):
             # Most connections are idle: they are passed over at the cost of a few comparisons.
             if channel.exchange.state is not ExchangeState.IDLE or channel.exchange.request is not None:
-                view = None if self._id_of(channel.exchange) in found else self._waiting(channel)
+                view = None if self._id_of(channel.exchange) in found else self._waiting(channel, now)
                 if view is not None:
                     found[view.id] = view
             if number % LOOK_CHANNELS == 0 and watch.rings():
@@ -232,15 +233,15 @@ class Inspector:
             # list() of a dictionary's values is one step of the interpreter: the holder may add and remove meanwhile.
             yield from list(lane.dispatcher.channels.values())
 
-    def _running(self, look: Look, worker: Worker) -> RequestView | None:
+    def _running(self, look: Look, worker: Worker, now: float) -> RequestView | None:
         """The request that a worker runs; None where it runs none."""
         exchange = look.exchange
         if exchange is None:
             return None
-        view = self._view(exchange, "running", look.started, _Task(worker, look.stack))
+        view = self._view(exchange, _Phase("running", look.started, now), _Task(worker, look.stack))
         return view if view.id == exchange_id(self.worker, exchange, look.number) else None
 
-    def _waiting(self, channel: Channel) -> RequestView | None:
+    def _waiting(self, channel: Channel, now: float) -> RequestView | None:
         """The request of a connection as it is without a thread; None where there is none, or it changes meanwhile.
 
         One that a thread has just taken or given back is with neither: it is shown without a thread.
@@ -250,14 +251,17 @@ class Inspector:
         if state not in _PHASE_OF:
             return None
         if state == "running" and exchange.returned_at:
-            view = self._view(exchange, "flushing", exchange.returned_at, None)  # but for the holder's word
+            view = self._view(
+                exchange, _Phase("flushing", exchange.returned_at, now), None
+            )  # but for the holder's word
         else:
-            view = self._view(exchange, state, phases.since(channel, state), None)
+            view = self._view(exchange, _Phase(state, phases.since(channel, state), now), None)
         return view if (exchange.number, phases.state_of(channel)) == (number, state) else None
 
-    def _view(self, exchange: Exchange, state: str, since: float | None, task: "_Task | None") -> RequestView:
-        now, request, environ = self.clock(), exchange.request, exchange.environ
-        since = now if since is None else since
+    def _view(self, exchange: Exchange, phase: "_Phase", task: "_Task | None") -> RequestView:
+        state, now = phase.state, phase.now
+        since = now if phase.since is None else phase.since
+        request, environ = exchange.request, exchange.environ
         place = task.stack.place if task is not None else ""
         limit = self.time_limit(exchange) if task is not None else NO_LIMIT
         native_id = native_id_of(task.worker.thread_id) if task is not None else None
@@ -360,6 +364,14 @@ def client_of(exchange: Exchange) -> str:
     """Return the client's address, as the trusted proxies have it; that of the peer where no task has the request."""
     environ, address = exchange.environ, exchange.origin.peer.address
     return address if environ is None else text(environ.get("REMOTE_ADDR"), ADDRESS_CHARACTERS) or address
+
+
+class _Phase(NamedTuple):
+    """What a request waits for, since when if that is known, and the time of the question."""
+
+    state: str
+    since: float | None
+    now: float
 
 
 class _Task(NamedTuple):

@@ -9,11 +9,13 @@ import contextlib
 import errno
 import logging
 import os
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from waitressd import forks
@@ -61,6 +63,7 @@ class AdminListener:
 
     def __init__(self, doors: Sequence[tuple[Listener, Door]], desk: Desk) -> None:
         self._doors = {listener.fd: (listener, door) for listener, door in doors}
+        self._orders: deque[Callable[[float], None]] = deque()  # of other threads
         self._desk = desk
         self._poller: Poller | None = None
         self._thread: threading.Thread | None = None
@@ -102,6 +105,23 @@ class AdminListener:
         self._close_doors()
         self._give_back()
 
+    def adopt(self, sock: socket.socket, door: Door) -> None:
+        """Serve one connection that somebody else has made, for the account of the server. Any thread."""
+        sock.setblocking(False)
+        self._order(partial(self._take, sock, door))
+
+    def change(self, doors: Sequence[tuple[Listener, Door]]) -> None:
+        """Answer at these addresses from now on, and close the others. Returns when that is so. Any other thread."""
+        done = threading.Event()
+        wanted = {listener.fd: (listener, door) for listener, door in doors}
+        self._order(partial(self._change, wanted, done))
+        done.wait(JOIN_SECONDS)
+
+    def _order(self, order: Callable[[float], None]) -> None:
+        self._orders.append(order)
+        if (poller := self._poller) is not None:
+            poller.wake()
+
     def let_go(self) -> None:
         """Close what a forked child has inherited. The child's only thread."""
         for client in self._clients.values():
@@ -112,6 +132,7 @@ class AdminListener:
             os.close(fd)
         if self._poller is not None:
             self._poller.close()
+        self._orders.clear()
         self._thread = self._poller = None
         self._clients, self._doors, self._spares = {}, {}, []
 
@@ -132,6 +153,8 @@ class AdminListener:
         now = time.monotonic()
         for fd, mask in events:
             self._hear(fd, mask, now)
+        while self._orders:
+            self._orders.popleft()(now)
         while self._slow_whole:
             self._complete(self._slow_whole.popleft(), now)
         if self._making:
@@ -182,7 +205,6 @@ class AdminListener:
         self._settle(client, now)
 
     def _accept(self, listener: Listener, door: Door, now: float) -> None:
-        assert self._poller is not None
         for _ in range(MOST_CLIENTS):
             try:
                 accepted = listener.accept()
@@ -193,16 +215,34 @@ class AdminListener:
                 continue
             if accepted is None:
                 return
-            if len(self._clients) >= MOST_CLIENTS:
-                self._evict(now)
-            client = Client(*accepted, door, now)
-            self._clients[client.fd] = client
-            self._told[client.fd] = READ
-            self._poller.add(client.fd, READ)
-            # It mostly has said what it wants already; else nobody could tell a probe from a client that is silent.
-            if (asked := client.read(now)) is not None:
-                self._ask(client, asked, now)
-            self._settle(client, now)
+            self._welcome(Client(*accepted, door, now), now)
+
+    def _welcome(self, client: Client, now: float) -> None:
+        assert self._poller is not None
+        if len(self._clients) >= MOST_CLIENTS:
+            self._evict(now)
+        self._clients[client.fd] = client
+        self._told[client.fd] = READ
+        self._poller.add(client.fd, READ)
+        # It mostly has said what it wants already; else nobody could tell a probe from a client that is silent.
+        if (asked := client.read(now)) is not None:
+            self._ask(client, asked, now)
+        self._settle(client, now)
+
+    def _take(self, sock: socket.socket, door: Door, now: float) -> None:
+        client = Client(sock, "", door, now)
+        client.uid = os.geteuid()
+        self._welcome(client, now)
+
+    def _change(self, wanted: dict[int, tuple[Listener, Door]], done: threading.Event, _now: float) -> None:
+        assert self._poller is not None
+        for fd in self._doors.keys() - wanted.keys():
+            self._poller.remove(fd)
+            self._doors[fd][0].close()
+        for fd in wanted.keys() - self._doors.keys():
+            self._poller.add(fd, READ)
+        self._doors = wanted
+        done.set()
 
     def _make_room(self, now: float) -> bool:
         """Give a descriptor up, so that one that asks is heard."""
@@ -382,4 +422,4 @@ def _loss(client: Client, now: float) -> tuple[int, float]:
 
 
 def _text(made: Whole) -> str:
-    return f"{made.status} {made.body[:200].decode('ascii', 'backslashreplace').strip()}"
+    return f"{made.status} {' '.join(made.body[:200].decode('ascii', 'backslashreplace').split())}"

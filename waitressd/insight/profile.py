@@ -4,7 +4,6 @@ A look at the threads needs the interpreter lock. Code that holds it for long ma
 as the time since the one before: what holds the lock is seen when it lets go, and has its share.
 """
 
-import json
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,15 +12,19 @@ from typing import Final, NamedTuple
 
 from waitressd.dispatch.lane import Lane
 from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
+from waitressd.insight.endpoints import json_answer
+from waitressd.insight.looks import look_at
+from waitressd.insight.parameters import Parameters
 from waitressd.insight.samples import Samples, Step, as_collapsed, as_speedscope
 from waitressd.machine import MACHINE, Machine
-from waitressd.net import stacks
+from waitressd.net.ledger import route_of
+from waitressd.net.stacks import REFUSAL
 from waitressd.place import worker_number
 
 NO_TIME_SECONDS: Final = 1e-6  # that sums of fractions differ by
 ASIDE_SECONDS: Final = 0.1  # between two moments at which a client that has left is noticed
 NO_ROUTE: Final = "(no route)"
-LONGEST_ROUTE: Final = 200
+LONG_AGO: Final = 0.0
 
 _OUTSIDE: Final = (os.path.dirname(os.path.dirname(__file__)) + os.sep, threading.__file__)  # noqa: PTH120 - as text
 
@@ -44,20 +47,47 @@ FORMATS: Final = {
 }
 
 
-class Work(NamedTuple):
-    """What a thread does at a moment."""
+class Sight(NamedTuple):
+    """Where a thread is."""
 
-    thread_id: int
     label: str
     """The route of its request, or the name of a thread without one."""
-    since: float
-    """When it began with it, monotonic seconds."""
-    what: object
-    """Another object for another piece of work."""
+    steps: Sequence[Step]
+    """Its frames, the outermost first."""
+    since: float = LONG_AGO
+    """When it began with its request, monotonic seconds."""
 
-    def is_still(self, before: "Work") -> bool:
-        """Whether it is the same as before; its route may be known meanwhile."""
-        return self.what is before.what and self.since == before.since
+
+Look = Callable[[str], list[Sight]]
+"""Looks at the threads that have a request ("busy"), or at all of them ("all"). Any thread."""
+
+
+def look_through(lanes: Callable[[], Sequence[Lane]]) -> Look:
+    """Return what looks at the threads of some lanes, without a lock of theirs."""
+
+    def look(threads: str) -> list[Sight]:
+        workers = {worker.thread_id: worker for lane in lanes() for worker in lane.busy_workers()}
+        names = _threads_beside(workers) if threads == "all" else {}
+        found = []
+        for seen in look_at([*workers, *names], workers):
+            if seen.exchange is not None:
+                label = route_of(seen.exchange.environ or {}) or NO_ROUTE
+                found.append(Sight(label, seen.stack.steps, seen.started))
+            elif seen.thread_id in names:
+                found.append(Sight(names[seen.thread_id], seen.stack.steps))
+        return found
+
+    return look
+
+
+def _threads_beside(known: Collection[int]) -> dict[int, str]:
+    """Return the identifiers and names of all other threads, but the one that asks."""
+    me = threading.get_ident()
+    return {
+        thread.ident: f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread.ident is not None and thread.ident != me and thread.ident not in known
+    }
 
 
 class Moment(NamedTuple):
@@ -78,74 +108,28 @@ class Moment(NamedTuple):
         return min(self.gap, max(self.interval, self.now - since))
 
 
-Look = Callable[[], list[Work]]
-"""Says what threads do. Any thread."""
-
-
-def requests_of(lanes: Collection[Lane]) -> list[Work]:
-    """Return what the threads do that have a request. Any thread; takes no lock."""
-    found = []
-    for lane in lanes:
-        for worker in lane.busy_workers():
-            job, since = worker.job, worker.started
-            if job is not None:
-                found.append(Work(worker.thread_id, _route(job), since, job))
-    return found
-
-
-def _route(job: object) -> str:
-    environ = getattr(job, "environ", None) or {}
-    route = environ.get("waitressd.route")
-    return route if isinstance(route, str) and 0 < len(route) <= LONGEST_ROUTE else NO_ROUTE
-
-
-def threads_beside(work: list[Work]) -> list[Work]:
-    """Return those threads of Python that have none of this work, but the one that asks."""
-    known = {each.thread_id for each in work} | {threading.get_ident()}
-    return [
-        Work(thread.ident, f"thread {thread.name}", 0.0, thread)
-        for thread in threading.enumerate()
-        if thread.ident is not None and thread.ident not in known
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A question for a profile, checked."""
 
-    seconds: float = 5.0
-    rate: int = 100
-    threads: str = "busy"
-    format: str = "collapsed"
+    seconds: int
+    rate: int
+    threads: str
+    form: Format
 
 
 def read_question(query: Query) -> Wanted:
     """Raises BadQuestion, which names what is allowed."""
-    allowed = {"seconds", "rate", "threads", "format", "worker"}
-    if unknown := query.parameters.keys() - allowed:
-        raise BadQuestion(f"unknown parameter {min(unknown)}; there are {', '.join(sorted(allowed))}")
-    get = query.parameters.get
-    seconds, rate = _number(get("seconds", "5")), _number(get("rate", "100"))
-    if not 1 <= seconds <= 60:
-        raise BadQuestion("seconds is a number from 1 to 60")
-    if not (1 <= rate <= 200 and rate == int(rate)):
-        raise BadQuestion("rate is a whole number of samples a second, from 1 to 200")
-    if (threads := get("threads", "busy")) not in {"busy", "all"}:
-        raise BadQuestion("threads is busy or all")
-    if (name := get("format", "collapsed")) not in FORMATS:
-        raise BadQuestion(f"format is {' or '.join(FORMATS)}")
-    ours = str(worker_number() or 1)
-    if get("worker", ours) != ours:
-        raise BadQuestion(f"this is worker {ours}")
-    return Wanted(seconds, int(rate), threads, name)
-
-
-def _number(text: str) -> float:
-    """Return the number; one that is never allowed if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return -1.0
+    given = Parameters(query, "seconds", "rate", "threads", "format", "worker")
+    ours = worker_number() or 1
+    if given.whole("worker", ours, 1024) != ours:
+        raise BadQuestion(f"This is worker {ours}.")
+    return Wanted(
+        given.whole("seconds", 5, 60, 1),
+        given.whole("rate", 100, 200, 1),
+        given.choice("threads", ("busy", "all")) or "busy",
+        FORMATS[given.choice("format", tuple(FORMATS)) or "collapsed"],
+    )
 
 
 class Profiler:
@@ -164,13 +148,13 @@ class Profiler:
     def answer(self, query: Query) -> Answer:
         """Answer when the time is over: until then the body has pieces without bytes. Slow lane."""
         wanted = read_question(query)
-        if stacks.REFUSAL:
-            return _refuse(501, stacks.REFUSAL)
+        if REFUSAL:
+            return _refuse(501, REFUSAL)
         if not self._turn.acquire(blocking=False):
-            return _refuse(409, "another profile is being taken; one at a time")
+            return _refuse(409, "Another profile is being taken; one at a time.")
         body = self._record(wanted)
         next(body)  # from here on closing the generator gives the turn back, even if nobody reads a byte
-        return Answer(200, FORMATS[wanted.format].content_type, body, FORMATS[wanted.format].fields)
+        return Answer(200, wanted.form.content_type, body, wanted.form.fields)
 
     def _record(self, wanted: Wanted) -> Iterator[bytes]:
         try:
@@ -179,7 +163,7 @@ class Profiler:
             yield from self._sample(samples, wanted)
         finally:
             self._turn.release()
-        yield from FORMATS[wanted.format].write(samples)
+        yield from wanted.form.write(samples)
 
     def _sample(self, samples: Samples, wanted: Wanted) -> Iterator[bytes]:
         """Look again and again; yield nothing, and often enough that a client that has left is noticed."""
@@ -201,15 +185,9 @@ class Profiler:
 
     def _take(self, samples: Samples, wanted: Wanted, moment: Moment) -> None:
         samples.count += 1
-        work = self._look()
-        others = threads_beside(work) if wanted.threads == "all" else []
-        found = stacks.take([each.thread_id for each in (*work, *others)])
-        # A stack must not be taken for that of another request.
-        after = {each.thread_id: each for each in self._look()}
-        work = [new for old in work if (new := after.get(old.thread_id)) and new.is_still(old)]
-        for each in (*work, *others):
-            if stack := found.get(each.thread_id):
-                samples.add(each.label, _inner(stack.steps), moment.weight(each.since))
+        for sight in self._look(wanted.threads):
+            if sight.steps:
+                samples.add(sight.label, _inner(sight.steps), moment.weight(sight.since))
 
 
 def _inner(steps: Sequence[Step]) -> Sequence[Step]:
@@ -221,4 +199,4 @@ def _inner(steps: Sequence[Step]) -> Sequence[Step]:
 
 
 def _refuse(status: int, text: str) -> Answer:
-    return Answer(status, "application/json", [json.dumps({"error": text}).encode()])
+    return json_answer(status, {"error": text, "setting": None})

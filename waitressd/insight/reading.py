@@ -10,7 +10,6 @@ from waitressd.insight.history import (
     BUCKETS_AT,
     NUMBERS,
     PHASES,
-    ROUTE_NUMBERS,
     STATUSES,
     TICKS_AT,
     TICKS_PER_SECOND,
@@ -19,9 +18,21 @@ from waitressd.insight.history import (
 from waitressd.net import ledger as rows
 from waitressd.net.ledger import BUCKETS, ENDED_BY, Key, Ledger, Row
 
-_REFUSED: Final = rows.ENDINGS + ENDED_BY.index("refused")
-_RECEIVE_AT: Final = BUCKETS_AT + BUCKETS * PHASES.index("receive")
 _REFUSALS_AT: Final = len(STATUSES)
+_REFUSED: Final = rows.ENDINGS + ENDED_BY.index("refused")
+_SUMS: Final = tuple(
+    {
+        "total": (rows.TOTAL_SUM, rows.FAST_SUM),
+        "queue": (rows.QUEUE_SUM,),
+        "application": (rows.APPLICATION_SUM, rows.FAST_SUM),
+        "receive": (rows.RECEIVE_SUM,),
+        "flush": (rows.FLUSH_SUM,),
+    }[phase]
+    for phase in PHASES
+)
+"""Where a row has the seconds of each phase. What was fast counts as the application's."""
+_BUCKETS: Final = {"queue": rows.QUEUE, "application": rows.APPLICATION, "total": rows.TOTAL}
+_TOTAL: Final = BUCKETS * list(_BUCKETS).index("total")
 
 
 class Refusals(Protocol):
@@ -33,10 +44,27 @@ class Refusals(Protocol):
     """They were in it for too long."""
 
 
+class _Known:
+    """What a row had at the last look."""
+
+    __slots__ = ("numbers", "row")
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        ended = sum(row[rows.ENDINGS : rows.QUEUE])
+        ticks = (int(sum(row[place] for place in places) * TICKS_PER_SECOND) for places in _SUMS)
+        self.numbers: list[int] = [int(row[rows.FAST]), int(row[rows.FAST] + ended), int(row[_REFUSED]), *ticks]
+        """How many were fast; how many there were; how many were refused; and the ticks of each phase."""
+
+
+_NOTHING: Final = _Known([0] * rows.ROW_NUMBERS)
+
+
 class LedgerReader:
     """Reads the ledgers of one server. One thread.
 
-    Most rows of a second have not changed: a look at them is a comparison.
+    Most rows of a second have not changed, and cost a comparison. Of the others the differences are added up: so what
+    a row costs does not depend on how many numbers a reading has.
     """
 
     def __init__(self, ledgers: Sequence[Ledger], slow: Refusals, delays: Sequence[Delays]) -> None:
@@ -44,8 +72,10 @@ class LedgerReader:
         self._ledgers = ledgers
         self._slow = slow
         self._delays = delays
-        self._rows: dict[tuple[int, Key], Row] = {}
-        self._totals = array("q", bytes(8 * NUMBERS))
+        self._known: dict[tuple[int, Key], _Known] = {}
+        self._fast = 0
+        self._buckets = [0] * (BUCKETS * len(_BUCKETS))  # as in a row
+        self._head = [0] * BUCKETS_AT  # what a reading has before its buckets
         self._routes: dict[str, array[int]] = {}
 
     def read(self, busy_threads: int = 0, queue_depth: int = 0) -> Reading:
@@ -53,54 +83,50 @@ class LedgerReader:
         for number, ledger in enumerate(self._ledgers):
             for key in ledger.all_keys():
                 row = ledger.row(key)
-                before = self._rows.get((number, key))
-                if row != before:
-                    self._rows[number, key] = row
-                    self._add(key, row, before)
-        return Reading(self._with_the_rest(), self._routes.copy(), busy_threads, queue_depth)
+                before = self._known.get((number, key), _NOTHING)
+                if row != before.row:
+                    self._known[number, key] = known = _Known(row)
+                    self._add(key, known, before)
+        return Reading(self._totals(), self._routes.copy(), busy_threads, queue_depth)
 
-    def _add(self, key: Key, row: Row, before: Row | None) -> None:
-        numbers = _numbers(key, row)
-        if before is not None:
-            numbers = list(map(sub, numbers, _numbers(key, before)))
-        self._totals = array("q", map(add, self._totals, numbers))
+    def _add(self, key: Key, known: _Known, before: _Known) -> None:
+        """Add what has come to a row. What a reading may have is never changed."""
+        fast, count, refused, *ticks = map(sub, known.numbers, before.numbers)
+        head = [0] * TICKS_AT + ticks
+        head[key[2] // 100] = count
+        head[_REFUSALS_AT] = refused
+        buckets = [int(count) for count in map(sub, known.row[rows.QUEUE :], before.row[rows.QUEUE :])]
+        self._fast += fast
+        self._head = list(map(add, self._head, head))
+        self._buckets = list(map(add, self._buckets, buckets))
+        numbers = head + buckets[_TOTAL : _TOTAL + BUCKETS]
+        numbers[BUCKETS_AT] += fast
         route = self._routes.get(key[0])
-        new = numbers[:ROUTE_NUMBERS]
-        self._routes[key[0]] = array("q", new if route is None else map(add, route, new))
+        self._routes[key[0]] = array("q", numbers if route is None else list(map(add, route, numbers)))
 
-    def _with_the_rest(self) -> array[int]:
-        """Add what is not counted in rows."""
-        totals = self._totals[:]
+    def _totals(self) -> Sequence[int]:
+        """Put a reading together."""
+        totals = array("q", bytes(8 * NUMBERS))
+        totals[:BUCKETS_AT] = array("q", self._head)
         full, late = self._slow.refused_full, self._slow.refused_late
         totals[_REFUSALS_AT] += late
-        totals[_REFUSALS_AT + 1 : _REFUSALS_AT + 3] = array("q", (full, late))
-        for ledger in self._ledgers:
-            for number in range(len(STATUSES)):
-                for place, count in enumerate(ledger.of_class(number), _RECEIVE_AT):  # flushing comes next
-                    totals[place] += int(count)
+        totals[_REFUSALS_AT + 1] = full
+        totals[_REFUSALS_AT + 2] = late
+        counts = self._counts()
+        for place, phase in enumerate(PHASES):
+            start = BUCKETS_AT + BUCKETS * place
+            totals[start : start + BUCKETS] = array("q", counts[phase])
+            totals[start] += self._fast
         for delays in self._delays:
             for place, count in enumerate(delays.buckets, NUMBERS - BUCKETS):
                 totals[place] += count
         return totals
 
-
-def _numbers(key: Key, row: Row) -> list[int]:
-    """Return the numbers of a row in the order of a reading. What was fast is in the first bucket of each phase."""
-    fast = int(row[rows.FAST])
-    numbers = [0] * NUMBERS
-    numbers[key[2] // 100] = fast + int(sum(row[rows.ENDINGS : rows.ENDINGS + len(ENDED_BY)]))
-    numbers[_REFUSALS_AT] = int(row[_REFUSED])
-    sums = (
-        row[rows.TOTAL_SUM] + row[rows.FAST_SUM],
-        row[rows.QUEUE_SUM],
-        row[rows.APPLICATION_SUM] + row[rows.FAST_SUM],
-        row[rows.RECEIVE_SUM],
-        row[rows.FLUSH_SUM],
-    )
-    numbers[TICKS_AT:BUCKETS_AT] = [int(seconds * TICKS_PER_SECOND) for seconds in sums]
-    for place, first in enumerate((rows.TOTAL, rows.QUEUE, rows.APPLICATION)):
-        start = BUCKETS_AT + BUCKETS * place
-        numbers[start : start + BUCKETS] = [int(count) for count in row[first : first + BUCKETS]]
-    for place in range(len(PHASES)):
-        numbers[BUCKETS_AT + BUCKETS * place] += fast
-    return numbers
+    def _counts(self) -> dict[str, list[int]]:
+        """Return the buckets of each phase: of those in the rows, and of those that are counted by class of status."""
+        counts = {name: self._buckets[n * BUCKETS : (n + 1) * BUCKETS] for n, name in enumerate(_BUCKETS)}
+        classes = [ledger.of_class(number) for ledger in self._ledgers for number in range(len(STATUSES))]
+        summed = [int(sum(numbers)) for numbers in zip(*classes, strict=True)] or [0] * rows.CLASS_NUMBERS
+        for name, first in (("receive", rows.RECEIVE), ("flush", rows.FLUSH)):
+            counts[name] = summed[first : first + BUCKETS]
+        return counts

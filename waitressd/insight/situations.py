@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from waitressd.config.networks import trusted_peers
+from waitressd.insight.failures import one_line
 from waitressd.insight.findings import SHOWN_IDS, Clients, Leaving, Minute, Situation, Task, Waiting
 from waitressd.insight.history import TIMERS, History
 from waitressd.insight.inspector import client_of
@@ -85,7 +86,7 @@ class Situations:
                 yield Task(
                     id=self._name(exchange),
                     age_seconds=max(0.0, now - started),
-                    client=client_of(exchange),
+                    client=one_line(client_of(exchange)),
                     place=seen.place if seen is not None else "",
                     unchanged_seconds=max(0.0, now - seen.since) if seen is not None else 0.0,
                     is_overdue=self.is_overdue(exchange),
@@ -115,7 +116,7 @@ class Situations:
         return Minute(
             answers=totals.count - totals["none"],
             failed=totals["5xx"],
-            worst_route=worst,
+            worst_route=one_line(worst),
             worst_exception=exceptions.most_common(1)[0][0] if exceptions else "",
             total_seconds=totals.seconds("total"),
             queue_seconds=totals.seconds("queue"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
-from waitressd.insight.documents import answer, text
+from waitressd.insight.documents import JSON, answer, members, text
 from waitressd.insight.history import PHASES, STEP_SECONDS, STEPS, WINDOWS, Step, Window
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.parameters import Parameters
@@ -54,21 +54,28 @@ class Summaries:
     def stats(self, query: Query) -> Answer:
         """Answer how much there was in the last seconds and how long it took. Raises BadQuestion."""
         seconds = int(Parameters(query, "window").choice("window", [str(each) for each in WINDOWS]) or USUAL_WINDOW)
+        return Answer(200, JSON, self._stats(seconds))
+
+    def _stats(self, seconds: int) -> Iterator[bytes]:
+        """Write it part by part, with a pause after each."""
         monitor = self._monitor
         window = monitor.history.window(seconds) if monitor.is_counting else None
-        steps = monitor.history.steps() if monitor.is_counting else []
-        return answer(
+        uptime_seconds = round(time.monotonic() - monitor.started, 3)
+        yield b"{"
+        yield from members(
             self._head()
             | {
-                "uptime_seconds": round(time.monotonic() - monitor.started, 3),
+                "uptime_seconds": uptime_seconds,
                 "window_seconds": window.seconds if window is not None else None,
                 "rates": rates(window),
-                "phases": {phase: phase_row(window, phase) for phase in PHASES},
-                "routes": iter(route_rows(window) if window is not None else ()),
             }
-            | self._now()
-            | {"findings": [asdict(finding) for finding in monitor.findings()], "history": history(steps)}
         )
+        yield from members({"phases": {phase: phase_row(window, phase) for phase in PHASES}}, follows=True)
+        yield from members({"routes": iter(route_rows(window) if window is not None else ())}, follows=True)
+        yield from members(self._now(), follows=True)
+        yield from members({"findings": [asdict(finding) for finding in monitor.findings()]}, follows=True)
+        yield from members({"history": history(monitor.history.steps() if monitor.is_counting else [])}, follows=True)
+        yield b"}\n"
 
     def _now(self) -> dict[str, Any]:
         """How busy the server is."""

@@ -32,6 +32,14 @@ class TokenFile:
         self._path = path
         self.tokens = read_tokens(path) if path else Tokens()
 
+    def move(self, path: str) -> None:
+        """Take the tokens of another file, or of the same; if that does not work, as in `reload`. Any thread."""
+        self._path = path
+        if path:
+            self.reload()
+        else:
+            self.tokens = Tokens()
+
     def reload(self) -> None:
         """Read the file again; if that does not work, the tokens stay as they are, and the log says so. Any thread."""
         if not self._path:

@@ -55,7 +55,7 @@ class Channel:
         self.fd = sock.fileno()
         self.number = next(_numbers)  # of the connection; no other one of this process ever has it
         self.opened_at = loop.now  # monotonic seconds
-        self.received_bytes = 0  # of HTTP, heads included
+        self.received_bytes = 0  # of HTTP, heads included; counted where there is a ledger
         self.loop = loop
         self.origin = Origin(peer, settings.listener)
         self.state = ChannelState.OPEN
@@ -76,7 +76,7 @@ class Channel:
 
     @property
     def sent_bytes(self) -> int:
-        """What the kernel has taken for the client, of HTTP, heads included. Any thread."""
+        """What the kernel has taken for the client, likewise. Any thread."""
         return self.exchange.sent_bytes
 
     @property
@@ -126,7 +126,8 @@ class Channel:
             return None
         self._fruitless_events = 0
         if data:
-            self.received_bytes += len(data)
+            if exchange.ledger is not None:
+                self.received_bytes += len(data)
             reader.feed(data)
         else:
             self._move(ChannelMove.FINISH)

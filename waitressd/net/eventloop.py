@@ -47,7 +47,7 @@ class Job(Protocol):
         """Do the work. Any worker; without the role as soon as the claim was taken. Never raises."""
 
     def note(self, started_at: float, returned_at: float) -> None:
-        """It ran without the role, from then till then, monotonic seconds. The worker that ran it."""
+        """It runs without the role from then on, 0.0 or till then, monotonic seconds. The worker that runs it."""
 
     def settle(self, started_at: float = 0.0) -> None:
         """Bring back what the job used, which has begun then if it ran inline. The holder of the role alone."""

@@ -66,7 +66,7 @@ class Exchange(Outgoing):
         self.failure_text = ""  # the same in a line, of the last exception of an application on this connection
         self.ended_by = ""  # why the server answered by itself, as `why_refused` says it
         self.began_at = 0.0  # the first bytes, if the request did not come in one piece
-        self.waiting_since = 0.0  # it was complete
+        self.waiting_since = 0.0  # it was complete; of an earlier request as long as this one is not
         self.started_at = 0.0  # a thread had it; noted, as the next one is, where the answer took longer than its task
         self.returned_at = 0.0  # the application was done
 
@@ -119,6 +119,10 @@ class Exchange(Outgoing):
 
     def refuse(self, error: HttpError) -> bool:
         """Answer by the server itself, then end the connection; always True."""
+        self._forget_task()
+        return self._answer(error)
+
+    def _answer(self, error: HttpError) -> bool:
         if self.recorder is not None:
             self.recorder.on_refusal(self, error)
         self.failure, self.ended_by = error, why_refused(error, self.state)
@@ -131,6 +135,13 @@ class Exchange(Outgoing):
         if self.state is ExchangeState.FLUSHING:
             self.flush()
         return True
+
+    def _forget_task(self) -> None:
+        """No thread has had the request: what is noted is of an earlier one."""
+        if self.state < _RUNNING:
+            self.started_at = self.returned_at = 0.0
+            if self.state is not ExchangeState.QUEUED:
+                self.waiting_since = 0.0
 
     def queue(self) -> None:
         """The request waits for a thread; harmless when it does already."""
@@ -195,7 +206,7 @@ class Exchange(Outgoing):
         answered = self.outbuf is None and self.fault is None and self.encoder.sending is _WAIT
         if not answered or self.line.state is not _OPEN or self.reader.buffer or self.loop.draining:
             return False
-        ledger = self.loop.ledger
+        ledger = self.ledger
         if ledger is not None and ledger.is_unusual(self):  # more than a count becomes of it, and that takes a while
             return False
         try:
@@ -216,7 +227,7 @@ class Exchange(Outgoing):
                 self.note(started_at, self.loop.now)
             self._settle_slowly()
             return
-        ledger = self.loop.ledger
+        ledger = self.ledger
         if ledger is not None:
             # Written out for nearly every request of a busy server: a call would cost as much again.
             seconds = self.loop.now - (self.began_at or self.waiting_since)
@@ -241,8 +252,9 @@ class Exchange(Outgoing):
         """The request has ended, in a way of which more is to be said. Holder of the role."""
         if started_at:
             self.note(started_at, self.loop.now)
-        if self.loop.ledger is not None:
-            self.loop.ledger.add(self, self.loop.ledger.inline, self.loop.now)
+        ledger = self.ledger
+        if ledger is not None:
+            ledger.add(self, ledger.inline, self.loop.now)
 
     def keep(self) -> None:
         """What was left of the response is with the kernel, and the next request may come. Holder of the role."""
@@ -252,7 +264,7 @@ class Exchange(Outgoing):
     def become_idle(self) -> None:
         """Forget the request that was answered; the next one may come."""
         self.request = self.context = self.environ = self.failure = None
-        self.began_at = self.waiting_since = self.started_at = self.returned_at = 0.0
+        self.began_at = 0.0
         self.number += 1
         if self.body is not None:
             self._drop_body()
@@ -352,7 +364,7 @@ class Exchange(Outgoing):
             self.deadline = NEVER
         if self.recorder is not None:
             self.recorder.on_end(self)
-        self._count()
+        self._count(max(self.started_at, self.waiting_since))  # inline, it began at once
         self.line.close(reset=True)
 
     def answer_instead(self, error: HttpError) -> None:
@@ -372,12 +384,13 @@ class Exchange(Outgoing):
         other._taken_bytes = self._taken_bytes
         if self.recorder is not None:
             other.recorder = self.recorder.part()
-        other.refuse(error)
+        other._answer(error)
 
     def end(self) -> None:
         """The connection ends, or brings no further request: let go of everything."""
         if self.state >= ExchangeState.REVOKED:
             return  # the task lets go of the rest
+        self._forget_task()
         if self.recorder is not None:
             self.recorder.on_end(self)
         if self.state > ExchangeState.HEAD:

@@ -32,8 +32,8 @@ class Outgoing:
     """The way out of an exchange. See the module for who may call what."""
 
     __slots__ = (
-        "_taken_bytes", "context", "deadline", "delivery", "encoder", "fault", "line", "loop", "lost_at", "origin",
-        "out", "outbuf", "recorder", "settings", "state", "timing", "wire",
+        "_taken_bytes", "context", "deadline", "delivery", "encoder", "fault", "ledger", "line", "loop", "lost_at",
+        "origin", "out", "outbuf", "recorder", "settings", "state", "timing", "wire",
     )  # fmt: skip
 
     def __init__(self, line: Line, encoder: ResponseEncoder, loop: EventLoop, settings: ChannelSettings) -> None:
@@ -44,6 +44,7 @@ class Outgoing:
         self.origin = line.origin  # where the request comes from
         self.encoder = encoder
         self.loop = loop
+        self.ledger = loop.ledger
         self.settings = settings
         self.state = ExchangeState.IDLE
         self.deadline = loop.now + loop.idle_seconds
@@ -63,7 +64,10 @@ class Outgoing:
 
     @property
     def sent_bytes(self) -> int:
-        """What the kernel has taken for the client since the connection began, heads included. Any thread."""
+        """What the kernel has taken for the client since the connection began, heads included. Any thread.
+
+        Counted where there is a ledger, else not known.
+        """
         taken_bytes, outbuf = self._taken_bytes, self.outbuf  # in this order, so that nothing is counted twice
         return taken_bytes + (outbuf.flushed_bytes if outbuf is not None else 0)
 
@@ -91,7 +95,8 @@ class Outgoing:
                 sent = 0
             except OSError:
                 raise self.lose(Fault.CLIENT) from None
-            self._taken_bytes += sent
+            if self.ledger is not None:
+                self._taken_bytes += sent
             if sent == len(data):
                 return
             self._write_slowly((memoryview(data)[sent:],))

@@ -143,8 +143,10 @@ class Client:
             document = Document.parse(response.body)
         except NotADocumentError:
             document = Document({})
-        said = harmless(document.text("error")) or f"status {response.status}"
-        hint = self._hint(response.status, harmless(document.text("setting")))
+        said = harmless(document.text("error")).removesuffix(".") or f"status {response.status}"
+        setting = harmless(document.text("setting"))
+        hint = self._hint(response.status, setting)
+        hint = "" if hint == f"; see {setting}" and setting in said else hint
         may_pass = response.status >= 500
         return NoAnswerError(f"{self.target}: {said}{hint}", may_pass=may_pass)
 

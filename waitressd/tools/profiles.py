@@ -5,6 +5,7 @@ of that form expect whole numbers. One that weighs nothing says how many samples
 """
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,6 +14,7 @@ from waitressd.tools.tables import Column, Line, Part, Row, Table
 from waitressd.tools.texts import percent, short_time
 
 _SHOWN: Final = 20
+_LINE: Final = re.compile(r":\d+$")
 _COLUMNS: Final = (
     Column("Of all", right=True),
     Column("Time", right=True),
@@ -26,10 +28,10 @@ def stacks(data: bytes) -> Iterator[tuple[list[str], float]]:
     for line in data.decode("utf-8", "replace").split("\n"):
         if line.strip():
             frames, _, weight = line.rstrip().rpartition(" ")
-            microseconds = float(weight)
-            if not frames or not math.isfinite(microseconds) or microseconds < 0:
+            seconds = float(weight) / 1e6
+            if not frames or not math.isfinite(seconds) or seconds < 0:
                 raise ValueError
-            yield frames.split(";"), microseconds / 1e6
+            yield frames.split(";"), seconds
 
 
 def check_collapsed(data: bytes, address: str) -> None:
@@ -49,21 +51,22 @@ def summary(data: bytes) -> list[Part]:
     remarks: list[Part] = []
     for frames, seconds in stacks(data):
         if not seconds:
-            remarks.append(Line(" ".join(frames)))
+            remarks.append(Line(";".join(frames), "dim"))
             continue
         whole += seconds
-        for frame in dict.fromkeys(frames[1:]):
-            inclusive[frame] = inclusive.get(frame, 0.0) + seconds
-        own[frames[-1]] = own.get(frames[-1], 0.0) + seconds
+        functions = [_LINE.sub("", frame) for frame in frames]
+        for function in dict.fromkeys(functions[1:]):
+            inclusive[function] = inclusive.get(function, 0.0) + seconds
+        own[functions[-1]] = own.get(functions[-1], 0.0) + seconds
     if not whole:
         return [Line("no thread had a request meanwhile"), *remarks]
     rows = sorted(inclusive.items(), key=lambda item: -item[1])[:_SHOWN]
     table = Table(
         _COLUMNS,
         [
-            Row((percent(seconds / whole), short_time(seconds), percent(own.get(frame, 0.0) / whole), frame))
-            for frame, seconds in rows
+            Row((percent(seconds / whole), short_time(seconds), percent(own.get(function, 0.0) / whole), function))
+            for function, seconds in rows
         ],
     )
-    head = f"{short_time(whole)} of thread time; a function's time includes those that it calls"
-    return [Line(head, "head"), table, *remarks]
+    title = f"{short_time(whole)} of thread time; a function's time includes those that it calls"
+    return [Line(title, "head"), table, *remarks]

@@ -15,8 +15,9 @@ from typing import Final, NoReturn
 from waitressd.tools.client import Client
 from waitressd.tools.failures import YES, NoAnswerError
 from waitressd.tools.picture import EVERY_SECONDS, Choice, Picture, look
+from waitressd.tools.printing import write_text
 from waitressd.tools.tables import Line, Output
-from waitressd.tools.terminal import output_of, write_text
+from waitressd.tools.terminal import output_of
 
 MORE: Final = "for keys, stacks and profiles: pip install 'waitressd[top]'"
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"

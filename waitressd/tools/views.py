@@ -146,6 +146,12 @@ def place_of(frames: Sequence[Document]) -> int:
     return own[-1] if own else len(frames) - 1
 
 
+def _missing(document: Document) -> list[Part]:
+    """Say why a server shows no stacks, where it cannot."""
+    reason = document.text("stacks_missing")
+    return [Line(f"no stacks: {reason}", "dim")] if reason else []
+
+
 def requests(document: Document, *, is_whole: bool = True) -> list[Part]:
     """Show ``/requests``; only the whole list shows a place in the queue."""
     rows = document.rows("requests")
@@ -159,6 +165,7 @@ def requests(document: Document, *, is_whole: bool = True) -> list[Part]:
         parts.append(places(document))
     numbers = queue_places(document) if is_whole else {}
     parts.append(Table(REQUEST_COLUMNS, request_rows(rows, numbers)))
+    parts += _missing(document)
     if count > len(rows):
         parts.append(Line(f"the {plural(len(rows), 'oldest request')} of {number(count)}; see --limit", "dim"))
     return parts
@@ -219,6 +226,7 @@ def request(item: Document) -> list[Part]:
         Flow(tuple(f"{name} {value}" for name, value in facts if value not in ("", "-"))),
         *(Line(note, "bad") for key, note in notes if item.is_true(key)),
         *stack_lines(item),
+        *_missing(item),
     ]
 
 
@@ -311,7 +319,8 @@ def threads(document: Document) -> list[Part]:
     ]
     shown = [Row(row, "", stack_lines(item)) for row, item in zip(cells, rows, strict=True)]
     roles = _counted(item.text("role") or "?" for item in rows)
-    return [Line(f"{plural(len(rows), 'thread')}: {roles}", "head"), Table(THREAD_COLUMNS, shown)]
+    title = Line(f"{plural(len(rows), 'thread')}: {roles}", "head")
+    return [title, Table(THREAD_COLUMNS, shown), *_missing(document)]
 
 
 # ---- requests that have ended --------------------------------------------------------------------------------------

@@ -128,3 +128,15 @@ def test_one_watcher_looks_after_any_number_of_lanes() -> None:
     for service in (first, second):
         assert service.lane.end()
         service.listener.close()
+
+
+def test_the_watcher_wakes_when_something_is_due() -> None:
+    with Service(2).run() as service, service.connect() as client:
+        assert client.request(GET).status == 200
+        assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
+        due = time.monotonic() + 0.2
+        service.watcher.due = due
+        service.watcher.ring()
+        assert wait_until(lambda: any(due <= tick for tick in service.ticks))
+        late = min(tick for tick in service.ticks if tick >= due) - due
+        assert late < module.SLEEP_SECONDS / 2, "it would have slept on"

@@ -54,6 +54,11 @@ def test_whatever_it_says_is_one_visible_line(error: BaseException, expected: st
     assert said(caught(error)) == expected
 
 
+def test_a_password_in_a_url_is_not_told() -> None:
+    error = OSError("no answer of postgres://shop:secret@db/shop")
+    assert said(caught(error)) == "OSError: no answer of postgres://***@db/shop"
+
+
 def test_a_long_text_is_cut() -> None:
     assert said(caught(ValueError("x" * 10_000_000))) == "ValueError: " + "x" * (TEXT_CHARACTERS - 3) + "..."
 

@@ -94,6 +94,21 @@ def test_those_that_wait_for_a_thread_in_their_order(loop: Loop) -> None:
     assert len({view.id for view in views}) == 2
 
 
+def test_all_ages_are_those_of_one_moment(loop: Loop) -> None:
+    """However long the look takes: who came first is the older one."""
+    with loop.connect() as first, loop.connect() as second, loop.busy():
+        loop.request(first, GET)
+        loop.request(second, GET)
+
+        def clock() -> float:
+            loop.time += 5.0
+            return loop.time
+
+        views = finish(Inspector(lambda: [cast("Lane", OneLane(loop))], clock=clock).requests())
+        loop.role.queue.clear()
+    assert [view.age_seconds for view in views] == [5.0, 5.0]
+
+
 def test_a_request_whose_turn_has_not_come_waits(loop: Loop) -> None:
     """It is complete and read; whoever holds the role runs another one, or hangs."""
     with loop.connect() as client:

@@ -15,11 +15,9 @@ from tests.support.client import Client, Response
 from tests.support.servers import running_server
 from tests.support.waiting import wait_until
 from waitressd.insight.answers import Answer, BadQuestion, Query
-from waitressd.insight.profile import Moment, Profiler, Work, read_question, requests_of
+from waitressd.insight.profile import LONG_AGO, Moment, Profiler, Sight, look_through
 from waitressd.machine import Machine
-from waitressd.net.stacks import REFUSAL, take
-
-LONG_AGO: Final = -1e9
+from waitressd.net.stacks import REFUSAL, take, take_one
 
 pytestmark = pytest.mark.skipif(bool(REFUSAL), reason=REFUSAL or "stacks are shown")
 
@@ -63,9 +61,10 @@ class Hanging:
         self.entered.set()
         self._left.wait(30)
 
-    def work(self, label: str = "/reports/{id}", since: float = LONG_AGO) -> Work:
+    def look(self, threads: str) -> list[Sight]:
+        """Look at the thread as if it had a request."""
         assert self._thread.ident is not None
-        return Work(self._thread.ident, label, since, self)
+        return [Sight("/reports/{id}", take_one(self._thread.ident).steps)]
 
     def __enter__(self) -> "Hanging":
         self._thread.start()
@@ -84,44 +83,38 @@ def hanging() -> Iterator[Hanging]:
 
 
 BAD: Final = [
-    ({"seconds": "0.9"}, "seconds is a number from 1 to 60"),
-    ({"seconds": "61"}, "seconds is a number from 1 to 60"),
-    ({"seconds": "nan"}, "seconds is a number from 1 to 60"),
-    ({"seconds": ""}, "seconds is a number from 1 to 60"),
-    ({"rate": "201"}, "rate is a whole number of samples a second, from 1 to 200"),
-    ({"rate": "0"}, "rate is a whole number of samples a second, from 1 to 200"),
-    ({"rate": "1.5"}, "rate is a whole number of samples a second, from 1 to 200"),
-    ({"rate": "many"}, "rate is a whole number of samples a second, from 1 to 200"),
-    ({"threads": "idle"}, "threads is busy or all"),
-    ({"format": "pprof"}, "format is collapsed or speedscope"),
-    ({"second": "5"}, "unknown parameter second; there are format, rate, seconds, threads, worker"),
-    ({"worker": "2"}, "this is worker 1"),
+    ({"seconds": "0"}, "seconds of /profile is a whole number, 1 to 60, not '0'."),
+    ({"seconds": "61"}, "seconds of /profile is a whole number, 1 to 60, not '61'."),
+    ({"seconds": "nan"}, "seconds of /profile is a whole number, 1 to 60, not 'nan'."),
+    ({"rate": "201"}, "rate of /profile is a whole number, 1 to 200, not '201'."),
+    ({"rate": "1.5"}, "rate of /profile is a whole number, 1 to 200, not '1.5'."),
+    ({"threads": "idle"}, "threads of /profile is one of busy, all, not 'idle'."),
+    ({"format": "pprof"}, "format of /profile is one of collapsed, speedscope, not 'pprof'."),
+    ({"worker": "2"}, "This is worker 1."),
+    ({"second": "5"}, "'second' is no parameter of /profile; it takes seconds, rate, threads, format, worker."),
 ]
 
 
 @pytest.mark.parametrize(("parameters", "text"), BAD)
 def test_a_bad_question_is_told_what_is_allowed(parameters: dict[str, str], text: str) -> None:
-    with pytest.raises(BadQuestion, match=re.escape(text)):
-        read_question(Query("GET", "/profile", parameters, ""))
-    with pytest.raises(BadQuestion):
-        Profiler(list).answer(Query("GET", "/profile", parameters, ""))
+    with pytest.raises(BadQuestion) as caught:
+        Profiler(lambda threads: []).answer(Query("GET", "/profile", parameters, ""))
+    assert str(caught.value) == text
 
 
 def test_there_is_one_at_a_time(hanging: Hanging) -> None:
-    profiler = Profiler(lambda: [hanging.work()], Clock().machine())
+    profiler = Profiler(hanging.look, Clock().machine())
     first = profiler.answer(ask())
     second = profiler.answer(ask())
-    assert (second.status, json.loads(b"".join(second.body))) == (
-        409,
-        {"error": "another profile is being taken; one at a time"},
-    )
+    assert second.status == 409
+    assert json.loads(b"".join(second.body))["error"] == "Another profile is being taken; one at a time."
     assert weights(first).total() == 5_000_000
     assert weights(profiler.answer(ask(seconds=2))).total() == 2_000_000
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 20])
 def test_the_next_one_may_begin_when_the_client_has_left(pieces: int, hanging: Hanging) -> None:
-    profiler = Profiler(lambda: [hanging.work()], Clock().machine())
+    profiler = Profiler(hanging.look, Clock().machine())
     body: Any = profiler.answer(ask()).body
     for _ in range(pieces):
         assert next(body) == b""
@@ -132,13 +125,13 @@ def test_the_next_one_may_begin_when_the_client_has_left(pieces: int, hanging: H
 def test_a_client_that_leaves_is_noticed_ten_times_a_second(hanging: Hanging) -> None:
     for rate in (1, 100, 200):
         clock = Clock()
-        body = Profiler(lambda: [hanging.work()], clock.machine()).answer(ask(rate=rate)).body
+        body = Profiler(hanging.look, clock.machine()).answer(ask(rate=rate)).body
         gaps = [later - earlier for earlier, later in pairwise(clock.now for piece in body if not piece)]
         assert 0.09 < min(gaps) <= max(gaps) < 0.21
 
 
 def test_a_request_that_hangs_has_all_the_time(hanging: Hanging) -> None:
-    found = weights(Profiler(lambda: [hanging.work()], Clock().machine()).answer(ask(seconds=2, rate=50)))
+    found = weights(Profiler(hanging.look, Clock().machine()).answer(ask(seconds=2, rate=50)))
     ((stack, weight),) = [(stack, weight) for stack, weight in found.items() if weight]
     frames = stack.split(";")
     assert (frames[0], weight) == ("/reports/{id}", 2_000_000)
@@ -148,7 +141,7 @@ def test_a_request_that_hangs_has_all_the_time(hanging: Hanging) -> None:
 
 def test_fewer_samples_weigh_more(hanging: Hanging) -> None:
     clock = Clock(late=0.3)  # as where something holds the interpreter lock
-    found = weights(Profiler(lambda: [hanging.work()], clock.machine()).answer(ask(seconds=3)))
+    found = weights(Profiler(hanging.look, clock.machine()).answer(ask(seconds=3)))
     (summary,) = [re.fullmatch(r"\((\d+) samples in (\S+) s\)", stack) for stack in found if stack.startswith("(")]
     assert summary is not None
     assert int(summary[1]) < 15
@@ -162,30 +155,6 @@ def test_what_has_begun_in_a_gap_was_not_there_all_the_time() -> None:
     assert Moment(now=10.0, gap=0.5, interval=0.01).weight(since=LONG_AGO) == 0.5
     assert Moment(now=10.0, gap=0.5, interval=0.01).weight(since=9.75) == 0.25
     assert Moment(now=10.0, gap=0.5, interval=0.01).weight(since=9.999) == 0.01
-
-
-def test_a_stack_is_never_taken_for_that_of_another_request(hanging: Hanging) -> None:
-    def look() -> list[Work]:
-        return [hanging.work()._replace(what=object())]  # each time another one
-
-    assert weights(Profiler(look, Clock().machine()).answer(ask())).total() == 0
-
-
-def test_a_route_that_becomes_known_meanwhile_counts(hanging: Hanging) -> None:
-    labels = iter(["(no route)", "/late"] * 10_000)
-    found = weights(Profiler(lambda: [hanging.work(next(labels))], Clock().machine()).answer(ask()))
-    assert {stack.partition(";")[0] for stack, weight in found.items() if weight} == {"/late"}
-
-
-def test_all_threads_are_those_without_a_request_as_well(hanging: Hanging) -> None:
-    with Hanging() as other:
-        profiler = Profiler(lambda: [hanging.work()], Clock().machine())
-        found = weights(profiler.answer(ask(threads="all")))
-        roots = Counter({stack.partition(";")[0]: weight for stack, weight in found.items() if weight})
-        assert roots["/reports/{id}"] == roots["thread a thread of somebody"] == 5_000_000
-        assert not any("test_all_threads" in stack for stack in found)  # the one that looks is not among them
-        assert other.entered.is_set()
-        assert "thread a thread of somebody" not in weights(profiler.answer(ask()))
 
 
 class Application:
@@ -227,7 +196,7 @@ def hung(count: int, **settings: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("form", ["collapsed", "speedscope"])
 def test_a_server_that_hangs_shows_where(form: str) -> None:
     with hung(4) as server:
-        answer = Profiler(lambda: requests_of(server._running.lanes)).answer(ask(seconds=1, format=form))
+        answer = Profiler(look_through(lambda: server.lanes)).answer(ask(seconds=1, format=form))
         text = b"".join(answer.body).decode()
     if form == "collapsed":
         assert answer.content_type == "text/plain; charset=utf-8"
@@ -262,5 +231,20 @@ def test_it_is_asked_at_the_admin_address() -> None:
         assert wait_until(has_one)
         answer = found[-1]
         rows = [row.rpartition(" ") for row in answer.body.decode().splitlines()]
-        assert sum(int(weight) for stack, _, weight in rows if ":Application.totals:" in stack) > 1_900_000
+        hanging = [int(weight) for stack, _, weight in rows if re.match(r"/hang;.*:Application\.totals:", stack)]
+        assert sum(hanging) > 1_900_000
         assert admin.get("/profile?seconds=0").status == 400
+
+
+def test_all_threads_are_those_without_a_request_as_well() -> None:
+    with hung(1) as server, Hanging():
+        profiler = Profiler(look_through(lambda: server.lanes))
+        found = {threads: weights(profiler.answer(ask(seconds=1, threads=threads))) for threads in ("busy", "all")}
+    roots = {
+        threads: Counter({stack.partition(";")[0]: weight for stack, weight in stacks.items() if weight})
+        for threads, stacks in found.items()
+    }
+    assert roots["busy"].keys() == {"/hang"}
+    assert {"/hang", "thread a thread of somebody", "thread server under test"} <= roots["all"].keys()
+    # The one that looks is not among them.
+    assert not any("test_all_threads" in stack for stack in found["all"])

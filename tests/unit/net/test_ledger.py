@@ -276,7 +276,6 @@ def test_a_client_that_takes_its_answer_slowly() -> None:
         assert ended([ledger]) == {("2xx", "complete"): 1}
         (key,) = ledger.all_keys()
         assert ledger.row(key)[numbers.FLUSH_SUM] >= 0.7
-        assert loop.exchanges[0].returned_at == 0.0
 
 
 def test_what_the_application_does_wrong_is_an_error() -> None:

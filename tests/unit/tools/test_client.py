@@ -128,6 +128,8 @@ def test_a_refusal_says_what_to_do() -> None:
         assert not found.may_pass
         found = said(fake, client, 404, error="there is no /ready", setting="admin_expose")
         assert str(found).endswith("there is no /ready; see admin_expose")
+        found = said(fake, client, 403, error="admin_control does not list this.", setting="admin_control")
+        assert str(found).endswith(": admin_control does not list this")
         assert said(fake, client, 500, error="x").may_pass
         with_token = client_of(fake.address, Tokens("aa"))
         assert "no longer) one of the server's" in str(said(fake, with_token, 401, error="no"))

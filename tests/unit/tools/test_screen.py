@@ -149,7 +149,7 @@ def test_pause() -> None:
 def test_a_profile() -> None:
     async def steps(app: TopScreen, pilot: Pilot[None]) -> None:
         await pilot.press("f")
-        await until(pilot, lambda: "shop.reports:totals:214" in told(app))
+        await until(pilot, lambda: "shop.reports:totals" in told(app))
         assert [item.parameters for item in fake.asked if item.path == "/profile"] == [
             {"seconds": "5", "format": "collapsed"}
         ]

@@ -132,6 +132,13 @@ def test_a_stack_marks_the_place_and_shows_the_code() -> None:
     assert sum(">" in line for line in shown) == 1
 
 
+def test_a_server_that_cannot_show_stacks_says_why() -> None:
+    reason = {"stacks_missing": "this Python has no lock"}
+    for view in (views.requests, views.threads, views.request):
+        document = {"total": 1, "requests": [request_row()], "threads": [], **reason}
+        assert lines(view(Document(document)))[-1] == "no stacks: this Python has no lock"
+
+
 def test_what_has_ended() -> None:
     document = {"threshold_seconds": 1.0, "slow": [], "failed": [
         ended_request(exception="KeyError: 'sku'", status=500),

@@ -1,0 +1,52 @@
+"""What a master shows to others, and that it imports nothing of what it does not show."""
+
+import selectors
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.admin import ask
+from tests.support.client import Client
+from waitressd.command import StartCommand
+from waitressd.fleet.figures import Figures
+from waitressd.fleet.hello import Hello
+from waitressd.fleet.outside import Outside
+from waitressd.fleet.plan import Plan
+from waitressd.fleet.roster import Roster
+
+
+def hello(**settings: str) -> Hello:
+    return Hello(workers=2, is_preloaded=True, preload_is_off="", settings={"listen": "127.0.0.1:8080", **settings})
+
+
+def test_an_admin_address_answers_from_the_code_that_has_one_to_the_end(tmp_path: Path) -> None:
+    plan, roster, poller = Plan(), Roster(StartCommand((), {}, "/")), selectors.DefaultSelector()
+    outside = Outside(plan, roster, Figures(plan).state, poller)
+    with poller:
+        outside.show(hello())
+        outside.look(time.monotonic(), is_leaving=False)
+        outside.keep([hello()])
+        outside.open_anew()
+        assert (outside.insight, outside.takes_orders()) == (None, False)
+        path = tmp_path / "admin.sock"
+        asked = hello(admin_listen=f"unix:{path}", admin_control="drain")
+        outside.show(asked)
+        outside.look(time.monotonic(), is_leaving=False)
+        with Client(str(path)) as client:
+            assert ask(client, "/ready", host="localhost").status == 503
+            answer = ask(client, "/control/drain", "X-Waitressd-Control: 1", method="POST", host="localhost")
+            assert answer.status == (202 if sys.platform == "linux" else 403)
+        if answer.status == 202:
+            assert poller.select(10)
+            assert outside.takes_orders()
+        outside.keep([asked])
+        outside.open_anew()
+        outside.close()
+        assert not path.exists()
+
+
+def test_a_master_that_is_not_asked_imports_no_answers() -> None:
+    program = "import sys, waitressd.fleet.master; print([name for name in sys.modules if 'waitressd.insight' in name])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,223 @@
+"""What a master answers for its workers, which are admin addresses of this process here."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.support.admin import ask, listening, opened
+from tests.support.client import Client
+from waitressd.config.insighttable import CONTROLS, EXPOSABLE
+from waitressd.insight.addresses import MASTERS
+from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
+from waitressd.insight.crowd import Member
+from waitressd.insight.documents import Place, answer
+from waitressd.insight.fleet import FleetEndpoints, FleetState
+from waitressd.insight.listener import AdminListener
+from waitressd.insight.samples import Samples, as_speedscope
+
+PLACE = Place("shop", "1.0", 1, 99)
+
+
+class Fleet:
+    """A fleet as its master knows it."""
+
+    def __init__(self) -> None:
+        now = time.monotonic()
+        self.state = FleetState("serving", now - 7, 2, now, now)
+        self.live_timeout = 10.0
+        self.longest_sleep_seconds = 5.0
+        self.known: list[Member] = []
+        self.drains = 0
+
+    def members(self) -> list[Member]:
+        return self.known
+
+    def drain(self) -> None:
+        self.drains += 1
+
+
+def worker_endpoints(number: int) -> list[Endpoint]:
+    """Return what a worker answers: itself."""
+
+    def requests(query: Query) -> Answer:
+        if "wrong" in query.parameters:
+            raise BadQuestion("That is wrong.")
+        rows = [{"id": f"{number}-1-1", "age_seconds": float(number)}]
+        return answer({"at": "x", "total": 1, "stacks_missing": None, "requests": iter(rows)})
+
+    def one(query: Query) -> Answer:
+        if query.path != f"/requests/{number}-1-1":
+            return answer({"error": "no", "setting": None}, 404)
+        return answer({"id": query.path.rpartition("/")[2]})
+
+    def profile(query: Query) -> Answer:
+        if query.parameters.get("format") != "speedscope":
+            return Answer(200, "text/plain", [b"%d\n" % number])
+        samples = Samples()
+        samples.add("/", [], float(number))
+        return Answer(200, "application/json", as_speedscope(samples))
+
+    return [
+        Endpoint("/requests", "requests", requests),
+        Endpoint("/requests/", "requests", one, has_children=True),
+        Endpoint("/profile", "profile", profile),
+        Endpoint("/control/log", "control", lambda query: answer({"effect": "done", "by": number})),
+    ]
+
+
+def pass_on(admin: AdminListener, fd: int) -> bool:
+    admin.adopt(socket.socket(fileno=os.dup(fd)), MASTERS)
+    return True
+
+
+@contextmanager
+def mastering(fleet: Fleet, *workers: int) -> Iterator[Client]:
+    """Answer for a fleet of such workers."""
+    with ExitStack() as stack:
+        for number in workers:
+            admin = stack.enter_context(opened([], *worker_endpoints(number)))
+            fleet.known.append(Member(number, 100 + number, 1, partial(pass_on, admin)))
+        endpoints = FleetEndpoints(fleet, PLACE).endpoints()
+        exposed, control = frozenset(EXPOSABLE), frozenset(CONTROLS)
+        yield stack.enter_context(listening(*endpoints, exposed=exposed, control=control))
+
+
+def asked(client: Client, path: str) -> tuple[int, dict[str, Any]]:
+    response = ask(client, path)
+    document: dict[str, Any] = json.loads(response.body)
+    return response.status, document
+
+
+def question(fleet: Fleet, path: str, method: str = "GET", **parameters: str) -> Answer:
+    """Ask an endpoint itself."""
+    found = {each.path: each for each in FleetEndpoints(fleet, PLACE).endpoints()}
+    return found[path].answer(Query(method, path, parameters, ""))
+
+
+def document(answered: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(b"".join(answered.body))
+    return found
+
+
+def test_one_document_of_all_workers() -> None:
+    with mastering(Fleet(), 1, 2) as client:
+        status, found = asked(client, "/requests")
+        assert (status, found["total"], found["server"], found["life"]) == (200, 2, "shop", "serving")
+        assert [row["id"] for row in found["requests"]] == ["2-1-1", "1-1-1"]
+        assert [(row["worker"], row["pid"], row["answered"]) for row in found["workers"]] == [
+            (1, 101, True),
+            (2, 102, True),
+        ]
+
+
+def test_one_worker_may_be_asked_for() -> None:
+    with mastering(Fleet(), 1, 2) as client:
+        _, found = asked(client, "/requests?worker=2")
+        assert [row["id"] for row in found["requests"]] == ["2-1-1"]
+        status, found = asked(client, "/requests?worker=3")
+        assert (status, found["error"]) == (400, "worker is the number of a worker: 1, 2.")
+        assert ask(client, "/profile?worker=1").body == b"1\n"
+        assert ask(client, "/profile").body == b"1\n2\n"
+
+
+def test_one_file_of_all_their_profiles() -> None:
+    with mastering(Fleet(), 1, 2) as client:
+        response = ask(client, "/profile?format=speedscope")
+        assert [profile["weights"] for profile in json.loads(response.body)["profiles"]] == [[3.0]]
+        assert (response.get("Content-Disposition") or "").endswith('speedscope.json"')
+
+
+def test_a_request_is_asked_for_where_it_is() -> None:
+    with mastering(Fleet(), 1, 2) as client:
+        assert asked(client, "/requests/2-1-1") == (200, {"id": "2-1-1"})
+        assert asked(client, "/requests/1-9-9")[0] == 404
+        assert asked(client, "/requests/7-1-1")[0] == 404
+        assert asked(client, "/requests/%0d%0aX:%20y")[0] == 404
+
+
+def test_a_wrong_question_is_told_so_once() -> None:
+    with mastering(Fleet(), 1, 2) as client:
+        assert asked(client, "/requests?wrong=1") == (400, {"error": "That is wrong.", "setting": None})
+
+
+def test_what_is_changed_is_changed_everywhere() -> None:
+    answered = {"effect": "done", "by": 1}
+    fleet = Fleet()
+    with mastering(fleet, 1, 2):
+        assert document(question(fleet, "/control/log", "POST", logger="root", level="DEBUG")) == answered
+
+
+def test_a_silent_worker_is_a_row_and_a_finding() -> None:
+    fleet = Fleet()
+    endpoints = FleetEndpoints(fleet, PLACE)
+    with mastering(fleet, 1):
+        fleet.known.append(Member(2, 102, 1, lambda fd: True))  # it takes the connection, and closes it
+        found = {each.path: each for each in endpoints.endpoints()}
+        shown = document(found["/requests"].answer(Query("GET", "/requests", {}, "")))
+        assert [(row["worker"], row["answered"]) for row in shown["workers"]] == [(1, True), (2, False)]
+        endpoints._heard[102] = time.monotonic() - 5
+        again = document(found["/requests"].answer(Query("GET", "/requests", {}, "")))
+        assert 5 <= again["workers"][1]["silent_seconds"] < 30
+
+
+def test_without_an_answer_there_is_none() -> None:
+    fleet = Fleet()
+    empty = question(fleet, "/requests")
+    assert (empty.status, document(empty)["error"]) == (503, "There is no worker to ask.")
+    fleet.known.append(Member(1, 101, 1, lambda fd: False))
+    late = question(fleet, "/requests")
+    assert (late.status, document(late)["error"]) == (503, "No worker has answered in time.")
+
+
+def test_whether_it_lives_and_is_ready_the_master_knows() -> None:
+    fleet = Fleet()
+    assert document(question(fleet, "/live"))["live"] is True
+    ready = document(question(fleet, "/ready"))
+    assert (ready["ready"], ready["life"], ready["server"]) == (True, "serving", "shop")
+    with pytest.raises(BadQuestion):
+        question(fleet, "/ready", a="1")
+
+
+@pytest.mark.parametrize("life", ["starting", "leaving", "draining"])
+def test_who_starts_or_leaves_is_alive_and_not_ready(life: str) -> None:
+    fleet = Fleet()
+    fleet.state = replace(fleet.state, life=life, serving=0, deserted_since=0.0)
+    assert question(fleet, "/live").status == 200
+    answered = question(fleet, "/ready")
+    found = document(answered)
+    assert (answered.status, found["ready"], found["reason"]) == (503, False, life)
+    assert 7 <= found["since_seconds"] < 30
+
+
+def test_a_fleet_without_workers_is_not_ready_and_after_a_while_not_alive() -> None:
+    fleet = Fleet()
+    now = time.monotonic()
+    fleet.state = replace(fleet.state, serving=0, deserted_since=now - 1)
+    assert document(question(fleet, "/ready"))["reason"] == "no_worker"
+    assert question(fleet, "/live").status == 200
+    fleet.state = replace(fleet.state, deserted_since=now - 11)
+    assert document(question(fleet, "/live"))["reason"] == "no_worker"
+
+
+def test_a_master_whose_loop_does_not_turn_is_not_alive() -> None:
+    fleet = Fleet()
+    now = time.monotonic()
+    fleet.state = replace(fleet.state, turned_at=now - 14)
+    assert question(fleet, "/live").status == 200, "it may rest for five seconds"
+    fleet.state = replace(fleet.state, turned_at=now - 16)
+    found = document(question(fleet, "/live"))
+    assert (found["reason"], found["turn_age_seconds"] >= 11) == ("dispatcher", True)
+
+
+def test_a_drain_is_the_masters_own_business() -> None:
+    fleet = Fleet()
+    assert question(fleet, "/control/drain", "POST").status == 202
+    assert fleet.drains == 1

@@ -1,0 +1,138 @@
+"""The admin addresses of a fleet: the master owns them, and answers there by a thread of its own.
+
+Imported where there is such an address alone.
+"""
+
+import socket
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from waitressd.config.adjustments import Adjustments
+from waitressd.fleet.plan import Plan
+from waitressd.fleet.roster import Roster, Worker
+from waitressd.fleet.states import Life, WorkerStage
+from waitressd.insight.addresses import AdminAddresses
+from waitressd.insight.crowd import Member
+from waitressd.insight.documents import place_of
+from waitressd.insight.fleet import FleetEndpoints, FleetState
+from waitressd.insight.page import page_endpoint
+from waitressd.listeners import open_admin_listeners
+from waitressd.wsgi.clock import http_date
+
+if TYPE_CHECKING:
+    from waitressd.net.listener import Listener
+
+LIFE_WORDS: Final = {
+    Life.STARTING: "starting",
+    Life.SERVING: "serving",
+    Life.FAILING: "draining",
+    Life.STOPPING: "draining",
+    Life.ABORTING: "draining",
+    Life.ENDED: "stopped",
+}
+LEAVING: Final = "leaving"
+
+
+class FleetInsight:
+    """What a master has of insight. The master's thread, but for what `FleetView` promises to any thread."""
+
+    def __init__(self, plan: Plan, roster: Roster, longest_sleep_seconds: float) -> None:
+        self._plan = plan
+        self._roster = roster
+        self.longest_sleep_seconds = longest_sleep_seconds
+        self.live_timeout = 0.0
+        now = time.monotonic()
+        self.state = FleetState("starting", now, 0, now, now)
+        self._addresses: AdminAddresses | None = None
+        self._held: dict[str, list[Listener]] = {}
+        # What the thread of the admin address has to say to the master's loop.
+        self._ours, self._theirs = socket.socketpair()
+        self._ours.setblocking(False)
+        self._theirs.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when a stop was asked for."""
+        return self._ours.fileno()
+
+    def take_orders(self) -> bool:
+        """Whether a stop was asked for since the last time."""
+        try:
+            return bool(self._ours.recv(4096))
+        except BlockingIOError:
+            return False
+
+    def open(self, adjustments: Adjustments) -> None:
+        """Answer where a configuration says, besides the addresses that there are. Raises OSError or ConfigError."""
+        listeners = open_admin_listeners(adjustments, self._held)
+        for listener in listeners:
+            known = self._held.setdefault(listener.asked, [])
+            if listener not in known:
+                known.append(listener)
+        self.live_timeout = adjustments.live_timeout
+        every = [listener for held in self._held.values() for listener in held]
+        if self._addresses is None:
+            self._addresses = AdminAddresses(adjustments, http_date)
+            self._addresses.open(every)
+            endpoints = FleetEndpoints(self, place_of(adjustments)).endpoints()
+            self._addresses.start_with([*endpoints, page_endpoint()])
+        else:
+            self._addresses.change(adjustments, every)
+
+    def keep(self, every: Sequence[Adjustments]) -> None:
+        """Close what none of these configurations names, of which the last one holds."""
+        if self._addresses is None or not every:
+            return
+        wanted = {f"admin {address}" for adjustments in every for address in adjustments.admin_listen}
+        self._held = {asked: held for asked, held in self._held.items() if asked in wanted}
+        self._addresses.change(every[-1], [listener for held in self._held.values() for listener in held])
+
+    def reload(self) -> None:
+        """Read the tokens again. A thread that may wait for a disk."""
+        if self._addresses is not None:
+            self._addresses.reload()
+
+    def look(self, now: float, *, is_leaving: bool) -> None:
+        """Note how the fleet is."""
+        life = LIFE_WORDS[self._plan.life]
+        if is_leaving and life == "serving":
+            life = LEAVING
+        workers = list(self._plan.crew.workers.values())
+        serving = sum(worker.stage is WorkerStage.SERVING for worker in workers)
+        before = self.state
+        since = before.since if before.life == life else now
+        deserted = before.deserted_since if not before.serving and not serving else now
+        self.state = FleetState(life, since, serving, deserted, now)
+
+    def close(self) -> None:
+        """Answer no more."""
+        if self._addresses is not None:
+            self._addresses.close()
+        self._ours.close()
+        self._theirs.close()
+
+    # -- for any thread: see FleetView
+
+    def members(self) -> list[Member]:
+        """Return the workers that can be asked, by their places."""
+        known = self._plan.crew.workers
+        found = [
+            Member(worker.place, worker.pid, known[worker.number].generation, partial(_pass_on, worker))
+            for worker in list(self._roster.workers.values())
+            if worker.is_ready and worker.number in known
+        ]
+        return sorted(found, key=lambda member: (member.worker, member.generation))
+
+    def drain(self) -> None:
+        """Have the master's loop stop the fleet."""
+        try:
+            self._theirs.send(b"\0")
+        except OSError:
+            return  # it was told already, or is at its end
+
+
+def _pass_on(worker: Worker, fd: int) -> bool:
+    """Hand a worker a connection. Any thread: sending is one system call."""
+    link = worker.link
+    return link is not None and link.send("insight", [fd])

@@ -1,0 +1,224 @@
+"""What a master answers for its workers: it asks them all at once, and makes one document of theirs.
+
+Whether the fleet lives and is ready the master knows itself, so it answers that under any load: no code of the
+application runs in its process.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+from urllib.parse import quote, urlencode
+
+from waitressd.insight import merging
+from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
+from waitressd.insight.crowd import PATIENCE_SECONDS, Member, Reply, ask_all
+from waitressd.insight.documents import Place, answer, head
+from waitressd.insight.endpoints import json_answer, no_parameters
+from waitressd.insight.findings import SilentWorker, Situation, find
+from waitressd.insight.guard import CONTROL
+from waitressd.insight.health import health_answer
+from waitressd.insight.profile import FORMATS
+from waitressd.insight.samples import join_speedscope
+
+OK: Final = 200
+NOT_FOUND: Final = 404  # by one worker, which may be with another
+LONG_PATIENCE_SECONDS: Final = 5.0  # beyond what the question itself takes
+SLOWEST_PROFILE_SECONDS: Final = 60.0
+
+_ASKED: Final = (
+    *(("/requests", "requests"), ("/requests/", "requests"), ("/connections", "connections"), ("/threads", "threads")),
+    *(("/slow", "slow"), ("/stats", "stats"), ("/config", "config"), ("/profile", "profile")),
+)
+"""Paths of the endpoints that workers answer, and their groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """Where a fleet is, as its master has seen it last. A value, so that any thread may look at it."""
+
+    life: str
+    """As in every answer: starting, serving, leaving, draining."""
+    since: float
+    """Since when (monotonic seconds)."""
+    serving: int
+    """How many workers accept."""
+    deserted_since: float
+    """Since when there is none that does."""
+    turned_at: float
+    """When the master's loop has turned last."""
+
+
+class FleetView(Protocol):
+    """A fleet, seen from the thread of its admin address. Any thread, without a lock."""
+
+    @property
+    def state(self) -> FleetState:
+        """Where it is."""
+
+    @property
+    def live_timeout(self) -> float:
+        """The setting."""
+
+    @property
+    def longest_sleep_seconds(self) -> float:
+        """How long the master's loop may rest."""
+
+    def members(self) -> list[Member]:
+        """Return the workers that can be asked, by their places."""
+
+    def drain(self) -> None:
+        """Stop as SIGTERM does. Returns at once."""
+
+
+class FleetEndpoints:
+    """The endpoints of a master. The thread of the admin address and those of its slow lane."""
+
+    def __init__(self, view: FleetView, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
+        self._view = view
+        self._place = place
+        self._clock = clock
+        self._heard: dict[int, float] = {}  # when a worker, by its pid, has answered last; a lost entry is no harm
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return them. What workers are asked for is slow: each such question has a thread that waits for them."""
+        asked = [
+            Endpoint(path, group, self._ask, has_children=path.endswith("/"), is_slow=True) for path, group in _ASKED
+        ]
+        return [
+            Endpoint("/live", "probes", self._live),
+            Endpoint("/ready", "probes", self._ready),
+            *asked,
+            Endpoint(f"{CONTROL}/drain", "control", self._drain),
+            Endpoint(f"{CONTROL}/cancel", "control", self._ask, is_slow=True),
+            Endpoint(f"{CONTROL}/log", "control", self._ask, is_slow=True),
+        ]
+
+    # -- what the master knows
+
+    def _live(self, query: Query) -> Answer:
+        no_parameters(query)
+        view, state, now = self._view, self._view.state, self._clock()
+        turn_age = max(0.0, now - state.turned_at - view.longest_sleep_seconds)
+        reason = "dispatcher" if turn_age >= view.live_timeout else ""
+        if not reason and state.life == "serving" and not state.serving:
+            reason = "no_worker" if now - state.deserted_since >= view.live_timeout else ""
+        details = {"reason": reason, "turn_age_seconds": round(turn_age, 3)} if reason else {}
+        return health_answer(query, self._head([]), "live", details)
+
+    def _ready(self, query: Query) -> Answer:
+        no_parameters(query)
+        state = self._view.state
+        reason, since = "", state.since
+        if state.life != "serving":
+            reason = state.life
+        elif not state.serving:
+            reason, since = "no_worker", state.deserted_since
+        seconds = round(max(0.0, self._clock() - since), 3)
+        return health_answer(
+            query, self._head([]), "ready", {"reason": reason, "since_seconds": seconds} if reason else {}
+        )
+
+    def _drain(self, query: Query) -> Answer:
+        no_parameters(query)
+        self._view.drain()
+        return json_answer(202, {"effect": "the fleet stops, as by SIGTERM", "life": self._view.state.life})
+
+    # -- what workers know
+
+    def _ask(self, query: Query) -> Answer:
+        """Ask those who know, and answer with what they say."""
+        members, parameters = self._choose(query)
+        asked = merging.page(parameters)
+        target = quote(query.path, safe="/") + (f"?{urlencode(asked)}" if asked else "")
+        replies = ask_all(members, query.method, target, query.accept, _patience(query))
+        now = self._clock()
+        self._heard |= {reply.member.pid: now for reply in replies if reply.status}
+        answered = [reply for reply in replies if reply.status]
+        bad = next((reply for reply in answered if reply.status != OK), None)
+        good = [reply for reply in answered if reply.status == OK]
+        if bad is not None and not (good and bad.status == NOT_FOUND):
+            return _passed_on(bad)
+        if not good:
+            text = "No worker has answered in time." if members else "There is no worker to ask."
+            return answer(self._head(replies) | {"error": text, "setting": None}, 503)
+        if query.method == "POST":  # all have done the same
+            return _passed_on(good[0])
+        return self._together(query.path, replies, good, parameters)
+
+    def _choose(self, query: Query) -> tuple[list[Member], dict[str, str]]:
+        """Return whom to ask, and with which parameters: one worker if the question names it. Raises BadQuestion."""
+        parameters, members = dict(query.parameters), self._view.members()
+        name = parameters.pop("worker", "")
+        if query.path.startswith("/requests/"):
+            name = query.path.removeprefix("/requests/").partition("-")[0]
+        elif query.path == f"{CONTROL}/cancel":
+            name = parameters.get("id", "").partition("-")[0]
+        if not name:
+            return members, parameters
+        chosen = [member for member in members if str(member.worker) == name]
+        if not chosen and "worker" in query.parameters:
+            known = ", ".join(dict.fromkeys(str(member.worker) for member in members))
+            raise BadQuestion(f"worker is the number of a worker: {known or 'there is none at the moment'}.")
+        return chosen or members, parameters
+
+    def _together(self, path: str, replies: list[Reply], good: list[Reply], parameters: Mapping[str, str]) -> Answer:
+        if path == "/profile" and all(map(_is_document, good)):
+            form = FORMATS["speedscope"]
+            return Answer(OK, form.content_type, join_speedscope(reply.body for reply in good), form.fields)
+        is_mergeable = merging.can_merge(path) and all(map(_is_document, good))
+        if not is_mergeable:
+            return Answer(OK, good[0].content_type, [reply.body for reply in good])
+        documents = [(reply.member.worker, json.loads(reply.body)) for reply in good]
+        merged = merging.merge(path, documents, parameters)
+        if "findings" in merged:
+            merged["findings"] = [*map(asdict, self._silent(replies)), *merged["findings"]]
+        rows = {name: iter(value) for name, value in merged.items() if isinstance(value, list)}
+        return answer(self._head(replies) | merged | rows)
+
+    def _silent(self, replies: Iterable[Reply]) -> Iterable[Any]:
+        silent = [
+            SilentWorker(reply.member.worker, reply.member.pid, self._silence(reply))
+            for reply in replies
+            if not reply.status
+        ]
+        return find(Situation(silent_workers=tuple(silent)))
+
+    def _silence(self, reply: Reply) -> float:
+        """For how long a worker has said nothing, as far as it was asked."""
+        now = self._clock()
+        return 0.0 if reply.status else now - self._heard.setdefault(reply.member.pid, now)
+
+    def _head(self, replies: Iterable[Reply]) -> dict[str, Any]:
+        """Return what every document begins with; where nobody was asked, nobody has answered or been silent."""
+        rows = [
+            _member_row(reply.member, answered=bool(reply.status), silent_seconds=round(self._silence(reply), 3))
+            for reply in replies
+        ]
+        rows = rows or [_member_row(member, answered=None, silent_seconds=None) for member in self._view.members()]
+        return head(self._place, self._view.state.life, time.time()) | {"workers": rows}
+
+
+def _member_row(member: Member, *, answered: bool | None, silent_seconds: float | None) -> dict[str, Any]:
+    row = {"worker": member.worker, "pid": member.pid, "generation": member.generation}
+    return row | {"answered": answered, "silent_seconds": silent_seconds}
+
+
+def _patience(query: Query) -> float:
+    if query.path == "/profile":
+        try:
+            return min(float(query.parameters.get("seconds", "5")), SLOWEST_PROFILE_SECONDS) + LONG_PATIENCE_SECONDS
+        except ValueError:
+            return LONG_PATIENCE_SECONDS  # which the workers will say
+    # What reads files, or waits for a lock of logging.
+    is_long = query.method == "POST" or query.path == "/config" or query.path.startswith("/requests/")
+    return LONG_PATIENCE_SECONDS if is_long else PATIENCE_SECONDS
+
+
+def _is_document(reply: Reply) -> bool:
+    return reply.content_type.startswith("application/json")
+
+
+def _passed_on(reply: Reply) -> Answer:
+    return Answer(reply.status, reply.content_type, [reply.body])
