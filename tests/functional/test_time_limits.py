@@ -37,7 +37,7 @@ class Application:
             try:
                 while not self.gate.is_set():
                     pass
-            except BaseException as error:  # border: the test's own
+            except BaseException as error:  # border: what is tested
                 self.saw.append(type(error))
                 raise
         elif path == "/named":

@@ -146,10 +146,14 @@ class Timing:
 
     def send(self, data: bytes | memoryview, /) -> int:
         """Send the first bytes of a response, as the wire does."""
-        if not self.take():
-            raise BrokenPipeError
         exchange = self._exchange
-        sent: int = exchange.wire.send(data)
+        try:
+            self.turn.pop()  # `take` without its call, a twentieth of what a limit costs
+        except IndexError:
+            exchange.fault = exchange.fault or Fault.TIMEOUT
+            raise BrokenPipeError from None
+        exchange.out = wire = exchange.wire
+        sent: int = wire.send(data)
         if sent == len(data) and exchange.encoder.sending is Sending.READY:
             # An interim response (103), and all of it is out: the answer itself may still be somebody else's.
             exchange.out = self
