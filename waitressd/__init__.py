@@ -12,15 +12,17 @@ from waitressd.version import __version__
 if TYPE_CHECKING:
     from waitressd.config.adjustments import Adjustments
     from waitressd.config.errors import ConfigError
+    from waitressd.http.errors import RequestTimeout
     from waitressd.place import worker_number
     from waitressd.server import create_server
     from waitressd.serving import serve
 
-__all__ = ["Adjustments", "ConfigError", "__version__", "create_server", "serve", "worker_number"]
+__all__ = ["Adjustments", "ConfigError", "RequestTimeout", "__version__", "create_server", "serve", "worker_number"]
 
 _HOMES: Final = {
     "Adjustments": "waitressd.config.adjustments",
     "ConfigError": "waitressd.config.errors",
+    "RequestTimeout": "waitressd.http.errors",
     "create_server": "waitressd.server",
     "serve": "waitressd.serving",
     "worker_number": "waitressd.place",

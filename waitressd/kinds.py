@@ -133,8 +133,8 @@ def show_seconds(seconds: float) -> str:
     return f"{seconds:g}" if seconds < 1e6 else str(int(seconds))
 
 
-def duration(low: float, high: float) -> Kind[float]:
-    """Take seconds, also written 500ms, 30s, 2m or 1h, within inclusive bounds."""
+def duration(low: float, high: float, *, or_zero: bool = False) -> Kind[float]:
+    """Take seconds, also written 500ms, 30s, 2m or 1h, within inclusive bounds; with `or_zero` also 0."""
 
     def parse(value: object) -> float:
         if isinstance(value, str):
@@ -144,11 +144,12 @@ def duration(low: float, high: float) -> Kind[float]:
             value = float(match[1]) * _SECONDS_IN[match[2] or ""]
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadValueError
-        if math.isfinite(value) and low <= value <= high:
+        if math.isfinite(value) and (low <= value <= high or (or_zero and not value)):
             return float(value)
         raise BadValueError
 
     words = f"seconds, also like 500ms, 30s or 2m, {show_seconds(low)} to {show_seconds(high)}"
+    words += ", or 0" if or_zero else ""
     return Kind(words, parse, show_seconds, "SECONDS")
 
 

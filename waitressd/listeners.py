@@ -12,6 +12,7 @@ from typing import Final
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
+from waitressd.net import interrupt
 from waitressd.net.listener import ADMIN, HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
 from waitressd.systemd import inherited_descriptors
 
@@ -31,6 +32,8 @@ def check_system(adjustments: Adjustments) -> None:
         _owner_ids(adjustments.unix_socket_owner)
     except LookupError as error:
         problems.append(_problem(adjustments, "unix_socket_owner", str(error.args[0])))
+    if adjustments.request_timeout_interrupt and interrupt.TROUBLE:
+        problems.append(_problem(adjustments, "request_timeout_interrupt", f"{interrupt.TROUBLE}; leave it off"))
     problems.extend(_unresolved(adjustments))
     problems.extend(_unable_to_fork(adjustments))
     if problems:

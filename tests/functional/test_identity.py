@@ -140,7 +140,7 @@ def environ_of(case: Case, fields: list[str], headers: frozenset[str]) -> dict[s
     lines = [f"GET {case.url_prefix}/some/page?query=1 HTTP/1.0"]
     lines += [f"Host: {case.host}"] if case.host is not None else []
     request, _ = RecordingTransport().receive("\r\n".join([*lines, *fields, "", ""]).encode())
-    return EnvironBuilder(settings).build(request, None, origin_of(case.peer, case.header), bool)
+    return EnvironBuilder(settings).build(request, None, origin_of(case.peer, case.header), RecordingTransport())
 
 
 def url_of(environ: dict[str, Any]) -> str:

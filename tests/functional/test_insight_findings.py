@@ -123,6 +123,24 @@ def test_wd06_is_not_said_of_a_proxy() -> None:
         assert insight.findings() == {}
 
 
+def test_wd07_a_request_past_its_time_limit() -> None:
+    gate = Gate()
+    with insight_into(gate, threads=2, request_timeout=0.2) as insight, insight.server.connect() as client:
+        client.send(ASKS)
+        assert client.receive().status == 504
+        finding = insight.wait_for_finding("WD07")
+        assert finding["text"].startswith("1 request past its time limit still holds a thread, for ")
+        assert finding["ids"] == ids(insight, "application")
+        assert insight.get("/stats")["threads"]["overdue"] == 1
+        (late,) = insight.get("/requests")["requests"]
+        assert (late["overdue"], late["limit_seconds"], late["answered_status"]) == (True, 0.2, 504)
+        gate.open.set()
+        insight.wait_until_over("WD07")
+        (failed,) = insight.get("/slow")["failed"]
+        assert (failed["status"], failed["ended_by"]) == (504, "timeout")
+        assert failed["detail"] == f"The application did not answer request {failed['id']} in time."
+
+
 def test_wd08_requests_that_are_refused() -> None:
     gate = Gate()
     with insight_into(gate, threads=1, queue_limit=1) as insight, waiting_clients(insight, gate, 1):

@@ -53,14 +53,14 @@ def test_it_shows_what_the_server_says(browser: Browser, show: Callable[..., Sit
     assert browser.texts(f"{ROWS} .age")[:2] == ["41.3 s", "29.8 s"]
     assert len(browser.texts(ROWS)) == scene["requests"]["total"]
     assert in_order(browser.texts(f"{ROWS} .age"))
-    assert browser.text("#requests-count") == "29 in flight: 14 in threads, 12 queued"
+    assert browser.text("#requests-count") == "31 in flight: 16 in threads, 12 queued"
     assert "504 sent" in browser.texts(ROWS)[0]
-    assert "6 here" in browser.texts(ROWS)[0]
+    assert "9 here" in browser.texts(ROWS)[0]
     assert "waits for a thread, 1 of 12" in " ".join(browser.texts(ROWS))
     assert [line.split(".")[0] for line in browser.texts("#findings bdi")] == [
         finding["text"].split(".")[0] for finding in scene["stats"]["findings"]
     ]
-    assert browser.texts(".tile .figure")[:3] == ["234", "14 of 16\u25b2Warning: ", "12\u25c6Bad: "]
+    assert browser.texts(".tile .figure")[:3] == ["234", "16 of 16\u25c6Bad: ", "12\u25c6Bad: "]
     assert browser.texts("#routes-table tbody td:first-child")[0] == "/reports/{name}"
     assert browser.texts("#routes-table tbody td:first-child")[-1] == "(no route)"
     assert len(browser.texts("#slow-table tr.opens")) == 7
@@ -160,12 +160,12 @@ def test_keys_go_from_row_to_row(browser: Browser, show: Callable[..., Site]) ->
     browser.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
     assert browser.run(where) == 2
     browser.press(Keys.END)
-    assert browser.run(where) == 28
+    assert browser.run(where) == 30
     browser.press(Keys.ARROW_DOWN, Keys.ARROW_UP)
-    assert browser.run(where) == 27
+    assert browser.run(where) == 29
     key = browser.run("return document.activeElement.dataset.key")
     site.scene["requests"]["requests"].insert(0, request(99, "application", 50.0, "/new"))
-    browser.wait("return document.querySelectorAll('#requests-table tr.opens').length === 30")
+    browser.wait("return document.querySelectorAll('#requests-table tr.opens').length === 32")
     assert browser.run("return document.activeElement.dataset.key") == key  # the focus goes with its row
     browser.press(Keys.SPACE)
     browser.wait("return document.querySelector('#requests-table tr.detail .remarks button')")
@@ -219,12 +219,12 @@ def test_requests_are_found_and_grouped(browser: Browser, show: Callable[..., Si
     show(shop())
     browser.click("#requests-text")
     browser.press(*"REPORTS/Q")
-    browser.wait(f"return document.querySelectorAll('{ROWS}').length === 3")
-    assert browser.text("#requests-count").endswith("; 3 shown")
+    browser.wait(f"return document.querySelectorAll('{ROWS}').length === 5")
+    assert browser.text("#requests-count").endswith("; 5 shown")
     browser.press(*"zz")
     browser.wait("return document.querySelector('#requests-table .nothing')")
     browser.click("#by-place")
-    assert browser.texts("#places-table tbody tr")[0].startswith("641.3 sshop/reports.py:214 totals1-88120-7")
+    assert browser.texts("#places-table tbody tr")[0].startswith("941.3 sshop/reports.py:214 totals1-88120-7")
     browser.click("#places-table .chip")
     browser.wait("return document.querySelector('#requests-table .stack')")
     assert browser.run("return document.querySelector('#requests-text').value") == ""
@@ -365,7 +365,7 @@ def test_a_server_that_does_not_answer_leaves_its_last_picture(browser: Browser)
     browser.wait("return !document.querySelector('#silence').hidden")
     said = browser.text("#silence")
     assert said.startswith("The server has not answered since ")
-    assert len(browser.texts(ROWS)) == 29
+    assert len(browser.texts(ROWS)) == 31
     assert browser.text("#state") == "No answer"
     assert browser.driver.title.startswith("no answer")
     browser.run("return new Promise(done => setTimeout(done, 1500))")
@@ -384,18 +384,31 @@ def test_what_is_not_exposed_is_said_and_not_asked(browser: Browser, show: Calla
     assert browser.text("#slow-note") == "Not shown here: admin_expose does not have slow."
     assert browser.run("return document.querySelector('#profile').hidden")
     assert browser.texts("#endpoints li") == ["connections", "requests", "stats", "index"]
-    assert len(browser.texts(ROWS)) == 29
+    assert len(browser.texts(ROWS)) == 31
     assert not {path for path in site.asked if path.startswith(("/slow", "/profile"))}
     assert browser.messages() == []
 
 
 def test_a_refusal_is_shown_where_the_answer_would_be(browser: Browser, show: Callable[..., Site]) -> None:
     site = show(shop())
-    site.refusals["stats"] = ("503 Service Unavailable", {"error": "There are too many <b>questions</b>."})
-    browser.wait("return document.querySelector('#routes-note').textContent === 'There are too many <b>questions</b>.'")
-    assert browser.run("return document.querySelector('#silence').hidden")
+    sentence = "worker is the number of a worker: <b>1</b>."
+    site.refusals["stats"] = ("400 Bad Request", {"error": sentence})
+    browser.wait("return document.querySelector('#routes-note').textContent === arguments[0]", sentence)
+    browser.wait("return !document.querySelector('#silence').hidden")
+    assert browser.text("#silence") == f"{sentence} What is not answered is as it was."
+    assert browser.text("#state") == "Serving"
     del site.refusals["stats"]
-    browser.wait("return document.querySelector('#routes-note').textContent === ''")
+    browser.wait("return document.querySelector('#silence').hidden")
+    assert browser.text("#routes-note") == ""
+
+
+def test_a_worker_can_be_chosen_after_another(browser: Browser, show: Callable[..., Site]) -> None:
+    site = show(shop())
+    choose = "const s = document.querySelector('#worker'); s.value = '2'; s.dispatchEvent(new Event('change'))"
+    del site.scene["stats"]["workers"][0]  # an answer of one worker tells nothing of the others
+    browser.run(choose)
+    browser.wait("return performance.getEntriesByName(location.origin + '/stats?window=60&worker=2').length >= 2")
+    assert browser.texts("#worker option") == ["all workers", "worker 1 (pid 4131)", "worker 2 (pid 4132)"]
 
 
 # -- For everybody, and for long

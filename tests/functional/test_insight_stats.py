@@ -1,7 +1,7 @@
 """/stats agrees with what clients did, and says how busy the server is."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import pytest
@@ -132,3 +132,24 @@ def test_threads_and_the_queue_are_as_they_are() -> None:
         for client in clients:
             assert client.receive().status == 200
         insight.wait_for("/stats", lambda found: found["threads"]["busy"] == 0)
+
+
+def test_a_request_that_was_answered_504_took_its_time() -> None:
+    """The time is that of the request, not of the short while in which the server answered in its place."""
+    release = threading.Event()
+
+    def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        release.wait(30)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with insight_into(application, request_timeout=0.3) as insight:
+        try:
+            with insight.server.connect() as client:
+                assert client.get("/").status == 504
+            found = insight.wait_for("/slow", lambda document: document["failed"])["failed"][0]
+        finally:
+            release.set()
+    assert (found["status"], found["ended_by"]) == (504, "timeout")
+    assert found["total_seconds"] >= 0.3
+    assert found["application_seconds"] >= 0.3

@@ -22,7 +22,7 @@ class ModelConnection(PlainJob):
     """One client: the requests that it will send, and where each of them is."""
 
     __slots__ = (
-        "arrived", "began", "dead", "finished", "gone", "lost", "mask", "number", "plan", "runs", "state",
+        "arrived", "began", "dead", "finished", "gone", "lost", "mask", "number", "plan", "runs", "state", "was_late",
     )  # fmt: skip
 
     def __init__(self, number: int, plan: list[int]) -> None:
@@ -36,6 +36,7 @@ class ModelConnection(PlainJob):
         self.runs = 0  # workers inside it at this moment
         self.dead = False  # the client is gone; the poller says so
         self.gone = False  # and we have noted it
+        self.was_late = False  # its request was taken from the task that runs it
         self.state = IDLE
         self.mask = READ
 
@@ -71,6 +72,8 @@ class ModelConnection(PlainJob):
 
     def settle(self, _started_at: float = 0.0) -> None:
         """The holder takes it back."""
+        if self.was_late:
+            return
         if self.dead or self.gone:
             self.close()
             return
@@ -79,10 +82,18 @@ class ModelConnection(PlainJob):
 
     def settle_aside(self) -> bool:
         """A worker without the role gives it back, unless something is left to do."""
-        if self.gone:
+        if self.gone or self.was_late:
             return False
         self.state = IDLE
         self.mask = READ
+        return True
+
+    def revoke(self) -> bool:
+        """Its time is over: take it from its task, under the role's lock; False when the task has given it back."""
+        if self.state != RUNNING:
+            return False
+        self.was_late = True
+        self.close()
         return True
 
     def close(self) -> None:

@@ -107,6 +107,10 @@ class RoleModel:
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         self.random = rng = random.Random(seed)
         self.seed = seed
+        # By dice of its own, so that a run in which nobody is late is what it would be without time limits.
+        self.dice = random.Random(seed)
+        self.late_chance = self.dice.choice((0.0, 0.0, 0.1, 0.5))
+        self.spares = self.dice.choice((0, 1, 3))
         self.task_limit = rng.choice((1, 1, 2, 2, 3))
         self.hand_over_chance = rng.choice((0.0, 0.0, 0.3, 1.0))
         self.role = self.role_class(self.task_limit, self.wake)
@@ -266,7 +270,8 @@ class RoleModel:
                 if list.__len__(worker.claim):
                     leaders += 1
             elif place == ASIDE:
-                tasks += 1
+                is_late = isinstance(worker.job, ModelConnection) and worker.job.was_late
+                tasks += not (worker.is_replaced and is_late)
             if worker.is_reserve and place in (INLINE, ASIDE):
                 raise ViolationError("the reserve runs a job")
         if leaders > 1:
@@ -281,10 +286,16 @@ class RoleModel:
             raise ViolationError("nobody holds the role and a worker sleeps")
         if role.queue and not all(worker.is_reserve for worker in role.waiting) and not self.is_ended:
             raise ViolationError("a job waits although a worker for it waits")
-        if not 0 <= role.running <= self.task_limit:
+        if any(worker.is_replaced for worker in role.waiting):
+            raise ViolationError("a worker waits that another one has replaced")
+        if not 0 <= role.running <= role.task_limit:
             raise ViolationError(f"{role.running} tasks are counted as running")
 
     def _check_end(self) -> None:
+        if self.role.task_limit != self.task_limit:
+            raise ViolationError("who was replaced has not left")
+        if sum(not worker.is_replaced and not worker.is_reserve for worker in self.workers) != self.task_limit:
+            raise ViolationError("somebody who left has no successor")
         if self.is_aborting:
             if any(connection.runs for connection in self.connections):
                 raise ViolationError("a task was left behind by the stop")
@@ -349,6 +360,9 @@ class RoleModel:
         while True:
             while self.returned:
                 self.returned.popleft().settle()
+            if self.dice.random() < self.late_chance:
+                yield LOCKED
+                self.end_late(worker)
             while self.tasks:
                 if not (yield from self.start(worker, self.next_task())):
                     yield LOCKED
@@ -365,6 +379,27 @@ class RoleModel:
             yield POLL
             self.poll()
             yield from self.read_ready()
+
+    def end_late(self, holder: ModelWorker) -> None:
+        """The holder takes a request from its task, as at the end of its time."""
+        jobs = [worker.job for worker in self.workers if worker is not holder and worker.place == ASIDE]
+        for job in jobs:
+            assert isinstance(job, ModelConnection)
+            with self.lock:
+                if job.runs and job.revoke():
+                    self.sometimes["taken from its task"] += 1
+
+    def replace_late(self) -> None:
+        """The watcher has another worker enter in place of one whose request was taken from it."""
+        for worker in list(self.workers):
+            job = worker.job
+            is_late = isinstance(job, ModelConnection) and job.was_late and not worker.is_replaced
+            if job is not None and is_late and self.spares and self.role.replace(worker, job):
+                self.spares -= 1
+                self.sometimes["replaced"] += 1
+                spare = self.new_worker(f"spare {len(self.workers)}", is_reserve=False)
+                self.workers.append(spare)
+                self.runnable.append(Actor(spare.name, self.work(spare)))
 
     def resign(self, worker: ModelWorker) -> Leading:
         """The service ends, or a defect was caught at the border."""
@@ -548,6 +583,7 @@ class RoleModel:
         quiet = 0
         while not self.is_ended:
             self._watcher_steps = True
+            self.replace_late()
             taken = self.role.look()
             busy = self.role.has_claim()
             self._watcher_steps = False

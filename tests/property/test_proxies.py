@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.origins import origin_of
+from tests.support.recording import RecordingTransport
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.grammar import is_host
@@ -47,7 +48,7 @@ def environ_of(
     all_fields = dict(fields) if host is None else {"HTTP_HOST": host, **fields}
     request = Request("GET", "/path?query", "/path", "query", "HTTP/1.1", all_fields)
     settings = EnvironSettings(server_port=8080, url_prefix=url_prefix, proxies=proxies)
-    return EnvironBuilder(settings).build(request, None, origin_of(peer), bool)
+    return EnvironBuilder(settings).build(request, None, origin_of(peer), RecordingTransport())
 
 
 def identity(environ: dict[str, Any]) -> dict[str, Any]:

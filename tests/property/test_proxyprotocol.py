@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.origins import origin_of
 from tests.support.proxyheaders import LOCAL, SIGNATURE, UNKNOWN, UNSPEC, binary, tls, tlv, v1, v2, v2_unix
+from tests.support.recording import RecordingTransport
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import (
     V1_BYTES,
@@ -127,7 +128,7 @@ def test_both_versions_say_who_connects(ends: tuple[tuple[str, int], tuple[str, 
 def environ_of(header: ProxyHeader, fields: dict[str, str], proxies: TrustedProxies) -> dict[str, Any]:
     request = Request("GET", "/path", "/path", "", "HTTP/1.1", {"HTTP_HOST": "example.com", **fields})
     settings = EnvironSettings(server_port=8080, proxies=proxies)
-    return EnvironBuilder(settings).build(request, None, origin_of("10.0.0.1:5555", header), bool)
+    return EnvironBuilder(settings).build(request, None, origin_of("10.0.0.1:5555", header), RecordingTransport())
 
 
 @given(data=octets)

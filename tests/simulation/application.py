@@ -111,7 +111,9 @@ class Application:
 
     def _work(self, environ: dict[str, Any], mode: str) -> None:
         world = self._world
-        if mode == "sleep":
+        if mode == "sleep" and world.sleep_to_the_limit():
+            pass
+        elif mode == "sleep":
             world.sleep(world.random.choice((0.0001, 0.001, 0.01, 0.1)))
         elif mode == "hang":
             world.scheduler.sometimes["an application hangs"] += 1

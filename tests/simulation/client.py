@@ -159,7 +159,7 @@ class AnswerReader:
         elif head.status == 500:
             if self.expected[number].mode not in ("fail", "cut"):
                 raise SimulationError(f"500 for {self.expected[number].target}")
-        elif head.status not in (408, 503, 400):
+        elif head.status not in (408, 503, 504, 400):
             raise SimulationError(f"{head.status} for {number}")
         elif not head.closes:
             raise SimulationError(f"{head.status} without Connection: close")
@@ -385,6 +385,8 @@ class SimClient:
             self.world.sometimes[f"answer {status}"] += 1
         if self.was_cut:
             self.world.sometimes["an answer is cut"] += 1
+        if 504 in self.reader.answered and self.number not in self.world.timed_out:
+            raise SimulationError(f"client {self.number} was answered 504 before its time was over")
         if self.habit not in (POLITE, "half-closes", "waits for 100") or self.world.may_break_promises:
             return
         answered = self.reader.answered

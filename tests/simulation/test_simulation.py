@@ -8,7 +8,8 @@ import pytest
 
 from tests.simulation.world import ImpatientDispatcher, World, explore, replay
 from waitressd.dispatch.role import Worker
-from waitressd.net import tls, wire
+from waitressd.http.errors import HttpError
+from waitressd.net import timelimit, tls, wire
 from waitressd.net.channel import Channel
 from waitressd.net.eventloop import Job
 from waitressd.net.exchange import Exchange
@@ -16,6 +17,7 @@ from waitressd.net.outbuf import OutBuffer
 from waitressd.net.poller import READ, WRITE
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ChannelMove, ExchangeMove, ExchangeState
+from waitressd.net.timelimit import Late, Timing
 from waitressd.net.tls import RECORD_BYTES, TlsStream
 from waitressd.net.wire import PartialRecordError
 
@@ -26,7 +28,7 @@ MUTANT_RUNS = 600
 SOMETIMES = {
     "100 Continue", "a client drips", "a client stalls", "a producer waits", "a request is queued",
     "a request is revoked", "a request is withdrawn", "accept fails with ECONNABORTED", "accept fails with EMFILE",
-    "a farewell",
+    "a farewell", "a late request is answered", "answer 504",
     "an answer is cut", "an application hangs", "answer 200", "answer 400", "answer 408", "answer 500", "answer 503",
     "no temporary file", "registration fails", "something is spooled", "spurious readiness", "spurious would-block",
     "state BODY", "state CLOSED", "state FLUSHING", "state HEAD", "state IDLE", "state LINGERING", "state QUEUED",
@@ -136,6 +138,36 @@ def revoke_in_name_only(exchange: Exchange, fault: Fault) -> None:
 
 def close_at_once(exchange: Exchange) -> None:
     """Give the descriptor of a revoked exchange back while its task may use it."""
+    exchange.wire.close()
+
+
+def answer_without_asking(timing: Timing, late: Late) -> bool:
+    """Answer in place of a task, whether it has begun or not."""
+    timing.turn.clear()
+    return timing.number == late.number
+
+
+def begin_without_asking(timing: Timing) -> bool:
+    """Answer, whether somebody else has or not."""
+    with contextlib.suppress(IndexError):
+        timing.turn.pop()
+    timing._exchange.out = timing._exchange.wire
+    return True
+
+
+def answer_by_the_same(exchange: Exchange, error: HttpError) -> None:
+    """Answer in place of a task by the protocol that the task uses."""
+    line = exchange.line
+    line.exchange = other = Exchange(line, exchange.connection, exchange.loop, exchange.settings)
+    other.request, other.number = exchange.request, exchange.number
+    other.refuse(error)
+
+
+def return_the_descriptor(exchange: Exchange) -> None:
+    """Give the descriptor back when a late task returns, as if it still shared it with its connection."""
+    exchange._drop_body()
+    exchange._drop_outbuf()
+    exchange.state = ExchangeState.DONE
     exchange.wire.close()
 
 
@@ -249,6 +281,21 @@ SECURE_MUTANTS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
 @pytest.mark.parametrize("name", SECURE_MUTANTS)
 def test_the_simulation_notices_encryption_that(name: str) -> None:
     world = type("Mutant", (World,), {"secure_share": 1.0, "mutations": SECURE_MUTANTS[name]})
+    with pytest.raises(AssertionError, match=r"^seed \d+: "):
+        explore(range(MUTANT_RUNS), world)
+
+
+LIMITED_MUTANTS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
+    "answers over a task": ((timelimit, "_take_turn", answer_without_asking),),
+    "lets a late task answer": ((Timing, "take", begin_without_asking),),
+    "answers by the protocol of the task": ((Exchange, "answer_instead", answer_by_the_same),),
+    "closes for a late task": ((Exchange, "_let_go", return_the_descriptor),),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED_MUTANTS)
+def test_the_simulation_notices_a_time_limit_that(name: str) -> None:
+    world = type("Mutant", (World,), {"limited_share": 1.0, "mutations": LIMITED_MUTANTS[name]})
     with pytest.raises(AssertionError, match=r"^seed \d+: "):
         explore(range(MUTANT_RUNS), world)
 

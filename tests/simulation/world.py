@@ -18,16 +18,18 @@ from tests.simulation.kernel import Kernel, SimListenSocket, SimPoller
 from tests.simulation.scheduler import Actor, Scheduler, SimThread
 from tests.simulation.secure import SimContext, raw_recv, raw_shutdown, socket_below
 from tests.simulation.watch import Watch
+from waitressd.dispatch import timekeeper
 from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.dispatcher import Dispatcher
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
-from waitressd.net import tls
+from waitressd.net import timelimit, tls, wire
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job
+from waitressd.net.exchange import Exchange
 from waitressd.net.handshake import Handshakes, TlsProtocol
 from waitressd.net.listener import Listener
 from waitressd.net.outbuf import OutputLimits
@@ -35,6 +37,7 @@ from waitressd.net.preface import ProxyProtocol
 from waitressd.net.progress import Deadlines
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
+from waitressd.net.timelimit import NO_LIMIT, NO_LIMITS, Late, RouteLimit, TimeLimits, timed
 from waitressd.wsgi import response, task
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.input import BodySpool
@@ -77,6 +80,24 @@ class SimClaim(list[Any]):
     def __getitem__(self, index: Any) -> Any:
         self._scheduler.switch()
         return super().__getitem__(index)
+
+
+class SimTurn(list[Any]):
+    """The turn of a request, whose uses are sync points; `append` is one that the task makes for itself."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        self._scheduler.switch()
+
+    def pop(self, index: Any = -1) -> Any:
+        self._scheduler.switch()
+        item = super().pop(index)
+        self._scheduler.switch()
+        return item
 
 
 class CountingRole(Role):
@@ -132,6 +153,7 @@ class World:
     dispatcher_class: type[ImpatientDispatcher] = ImpatientDispatcher
     mutations: tuple[tuple[Any, str, Any], ...] = ()  # (module or class, name, what stands there instead)
     secure_share = 0.3
+    limited_share = 0.5
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         self.seed = seed
@@ -149,11 +171,14 @@ class World:
         self.is_stopped = False
         self.is_aborted = False
         self.revoked: set[int] = set()  # connections whose request was taken from its task
+        self.timed_out: set[int] = set()  # connections that were answered 504
         self.is_proxied = rng.random() < 0.2  # each connection begins with a PROXY header
         # By dice of its own, so that a world without TLS is the same with and without this line.
         dice = random.Random(seed)
         self.is_secure = dice.random() < self.secure_share  # each connection is encrypted
         self.handshakes = Handshakes(dice.choice((1, 1000, 1000)), lambda: scheduler.now)
+        self.limits = self._choose_limits(dice)
+        self.dice = dice
         self.revoke_chance = rng.choice((0.0, 0.0, 0.0, 0.02))
         self.faults_at_accept = self.kernel.faults.accept > 0
         self.mood = rng.choice(MOODS)
@@ -187,6 +212,14 @@ class World:
         """Whether the stop came while the server could not accept."""
         return self.faults_at_accept or self.bounds.connection_limit <= len(self.clients)
 
+    def _choose_limits(self, dice: random.Random) -> TimeLimits:
+        """Choose time limits that are as long as what the application does, for some worlds."""
+        if dice.random() >= self.limited_share:
+            return NO_LIMITS
+        route = RouteLimit("POST", lambda path: "/hang/" in path, dice.choice((0.0, 0.1)))
+        routes = dice.choice(((), (), (route,)))
+        return TimeLimits(dice.choice((0.1, 0.1, 1.0)), routes, request_timeout_spares=dice.choice((0, 0, 1, 2)))
+
     def _build_settings(self) -> ChannelSettings:
         rng = self.random
         handler = WsgiHandler(Application(self), EnvironBuilder(EnvironSettings()), TaskSettings())
@@ -201,8 +234,9 @@ class World:
                 self.step()
                 del self.active[number]
 
+        is_limited = self.limits.least_seconds < NO_LIMIT
         return ChannelSettings(
-            handler=handle,
+            handler=timed(handle, self.machine.monotonic) if is_limited else handle,
             new_body=lambda: BodySpool(rng.choice((10, 1000, 100_000))),
             http_date=lambda: DATE,
             recv_bytes=rng.choice((7, 100, 4096)),
@@ -239,6 +273,15 @@ class World:
         self.kernel.progress += 1
         self.scheduler.sleep(seconds)
 
+    def sleep_to_the_limit(self) -> bool:
+        """Let the application wait until it is about to be found late; False where it has no limit, and mostly."""
+        limit = self.limits.request_timeout
+        if not limit or self.dice.random() < 0.5:
+            return False
+        self.sleep(limit)
+        self.sleep(max(0.0, self.lane.next_look - self.scheduler.now) + self.dice.choice((0.0, 0.00005, 0.0003, 0.002)))
+        return True
+
     def begin(self, connection: int, number: int) -> None:
         """A request reached the application."""
         if number <= self.begun.get(connection, -1):
@@ -266,6 +309,7 @@ class World:
             self.lane.dispatcher.__class__ = self.dispatcher_class
             self.dispatcher = cast("ImpatientDispatcher", self.lane.dispatcher)
             self.dispatcher.world = self
+            self.lane.timekeeper.limits = self.limits
             for worker in self.lane.workers:
                 worker.claim = SimClaim(scheduler)
             self.dispatcher.blocking.share = self.blocking_share
@@ -313,6 +357,9 @@ class World:
             (tempfile, "TemporaryFile", self._temporary_file),
             (tls, "_recv", raw_recv),
             (tls, "_shutdown", raw_shutdown),
+            (timelimit, "new_turn", lambda: SimTurn(self.scheduler)),
+            (timekeeper, "end_in_time", self._end_in_time),
+            (wire, "reset", self._reset),
             *self.mutations,
         ]
         before = [(module, name, getattr(module, name)) for module, name, _ in places]
@@ -332,6 +379,31 @@ class World:
             logger.level, logger.propagate = settings
             for file in [*self.files, *self.spools]:
                 file.close()
+
+    def _end_in_time(self, exchange: Exchange, late: Late) -> bool:
+        """Note what becomes of a request that is late."""
+        channel = cast("Channel", exchange.line)
+        is_late = timelimit.end_in_time(exchange, late)
+        sock = socket_below(channel.wire)
+        if late.was_cut:
+            self.note_revoked(channel)
+            self.sometimes["a late answer is cut"] += 1
+        elif late.answered_status is not None:
+            self.sometimes["a late request is answered"] += 1
+            self.timed_out.add(sock.number)
+        elif is_late:
+            self.sometimes["a late request has nobody to tell"] += 1
+        else:
+            self.sometimes["a task was faster than its limit"] += 1
+        return is_late
+
+    @staticmethod
+    def _reset(wire_: Any) -> None:
+        """Break a connection whose descriptor stays."""
+        sock = socket_below(wire_)
+        sock.aborts = sock.is_dead = True
+        sock.break_off()
+        sock.on_output()
 
     def _ioctl(self, fd: int, _request: int, count: Any) -> None:
         """How much of what was sent the client has not taken yet (TIOCOUTQ)."""

@@ -183,10 +183,16 @@ def health_haproxy(folder: Path, places: Mapping[str, str]) -> Iterator[tuple[in
 
 
 def haproxy_status(stats: Path, server: str) -> str:
-    """Ask HAProxy how a server is: "UP", "DOWN", "UP 1/2" on its way down, "DOWN 1/2" on its way up."""
+    """Ask HAProxy how a server is: "UP", "DOWN", "UP 1/2" on its way down, "DOWN 1/2" on its way up.
+
+    "" while it cannot be asked yet.
+    """
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
-        sock.connect(str(stats))
+        try:
+            sock.connect(str(stats))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return ""
         sock.sendall(b"show stat\n")
         text = b"".join(iter(lambda: sock.recv(65536), b"")).decode()
     rows = csv.DictReader(text.removeprefix("# ").splitlines())

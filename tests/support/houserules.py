@@ -79,7 +79,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
     "entry": frozenset({"cli", "tools", "config", "standardstreams"}),
     "__main__": frozenset({"entry"}),
-    "__init__": frozenset({"server", "serving", "config", "place", "version"}),
+    "__init__": frozenset({"server", "serving", "config", "http", "place", "version"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -134,7 +134,7 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
-    {"grp", "pwd", "resource", "hupper", "multiprocessing.util"}
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes"}
     | {
         "waitressd.fleet",
         "waitressd.fleet.hazards",

@@ -125,6 +125,9 @@ def _hung() -> list[Document]:
         _stuck(16, 14.2, "/reports/q4", queue_seconds=1.9),
         _stuck(17, 12.0, "/reports/q2", queue_seconds=2.2),
         _stuck(18, 9.7, "/reports/vat", queue_seconds=2.3),
+        _stuck(31, 8.9, "/reports/q1", queue_seconds=2.4, worker=2),
+        _stuck(32, 7.7, "/reports/q3", queue_seconds=2.4, worker=2, client="10.0.7.2"),
+        _stuck(33, 6.9, "/reports/annual", queue_seconds=2.6, worker=2),
     ]
 
 
@@ -132,7 +135,7 @@ def _busy() -> list[Document]:
     product = {"route": r"/products/{id:\d+}", "queue_seconds": 0.01}
     slow = {"place": "shop/views.py:88 product", "cpu_share": 0.97, "client": "88.12.5.201"}
     rows = [_in_thread(11, 8.1, "/products/8841", **(product | slow))]
-    for number in range(7):
+    for number in range(6):
         place = "shop/templates.py:52 render" if number % 2 else "shop/models.py:310 Product.prices"
         more = product | {"place": place, "cpu_share": 0.11, "worker": 2, "client": f"88.12.5.{30 + number}"}
         rows.append(_in_thread(21 + number, 0.9 - number / 9, f"/products/{1200 + number * 37}", **more))
@@ -161,7 +164,7 @@ def _moving() -> list[Document]:
 
 
 def shop_requests() -> list[Document]:
-    """Return fourteen requests in threads, twelve that wait, and some that come and go."""
+    """Return sixteen requests in threads, twelve that wait, and some that come and go."""
     return sorted([*_hung(), *_busy(), *_waiting(), *_moving()], key=lambda row: -row["age_seconds"])
 
 
@@ -236,7 +239,7 @@ def _finding(code: str, severity: str, text: str, rows: list[Document]) -> Docum
 
 def _shop_findings() -> list[Document]:
     late = "One request is past its time limit of 30 s and still holds a thread; its client was answered 504."
-    there = f"6 of 14 busy threads are at the same place, {STUCK_AT}, the first for 41 s."
+    there = f"9 of 16 busy threads are at the same place, {STUCK_AT}, the first for 41 s."
     return [
         _finding("WD03", "bad", "All 16 threads are busy, and 12 requests wait, the first for 3.2 s.", _waiting()),
         _finding("WD07", "bad", late, _hung()[:1]),
@@ -270,7 +273,7 @@ def shop_stats() -> Document:
         rates=per_second,
         phases=phases,
         routes=routes,
-        threads={"busy": 14, "idle": 2, "overdue": 1, "limit": 16},
+        threads={"busy": 16, "idle": 0, "overdue": 1, "limit": 16},
         queue={"depth": 12, "oldest_seconds": 3.2, "limit": 1000},
         connections=2431,
         connection_limit=8000,
@@ -338,7 +341,7 @@ def shop_connections() -> Document:
         "head": (9, 4.1),
         "body": (3, 9.9),
         "queued": (12, 3.2),
-        "running": (14, 41.3),
+        "running": (16, 41.3),
         "flushing": (21, 21.0),
         "lingering": (2, 0.8),
     }

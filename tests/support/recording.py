@@ -50,6 +50,11 @@ class RecordingTransport:
         self.gone = False
         self.environ: dict[str, Any] | None = None
         self.failure: BaseException | None = None
+        self.limits: list[float] = []  # that the application has set
+
+    def set_request_timeout(self, seconds: float) -> None:
+        """Note the limit."""
+        self.limits.append(seconds)
 
     @property
     def sent(self) -> bytes:

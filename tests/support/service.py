@@ -13,10 +13,11 @@ from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.events import Request
-from waitressd.net.channelsettings import ChannelSettings
+from waitressd.net.channelsettings import ChannelSettings, RequestHandler
 from waitressd.net.exchange import Exchange
 from waitressd.net.listener import open_tcp
 from waitressd.net.poller import build_poller
+from waitressd.net.timelimit import NO_LIMITS, interruptible, timed
 from waitressd.wsgi.input import BodySpool
 
 
@@ -29,8 +30,10 @@ class Service:
         bounds = replace(options.pop("bounds", Bounds()), threads=threads)
         self.lane = Lane(build_poller(), bounds, name="test", task_log_timeout=task_log_timeout)
         self.dispatcher = self.lane.dispatcher
+        self.lane.timekeeper.limits = limits = options.pop("limits", NO_LIMITS)
+        handler: RequestHandler = self._handle if limits is NO_LIMITS else timed(self._handle, time.monotonic)
         settings = ChannelSettings(
-            handler=self._handle,
+            handler=interruptible(handler) if limits.request_timeout_interrupt else handler,
             new_body=lambda: BodySpool(1 << 20),
             http_date=lambda: DATE,
             **options,
@@ -49,6 +52,13 @@ class Service:
             self.gate.wait(30)
         elif request.target.startswith("/sleep/"):
             time.sleep(float(request.target.rpartition("/")[2]))
+        elif request.target.startswith("/own/"):
+            exchange.set_request_timeout(float(request.target.rpartition("/")[2]))
+            self.hanging.release()
+            self.gate.wait(30)
+        elif request.target == "/compute":
+            while not self.gate.is_set():
+                pass
         answer(exchange)
 
     @contextmanager

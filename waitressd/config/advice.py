@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from waitressd.config import fleetadvice, insightadvice, tlsadvice
+from waitressd.config import fleetadvice, insightadvice, timelimitadvice, tlsadvice
 from waitressd.config.addresses import TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.advicerules import RULES, Advice, Facts, Finding, Rule
@@ -394,6 +394,14 @@ Rule(
     "each of them sees the addresses of clients and what they ask for",
     "use a Unix socket with admin_socket_mode = 600 or 660, or set admin_token_file",
 )(lambda facts: insightadvice.open_to_accounts(facts.adjustments))
+
+Rule(
+    "W135",
+    "A stop does not wait as long as a request may take",
+    "request_timeout, or a limit of request_timeout_routes, is longer than shutdown_timeout",
+    "a stop cuts such a request off before its time is over",
+    "raise shutdown_timeout, and the time after which the supervisor kills, or shorten the limit",
+)(lambda facts: timelimitadvice.beyond_the_drain(facts.adjustments))
 
 
 Rule(

@@ -9,10 +9,11 @@ from waitressd.config.insighttable import InsightTable
 from waitressd.config.networks import TrustedPeers, trusted_peers
 from waitressd.config.origins import DEFAULT, Origin
 from waitressd.config.table import SettingsTable
+from waitressd.config.timelimittable import TimeLimitTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class EffectiveSettings(InsightTable, SettingsTable):
+class EffectiveSettings(InsightTable, TimeLimitTable, SettingsTable):
     """The value of every setting, and where each came from. What the rules look at."""
 
     origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)

@@ -22,12 +22,13 @@ from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.states import TRANSITIONS, DispatcherState
+from waitressd.dispatch.timekeeper import Timekeeper
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
-from waitressd.net.eventloop import Job, Tally
+from waitressd.net.eventloop import Job, Settlement, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
 from waitressd.net.poller import READ, Poller
@@ -63,6 +64,8 @@ class Dispatcher:
         self.state = DispatcherState.SERVING
         self.draining = False  # said of the state by `_begin_drain` alone: every response asks for it
         self.logs = DispatcherLogs(self.clock)
+        self.timekeeper = Timekeeper(role, self.logs, self.clock)
+        self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time)
         self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
@@ -76,7 +79,8 @@ class Dispatcher:
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
         self.is_accepting = self._acceptor.is_accepting  # any thread
-        self._returned: deque[Job] = deque()  # jobs whose task ended without the role
+        self.admit = self._acceptor.admit  # the client that a balancer connects for
+        self._returned: deque[Settlement] = deque()  # jobs whose task ended without the role, and tasks that are late
         self._settling_last = Lock()  # of who settles when no thread leads any more: the ledger has one writer
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
@@ -106,11 +110,15 @@ class Dispatcher:
 
     def give_back(self, job: Job) -> None:
         """Leave a job that only the holder can settle."""
-        self._returned.append(job)
-        self.poller.wake()
+        self.settle_soon(job)
         if self.state >= DispatcherState.LEADERLESS:  # nobody else will
             self._settle_last()
             self.run_last()
+
+    def settle_soon(self, settlement: Settlement) -> None:
+        """Have the holder settle something; nobody does once a stop has cut off all clients."""
+        self._returned.append(settlement)
+        self.poller.wake()
 
     @property
     def finished(self) -> bool:
@@ -126,10 +134,6 @@ class Dispatcher:
     def again(self, fd: int) -> None:
         """Have a channel look at what it has buffered, in the next turn."""
         self.ready.append((fd, 0))
-
-    def admit(self, peer: Peer) -> bool:
-        """Whether the client that a balancer connects for may have one more connection."""
-        return self._acceptor.admit(peer)
 
     def forget(self, fd: int, peer: Peer) -> None:
         """A channel closes; it counted as one of that client."""
@@ -342,7 +346,7 @@ class Dispatcher:
         return count, max(0.0, self.clock() - since) if count else 0.0
 
     @staticmethod
-    def _settle(job: Job) -> None:
+    def _settle(job: Settlement) -> None:
         """Take back what a task used without the role."""
         try:
             job.settle()
@@ -461,11 +465,7 @@ class Dispatcher:
         with contextlib.suppress(IndexError):
             while True:
                 callbacks.append(self.tasks.popleft())
-        with self.role.lock:  # those for which no thread was free
-            queue = self.role.queue
-            callbacks += [job for job in queue if isinstance(job, Callback)]
-            self.role.queue = deque(job for job in queue if not isinstance(job, Callback))
-        return callbacks
+        return callbacks + self.role.take_callbacks()
 
     def close(self) -> None:
         """Give everything back once the threads have ended, or will not. The thread that owns the server."""

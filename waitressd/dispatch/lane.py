@@ -6,6 +6,7 @@ dispatcher role away from a task that blocks is the watcher's business (`watcher
 
 import contextvars
 import errno
+import itertools
 import threading
 from typing import Final
 
@@ -49,29 +50,42 @@ class Lane:
         self.delays = Delays()  # of the watcher
         self._machine = machine
         self._task_log_timeout = task_log_timeout
-        self._threads: list[threading.Thread] = []
-        self.workers = [Worker(f"{name}-{number}") for number in range(self._role.task_limit)]
+        self._name = name
+        self._thread_count = bounds.threads
+        self._numbers = itertools.count()
+        self._context = contextvars.Context()
+        self.workers = self.dispatcher.logs.workers  # of which some may be replaced while it runs
+        self.workers += [Worker(f"{name}-{next(self._numbers)}") for _ in range(bounds.threads)]
         # Last, so that a task worker leads first.
         self.workers.append(Worker(f"{name}-reserve", is_reserve=True))
-        self.dispatcher.logs.workers = self.workers
+        self.timekeeper = self.dispatcher.timekeeper
+        self.next_look = 0.0  # of the watcher, at what has been running for long
         self._reported: dict[str, float] = {}  # worker name -> start of the task that was reported
 
     def start(self) -> None:
         """Start the threads. Raises OSError: the system gives no more of them."""
         # What the context holds at the start of serving is what every request finds in its own.
-        context = contextvars.copy_context()
+        self._context = contextvars.copy_context()
         for worker in self.workers:
-            worker.sleeper = self._machine.new_lock()
-            worker.sleeper.acquire()
-            run = context.copy().run
-            thread = self._machine.new_thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
-            self._threads.append(thread)
+            self._equip(worker)
         for number, thread in enumerate(self._threads, 1):
             try:
                 thread.start()
             except RuntimeError as error:
                 text = f"cannot start thread {number} of {len(self._threads)}: {error}"
                 raise OSError(errno.EAGAIN, text + "; lower threads, or raise the limit") from None
+
+    def _equip(self, worker: Worker) -> threading.Thread:
+        """Give a worker what it sleeps on, and a thread, which is not started."""
+        worker.sleeper = self._machine.new_lock()
+        worker.sleeper.acquire()
+        run = self._context.copy().run
+        worker.thread = self._machine.new_thread(target=run, args=(self._work, worker), name=worker.name, daemon=True)
+        return worker.thread
+
+    @property
+    def _threads(self) -> list[threading.Thread]:
+        return [worker.thread for worker in list(self.workers) if worker.thread is not None]
 
     def cut_off(self) -> None:
         """End the drain: log what still runs, and cut off every client that is left. Any thread."""
@@ -90,8 +104,9 @@ class Lane:
         """Wait for the threads once the event loop has ended; False when some still run the application."""
         self._role.stop()
         now = self._machine.monotonic()
-        for thread, worker in zip(self._threads, self.workers, strict=False):  # none where nothing was started
-            if thread.ident is None:
+        for worker in list(self.workers):
+            thread = worker.thread
+            if thread is None or thread.ident is None:
                 continue  # never started
             end = now + (ENDING_SECONDS if is_busy(worker) else JOIN_SECONDS)
             thread.join(max(0.0, end - self._machine.monotonic()))
@@ -153,7 +168,9 @@ class Lane:
             else:
                 worker.sleeper.acquire()
                 assignment = worker.assignment
-        if not worker.is_reserve:
+        if worker.is_replaced:  # it leaves the pool before it ends: nobody is to miss it
+            self.workers.remove(worker)
+        if role.stopping and not worker.is_reserve:
             self.dispatcher.run_last()
 
     def _run_aside(self, worker: Worker) -> None:
@@ -179,6 +196,39 @@ class Lane:
         """Whether a thread is one of the lane's."""
         return thread in self._threads
 
+    def look(self, now: float) -> None:
+        """Look at the tasks that have been running for long. The watcher's thread."""
+        self.report_hung(now)
+        for ending in self.timekeeper.look(now):
+            self.dispatcher.settle_soon(ending)
+        if self.timekeeper.limits.request_timeout_spares:
+            self._replace_late()
+        self.next_look = now + self.timekeeper.look_seconds
+
+    def cancel(self, name: str) -> bool:
+        """End a request by its name, as if its time were over; False if none of that name waits or runs. Any thread."""
+        ending = self.timekeeper.cancel(name)
+        if ending is not None:
+            self.dispatcher.settle_soon(ending)
+        return ending is not None
+
+    def _replace_late(self) -> None:
+        """Start a thread in place of each that hangs in a late task, as many as may be. The watcher's thread."""
+        workers = list(self.workers)
+        left = self.timekeeper.limits.request_timeout_spares - sum(worker.is_replaced for worker in workers)
+        for task in self.timekeeper.late_tasks:
+            if left > 0 and not task.worker.is_replaced and self._role.replace(task.worker, task.exchange):
+                left -= 1
+        present = sum(not worker.is_replaced for worker in self.workers) - 1  # the reserve
+        for _ in range(self._thread_count - present):
+            worker = Worker(f"{self._name}-{next(self._numbers)}")
+            try:
+                self._equip(worker).start()
+            except RuntimeError as error:  # the next look tries again
+                self.dispatcher.logs.exhausted("cannot start a thread in place of one that hangs: %s", error)
+                return
+            self.workers.append(worker)
+
     def report_hung(self, now: float) -> None:
         """Log the stack of each task that has been running for too long, once. The watcher's thread."""
         if not self._task_log_timeout:
@@ -191,7 +241,7 @@ class Lane:
 
     def _describe(self, worker: Worker) -> str:
         whose = worker.job.whose() if worker.job is not None else "-"
-        return f"{describe(worker)} of {whose} ({self.dispatcher.logs.name(worker)})"
+        return f"{describe(worker)} of {whose} ({self.dispatcher.logs.name(worker.job)})"
 
 
 def _ring_nobody() -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.net import stacks
 from waitressd.net.channel import Channel
+from waitressd.net.eventloop import Job
 from waitressd.net.exchange import Exchange
 from waitressd.net.logs import RateLimitedLog, logger, queue_logger, say
 from waitressd.net.states import ChannelState
@@ -85,15 +86,14 @@ class DispatcherLogs:
         """What every busy thread is doing, and for how long."""
         now = self._clock()
         busy = [
-            f"{describe(worker)} ({self.name(worker)}, {now - worker.started:.1f} s)"
+            f"{describe(worker)} ({self.name(worker.job)}, {now - worker.started:.1f} s)"
             for worker in self.workers
             if is_busy(worker)
         ]
         return ", ".join(busy) or "nothing"
 
-    def name(self, worker: Worker) -> str:
-        """Return the id of the request that a worker runs: WORKER-CONNECTION-REQUEST; "-" if it runs none."""
-        job = worker.job
+    def name(self, job: Job | None) -> str:
+        """Return the id of a request: WORKER-CONNECTION-REQUEST; "-" for a job that is none."""
         return f"{self.worker_number}-{job.line.number}-{job.number}" if isinstance(job, Exchange) else "-"
 
 

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from waitressd.dispatch.callback import Callback
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.eventloop import Job
 
@@ -44,16 +45,29 @@ class Assignment(IntEnum):
 class Worker:
     """One thread of the pool, as the protocol sees it."""
 
-    __slots__ = ("assignment", "claim", "is_reserve", "job", "name", "sleeper", "started", "thread_id")
+    __slots__ = (
+        "assignment",
+        "claim",
+        "is_replaced",
+        "is_reserve",
+        "job",
+        "name",
+        "sleeper",
+        "started",
+        "thread",
+        "thread_id",
+    )
 
     def __init__(self, name: str, *, is_reserve: bool = False) -> None:
         self.name = name
         self.is_reserve = is_reserve  # it leads when all others are busy, and never runs a job
+        self.is_replaced = False  # its job takes too long: another one has its place, and it ends when it returns
         self.claim: list[Callable[[], None]] = []  # the running inline job's `run`, while the claim is down
         self.job: Job | None = None  # what it runs now, for the watcher's eyes
         self.started = 0.0  # when that began, monotonic seconds
         self.assignment = Assignment.WAIT
         self.sleeper: threading.Lock | None = None  # the pool's means to make this worker sleep
+        self.thread: threading.Thread | None = None
         self.thread_id = 0
 
 
@@ -154,6 +168,15 @@ class Role:
         holder = self.holder
         return holder is not None and bool(holder.claim)
 
+    def replace(self, worker: Worker, job: Job) -> bool:
+        """Let another worker enter in place of one that hangs in a job; False if it has returned from that."""
+        with self.lock:
+            if worker.job is not job or worker.assignment is not Assignment.RUN:
+                return False
+            worker.is_replaced = True
+            self.task_limit += 1
+            return True
+
     # -- any worker
 
     def finish(self, worker: Worker) -> Assignment:
@@ -181,6 +204,13 @@ class Role:
             while self.waiting:
                 self._give(self.waiting.pop(), Assignment.STOP)
 
+    def take_callbacks(self) -> list[Job]:
+        """Take the callbacks for which no thread was free out of the queue. Any thread."""
+        with self.lock:
+            queue = self.queue
+            self.queue = deque(job for job in queue if not isinstance(job, Callback))
+            return [job for job in queue if isinstance(job, Callback)]
+
     # -- under the lock
 
     def _pass_on(self, holder: Worker) -> None:
@@ -194,7 +224,10 @@ class Role:
 
     def _assign(self, worker: Worker) -> Assignment:
         worker.job = None
-        if self.stopping:
+        if worker.is_replaced:
+            self.task_limit -= 1
+            worker.assignment = Assignment.STOP
+        elif self.stopping:
             worker.assignment = Assignment.STOP
         elif self.queue and not worker.is_reserve:
             self._take(worker, self.queue.popleft())

@@ -37,11 +37,13 @@ class Snapshot:
     """When the certificates expire, in seconds since the epoch, by their names."""
     reloads: Mapping[str, int] = field(default_factory=dict)
     """How many times changed certificates were "renewed" and "refused"; empty without TLS."""
+    overdue_threads: int = 0
+    """Those of the busy threads whose request is over its time limit."""
 
 
 def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:
     """Look at all dispatchers of a server. Any thread; costs a look at every connection, and takes no lock."""
-    busy_threads = idle_threads = queue_depth = 0
+    busy_threads = idle_threads = overdue_threads = queue_depth = 0
     oldest_wait_seconds = 0.0
     phases: Counter[str] = Counter()
     results: Counter[str] = Counter()
@@ -52,6 +54,7 @@ def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:
         # Without the lock, which may never be given back: one that changes from inline to aside may count twice.
         busy = min(role.task_limit, role.running + role.has_claim())
         busy_threads += busy
+        overdue_threads += len(dispatcher.timekeeper.late_tasks)
         idle_threads += max(0, role.task_limit - busy)
         queue_depth += depth
         oldest_wait_seconds = max(oldest_wait_seconds, waited)
@@ -67,6 +70,7 @@ def take_snapshot(dispatchers: Collection[Dispatcher]) -> Snapshot:
         connections={phase: phases[phase] for phase in PHASES},
         open_handshakes=sum(tally.open_count for tally in tallies),
         handshakes=results,
+        overdue_threads=overdue_threads,
     )
 
 

@@ -14,7 +14,7 @@ SHORTEST_TICK_SECONDS: Final = 0.00025
 LONGEST_TICK_SECONDS: Final = 0.005
 TICK_GROWTH: Final = 1.1  # of a tick without a takeover
 QUIET_LOOKS: Final = 20  # without a task in sight, before the watcher sleeps without a tick
-SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task or an interrupt is noticed
+SLEEP_SECONDS: Final = 1.0  # the longest sleep: it bounds how late a hung task or a signal is noticed
 
 
 class Watcher:
@@ -25,11 +25,10 @@ class Watcher:
         self._machine = machine
         self._bell = machine.new_lock()  # held while the watcher may sleep; released to wake it
         self._bell.acquire()
-        self._looked_for_hung = 0.0
         self.due = 0.0
         """When `on_tick` is to be called at the latest, if that lies ahead; by the thread that watches, or a signal."""
         for lane in lanes:
-            lane.on_end = self.ring
+            lane.on_end = lane.timekeeper.ring = self.ring
 
     def watch(self, on_tick: Callable[[float], None]) -> None:
         """Watch until the event loop of every lane has ended.
@@ -50,10 +49,9 @@ class Watcher:
             else:
                 self._sleep(tick)
             now = self._machine.monotonic()
-            if now >= self._looked_for_hung + SLEEP_SECONDS:
-                self._looked_for_hung = now
-                for lane in self._lanes:
-                    lane.report_hung(now)
+            for lane in self._lanes:
+                if now >= lane.next_look or lane.timekeeper.is_hurried:
+                    lane.look(now)
             on_tick(now)
 
     def give_up(self) -> None:
@@ -76,6 +74,9 @@ class Watcher:
     def _is_over(self) -> bool:
         return all(lane.dispatcher.finished for lane in self._lanes)
 
+    def _sleep_seconds(self) -> float:
+        return min([SLEEP_SECONDS, *(lane.timekeeper.look_seconds for lane in self._lanes)])
+
     def _wish(self, ring: Callable[[], None] | None) -> None:
         for lane in self._lanes:
             lane.dispatcher.wake_watcher = ring
@@ -90,7 +91,7 @@ class Watcher:
         wish_is_old = all(lane.dispatcher.wake_watcher is not None for lane in self._lanes)
         self._wish(self.ring)
         awake = self._sees_task() or self._is_over()
-        seconds = SLEEP_SECONDS if wish_is_old else LONGEST_TICK_SECONDS
+        seconds = self._sleep_seconds() if wish_is_old else LONGEST_TICK_SECONDS
         ahead = self.due - self._machine.monotonic() if self.due else 0.0
         awake = awake or self._rest(min(seconds, ahead) if ahead > 0 else seconds)
         if awake:

@@ -46,6 +46,14 @@ class Connection:
             self.encoder.close()
         return event
 
+    def succeed(self, request: Request) -> None:
+        """Owe the response to a request that another connection has read, whose encoder a task may be using.
+
+        Before anything was fed. For an error response, which is the last one.
+        """
+        self.reader.succeed(request)
+        self.encoder.begin(request)
+
     @property
     def awaiting_continue(self) -> bool:
         """The client holds its body back until it is told to go on (RFC 9110, 10.1.1), and has not been told."""

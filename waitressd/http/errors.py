@@ -120,3 +120,11 @@ class ProtocolMisuse(Exception):  # noqa: N818  # a fault of the calling code, n
 
 class ClientDisconnected(Exception):  # noqa: N818  # an event rather than an error: clients may leave
     """A write found that the client has left; whatever else the response holds need not be made."""
+
+
+class Overdue(ClientDisconnected):
+    """A write found that the request was over its time: its client was answered, or cut off, without the task."""
+
+
+class RequestTimeout(BaseException):  # no `Exception`, so that few handlers swallow it
+    """The request is over its time: raised in its thread, at any place, with `request_timeout_interrupt`."""

@@ -320,6 +320,11 @@ class RequestReader:
             self._position = position
         self._scanned = self._searched = 0
 
+    def succeed(self, request: Request) -> None:
+        """Be where another reader is that has read this request to its end; before anything was fed."""
+        self.request = request
+        self._move(ReadEvent.WHOLE)
+
     def refuse_head(self) -> None:
         """Give up the request head at the position: it is not acceptable, or did not come in time."""
         self.request = None

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advicerules import Facts
@@ -13,7 +14,7 @@ from waitressd.insight.configuration import Configuration
 from waitressd.insight.control import Control
 from waitressd.insight.documents import head, place_of
 from waitressd.insight.health import Health
-from waitressd.insight.inspector import Inspector
+from waitressd.insight.inspector import NO_LIMIT, Inspector, TimeLimit
 from waitressd.insight.listings import Listings
 from waitressd.insight.monitor import Monitor
 from waitressd.insight.page import page_endpoint
@@ -24,6 +25,9 @@ from waitressd.insight.view import LIFE_WORDS, ServerView
 from waitressd.metrics.adopted import adopted_row
 from waitressd.metrics.collector import ServerCounts
 from waitressd.metrics.serving import shown_of
+
+if TYPE_CHECKING:
+    from waitressd.net.exchange import Exchange
 
 
 def build_endpoints(view: ServerView) -> list[Endpoint]:
@@ -40,6 +44,7 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     view.on_tick.append(inspector.on_tick)
     monitor = Monitor(view, place.worker)
     inspector.seen = monitor.watch.seen
+    inspector.time_limit = partial(_time_limit, view)
     monitor.situations.is_overdue = lambda exchange: inspector.time_limit(exchange).overdue
     health = Health(view, begin)
     shown, row = shown_of(view), adopted_row()
@@ -58,6 +63,15 @@ def build_endpoints(view: ServerView) -> list[Endpoint]:
     ]
 
 
+def _time_limit(view: ServerView, exchange: "Exchange") -> TimeLimit:
+    """Say what limit a request has that runs, and what became of it when its time was over."""
+    for lane in view.lanes:  # which are all set alike
+        late = lane.timekeeper.late_of(exchange)
+        status = late.answered_status if late is not None else None
+        return TimeLimit(lane.timekeeper.limit_seconds(exchange), late is not None, status)
+    return NO_LIMIT
+
+
 class Insight(AdminAddresses):
     """What a server has of insight, from its start to its end. The thread that owns the server, unless it says more."""
 
@@ -67,7 +81,7 @@ class Insight(AdminAddresses):
 
     def start(self, view: ServerView) -> None:
         """Begin to answer for a server. Raises OSError: there is no thread or no descriptor to be had."""
-        self._control = Control(view)
+        self._control = Control(view, lambda name: any(lane.cancel(name) for lane in view.lanes))
         self.start_with([*build_endpoints(view), *self._control.endpoints()])
 
     def close(self) -> None:

@@ -19,6 +19,8 @@ from waitressd.insight.endpoints import json_answer, no_parameters
 from waitressd.insight.findings import SilentWorker, Situation, find
 from waitressd.insight.guard import CONTROL
 from waitressd.insight.health import health_answer
+from waitressd.insight.profile import FORMATS
+from waitressd.insight.samples import join_speedscope
 
 OK: Final = 200
 NOT_FOUND: Final = 404  # by one worker, which may be with another
@@ -164,6 +166,9 @@ class FleetEndpoints:
         return chosen or members, parameters
 
     def _together(self, path: str, replies: list[Reply], good: list[Reply], parameters: Mapping[str, str]) -> Answer:
+        if path == "/profile" and all(map(_is_document, good)):
+            form = FORMATS["speedscope"]
+            return Answer(OK, form.content_type, join_speedscope(reply.body for reply in good), form.fields)
         is_mergeable = merging.can_merge(path) and all(map(_is_document, good))
         if not is_mergeable:
             return Answer(OK, good[0].content_type, [reply.body for reply in good])

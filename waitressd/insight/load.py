@@ -19,7 +19,7 @@ class Load:
     busy: tuple[Worker, ...]
     """The workers inside a task, the oldest task first."""
     threads: int
-    """How many tasks may run at once."""
+    """How many tasks may run at once: as many as are configured, and one more in place of each that hangs."""
     queue: tuple[Exchange, ...]
     """The requests that wait for a thread, the first first."""
     oldest_seconds: float
@@ -34,11 +34,11 @@ class Load:
 
 def read_load(lanes: Sequence[Lane], now: float) -> Load:
     """Look at the lanes of a server at the monotonic time `now`. Any thread."""
-    busy = [worker for lane in lanes for worker in lane.workers if is_busy(worker)]
+    busy = [worker for lane in lanes for worker in list(lane.workers) if is_busy(worker)]
     waiting = sorted((found for lane in lanes for found in _waiting(lane)), key=lambda found: found[0])
     return Load(
         busy=tuple(sorted(busy, key=lambda worker: worker.started)),
-        threads=sum(lane.dispatcher.role.task_limit for lane in lanes),
+        threads=sum(not worker.is_reserve for lane in lanes for worker in list(lane.workers)),
         queue=tuple(exchange for _, exchange in waiting),
         oldest_seconds=max(0.0, now - waiting[0][0]) if waiting else 0.0,
         connections=sum(len(lane.dispatcher.channels) for lane in lanes),

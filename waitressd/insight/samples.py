@@ -5,7 +5,7 @@ Knows neither threads nor clocks. For one thread at a time.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import PurePath
 from types import CodeType
@@ -97,16 +97,36 @@ def as_speedscope(samples: Samples) -> Iterator[bytes]:
     weights: list[float] = []
     for count, (stack, weight) in enumerate(samples.stacks(), 1):
         stacks.append([frames.number(what) for what in stack])
-        weights.append(round(weight, 6))
+        weights.append(weight)
         if not count % PIECE_ROWS:
             yield b""
-    profile = json.dumps({"type": "sampled", "name": samples.summary(), "unit": "seconds", "startValue": 0})
+    yield from _write(samples.summary(), (json.dumps(_described(what)) for what in frames.known), stacks, weights)
+
+
+def join_speedscope(files: Iterable[bytes]) -> Iterator[bytes]:
+    """Make one file of several, as `as_speedscope` writes them: what is equal in them is added up."""
+    frames: dict[str, int] = {}
+    stacks: dict[tuple[int, ...], float] = {}
+    names: list[str] = []
+    for file in map(json.loads, files):
+        numbers = [frames.setdefault(json.dumps(frame), len(frames)) for frame in file["shared"]["frames"]]
+        for profile in file["profiles"]:
+            names.append(profile["name"])
+            for stack, weight in zip(profile["samples"], profile["weights"], strict=True):
+                key = tuple(numbers[number] for number in stack)
+                stacks[key] = stacks.get(key, 0.0) + weight
+            yield b""
+    yield from _write(" and ".join(names), iter(frames), [*map(list, stacks)], [*stacks.values()])
+
+
+def _write(name: str, frames: Iterator[str], stacks: list[list[int]], weights: list[float]) -> Iterator[bytes]:
+    profile = json.dumps({"type": "sampled", "name": name, "unit": "seconds", "startValue": 0})
     yield f'{{"$schema": "{_SCHEMA}", "exporter": "waitressd", "shared": {{"frames": ['.encode()
-    yield from _in_pieces(_separated(json.dumps(_described(what)) for what in frames.known))
+    yield from _in_pieces(_separated(frames))
     yield f']}}, "profiles": [{profile[:-1]}, "endValue": {round(sum(weights), 6)}, "samples": ['.encode()
     yield from _in_pieces(_separated(str(stack) for stack in stacks))
     yield b'], "weights": ['
-    yield from _in_pieces(_separated(map(str, weights)))
+    yield from _in_pieces(_separated(str(round(weight, 6)) for weight in weights))
     yield b"]}]}\n"
 
 

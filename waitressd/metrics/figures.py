@@ -114,7 +114,8 @@ def look_at(server: Watched, findings: Collection[str] | None = None) -> Steps[F
         takeovers=sum(loop.role.takeovers for loop in loops),
         received_bytes=received_bytes,
         sent_bytes=sent_bytes,
-        timeouts=dict.fromkeys(TIMEOUTS, 0),
+        overdue_threads=sum(len(loop.timekeeper.late_tasks) for loop in loops),
+        timeouts={name: sum(getattr(loop.timekeeper.timeouts, name) for loop in loops) for name in TIMEOUTS},
         delays=_delays(lanes),
         **server.own_figures(),
     )

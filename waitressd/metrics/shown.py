@@ -35,7 +35,7 @@ class FleetState:
 
 
 class Totals:
-    """The counters of a row, or the sums of several, as values."""
+    """The counters of a row, or the sums of several, as values; `keys` are those of its slots, in their order."""
 
     def __init__(self, numbers: Sequence[int], keys: Sequence[AnyKey] = ()) -> None:
         """`numbers` are the counters: a row from `layout.COUNTERS` on. `keys` are those of its slots."""

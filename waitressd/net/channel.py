@@ -401,7 +401,7 @@ class Channel:
         """End the connection under a task that still runs; its descriptor stays."""
         if reset:
             # Where the end of the connection is the end of the body, FIN would make the response look complete.
-            wire.reset_at_close(self.wire)
+            wire.reset(self.wire)
         else:
             wire.cut(self.wire)
 

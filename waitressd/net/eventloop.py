@@ -5,8 +5,9 @@ Connections know no dispatcher, and an exchange knows no channel: whatever has t
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError
 from waitressd.net.poller import Poller
 from waitressd.net.states import ChannelState
@@ -15,6 +16,16 @@ from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
     from waitressd.net.ledger import Ledger
+
+
+class Settlement(Protocol):
+    """What the holder of the role has to bring to an end, after somebody else has begun it."""
+
+    def settle(self) -> None:
+        """Bring it to an end."""
+
+    def close(self) -> None:
+        """Settling failed: let go of what is used."""
 
 
 class Job(Protocol):
@@ -130,6 +141,9 @@ class EventLoop(Protocol):
     def withdraw(self, job: Job, /) -> bool:
         """Take a request out of the queue, for its client left; False when a thread has it already."""
 
+    def limit(self, seconds: float, /) -> float:
+        """A request has set its own time limit: look soon enough. Return when its thread began with it. Task thread."""
+
     def run_in_pool(self, call: Callable[[], object], /) -> None:
         """Have somebody else's code called by the pool like a task."""
 
@@ -137,6 +151,9 @@ class EventLoop(Protocol):
 class Line(Protocol):
     """What an exchange needs of its connection. Holder of the role, unless a method says otherwise."""
 
+    connection: Connection
+    """The protocol that it speaks now, and the exchange that answers now. Its own exchange alone changes them."""
+    exchange: Any
     fd: int
     number: int
     """Which connection of this process it is."""

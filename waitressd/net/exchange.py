@@ -25,6 +25,7 @@ from waitressd.net.poller import READ, WRITE
 from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault, why_refused
 from waitressd.net.states import NEXT, ChannelState, ExchangeMove, ExchangeState
+from waitressd.net.timelimit import override
 from waitressd.net.wire import BrokenFileError
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ class Exchange(Outgoing):
     def refuse(self, error: HttpError) -> bool:
         """Answer by the server itself, then end the connection; always True."""
         self._forget_task()
+        return self._answer(error)
+
+    def _answer(self, error: HttpError) -> bool:
         if self.recorder is not None:
             self.recorder.on_refusal(self, error)
         self.failure, self.ended_by = error, why_refused(error, self.state)
@@ -174,6 +178,10 @@ class Exchange(Outgoing):
                 self.break_off(Fault.CUT)
         if self.recorder is not None:  # looked at anew: a child that comes back from the application has none
             self.recorder.on_return(self)
+
+    def set_request_timeout(self, seconds: float) -> None:
+        """Give the present request its own limit, from its start on; 0 for none. Task thread. Raises ValueError."""
+        override(self, seconds, self.loop.limit(seconds))
 
     def fail(self, error: BaseException) -> None:
         """The application raised, or its answer cannot be sent. Task thread.
@@ -359,6 +367,25 @@ class Exchange(Outgoing):
         self._count(max(self.started_at, self.waiting_since))  # inline, it began at once
         self.line.close(reset=True)
 
+    def answer_instead(self, error: HttpError) -> None:
+        """Answer in place of the task, which may not any more, and end the connection. Holder of the role.
+
+        By an exchange and a protocol that are new: the task may be in the middle of using this one and its own.
+        """
+        request, line = self.request, self.line
+        assert request is not None
+        line.connection = connection = self.settings.connect()
+        line.exchange = other = Exchange(line, connection, self.loop, self.settings)
+        connection.succeed(request)
+        other.request, other.number, other.environ = request, self.number, self.environ
+        other.began_at, other.waiting_since = self.began_at, self.waiting_since
+        other.started_at = self.timing.started if self.timing is not None else 0.0
+        other.outbuf, self.outbuf = self.outbuf, None  # a 100 Continue that has not left yet
+        other._taken_bytes = self._taken_bytes
+        if self.recorder is not None:
+            other.recorder = self.recorder.part()
+        other._answer(error)
+
     def end(self) -> None:
         """The connection ends, or brings no further request: let go of everything."""
         if self.state >= ExchangeState.REVOKED:
@@ -381,9 +408,12 @@ class Exchange(Outgoing):
         self.line.close()
 
     def _let_go(self) -> None:
-        """The task of a revoked exchange has returned. Any thread."""
+        """The task of an exchange that was taken from it has returned. Any thread."""
         self._drop_body()
         self._drop_outbuf()
+        if self.state is ExchangeState.DETACHED:  # the connection has gone on without it
+            self.move(ExchangeMove.END)
+            return
         with self.loop.lock:
             self.release()
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from waitressd.http.encoder import ResponseEncoder
-from waitressd.http.errors import ClientDisconnected
+from waitressd.http.errors import ClientDisconnected, Overdue
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import EventLoop, Line
 from waitressd.net.outbuf import FilePart, OutBuffer, after
@@ -18,10 +18,12 @@ from waitressd.net.poller import PARKED, WRITE
 from waitressd.net.progress import NEVER, Delivery
 from waitressd.net.recorder import Fault, Recorder
 from waitressd.net.states import ChannelState, ExchangeState
-from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, send_parts
+from waitressd.net.wire import WOULD_BLOCK, BrokenFileError, Sender, send_parts
 
 if TYPE_CHECKING:
     from contextvars import Context
+
+    from waitressd.net.timelimit import Timing
 
 _OPEN: Final = ChannelState.OPEN  # as a plain global: looking a member up in its class costs as much as the comparison
 
@@ -31,12 +33,14 @@ class Outgoing:
 
     __slots__ = (
         "_taken_bytes", "context", "deadline", "delivery", "encoder", "fault", "ledger", "line", "loop", "lost_at",
-        "origin", "outbuf", "recorder", "settings", "state", "wire",
+        "origin", "out", "outbuf", "recorder", "settings", "state", "timing", "wire",
     )  # fmt: skip
 
     def __init__(self, line: Line, encoder: ResponseEncoder, loop: EventLoop, settings: ChannelSettings) -> None:
         self.line = line
         self.wire = line.wire
+        self.out: Sender = line.wire  # where the task's bytes go first; something else while it may run out of time
+        self.timing: Timing | None = None  # once a request may run out of time
         self.origin = line.origin  # where the request comes from
         self.encoder = encoder
         self.loop = loop
@@ -86,7 +90,7 @@ class Outgoing:
             self.recorder.on_write(self.encoder)
         if self.outbuf is None:
             try:
-                sent = self.wire.send(data)
+                sent = self.out.send(data)
             except WOULD_BLOCK:
                 sent = 0
             except OSError:
@@ -108,7 +112,7 @@ class Outgoing:
         sent = 0
         if self.outbuf is None:
             try:
-                sent = send_parts(self.wire, parts)
+                sent = send_parts(self.out, parts)
             except WOULD_BLOCK:
                 pass
             except OSError:
@@ -123,6 +127,12 @@ class Outgoing:
 
         `close` is called once, by a task thread, when the bytes are out, or when this raises ClientDisconnected.
         """
+        if self.timing is None:
+            self._write_file(file, offset, count, close)
+        else:
+            self.timing.shielded(self._write_file, file, offset, count, close)
+
+    def _write_file(self, file: BinaryIO, offset: int, count: int, close: Callable[[], None]) -> None:
         if self.fault is not None:
             close()
             raise self.lose(self.fault)
@@ -139,9 +149,21 @@ class Outgoing:
             close()
             return
         self._new_outbuf().attach(part)
-        self._write_slowly(())
+        self._keep(())
+
+    def may_answer(self) -> bool:
+        """Whether the server has not answered in place of the task, and will not from here on. Task thread."""
+        return self.out is self.wire or self.timing is None or self.timing.take()
 
     def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
+        if self.timing is None:
+            self._keep(parts)
+        else:
+            self.timing.shielded(self._keep, parts)
+
+    def _keep(self, parts: Sequence[bytes | memoryview]) -> None:
+        if not self.may_answer():  # what waits so far is only a 100 Continue
+            raise self.lose(Fault.TIMEOUT)
         outbuf = self._new_outbuf()
         # Before more is kept, not after: a task that has nothing more to say need not wait until its client took it.
         # One comparison without the lock: a number that is just being lowered only makes the wait end at once.
@@ -184,7 +206,8 @@ class Outgoing:
         """Note in the task's thread that a write went nowhere; return what says so to the task."""
         self.fault = self.fault or fault
         self.lost_at = self.loop.now
-        return ClientDisconnected(self.fault.describe(self.origin.peer))
+        what = Overdue if self.fault is Fault.TIMEOUT else ClientDisconnected
+        return what(self.fault.describe(self.origin.peer))
 
     # -- what was left: the holder of the role
 

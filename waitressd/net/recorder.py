@@ -5,6 +5,7 @@ gets each record once: in the task's own thread when the last byte went to the k
 blocks, so that no log can delay another client.
 """
 
+import copy
 from enum import Enum
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -27,7 +28,8 @@ class Fault(Enum):
 
     CUT = "error"  # the application left it incomplete, or its file broke: what there is of it goes out first
     CLIENT = "client"  # the client has left
-    DEADLINE = "deadline"  # the client did not take it, or the task did not end, in time
+    DEADLINE = "deadline"  # the client did not take it in time
+    TIMEOUT = "timeout"  # the task did not end in time
     STOP = "stop"  # the server ends
 
     def describe(self, peer: Peer) -> str:
@@ -39,6 +41,7 @@ _LOSSES: Final = {
     Fault.CUT: "the response to {} has ended",
     Fault.CLIENT: "{} has left",
     Fault.DEADLINE: "the response to {} took too long",
+    Fault.TIMEOUT: "the request of {} was over its time limit",
     Fault.STOP: "the server stops and does not wait for the response to {}",
 }
 
@@ -100,6 +103,9 @@ class Recorded(Protocol):
     def is_broken(self) -> bool:
         """Whether nothing more goes out."""
 
+    def may_answer(self) -> bool:
+        """Whether nobody has answered in place of the task, and will from here on."""
+
 
 class Recorder:
     """The notes of the requests on one connection, one after the other. Threads as in Exchange.
@@ -141,7 +147,9 @@ class Recorder:
     def on_return(self, exchange: Recorded) -> None:
         """The application is done; what its client has not taken is in the output buffer. Task thread."""
         now = monotonic()
-        if exchange.outbuf is None or exchange.is_broken:
+        if exchange.fault is Fault.TIMEOUT or not exchange.may_answer():
+            pass  # whoever ended it writes down what became of it
+        elif exchange.outbuf is None or exchange.is_broken:
             notes = self._take_notes()
             if notes is not None:
                 if notes.started_at:
@@ -164,6 +172,13 @@ class Recorder:
             notes.ended_at = monotonic()
             self._fill(notes, exchange, Fault.CLIENT)
             self._observer.finish_soon(notes)
+
+    def part(self) -> "Recorder":
+        """Return another recorder, which has the notes of the current request from here on. Holder of the role."""
+        other = copy.copy(self)
+        notes = self._take_notes()
+        other._open = [notes] if notes is not None else []  # noqa: SLF001 - its own class
+        return other
 
     def let_go(self) -> None:
         """Record nothing in a child that was only forked. The child's only thread."""
@@ -222,6 +237,8 @@ def why_refused(error: HttpError, state: ExchangeState) -> str:
         return ""
     if isinstance(error, UnfinishedError):
         return Fault.CLIENT.value
+    if error.status == 504:
+        return Fault.TIMEOUT.value
     return Fault.DEADLINE.value if error.status == 408 or state is ExchangeState.QUEUED else "refused"
 
 

@@ -48,7 +48,8 @@ class ExchangeState(IntEnum):
     RUNNING = 4  # a task owns it: no deadline of its own; output that stalls has one
     FLUSHING = 5  # answered, the client must take the rest: stall deadline and minimum rate, then a hard close
     REVOKED = 6  # taken from its task, which may neither write nor settle any more
-    DONE = 7  # over, and its connection brings no other
+    DETACHED = 7  # the same, and another exchange has answered on its connection
+    DONE = 8  # over, and its connection brings no other
 
 
 class ExchangeMove(IntEnum):
@@ -62,7 +63,8 @@ class ExchangeMove(IntEnum):
     FLUSH = 5  # the task ended, bytes are left
     KEEP = 6  # the response is out, the next request may come
     REVOKE = 7  # the server does not wait for the task
-    END = 8  # the connection ends
+    DETACH = 8  # the task was over its time before it began to answer
+    END = 9  # the connection ends, or the task of one that was taken from it
 
 
 _READING: Final = (ExchangeState.IDLE, ExchangeState.HEAD, ExchangeState.BODY)
@@ -78,6 +80,7 @@ EXCHANGE_TRANSITIONS: Final[dict[tuple[ExchangeState, ExchangeMove], ExchangeSta
     (ExchangeState.RUNNING, ExchangeMove.KEEP): ExchangeState.IDLE,
     (ExchangeState.FLUSHING, ExchangeMove.KEEP): ExchangeState.IDLE,
     (ExchangeState.RUNNING, ExchangeMove.REVOKE): ExchangeState.REVOKED,
+    (ExchangeState.RUNNING, ExchangeMove.DETACH): ExchangeState.DETACHED,
     **{(state, ExchangeMove.END): ExchangeState.DONE for state in ExchangeState if state is not ExchangeState.DONE},
 }
 # The same as rows of a tuple: two index steps cost a third of a lookup by (state, move).

@@ -41,7 +41,17 @@ WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 _RESET: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class Wire(Protocol):
+class Sender(Protocol):
+    """What bytes are sent by."""
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """Send from the front; return the bytes taken. Raises OSError when the connection is dead."""
+
+    def sendmsg(self, parts: Sequence[bytes | memoryview], /) -> int:
+        """`send` of several pieces in order."""
+
+
+class Wire(Sender, Protocol):
     """What a connection needs of its socket. Never blocks: BlockingIOError says that nothing moves at the moment.
 
     Used by one thread at a time, whoever owns the connection; `shutdown` and `setsockopt` by any.
@@ -52,12 +62,6 @@ class Wire(Protocol):
 
     def recv(self, count: int, /) -> bytes:
         """Return what is here, up to `count` bytes; b"" at the end. Raises OSError when the connection is dead."""
-
-    def send(self, data: bytes | memoryview, /) -> int:
-        """Send from the front; return the bytes taken. Raises OSError when the connection is dead."""
-
-    def sendmsg(self, parts: Sequence[bytes | memoryview], /) -> int:
-        """`send` of several pieces in order."""
 
     def shutdown(self, how: int, /) -> None:
         """End one direction, or both."""
@@ -77,7 +81,7 @@ class BrokenFileError(Exception):
     """A file that was to be sent cannot be read, or is shorter than promised."""
 
 
-def send_parts(wire: Wire, parts: Sequence[bytes | memoryview]) -> int:
+def send_parts(wire: Sender, parts: Sequence[bytes | memoryview]) -> int:
     """Send up to SEND_PARTS pieces in order with one call; return the bytes taken. Raises OSError as sockets do."""
     first = parts if len(parts) <= SEND_PARTS else parts[:SEND_PARTS]
     return wire.sendmsg(first) if _HAS_SENDMSG else wire.send(b"".join(first))
@@ -140,6 +144,21 @@ def reset_at_close(wire: Wire) -> None:
     """Have the client see that what it got is not all: its connection breaks when the descriptor is given back."""
     with contextlib.suppress(OSError):  # dead already
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def reset(wire: Wire) -> None:
+    """Break the connection without giving the descriptor back: somebody may use it yet. Any thread.
+
+    The descriptor becomes that of a socket without a connection. On Windows, which has no such descriptors, nothing
+    breaks before it is given back. On a wire that has words for its end, an end without them says enough.
+    """
+    if hasattr(wire, "farewell"):
+        cut(wire)
+        return
+    reset_at_close(wire)
+    if type(wire) is socket.socket and sys.platform != "win32":
+        with contextlib.suppress(OSError), socket.socket() as dead:  # no descriptor is free, or it is closed
+            os.dup2(dead.fileno(), wire.fileno(), inheritable=False)
 
 
 def unacknowledged_bytes(wire: Wire) -> int:

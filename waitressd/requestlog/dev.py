@@ -25,7 +25,12 @@ _BOLD: Final = "\x1b[1m"
 _STATUS_COLOURS: Final = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 _SLOW_SECONDS: Final = 0.5  # from here on a duration is printed bold
 
-_WORDS: Final = {"client": "the client left", "deadline": "too slow", "stop": "cut off by the stop"}
+_WORDS: Final = {
+    "client": "the client left",
+    "deadline": "too slow",
+    "stop": "cut off by the stop",
+    "timeout": "over its time",
+}
 
 
 class DevLog:

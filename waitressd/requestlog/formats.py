@@ -23,7 +23,7 @@ NOTHING: Final = "-"
 
 
 # What is shown if no status was sent, by `ended_by`: programs that read these formats need a number.
-_UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503}
+_UNSENT_STATUS: Final = {"client": 499, "deadline": 408, "stop": 503, "timeout": 504}
 
 
 class LineLog:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from waitressd.http.errors import ClientDisconnected, HttpError
+from waitressd.http.errors import ClientDisconnected, HttpError, Overdue, RequestTimeout
 from waitressd.http.events import Request
 from waitressd.peer import Origin
 from waitressd.requestlog.context import RequestFilter, current
@@ -126,6 +126,8 @@ class RequestLogger:
         """Note what ended the answer of the current request."""
         record = current.get()
         if record is None or record.ended_at:  # a record that was handed over does not change any more
+            return
+        if isinstance(error, Overdue | RequestTimeout):  # what was answered in place of the task says it all
             return
         if isinstance(error, HttpError) and record.environ is None:
             record.refusal = error

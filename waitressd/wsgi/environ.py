@@ -7,9 +7,8 @@ once, before the application sees anything.
 import io
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd.http.events import Request
 from waitressd.peer import Origin
@@ -34,7 +33,18 @@ _PER_REQUEST: Final = (
     "wsgi.early_hints",
     "waitressd.client_disconnected",
     "waitress.client_disconnected",
+    "waitressd.set_request_timeout",
 )
+
+
+class Caller(Protocol):
+    """What an application may ask of the server about its request."""
+
+    def is_gone(self) -> bool:
+        """Tell whether the client has left."""
+
+    def set_request_timeout(self, seconds: float, /) -> None:
+        """Give the request a time limit of its own, counted from its start; 0 for none."""
 
 
 class DiscardingStream(io.TextIOBase):
@@ -97,7 +107,7 @@ class EnvironBuilder:
         if settings.is_secure:
             self._template["HTTPS"] = "on"
 
-    def build(self, request: Request, body: BinaryIO | None, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
+    def build(self, request: Request, body: BinaryIO | None, origin: Origin, caller: Caller) -> Environ:
         """Return the environ of one request, a dictionary of its own.
 
         The caller adds what only it knows: `wsgi.early_hints`.
@@ -108,7 +118,7 @@ class EnvironBuilder:
         # A request with the same field lines as the connection's last one begins with the same keys, which saves half
         # of the time of building its environ (measured).
         basis = known.basis if known is not None else None
-        environ = basis.copy() if basis is not None else self._begin(request, origin, is_gone)
+        environ = basis.copy() if basis is not None else self._begin(request, origin, caller)
         environ["REQUEST_METHOD"] = request.method
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
@@ -132,7 +142,7 @@ class EnvironBuilder:
                 self._proxies.distrust(environ)
         return environ
 
-    def _begin(self, request: Request, origin: Origin, is_gone: Callable[[], bool]) -> Environ:
+    def _begin(self, request: Request, origin: Origin, caller: Caller) -> Environ:
         """Return what an environ has of its connection and of the request's fields, and keep it for the next one."""
         environ, peer = self._template.copy(), origin.peer
         # First, so that no field can replace what follows; their names are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH.
@@ -143,7 +153,8 @@ class EnvironBuilder:
         else:
             environ["REMOTE_PORT"] = str(peer.port)
         environ["SERVER_PROTOCOL"] = request.version
-        environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = is_gone
+        environ["waitressd.client_disconnected"] = environ["waitress.client_disconnected"] = caller.is_gone
+        environ["waitressd.set_request_timeout"] = caller.set_request_timeout
         if origin.tls is not None:
             add_tls(environ, origin.tls)
         if request.known is not None and not has_proxy_keys(request.fields):

@@ -104,6 +104,9 @@ class Transport(Protocol):
     def is_gone(self) -> bool:
         """Tell whether the client has left."""
 
+    def set_request_timeout(self, seconds: float) -> None:
+        """Give the request a time limit of its own, counted from its start; 0 for none. Raises ValueError."""
+
     def fail(self, error: BaseException) -> None:
         """Note what kept the application from answering."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, Protocol
 
 from waitressd import forks
-from waitressd.http.errors import ClientDisconnected, HttpError
+from waitressd.http.errors import ClientDisconnected, HttpError, Overdue, RequestTimeout
 from waitressd.http.events import Request
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import Environ, EnvironBuilder
@@ -76,7 +76,7 @@ class WsgiHandler:
         response = Response(request, transport)
         environ: Environ | None = None
         try:
-            environ = self._environs.build(request, body, transport.origin, transport.is_gone)
+            environ = self._environs.build(request, body, transport.origin, transport)
             environ["wsgi.early_hints"] = response.early_hints
             transport.environ = environ
             response.respond(self._application(environ, response.start_response))
@@ -103,8 +103,10 @@ class WsgiHandler:
             if isinstance(error, HttpError) and environ is None:
                 # The environ was refused: proxies.py has logged whose field it was.
                 transport.write(transport.encoder.encode_error(error, http_date()))
+            elif isinstance(error, RequestTimeout) and transport.is_gone():
+                response.fail()  # the server has said where it was raised, and has told the client
             elif isinstance(error, ClientDisconnected) or response.state is ResponseState.FAILED:
-                self._on_disconnect(response, client)
+                self._on_disconnect(response, client, error)
             else:
                 log.error("Exception while serving %s for %s", response.describe(), client, exc_info=error)
                 if response.state < ResponseState.SENT:
@@ -112,14 +114,14 @@ class WsgiHandler:
                     response.send_failure(head, self._failure_body(error))
                 else:
                     response.break_off()
-        except ClientDisconnected:
-            self._on_disconnect(response, client)
+        except ClientDisconnected as disconnect:
+            self._on_disconnect(response, client, disconnect)
         except BaseException:  # border: whatever goes wrong while answering 500 ends this connection only
             log.exception("The failure of %s for %s could not be answered", response.describe(), client)
 
-    def _on_disconnect(self, response: Response, client: object) -> None:
+    def _on_disconnect(self, response: Response, client: object, error: BaseException) -> None:
         response.fail()
-        if self._settings.log_disconnects:
+        if self._settings.log_disconnects and not isinstance(error, Overdue):  # of which the server has said more
             log.info("The client %s left before the response to %s was complete", client, response.describe())
 
     def _failure_body(self, error: BaseException) -> bytes:

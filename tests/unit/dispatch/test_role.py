@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.jobs import PlainJob
+from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.role import Assignment, Role, Worker
 
 
@@ -226,3 +227,31 @@ def test_whether_a_task_runs_inline_can_be_asked_at_any_time() -> None:
     assert not crew.role.has_claim()
     claim(crew.workers[0])
     assert crew.role.has_claim()
+
+
+def test_a_worker_that_hangs_is_replaced_and_ends_when_it_returns() -> None:
+    crew = Crew(2)
+    crew.enter()
+    first, second, _ = crew.workers
+    job = Work()
+    crew.role.hand_over(first)
+    first.job = job
+    assert not crew.role.replace(first, Work())  # it runs another one
+    assert not crew.role.replace(second, job)
+    assert crew.role.replace(first, job)
+    assert crew.role.task_limit == 3
+    spare = Worker("spare")
+    crew.role.enter(spare)
+    assert not first.is_reserve
+    assert crew.role.finish(first) is Assignment.STOP
+    assert crew.role.task_limit == 2
+    assert first not in crew.role.waiting
+    assert not crew.role.replace(spare, job)
+
+
+def test_callbacks_are_taken_out_of_the_queue() -> None:
+    crew = Crew()
+    callback, request = Callback(bool, print, 0.0), Work()
+    crew.role.queue.extend((request, callback))
+    assert crew.role.take_callbacks() == [callback]
+    assert list(crew.role.queue) == [request]

@@ -33,7 +33,7 @@ RARE_THINGS = {
     "taken over", "handed over", "queued job taken", "passed back", "job given away", "read beside others",
     "taken over between tasks", "watcher overtaken",
     "watcher slept", "watcher rung", "client died", "withdrawn", "left to the holder", "one is hung", "all is hung",
-    "aborted", "resigned",
+    "aborted", "resigned", "taken from its task", "replaced",
 }  # fmt: skip
 
 
@@ -99,6 +99,24 @@ class CallsTheReserveFirst(Role):
     def _rest(self, worker: Worker) -> None:
         super()._rest(worker)
         self.waiting.sort(key=lambda each: each.is_reserve)
+
+
+class ReplacesBlindly(Role):
+    """Has another worker enter in place of one that may have returned."""
+
+    def replace(self, worker: Worker, job: Job) -> bool:
+        with self.lock:
+            worker.is_replaced = True
+            self.task_limit += 1
+            return True
+
+
+class KeepsTheReplaced(Role):
+    """Gives a worker that returns late something to do again."""
+
+    def finish(self, worker: Worker) -> Assignment:
+        worker.is_replaced = False
+        return super().finish(worker)
 
 
 class PassesBackAlone(Role):
@@ -249,6 +267,8 @@ MUTANTS = [
     (PollsBeforeTheRest, "the holder waits for events"),
     (RunsBackwards, "begins before one"),
     (with_role(CallsTheReserveFirst), "the reserve leads although"),
+    (with_role(ReplacesBlindly), "more tasks|waits that another one"),
+    (with_role(KeepsTheReplaced), "more tasks|has not left|counted as running|no successor"),
     (with_role(PassesBackAlone), "nobody listens|never begins|waits for ever"),
     (with_role(OffersBlindly), "a job waits although"),
     (with_role(QueuesBackwards), "out of its turn"),

@@ -1,90 +1,30 @@
-"""What a server has of insight: what is checked before it starts, and what its addresses let through."""
+"""What a server has of insight, put together."""
 
-import socket
-from pathlib import Path
+import json
 
-import pytest
-
-from tests.support.admin import CONTROL_TOKEN, READ_TOKEN
-from waitressd.config.adjustments import Adjustments
-from waitressd.config.errors import ConfigError
-from waitressd.insight.assembly import Insight
-from waitressd.net.listener import Listener, adopt, open_tcp, open_unix
+from tests.apps.plain import hello
+from tests.support.admin import ask
+from tests.support.client import Client
+from tests.support.servers import running_server
+from tests.support.waiting import wait_until
+from waitressd.config.insighttable import EXPOSABLE
 
 
-def insight(**settings: object) -> Insight:
-    adjustments = Adjustments.from_keywords(listen="127.0.0.1:0", **settings)
-    return Insight(adjustments, lambda: "")
+def test_every_endpoint_of_a_server_is_in_a_group_that_can_be_exposed() -> None:
+    with running_server(hello, admin_listen="127.0.0.1:0") as server:
+        assert wait_until(lambda: server.server.pulse is not None)
+        with Client(server.server.admin_addresses[0]) as client:
+            rows = json.loads(ask(client, "/index").body)["endpoints"]
+    assert {row["group"] for row in rows} <= set(EXPOSABLE)
+    assert {"/live", "/ready", "/requests", "/connections", "/threads", "/slow", "/stats", "/config"} <= {
+        row["path"] for row in rows
+    }
 
 
-def tokens(folder: Path, text: str, mode: int = 0o600) -> str:
-    path = folder / "tokens"
-    path.write_text(text, encoding="ascii")
-    path.chmod(mode)
-    return str(path)
-
-
-def test_a_token_file_that_others_may_read_stops_the_start(tmp_path: Path) -> None:
-    path = tokens(tmp_path, f"read {READ_TOKEN}\n", 0o644)
-    with pytest.raises(ConfigError, match=f"admin_token_file = {path}: other accounts may use it"):
-        insight(admin_listen="127.0.0.1:0", admin_token_file=path)
-
-
-def test_a_port_where_something_may_be_changed_needs_a_control_token(tmp_path: Path) -> None:
-    path = tokens(tmp_path, f"read {READ_TOKEN}\n")
-    settings = {"admin_listen": "127.0.0.1:0", "admin_token_file": path, "admin_control": "drain"}
-    with pytest.raises(ConfigError, match=f"admin_control = drain: .*write control TOKEN into {path}"):
-        insight(**settings)
-    tokens(tmp_path, f"control {CONTROL_TOKEN}\n")
-    insight(**settings)
-
-
-def test_a_name_that_leads_to_this_machine_alone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
-    from waitressd.insight import assembly as module
-
-    found: list[tuple[int, tuple[object, ...]]] = [(socket.AF_INET, ("127.0.1.1", 9100))]
-    monkeypatch.setattr(module, "resolve", lambda *_: found)
-    settings = {"admin_listen": "shop:9100", "admin_expose": "stats"}
-    insight(**settings)
-    found.append((socket.AF_INET, ("192.0.2.1", 9100)))
-    with pytest.raises(ConfigError, match="admin_expose = stats: other machines reach shop:9100, and would be shown"):
-        insight(**settings)
-
-
-def test_what_an_address_lets_through_depends_on_where_it_is(tmp_path: Path) -> None:
-    made = insight(admin_listen=f"unix:{tmp_path}/a 127.0.0.1:0 fd:9", admin_hosts="shop")
-    listeners: list[Listener] = [open_unix(f"{tmp_path}/a", 8, mode=0o600), *open_tcp("127.0.0.1", 0, 8)]
-    anywhere = socket.socket()
-    anywhere.bind(("0.0.0.0", 0))
-    listeners.append(adopt(anywhere, 8))
-    made.open(listeners)
-    try:
-        unix, loopback, network = (door for _, door in made._doors)
-        assert (unix.is_unix, loopback.is_unix) == (True, False)
-        assert "requests" in unix.exposed & loopback.exposed
-        assert network.exposed == {"probes", "metrics"}
-        assert loopback.hosts == {"shop"}
-        assert made.addresses[0] == f"{tmp_path}/a"
-    finally:
-        made.close()
-        made.close()
-    assert not (tmp_path / "a").exists()
-
-
-def test_an_inherited_socket_that_strangers_reach_stops_the_start() -> None:
-    made = insight(admin_listen="fd:9", admin_expose="stats")
-    anywhere = socket.socket()
-    anywhere.bind(("0.0.0.0", 0))
-    listener = adopt(anywhere, 8)
-    with pytest.raises(ConfigError, match="admin_expose = stats: other machines reach 0"):
-        made.open([listener])
-    listener.close()
-    made.close()
-
-
-def test_an_inherited_port_needs_a_control_token_too() -> None:
-    made = insight(admin_listen="fd:9", admin_control="drain")
-    listener = open_tcp("127.0.0.1", 0, 8)[0]
-    with pytest.raises(ConfigError, match="admin_control = drain: "):
-        made.open([listener])
-    listener.close()
+def test_what_may_be_changed_is_listed_where_it_may() -> None:
+    with (
+        running_server(hello, admin_listen="127.0.0.1:0") as server,
+        Client(server.server.admin_addresses[0]) as client,
+    ):
+        rows = json.loads(ask(client, "/index").body)["endpoints"]
+        assert not [row for row in rows if row["group"] == "control"]

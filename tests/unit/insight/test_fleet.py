@@ -21,6 +21,7 @@ from waitressd.insight.crowd import Member
 from waitressd.insight.documents import Place, answer
 from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.listener import AdminListener
+from waitressd.insight.samples import Samples, as_speedscope
 
 PLACE = Place("shop", "1.0", 1, 99)
 
@@ -57,10 +58,17 @@ def worker_endpoints(number: int) -> list[Endpoint]:
             return answer({"error": "no", "setting": None}, 404)
         return answer({"id": query.path.rpartition("/")[2]})
 
+    def profile(query: Query) -> Answer:
+        if query.parameters.get("format") != "speedscope":
+            return Answer(200, "text/plain", [b"%d\n" % number])
+        samples = Samples()
+        samples.add("/", [], float(number))
+        return Answer(200, "application/json", as_speedscope(samples))
+
     return [
         Endpoint("/requests", "requests", requests),
         Endpoint("/requests/", "requests", one, has_children=True),
-        Endpoint("/profile", "profile", lambda query: Answer(200, "text/plain", [b"%d\n" % number])),
+        Endpoint("/profile", "profile", profile),
         Endpoint("/control/log", "control", lambda query: answer({"effect": "done", "by": number})),
     ]
 
@@ -118,6 +126,13 @@ def test_one_worker_may_be_asked_for() -> None:
         assert (status, found["error"]) == (400, "worker is the number of a worker: 1, 2.")
         assert ask(client, "/profile?worker=1").body == b"1\n"
         assert ask(client, "/profile").body == b"1\n2\n"
+
+
+def test_one_file_of_all_their_profiles() -> None:
+    with mastering(Fleet(), 1, 2) as client:
+        response = ask(client, "/profile?format=speedscope")
+        assert [profile["weights"] for profile in json.loads(response.body)["profiles"]] == [[3.0]]
+        assert (response.get("Content-Disposition") or "").endswith('speedscope.json"')
 
 
 def test_a_request_is_asked_for_where_it_is() -> None:

@@ -14,6 +14,7 @@ from tests.support.servers import RunningServer, running_server
 from tests.support.waiting import wait_until
 from waitressd import create_server
 from waitressd.config.adjustments import Adjustments
+from waitressd.dispatch.role import Worker
 from waitressd.insight.answers import BadQuestion, Query
 from waitressd.insight.health import Health
 from waitressd.life import Life
@@ -160,11 +161,13 @@ def test_a_thread_that_is_gone_is_a_reason(application: Application) -> None:
         dead = threading.Thread(target=lambda: None)
         dead.start()
         dead.join()
-        lane._threads.append(dead)
+        gone = Worker("gone")
+        gone.thread = dead
+        lane.workers.append(gone)
         try:
             assert asked(client, "/live")[1]["reason"] == "pool"
         finally:
-            lane._threads.remove(dead)
+            lane.workers.remove(gone)
 
 
 def test_since_when_accepting_rests(application: Application) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.jsonschema import complaints
-from waitressd.insight.samples import PIECE_ROWS, Samples, Step, as_collapsed, as_speedscope
+from waitressd.insight.samples import PIECE_ROWS, Samples, Step, as_collapsed, as_speedscope, join_speedscope
 
 NUMBER: Final = {"type": "number"}
 NUMBERS: Final = {"type": "array", "items": NUMBER}
@@ -103,6 +103,31 @@ def test_the_file_of_speedscope_says_the_same() -> None:
     assert (profile["startValue"], profile["endValue"], profile["unit"]) == (0, 1.771, "seconds")
     assert profile["name"] == "98 samples in 5.003 s"
     assert {"name": "shop.reports:totals", "file": "shop/reports.py", "line": 214} in file["shared"]["frames"]
+
+
+def test_files_of_several_workers_become_one() -> None:
+    other = Samples()
+    other.add("/new", [step("call", 7, "shop/__init__.py")], 0.5)
+    other.add("/mail", [step("call", 7, "shop/__init__.py"), step("send", 3, "/elsewhere/mail.py")], 0.25)
+    other.count, other.seconds = 7, 5.0
+    files = [b"".join(as_speedscope(samples)) for samples in (a_few(), other, Samples())]
+    file = json.loads(b"".join(join_speedscope(files)))
+    assert list(complaints(file, SPEEDSCOPE)) == []
+    (profile,) = file["profiles"]
+    frames = [frame["name"] for frame in file["shared"]["frames"]]
+    assert len(set(frames)) == len(frames)
+    found = {
+        ";".join(frames[number] for number in stack): weight
+        for stack, weight in zip(profile["samples"], profile["weights"], strict=True)
+    }
+    assert found == {
+        "/reports/{id};shop:call": 0.25,
+        "/reports/{id};shop:call;shop.reports:totals": 0.021,
+        "/mail;shop:call;mail:send": 1.75,
+        "/new;shop:call": 0.5,
+    }
+    assert profile["endValue"] == 2.521
+    assert profile["name"] == "98 samples in 5.003 s and 7 samples in 5.000 s and 0 samples in 0.000 s"
 
 
 def test_nothing_is_a_profile_as_well() -> None:

@@ -1,6 +1,6 @@
 """From ledgers to a row: everything is counted once, and nothing falls."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import count, ended
@@ -39,6 +39,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_the_row_has_what_the_ledgers_have(steps: list[tuple[int, str, int, float, str, bool]]) -> None:
     ledgers, written = (Ledger(), Ledger()), Written(series=2)

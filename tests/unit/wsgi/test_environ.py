@@ -26,7 +26,7 @@ def build(
     transport = RecordingTransport(peer)
     request, body = transport.receive(data)
     settings = settings or EnvironSettings(server_port=8080)
-    return EnvironBuilder(settings).build(request, body, transport.origin, transport.is_gone)
+    return EnvironBuilder(settings).build(request, body, transport.origin, transport)
 
 
 def get(target: str, *fields: str) -> bytes:
@@ -37,6 +37,7 @@ def test_every_key_of_a_plain_request() -> None:
     environ = build(settings=EnvironSettings(server_name="here", server_port=8080, software="waitressd"))
     gone = environ.pop("waitressd.client_disconnected")
     assert environ.pop("waitress.client_disconnected") is gone
+    assert environ.pop("waitressd.set_request_timeout").__name__ == "set_request_timeout"
     assert gone() is False
     assert environ.pop("wsgi.input").read() == b""
     assert callable(environ.pop("wsgi.file_wrapper"))
@@ -78,7 +79,7 @@ def test_an_application_may_do_what_it_likes_with_it() -> None:
     builder = EnvironBuilder(EnvironSettings(server_port=80))
     for _ in range(2):
         request, body = transport.receive(get("/"))
-        environ = builder.build(request, body, transport.origin, transport.is_gone)
+        environ = builder.build(request, body, transport.origin, transport)
         assert environ["SERVER_NAME"] == "waitressd.invalid"
         assert environ["SCRIPT_NAME"] == ""
         assert "mine" not in environ
@@ -106,7 +107,7 @@ def test_requests_whose_fields_come_again_get_what_they_would_get_alone(fields: 
         environs = []
         for transport in (kept, alone):
             request, body = transport.receive(data)
-            environ = builder.build(request, body, transport.origin, transport.is_gone)
+            environ = builder.build(request, body, transport.origin, transport)
             with environ.pop("wsgi.input") as stream:
                 environ["body"] = stream.read()
             environs.append(dict(environ))
@@ -114,8 +115,9 @@ def test_requests_whose_fields_come_again_get_what_they_would_get_alone(fields: 
             environ["REMOTE_ADDR"] = "changed"
             transport.connection.encoder.encode_response(build_head("200 OK", []), b"", "now")
         for transport, environ in zip((kept, alone), environs, strict=True):
-            for key in ("waitressd.client_disconnected", "waitress.client_disconnected"):
-                assert environ.pop(key).__self__ is transport
+            for key in ("client_disconnected", "set_request_timeout"):
+                assert environ.pop(f"waitressd.{key}").__self__ is transport
+            assert environ.pop("waitress.client_disconnected").__self__ is transport
         assert environs[0] == environs[1]
 
 
@@ -232,7 +234,9 @@ def test_without_a_body_there_is_no_length() -> None:
 def test_each_request_has_an_input_of_its_own() -> None:
     builder = EnvironBuilder(EnvironSettings())
     request = Request("GET", "/", "/", "", "HTTP/1.1", {})
-    inputs = [builder.build(request, None, origin_of("1.2.3.4:5"), bool)["wsgi.input"] for _ in range(2)]
+    inputs = [
+        builder.build(request, None, origin_of("1.2.3.4:5"), RecordingTransport())["wsgi.input"] for _ in range(2)
+    ]
     assert inputs[0] is not inputs[1]
     inputs[0].close()
     assert inputs[1].read() == b""
@@ -266,7 +270,7 @@ def test_errors_go_where_standard_error_is_now(monkeypatch: pytest.MonkeyPatch) 
     builder = EnvironBuilder(EnvironSettings())
     monkeypatch.setattr(sys, "stderr", stream)
     request = Request("GET", "/", "/", "", "HTTP/1.1", {})
-    assert builder.build(request, None, origin_of("1.2.3.4:5"), bool)["wsgi.errors"] is stream
+    assert builder.build(request, None, origin_of("1.2.3.4:5"), RecordingTransport())["wsgi.errors"] is stream
 
 
 def test_a_field_cannot_reach_another_key() -> None:

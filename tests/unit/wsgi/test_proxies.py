@@ -44,7 +44,7 @@ def environ_of(
     transport = RecordingTransport(peer)
     request, body = transport.receive(data)
     values: dict[str, Any] = {"server_name": "server", "server_port": 8080, "proxies": proxies, **(settings or {})}
-    return EnvironBuilder(EnvironSettings(**values)).build(request, body, transport.origin, transport.is_gone)
+    return EnvironBuilder(EnvironSettings(**values)).build(request, body, transport.origin, transport)
 
 
 def client(environ: dict[str, Any]) -> tuple[str, str | None]:
@@ -326,7 +326,7 @@ def test_without_a_host_the_servers_name_is_used() -> None:
     transport = RecordingTransport("10.0.0.1:1")
     request, _ = transport.receive(b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n\r\n")
     settings = EnvironSettings(server_name="server", server_port=8080, proxies=PROXY)
-    environ = EnvironBuilder(settings).build(request, None, transport.origin, bool)
+    environ = EnvironBuilder(settings).build(request, None, transport.origin, transport)
     assert request_uri(environ) == "https://server:8443/"
     assert "HTTP_HOST" not in environ
 

@@ -75,7 +75,7 @@ def environ_of(proxies: TrustedProxies, fields: list[str], settings: EnvironSett
     settings = EnvironSettings(
         server_port=8080, url_scheme=settings.url_scheme, url_prefix=settings.url_prefix, proxies=proxies
     )
-    return EnvironBuilder(settings).build(request, None, transport.origin, transport.is_gone)
+    return EnvironBuilder(settings).build(request, None, transport.origin, transport)
 
 
 rows = pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.origins import read_peer
+from tests.support.recording import RecordingTransport
 from waitressd.http.events import Request
 from waitressd.http.proxyprotocol import ClientTls, Endpoint, ProxyHeader
 from waitressd.peer import ClientCertificate, Origin, Tls
@@ -74,7 +75,7 @@ def test_everything_can_be_forgotten() -> None:
 def environ_of(origin: Origin, *, fields: dict[str, str] | None = None, is_secure: bool = True, **settings: Any) -> Any:
     builder = EnvironBuilder(EnvironSettings(is_secure=is_secure, server_port=8443, **settings))
     request = Request("GET", "/", "/", "", "HTTP/1.1", fields or {})
-    return builder.build(request, None, origin, bool)
+    return builder.build(request, None, origin, RecordingTransport())
 
 
 def test_a_listener_that_speaks_tls_says_https_whatever_url_scheme_says() -> None:

@@ -1,0 +1,1 @@
+"""Time limits at length: races at the limit, and interruptions at any moment."""
