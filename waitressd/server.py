@@ -297,11 +297,12 @@ class Server(Listening):
 
     def snapshot(self) -> Snapshot:
         """Say how busy the server is now: threads, the task queue, connections by state. Any thread."""
-        return replace(take_snapshot([lane.dispatcher for lane in self.lanes]), **self.certificate_figures())
+        return replace(take_snapshot([lane.dispatcher for lane in self.lanes]), **self._renewal.figures())
 
-    def certificate_figures(self) -> dict[str, Any]:
-        """Say when certificates expire, and what became of changed ones. Any thread."""
-        return self._renewal.figures()
+    def own_figures(self) -> dict[str, Any]:
+        """Say for the metrics when certificates expire, and what request logs have lost. Any thread."""
+        lost = self._request_logs.lost_records() if self._request_logs is not None else {}
+        return {"lost_records": lost, **self._renewal.figures()}
 
     def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
         """Build another server in this process and bind its addresses, for a request log that has a page of its own.

@@ -45,11 +45,11 @@ class Server:
         self.adjustments = Adjustments.from_keywords(**settings)
         self.lanes = lanes
         self.on_tick: list[Callable[[float], object]] = []
-        self.certificates: dict[str, Any] = {}
+        self.figures: dict[str, Any] = {}
 
-    def certificate_figures(self) -> Mapping[str, Any]:
-        """Say what is said of certificates."""
-        return self.certificates
+    def own_figures(self) -> Mapping[str, Any]:
+        """Say what the server alone knows."""
+        return self.figures
 
     def close(self) -> None:
         """Give back what its lanes have."""

@@ -30,7 +30,8 @@ ANSWER_SECONDS: Final = 30.0
 
 _BODY: Final = re.compile(rb"(\d+) (\d+)\n")
 _RETRY_SECONDS: Final = 0.01
-_COUNTED: Final = re.compile(r"^# TYPE (\S+) (counter|histogram)$", re.MULTILINE)
+# But for what is said of one process, which begins anew with the next one in its place.
+_COUNTED: Final = re.compile(r"^# TYPE (?!process_)(\S+) (counter|histogram)$", re.MULTILINE)
 _SAMPLE: Final = re.compile(r"^([a-z_]+)(\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 

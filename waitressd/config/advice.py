@@ -404,6 +404,15 @@ Rule(
 )(lambda facts: timelimitadvice.beyond_the_drain(facts.adjustments))
 
 
+Rule(
+    "W139",
+    "The request log metrics is a setting now",
+    "request_log names metrics",
+    "it goes on working: the server counts requests, and shows them at its listen; but there is more to be seen",
+    "name that address in admin_listen and leave the request log out",
+)(lambda facts: insightadvice.former_metrics(facts.adjustments))
+
+
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in the order of the manual."""
     return tuple(RULES)

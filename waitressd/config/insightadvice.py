@@ -13,6 +13,13 @@ _OTHERS_WRITE: Final = 0o002
 Finding = tuple[str, str]
 
 
+def former_metrics(settings: EffectiveSettings) -> Iterator[Finding]:
+    """Find request logs that have been replaced by a setting."""
+    for log in settings.request_log:
+        if log.counts:
+            yield "request_log", f"request_log = {log.name}"
+
+
 def open_to_accounts(settings: EffectiveSettings) -> Iterator[Finding]:
     """Find addresses that other accounts of this machine may ask for more than probes and metrics."""
     if settings.admin_token_file or not exposed(settings, is_local=True) - PUBLIC:

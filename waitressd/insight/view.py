@@ -48,8 +48,8 @@ class ServerView(Protocol):
     def served_certificates(self) -> tuple[ServedCertificate, ...]:
         """The certificates in use; none without TLS."""
 
-    def certificate_figures(self) -> Mapping[str, Any]:
-        """Say when certificates expire, and what became of changed ones."""
+    def own_figures(self) -> Mapping[str, Any]:
+        """Say when certificates expire, and what request logs have lost."""
 
     def drain(self) -> None:
         """Stop as SIGTERM does. Returns at once."""

@@ -52,6 +52,8 @@ class Figures:
     """Requests that were over their time limit, by what became of them."""
     delays: Sequence[int] = ()
     """How late timers were: a histogram with its sum in ticks."""
+    lost_records: Mapping[str, int] = field(default_factory=dict)
+    """Records that request logs have not taken, by the names of the logs."""
     handshakes: Mapping[str, int] = field(default_factory=dict)
     reloads: Mapping[str, int] = field(default_factory=dict)
 
@@ -63,8 +65,8 @@ class Watched(Protocol):
     def lanes(self) -> tuple[Lane, ...]:
         """Its event loops with their threads."""
 
-    def certificate_figures(self) -> Mapping[str, Any]:
-        """Return `certificate_ends` and `reloads`; nothing without TLS."""
+    def own_figures(self) -> Mapping[str, Any]:
+        """Return `lost_records`, and with TLS `certificate_ends` and `reloads`."""
 
 
 def look_at(server: Watched, findings: Collection[str] | None = None) -> Steps[Figures]:
@@ -112,9 +114,10 @@ def look_at(server: Watched, findings: Collection[str] | None = None) -> Steps[F
         takeovers=sum(loop.role.takeovers for loop in loops),
         received_bytes=received_bytes,
         sent_bytes=sent_bytes,
-        timeouts=dict.fromkeys(TIMEOUTS, 0),
+        overdue_threads=sum(len(loop.timekeeper.late_tasks) for loop in loops),
+        timeouts={name: sum(getattr(loop.timekeeper.timeouts, name) for loop in loops) for name in TIMEOUTS},
         delays=_delays(lanes),
-        **server.certificate_figures(),
+        **server.own_figures(),
     )
 
 

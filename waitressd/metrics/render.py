@@ -54,6 +54,7 @@ def _pieces(picture: Picture) -> Iterator[str]:
     yield _timeouts(totals)
     yield _head("wakeup_delay_seconds", "histogram", "Seconds that timers of the server were late")
     yield _histogram("waitressd_wakeup_delay_seconds", "", totals.delays, DELAY_BOUNDS)
+    yield _logs(totals)
     yield from _health(picture)
     if any(figures.certificate_ends for _, figures in processes) or any(totals.handshakes.values()):
         yield _tls(totals, processes)
@@ -89,7 +90,7 @@ def _server(picture: Picture) -> str:
 def _series(totals: Totals) -> Iterator[str]:
     name = "http_server_request_duration_seconds"
     yield _head(name, "histogram", "Seconds from the first byte of requests to the end of their answers", prefix="")
-    for slot, (route, method, status, scheme) in enumerate(totals.keys):
+    for (route, method, status, scheme), slot in totals.keys.items():
         histogram = totals.series(slot)
         if histogram.count:
             labels = (
@@ -183,6 +184,12 @@ def _timeouts(totals: Totals) -> str:
     )
     text = "Requests past their time limit, by what became of them"
     return _family("request_timeouts_total", "counter", text, lines)
+
+
+def _logs(totals: Totals) -> str:
+    lost = totals.lost_records.items()
+    lines = (f"{_name('log_records_dropped_total', _label('log', name))} {count}" for name, count in lost)
+    return _family("log_records_dropped_total", "counter", "Records that a request log has lost", lines)
 
 
 def _health(picture: Picture) -> Iterator[str]:

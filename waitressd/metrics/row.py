@@ -12,6 +12,7 @@ from waitressd.metrics import layout
 from waitressd.metrics.figures import Figures
 from waitressd.metrics.layout import CLASS, HISTOGRAM, PHASES, SERIES_BOUNDS, SLOT, SLOTS, STATUSES, to_ticks
 from waitressd.metrics.pauses import Steps
+from waitressd.metrics.series import AnyKey
 from waitressd.net import ledger as rows
 from waitressd.net.ledger import BOUNDS, BUCKETS, ENDED_BY, Key, Ledger, Row
 
@@ -61,7 +62,7 @@ class RowWriter:
     A request that is in no slot yet is counted for its class of status all the same, and for its series later.
     """
 
-    def __init__(self, row: memoryview, slot: Callable[[Key], int | None]) -> None:
+    def __init__(self, row: memoryview, slot: Callable[[AnyKey], int | None]) -> None:
         self._row: Final = row
         self._slot: Final = slot
         self._classes: dict[tuple[int, Key], Row] = {}  # what was written of each row of a ledger
@@ -124,6 +125,10 @@ class RowWriter:
         self._raise(layout.DELAYS, figures.delays)
         self._raise(layout.HANDSHAKES_ENDED, (figures.handshakes.get(name, 0) for name in layout.HANDSHAKES))
         self._raise(layout.CERTIFICATES_CHANGED, (figures.reloads.get(name, 0) for name in layout.RENEWALS))
+        for name, count in figures.lost_records.items():
+            slot = self._slot((name,))
+            if slot is not None:
+                self._raise(SLOTS + slot * SLOT, (count,))
 
     def _raise(self, first: int, values: Iterable[int]) -> None:
         for number, value in enumerate(values, first):

@@ -9,6 +9,7 @@ from waitressd.metrics.figures import Figures
 from waitressd.metrics.histogram import Histogram
 from waitressd.metrics.layout import COUNTERS, SERIES_BOUNDS, SLOT, SLOTS, STATUSES, TICKS_PER_SECOND
 from waitressd.metrics.pauses import Steps
+from waitressd.metrics.series import AnyKey
 from waitressd.net.ledger import BOUNDS, BUCKETS, ENDED_BY, Key
 
 K = TypeVar("K")
@@ -36,10 +37,12 @@ class FleetState:
 class Totals:
     """The counters of a row, or the sums of several, as values; `keys` are those of its slots, in their order."""
 
-    def __init__(self, numbers: Sequence[int], keys: Sequence[Key] = ()) -> None:
-        """`numbers` are the counters: a row from `layout.COUNTERS` on."""
+    def __init__(self, numbers: Sequence[int], keys: Sequence[AnyKey] = ()) -> None:
+        """`numbers` are the counters: a row from `layout.COUNTERS` on. `keys` are those of its slots."""
         self._numbers: Final = numbers
-        self.keys: Final = keys
+        self.keys: Final[dict[Key, int]] = {key: slot for slot, key in enumerate(keys) if len(key) > 1}
+        """The series of requests, and their slots."""
+        self._logs: Final = {key[0]: slot for slot, key in enumerate(keys) if len(key) == 1}
 
     def count(self, name: str) -> int:
         """Return one of `layout.COUNTS_OF`."""
@@ -64,6 +67,11 @@ class Totals:
         first = SLOTS + slot * SLOT - COUNTERS
         *counts, ticks = self._numbers[first : first + SLOT]
         return Histogram(SERIES_BOUNDS, counts, ticks / TICKS_PER_SECOND)
+
+    @property
+    def lost_records(self) -> dict[str, int]:
+        """How many records each request log has lost."""
+        return {name: self._numbers[SLOTS + slot * SLOT - COUNTERS] for name, slot in self._logs.items()}
 
     @property
     def delays(self) -> Histogram:

@@ -66,6 +66,11 @@ class BackgroundQueue(Generic[Item]):
         if not fits:
             self._lost.add(TOO_SLOW)
 
+    @property
+    def lost_count(self) -> int:
+        """How many items were not consumed. Any thread."""
+        return self._lost.count
+
     def start(self) -> None:
         """Start the thread, which also consumes what was put before."""
         self._closing = False

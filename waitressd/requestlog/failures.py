@@ -1,6 +1,7 @@
 """What is logged when a request log fails: first a traceback, then at most one line a minute with a count."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -19,10 +20,15 @@ class Failures:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._limiter = RateLimiter(INTERVAL_SECONDS, clock)
+        self._lock = threading.Lock()
+        self.count = 0
+        """How many records did not get through so far."""
         self._lines = 0  # said so far; only the thread that the limiter lets through counts
 
     def add(self, error: BaseException | str, count: int = 1) -> None:
         """Note that `count` records did not get through."""
+        with self._lock:
+            self.count += count
         left_out = self._limiter.admit(count)
         if left_out is None:
             return

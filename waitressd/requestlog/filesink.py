@@ -49,6 +49,11 @@ class FileSink:
         self.write = self._queue.put
         """Append a line soon. Any thread; never waits. The start may put another function in its place."""
 
+    @property
+    def lost_count(self) -> int:
+        """How many lines could not be written, or were dropped. Any thread."""
+        return self._failures.count + self._queue.lost_count
+
     def start(self, _server: object) -> None:
         """Open the file and start the writer. Raises OSError naming the file."""
         self._fd = os.dup(STDOUT_FILENO) if self._path == STANDARD_OUTPUT else self._open()

@@ -38,6 +38,11 @@ class LineLog:
         self.reopen = sink.reopen
         self.close = sink.close
 
+    @property
+    def lost_count(self) -> int:
+        """How many lines the sink has lost. Any thread."""
+        return self._sink.lost_count
+
     def start(self, server: object) -> None:
         """Open the sink. Raises OSError naming the file."""
         self._sink.start(server)

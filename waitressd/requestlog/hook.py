@@ -45,6 +45,12 @@ class IsolatedHook:
         self.take_soon: Final[Take] = self._queue.put
         """Have the hook called by another thread. Any thread; never waits."""
 
+    @property
+    def lost_count(self) -> int:
+        """How many records were lost: the hook failed, was too slow, or has lost their lines itself. Any thread."""
+        own = getattr(self.hook, "lost_count", 0)
+        return self._failures.count + self._queue.lost_count + (own if isinstance(own, int) else 0)
+
     def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
         """Let the hook open what it needs. Raises OSError."""
         if start := getattr(self.hook, "start", None):

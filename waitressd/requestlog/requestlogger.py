@@ -42,6 +42,10 @@ class RequestLogs:
         for name in OWN_LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
 
+    def lost_records(self) -> dict[str, int]:
+        """Return how many records each log that takes any has not taken, by its name. Any thread."""
+        return {hook.name: hook.lost_count for hook in self.takers}
+
     def reopen(self) -> None:
         """Let every hook let go of renamed files. Any thread; never raises."""
         for hook in self.hooks:

@@ -18,6 +18,9 @@ class LoggerSink:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
+    lost_count: Final = 0
+    """What handlers lose, they do not tell."""
+
     @property
     def is_on(self) -> bool:
         """Whether the logger lets INFO through."""

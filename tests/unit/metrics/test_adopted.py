@@ -97,11 +97,11 @@ def test_what_is_counted_elsewhere_outlives_its_process(server: Server) -> None:
         row = AdoptedRow(area, index)
         row.findings = lambda: {"WD03"}
         row.begin(server)
-        server.certificates = {"certificate_ends": {"a": float(number)}, "reloads": {"renewed": number}}
+        server.figures = {"certificate_ends": {"a": float(number)}, "reloads": {"renewed": number}}
         row.end()
         ((figures, _),) = area.gauges(3.0)[1]
         assert figures.certificate_ends == {"a": float(number)}
-        assert figures.findings == {"WD03"}
+        assert figures.findings == frozenset({"WD03"})
         area.retire(index)
     assert Totals(area.totals()).reloads == {"renewed": 3, "refused": 0}
     assert area.gauges(3.0) == {}

@@ -32,7 +32,7 @@ def test_what_its_ledgers_have_counted(server: Server, ledger: Ledger) -> None:
     assert totals.requests == {("2xx", "complete"): 3, ("5xx", "refused"): 1}
     assert totals.phase("application", "2xx").count == 3
     assert totals.phase("application", "5xx").quantile(0.5) == 0.5
-    assert [(key[2], totals.series(slot).count) for slot, key in enumerate(totals.keys)] == [(200, 3), (503, 1)]
+    assert [(key[2], totals.series(slot).count) for key, slot in totals.keys.items()] == [(200, 3), (503, 1)]
     count(ledger)
     assert finish(counts.look()).totals.requests["2xx", "complete"] == 4
 
@@ -67,4 +67,4 @@ def test_what_is_the_matter_is_said_by_who_knows_it(server: Server) -> None:
     counts.findings, counts.not_ready = lambda: ["WD03"], lambda: "queue"
     picture = finish(counts.look())
     assert picture.figures is not None
-    assert (picture.figures.findings, picture.not_ready) == ({"WD03"}, "queue")
+    assert (picture.figures.findings, picture.not_ready) == (frozenset({"WD03"}), "queue")

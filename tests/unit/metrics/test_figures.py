@@ -25,10 +25,10 @@ def test_limits_and_delays_and_certificates() -> None:
     lane = lane_with(Ledger(), threads=3, queue_limit=9, connection_limit=20)
     lane.delays.note(0.02)
     server = Server(lane)
-    server.certificates = {"certificate_ends": {"a.example": 5.0}, "reloads": {"renewed": 1}}
+    server.figures = {"certificate_ends": {"a.example": 5.0}, "reloads": {"renewed": 1}}
     figures = finish(look_at(server, ["WD01"]))
     assert (figures.threads_limit, figures.queue_limit, figures.connections_limit) == (3, 9, 20)
-    assert (figures.idle_threads, figures.findings) == (3, {"WD01"})
+    assert (figures.idle_threads, figures.findings) == (3, frozenset({"WD01"}))
     assert sum(figures.delays[:-1]) == 1
     assert figures.delays[-1] > 0
     assert (figures.certificate_ends, figures.reloads) == ({"a.example": 5.0}, {"renewed": 1})

@@ -6,7 +6,7 @@ import subprocess
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import Server, count, lane_with
@@ -178,6 +178,7 @@ def test_a_piece_of_a_large_answer_is_small() -> None:
     assert max(sizes) < 10_000
 
 
+@settings(deadline=None)  # a page each time
 @given(st.lists(st.tuples(st.sampled_from(BOUNDS), st.integers(1, 3)), max_size=20))
 def test_buckets_rise_to_the_count(durations: list[tuple[float, int]]) -> None:
     ledger = Ledger()

@@ -1,6 +1,6 @@
 """From ledgers to a row: everything is counted once, and nothing falls."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import count, ended
@@ -39,6 +39,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_the_row_has_what_the_ledgers_have(steps: list[tuple[int, str, int, float, str, bool]]) -> None:
     ledgers, written = (Ledger(), Ledger()), Written(series=2)
@@ -53,7 +54,7 @@ def test_the_row_has_what_the_ledgers_have(steps: list[tuple[int, str, int, floa
             before = now
     totals = written.totals(*ledgers)
     assert totals.requests == ended(ledgers)
-    series = [totals.series(slot) for slot in range(len(totals.keys))]
+    series = [totals.series(slot) for slot in totals.keys.values()]
     assert sum(histogram.count for histogram in series) == len(steps)
     assert abs(sum(histogram.total_seconds for histogram in series) - seconds) < 1e-4
     for phase in PHASES:
@@ -82,6 +83,14 @@ def test_what_others_count_never_falls() -> None:
     assert (totals.timeouts["cut"], totals.reloads["renewed"]) == (1, 2)
     totals = written.totals(figures=Figures(accepted=6, received_bytes=7))  # one that has just closed was missed
     assert (totals.count("accepted"), totals.count("received_bytes")) == (6, 10)
+
+
+def test_what_logs_have_lost_is_told_by_their_names() -> None:
+    written = Written()
+    totals = written.totals(figures=Figures(lost_records={"access": 2, "audit": 0}))
+    assert totals.lost_records == {"access": 2, "audit": 0}
+    assert totals.keys == {}
+    assert written.totals(figures=Figures(lost_records={"access": 5})).lost_records == {"access": 5, "audit": 0}
 
 
 def test_what_is_folded_is_counted() -> None:

@@ -166,6 +166,7 @@ def test_lines_are_dropped_and_counted_when_the_disk_hangs(
     for number in range(15):
         sink.write(f"line {number}")
     assert "it is too slow, so that they were dropped" in caplog.text
+    assert sink.lost_count == 5
     sink.start(None)
     sink.close()
     assert len((tmp_path / "a.log").read_text("ascii").splitlines()) == 10

@@ -92,6 +92,7 @@ def test_what_does_not_fit_into_its_queue_is_dropped(caplog: pytest.LogCaptureFi
     log.close()
     assert "slow failed for 1 records: it is too slow, so that they were dropped" in caplog.text
     assert "slow failed for 2 more records before the end" in caplog.text
+    assert log.lost_count == 3
 
 
 @pytest.mark.parametrize("queue", [0, 2])
