@@ -55,6 +55,7 @@ def test_requests_of_all_workers_are_listed_with_the_line_where_they_are(tmp_pat
             for client in clients:
                 client.close()
         fleet.signal(signal.SIGTERM)
+        fleet.wait_for("SIGTERM: stopping")  # two that come at once would be one
         fleet.signal(signal.SIGTERM)
         fleet.wait(20)
 

@@ -16,6 +16,8 @@ from waitressd.http.grammar import is_host
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.proxies import FIELD_KEYS, TrustedProxies, is_proxy_key
 
+TRANSPORT = RecordingTransport()  # one for all, so that environs can be compared
+
 X_HEADERS = frozenset(FIELD_KEYS) - {"forwarded"}
 FORWARDED = frozenset({"forwarded"})
 
@@ -48,7 +50,7 @@ def environ_of(
     all_fields = dict(fields) if host is None else {"HTTP_HOST": host, **fields}
     request = Request("GET", "/path?query", "/path", "query", "HTTP/1.1", all_fields)
     settings = EnvironSettings(server_port=8080, url_prefix=url_prefix, proxies=proxies)
-    return EnvironBuilder(settings).build(request, None, origin_of(peer), RecordingTransport())
+    return EnvironBuilder(settings).build(request, None, origin_of(peer), TRANSPORT)
 
 
 def identity(environ: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from waitressd.http.proxyprotocol import (
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
 from waitressd.wsgi.proxies import FIELD_KEYS, TrustedProxies
 
+TRANSPORT = RecordingTransport()  # one for all, so that environs can be compared
+
 versions = st.sampled_from(["v1", "v2", "any"])
 ports = st.integers(0, 65535)
 v4_ends = st.tuples(st.ip_addresses(v=4).map(str), ports)
@@ -128,7 +130,7 @@ def test_both_versions_say_who_connects(ends: tuple[tuple[str, int], tuple[str, 
 def environ_of(header: ProxyHeader, fields: dict[str, str], proxies: TrustedProxies) -> dict[str, Any]:
     request = Request("GET", "/path", "/path", "", "HTTP/1.1", {"HTTP_HOST": "example.com", **fields})
     settings = EnvironSettings(server_port=8080, proxies=proxies)
-    return EnvironBuilder(settings).build(request, None, origin_of("10.0.0.1:5555", header), RecordingTransport())
+    return EnvironBuilder(settings).build(request, None, origin_of("10.0.0.1:5555", header), TRANSPORT)
 
 
 @given(data=octets)

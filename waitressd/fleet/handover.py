@@ -82,7 +82,7 @@ def _written(hand: HandOver) -> dict[str, Any]:
         "command": [list(hand.command.words), dict(hand.command.environ), hand.command.folder],
         "hello": hand.hello.fields(),
         "listeners": [
-            [listener.fd, listener.asked, listener.service, _absolute(listener.unix_path)]
+            [listener.fd, listener.asked, listener.service, _absolute(listener.unix_path), listener.bound_by]
             for listener in hand.listeners
         ],
         "template": None if template is None else [template.pid, template.link.fileno()],
@@ -116,8 +116,8 @@ def _read(written: Mapping[str, Any]) -> HandOver:
     )
 
 
-def _listener(fd: int, asked: str, service: str, unix_path: str | None) -> Listener:
+def _listener(fd: int, asked: str, service: str, unix_path: str | None, bound_by: int) -> Listener:
     os.set_inheritable(fd, False)
     listener = Listener(socket.socket(fileno=fd), unix_path)
-    listener.asked, listener.service = asked, service
+    listener.asked, listener.service, listener.bound_by = asked, service, bound_by
     return listener

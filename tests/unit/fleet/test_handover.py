@@ -22,7 +22,10 @@ print(json.dumps({
     "words": hand.command.words, "mark": hand.command.environ["MARK"], "folder": hand.command.folder,
     "cwd": os.getcwd(), "environ": os.environ["MARK"],
     "settings": dict(hand.hello.settings), "workers": hand.hello.workers,
-    "listeners": [[each.asked, each.unix_path, each.name, inherits(each.fd)] for each in hand.listeners],
+    "listeners": [
+        [each.asked, each.unix_path, each.name, inherits(each.fd), each.bound_by == os.getpid()]
+        for each in hand.listeners
+    ],
     "template": hand.template and [hand.template.pid, inherits(hand.template.link.fileno())],
     "said": hand.template and [message.name for message in hand.template.link.receive()],
     "logs": [hand.logs.config, dict(hand.logs.variables), hand.logs.level], "prints": hand.prints,
@@ -58,6 +61,7 @@ sys.path += ["/somewhere", Path("/no/text")]
 signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
 unwanted = os.open(os.devnull, os.O_RDONLY)
 print(os.getpid(), tcp.name)
+tcp.bound_by = 0  # as a socket of systemd
 template = None if solo == "solo" else FirstTemplate(4711, ours)
 execute_master(HandOver(command, hello, [tcp, unix], template, LogSetup("a.ini", {"b": "c"}, 10), True))
 """
@@ -83,8 +87,8 @@ def test_the_master_begins_with_what_was_left_and_nothing_else(mode: str, tmp_pa
     assert found["settings"] == {"listen": "127.0.0.1:0"}
     assert found["workers"] == 3
     assert found["listeners"] == [
-        ["127.0.0.1:0", None, name, False],
-        ["unix:app.sock", str(tmp_path / "app.sock"), "unix:app.sock", False],
+        ["127.0.0.1:0", None, name, False, False],
+        ["unix:app.sock", str(tmp_path / "app.sock"), "unix:app.sock", False, True],
     ]
     assert found["template"] == (None if mode == "solo" else [4711, False])
     assert found["said"] == (None if mode == "solo" else ["hello"])
