@@ -244,6 +244,7 @@ def test_a_rotation_reaches_all_workers(number: signal.Signals, tmp_path: Path) 
 
 # -- metrics
 
+WRITTEN_SECONDS: Final = 1.0  # after that, what a worker has counted is in the page
 METRICS: Final = "[request_log:metrics]\nuse = egg:waitressd#metrics\nlisten = 127.0.0.1:0\n"
 
 
@@ -271,7 +272,7 @@ def settled(page: tuple[str, int]) -> int:
     """Return how many requests were answered once that grows no more."""
     counts = [-1, requests(scrape(page))]
     while counts[-1] != counts[-2]:
-        time.sleep(0.3)
+        time.sleep(2 * WRITTEN_SECONDS)
         counts.append(requests(scrape(page)))
     return counts[-1]
 
@@ -302,17 +303,17 @@ def test_a_death_takes_no_counter_back(tmp_path: Path) -> None:
         page = fleet.metrics
         load = Load(fleet.address)
         load.metrics = page
-        before = settled(page)
+        before, began = settled(page), time.monotonic()
         with load.running():
             assert wait_until(lambda: len(load.books.pids(0)) == 2)
             for _ in range(3):
                 time.sleep(LATELY_SECONDS)
                 kill_worker(load)
-        books = load.stop()
+        books, lasted = load.stop(), time.monotonic() - began
         assert books.fallen == []
         assert books.wrong == []
         counted = settled(page) - before
-        between = 3 * 8  # threads that may have answered and not counted yet when they were killed
+        between = 3 * WRITTEN_SECONDS * len(books.answers) / lasted  # what those had counted last that were killed
         assert len(books.answers) - between <= counted <= len(books.answers) + len(books.lost) + len(books.silent)
         assert fleet.terminate(10) == 0
 
