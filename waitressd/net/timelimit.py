@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHORTEST_SECONDS: Final = 0.1
 """The shortest limit; a shorter one is taken for this."""
 TIMEOUT_STATUS: Final = 504
-PATIENCE_SECONDS: Final = 1.0  # with a task whose response is complete and that only has to return
+PATIENCE_SECONDS: Final = 1.0  # with a task that has only to return, or whose interim response has just begun to leave
 NO_LIMIT: Final = float("inf")
 
 
@@ -283,7 +283,8 @@ def _is_whole(encoder: Any) -> bool:  # noqa: ANN401 - of an Exchange
 
 def _may_cut(exchange: Any, late: Late) -> bool:  # noqa: ANN401 - as in Timing
     """Whether a task that has taken its turn, or never had one, may be given up now."""
-    if _is_whole(exchange.encoder):
+    # One whose first bytes are of an interim response (103) may be just about to answer, perhaps in whole.
+    is_interim = exchange.encoder.sending is Sending.READY and exchange.timing.number == late.number
+    if is_interim or _is_whole(exchange.encoder):
         return late.over_seconds >= PATIENCE_SECONDS
-    # Between its turn and the end of the head it is just about to answer, perhaps in whole.
-    return exchange.encoder.sending is not Sending.READY or exchange.timing.number != late.number
+    return True

@@ -191,6 +191,22 @@ def test_early_hints_may_be_followed_by_the_answer() -> None:
     assert story.results[3] is False
 
 
+def test_hints_that_have_not_left_in_whole_are_followed_by_a_cut() -> None:
+    """What is left of them cannot be told from what the task may say next."""
+
+    def hint(exchange: Exchange) -> None:
+        exchange._new_outbuf()._keep(memoryview(b"HTTP/1.1 100 Continue\r\n\r\n"))
+        exchange.write(exchange.encoder.encode_early_hints([("Link", "</a.css>")]))
+
+    story = Story(hint, end, lambda exchange: end_in_time(exchange, late(exchange, PATIENCE_SECONDS)), answer)
+    with story.loop as loop, loop.connect() as client:
+        loop.request(client)
+        with pytest.raises((ConnectionResetError, AssertionError)):
+            client.receive()
+    assert story.results[1:3] == [False, True]
+    assert isinstance(story.results[3], Overdue)
+
+
 def test_what_waits_of_a_100_goes_first() -> None:
     def keep(exchange: Exchange) -> None:
         exchange._new_outbuf()._keep(memoryview(b"HTTP/1.1 100 Continue\r\n\r\n"))
