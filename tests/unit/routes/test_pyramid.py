@@ -9,7 +9,6 @@ import pytest
 from tests.support.routes import Ask, asked
 
 pytest.importorskip("pyramid")
-pytestmark = pytest.mark.filterwarnings("ignore:'cgi' is deprecated")  # of WebOb, on Python 3.11 and 3.12
 
 
 class Folder(dict[str, Any]):
