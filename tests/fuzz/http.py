@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from tests.support import naive
 from tests.support.exchange import Exchange, cut, exchange
-from waitressd.http import head, response
+from waitressd.http import encoder, head, response
 from waitressd.http.limits import Limits
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -144,6 +144,7 @@ def fuzz(seed: int, stop: Callable[[int], bool]) -> Iterator[tuple[int, int, int
     # What the core remembers of earlier inputs would change which lines it takes for these.
     for memo in (head._KEYS, head._HOSTS, response._STATUSES, response._NAMES):
         memo.clear()
+    encoder._server_line.cache_clear()
     corpus = list(read_corpus().values())
     edges: set[Edge] = set()
     for data in corpus:
