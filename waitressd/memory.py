@@ -17,9 +17,8 @@ from typing import Any, Final
 CROWD: Final = 200  # connections; what fewer of them leave behind is not worth a look at all memory
 SHARE: Final = 4  # a crowd has left when no more than this part of it is there
 QUIET_SECONDS: Final = 0.5
-REST: Final = (
-    200  # times as long as it took, until memory is given back again: where a heap is in a million pieces, 0.2 s
-)
+# How many times as long as it took must pass until it is done again: 0.2 s where a heap has a million pieces.
+REST: Final = 200
 
 KEPT_BYTES: Final = 32 << 20  # at the end of each arena
 LARGEST_BYTES: Final = 32 << 20  # larger blocks come from the system and go back at once; the most that glibc takes

@@ -338,9 +338,8 @@ class Dispatcher:
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""
-        queue = (
-            self.role.queue.copy()
-        )  # one step, and no lock: a question must not wait for one that is never given back
+        # One step, and no lock: a question must not wait for one that is never given back.
+        queue = self.role.queue.copy()
         count = len(queue) + len(self.tasks)
         since = queue[0].waiting_since if queue else self.heard_at
         return count, max(0.0, self.clock() - since) if count else 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.connecting import begin_connection, is_answered
 from waitressd.command import StartCommand
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, Message
@@ -68,6 +69,23 @@ def test_an_address_stays_open_as_long_as_a_code_wants_it() -> None:
         roster.keep_addresses(())
         assert [is_open(each) for each in (shared, old, new)] == [False, False, False]
         assert roster.held() == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of Linux")
+def test_at_the_end_nobody_new_gets_into_the_backlog_that_workers_still_serve() -> None:
+    listener = listening("a:1")
+    with roster_of(c1=[listener]) as roster, listener.socket.dup() as worker:
+        roster.keep_addresses(())
+        with begin_connection(worker.getsockname()) as late:
+            assert not is_answered(late, 0.1)
+
+
+def test_an_address_that_a_reload_drops_is_only_closed() -> None:
+    listener = listening("a:1")
+    with roster_of(c1=[listener], c2=[]) as roster, listener.socket.dup() as worker:
+        roster.keep_addresses((2,))
+        with begin_connection(worker.getsockname()) as late:
+            assert is_answered(late, 5)
 
 
 def test_a_code_that_nobody_wants_is_forgotten_when_its_process_is_gone() -> None:

@@ -2,13 +2,16 @@
 
 import errno
 import logging
+import socket
+import sys
 
 import pytest
 
 from tests.support.client import Client, many_clients
+from tests.support.connecting import begin_connection, is_answered
 from tests.support.loop import GET, Loop
 from waitressd.dispatch.bounds import Bounds
-from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS, SHARED_BURST
+from waitressd.net.acceptor import ACCEPT_BURST, ACCEPT_PAUSE_SECONDS, LAST_HANDSHAKES_SECONDS, SHARED_BURST
 from waitressd.net.progress import NEVER
 from waitressd.peer import UNIX, Peer, peer_of
 
@@ -157,3 +160,35 @@ def test_closing_is_final_and_harmless_twice() -> None:
         assert not acceptor.is_accepting()
         assert acceptor.resume_at == NEVER
         assert loop.listener.socket.fileno() == -1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of Linux")
+def test_a_stop_lets_nobody_new_into_the_backlog_and_gives_the_last_handshakes_a_moment() -> None:
+    with Loop() as loop, Client(loop.listener.address):
+        loop.turn()
+        loop.serve()
+        loop.dispatcher.stop()
+        loop.turn()
+        with begin_connection(loop.listener.address) as late:
+            assert not is_answered(late, 0.1)
+        assert loop.listener.socket.fileno() >= 0
+        loop.time += LAST_HANDSHAKES_SECONDS
+        loop.turn()
+        assert loop.listener.socket.fileno() == -1
+
+
+def test_nobody_is_waited_for_where_nobody_has_come_lately() -> None:
+    with Loop() as loop:
+        loop.dispatcher.stop()
+        loop.turn()
+        assert loop.listener.socket.fileno() == -1
+        assert loop.dispatcher.finished
+
+
+def test_a_backlog_that_others_serve_stays_open_to_everybody() -> None:
+    with Loop() as loop, loop.listener.socket.dup() as sibling:
+        loop.dispatcher.stop(takes_backlog=False)
+        loop.turn()
+        assert loop.listener.socket.fileno() == -1
+        with socket.create_connection(sibling.getsockname(), 5):
+            sibling.accept()[0].close()

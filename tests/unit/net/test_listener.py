@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.connecting import begin_connection
 from waitressd.net.listener import HTTP, HTTPS, REDIRECT, Listener, adopt, format_address, open_tcp, open_unix
 
 
@@ -24,13 +25,6 @@ def open_here(path: Path, mode: int = 0o600, owner: tuple[int, int] | None = Non
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def connecting(listener: Listener) -> socket.socket:
-    client = socket.socket(listener.family, socket.SOCK_STREAM)
-    client.setblocking(False)
-    client.connect_ex(listener.address)
-    return client
 
 
 # -- TCP
@@ -287,9 +281,9 @@ def test_an_inherited_tcp_socket_that_listens_already() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="a filter of Linux")
 def test_a_sealed_backlog_is_served_to_its_end_and_nobody_new_gets_in() -> None:
     (listener,) = open_tcp("127.0.0.1", 0, 16)
-    with connecting(listener) as early:
+    with begin_connection(listener.address, listener.family) as early:
         listener.seal()
-        with connecting(listener) as late:
+        with begin_connection(listener.address, listener.family) as late:
             found = listener.accept()
             assert found is not None
             assert found[1] == early.getsockname()
@@ -307,7 +301,7 @@ def test_a_sealed_backlog_is_served_to_its_end_and_nobody_new_gets_in() -> None:
 
 def test_a_sealed_unix_socket_has_no_file_any_more(path: Path) -> None:
     listener = open_here(path)
-    with connecting(listener):
+    with begin_connection(listener.address, listener.family):
         listener.seal()
         assert not path.exists()
         found = listener.accept()
