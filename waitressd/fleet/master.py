@@ -93,7 +93,7 @@ class Master:
         for loading in self._passed_on:
             loading.close()
         self._poller.close()
-        self._roster.guard.close()
+        self._roster.close()
         return self._status
 
     def _begin(self) -> None:
@@ -226,7 +226,7 @@ class Master:
     def _on_born(self, worker: Worker, pid: int) -> None:
         """Learn the pid of a worker: from itself, or from its template, should it hang before it says anything."""
         if not worker.pid:
-            worker.pid = pid
+            self._roster.name(worker, pid)
             self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
             if death := self._roster.take_unknown(pid):
                 self._on_death(death)
