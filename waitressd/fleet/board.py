@@ -16,6 +16,8 @@ from enum import IntEnum
 from typing import Final, Self
 from zlib import crc32
 
+from waitressd.inhand import ENTRY_BYTES, InHand, read
+
 ROWS: Final = 600
 """How many workers there can be at once. The system gives memory for those rows alone that were used."""
 ROW_BYTES: Final = 1 << 16
@@ -27,6 +29,8 @@ _SIGNATURE, _ROWS = range(2)  # the numbers of the head, of which the signature 
 _OWNERS: Final = 8
 """From this number of the head on, which worker each row belongs to; 0 for a free row."""
 _HEAD_BYTES: Final = 1 << 13
+NAMED: Final = 4
+"""Of the requests that a worker had in hand, how many a line names."""
 
 
 class Field(IntEnum):  # where a number is in a row; no state
@@ -46,8 +50,8 @@ class Field(IntEnum):  # where a number is in a row; no state
     BUSY = 12  # threads that run a task
     QUEUED = 13  # requests that wait for a thread
     THREADS = 14  # how many tasks may run at once
-    ENDED_AT = 15  # the last task ended
-    REQUESTS = 16  # that have ended
+    ENDED_AT = 15  # a thread was free last, or had just ended a task and begun another
+    REQUESTS = 16  # that have ended, where requests are counted
     ACCEPTED = 17  # connections from its listeners
     PASSED_ON = 18  # of those, to a sibling that has less to do
     TAKEN_OVER = 19  # connections that siblings have passed to it
@@ -64,11 +68,13 @@ def to_ms(seconds: float) -> int:
 class Row:
     """One row: `row[Field.BUSY]` reads a number, `row[Field.BUSY] = 3` stores it. Any thread, never waits."""
 
-    __slots__ = ("_memory", "_numbers")
+    __slots__ = ("_memory", "_numbers", "entries")
 
     def __init__(self, memory: memoryview) -> None:
         self._memory: Final = memory
         self._numbers: Final = memory[:FIELDS_BYTES].cast("q")
+        self.entries: Final = memory[FIELDS_BYTES:]
+        """What the threads of the worker have in hand, see `waitressd.inhand`."""
 
     def __getitem__(self, field: Field) -> int:
         """Read a number."""
@@ -78,6 +84,10 @@ class Row:
         """Store a number. For the writer of the field."""
         self._numbers[field] = value
 
+    def in_hand(self) -> list[InHand]:
+        """Return the requests that the worker has in hand, the oldest first."""
+        return read(self.entries)
+
     def clear(self) -> None:
         """Set everything to 0. Its worker has ended."""
         self._memory[:] = bytes(len(self._memory))
@@ -85,7 +95,9 @@ class Row:
     def release(self) -> None:
         """Let go of the memory; twice is harmless."""
         self._numbers.release()
-        self._memory.release()
+        with contextlib.suppress(BufferError):  # the threads of this process have entries in it
+            self.entries.release()
+            self._memory.release()
 
 
 class Board:
@@ -187,5 +199,5 @@ def _new_file() -> int:
         return os.dup(file.fileno())
 
 
-SIGNATURE: Final = crc32(repr((_OWNERS, _HEAD_BYTES, FIELDS_BYTES, ROW_BYTES, *map(repr, Field))).encode())
+SIGNATURE: Final = crc32(repr((_OWNERS, _HEAD_BYTES, FIELDS_BYTES, ROW_BYTES, ENTRY_BYTES, *map(repr, Field))).encode())
 """What says that two processes mean the same by a number: they may run different versions of this module."""
