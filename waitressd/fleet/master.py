@@ -93,7 +93,7 @@ class Master:
             process.close()
         self._links.close_all()
         self._poller.close()
-        self._roster.guard.close()
+        self._roster.close()
         return self._executor.status
 
     def _begin(self) -> None:
@@ -225,7 +225,7 @@ class Master:
     def _on_born(self, worker: Worker, pid: int) -> None:
         """Learn the pid of a worker: from itself, or from its template, should it hang before it says anything."""
         if not worker.pid:
-            worker.pid = pid
+            self._roster.name(worker, pid)
             self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
             if death := self._roster.take_unknown(pid):
                 self._on_death(death)

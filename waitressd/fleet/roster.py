@@ -1,5 +1,6 @@
 """Every process of a fleet as the master knows it: who it is, how it is talked to, how it is started and ended."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from typing import Final
 
 from waitressd.command import StartCommand
 from waitressd.fleet import processes
+from waitressd.fleet.board import Board, Field, Row, to_ms
 from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
@@ -79,6 +81,7 @@ class Worker(Process):
     code: int = 0
     is_ready: bool = False
     row: int | None = None  # of the metrics
+    board_row: int | None = None  # None: it does without
 
 
 @dataclass(slots=True)
@@ -89,6 +92,7 @@ class Roster:
     watchdog_seconds: float = 0.0
     metrics: FleetMetrics | None = None  # where there is a code that counts
     guard: Guard = field(default_factory=Guard)
+    board: Board | None = None  # from the first worker on, where there is memory for it
     _unknown: dict[int, Death] = field(default_factory=dict)
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
@@ -132,6 +136,10 @@ class Roster:
         if self.metrics is not None and code.hello.counts:
             worker.row = self.metrics.claim(worker.place)
             descriptors.append(self.metrics.fd)
+        counts = len(descriptors) > 1
+        self._claim_row(worker)
+        if self.board is not None and worker.board_row is not None:
+            descriptors.append(self.board.fd)
         whom.tell(
             name,
             [*descriptors, *(listener.fd for listener in code.listeners)],
@@ -140,14 +148,52 @@ class Roster:
             workers=code.hello.workers,
             listeners=[listener.asked for listener in code.listeners],
             watchdog_seconds=self.watchdog_seconds,
-            counts=len(descriptors) > 1,
+            counts=counts,
             row=worker.row,
+            board_row=worker.board_row,
         )
 
+    def _claim_row(self, worker: Worker) -> None:
+        """Give a worker a row of the board, where there is one."""
+        if self.board is None:
+            with contextlib.suppress(OSError):  # no memory: workers do without, and the next one tries again
+                self.board = Board.create()
+        if self.board is None:
+            return
+        worker.board_row = self.board.claim(worker.number)
+        row = self.row_of(worker)
+        if row is not None:
+            row[Field.PLACE] = worker.place
+            row[Field.PID] = worker.pid
+            row[Field.BORN_AT] = to_ms(time.monotonic())
+
+    def row_of(self, worker: Worker) -> Row | None:
+        """Return the row of a worker on the board; None if it has none."""
+        if self.board is None or worker.board_row is None:
+            return None
+        return self.board.row(worker.board_row)
+
+    def name(self, worker: Worker, pid: int) -> None:
+        """The pid of a worker is known now."""
+        worker.pid = pid
+        row = self.row_of(worker)
+        if row is not None:
+            row[Field.PID] = pid
+
     def retire(self, worker: Worker) -> None:
-        """It has ended: what it has counted stays."""
+        """It has ended: what it has counted stays, and its row of the board is the next one's. Twice is harmless."""
         if self.metrics is not None and worker.row is not None:
             self.metrics.retire(worker.row)
+        if self.board is not None and worker.board_row is not None:
+            self.board.free(worker.board_row)
+            worker.board_row = None
+
+    def close(self) -> None:
+        """Let go of everything that belongs to the whole fleet; its processes have ended. Twice is harmless."""
+        self.guard.close()
+        if self.board is not None:
+            self.board.close()
+            self.board = None
 
     def keep_unknown(self, death: Death) -> None:
         """Keep the death of nobody: perhaps of a worker that has ended before its template could tell its number."""

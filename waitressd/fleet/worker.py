@@ -1,5 +1,6 @@
 """A worker: a server around listeners that the master has bound, and a thread that reads the master's commands."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import traceback
 from typing import Any, Final, NoReturn
 
 from waitressd.fleet import processes
+from waitressd.fleet.board import Board, Row
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
@@ -69,9 +71,22 @@ class WorkerProcess:
             metrics = order.descriptors[1]
             adopt_row(metrics, order.fields.get("row"))
             os.close(metrics)
+        self.board: Board | None = None
+        """The rows of all workers, from which this one sees how its siblings are."""
+        self.row: Row | None = None
+        """Its own row; None where there was no memory for one, or it means something else in a master of before."""
+        self._attach_board(order)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
         self._status = 0
+
+    def _attach_board(self, order: Message) -> None:
+        index = order.fields.get("board_row")
+        if index is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self.board = Board.attach(order.descriptors[2 if order.fields.get("counts") else 1])
+            self.row = self.board.row(index)
 
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""

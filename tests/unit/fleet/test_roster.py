@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.connecting import begin_connection, is_answered
 from waitressd.command import StartCommand
+from waitressd.fleet.board import Board, Field, to_ms
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, Message
 from waitressd.fleet.processes import Death
@@ -43,7 +44,8 @@ def roster_of(**listeners: list[Listener]) -> Iterator[Roster]:
     finally:
         for process in roster.everyone():
             process.close()
-        roster.guard.close()
+        roster.close()
+        roster.close()
         for listener in everything:
             listener.close()
 
@@ -112,6 +114,7 @@ def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> Non
             assert order.fields == {
                 "worker": 7,
                 "row": None,
+                "board_row": worker.board_row,
                 "counts": False,
                 "place": 2,
                 "workers": 2,
@@ -119,8 +122,10 @@ def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> Non
                 "watchdog_seconds": 2.5,
             }
             with contextlib.closing(Link.from_descriptor(order.descriptors[0])) as end:
-                assert os.path.sameopenfile(order.descriptors[1], one.fd)
-                assert os.path.sameopenfile(order.descriptors[2], two.fd)
+                assert roster.board is not None
+                assert os.path.sameopenfile(order.descriptors[1], roster.board.fd)
+                assert os.path.sameopenfile(order.descriptors[2], one.fd)
+                assert os.path.sameopenfile(order.descriptors[3], two.fd)
                 end.send("born", pid=4711)
                 assert worker.receive() == [Message("born", {"pid": 4711})]
                 worker.tell("abort")
@@ -144,6 +149,46 @@ def test_the_row_of_a_worker_that_has_ended_is_the_next_ones() -> None:
             assert roster.spawn(3, 1, 1).row == first.row
             for order in asked.receive():
                 order.close()
+
+
+def test_a_worker_has_a_row_of_the_board_until_it_has_ended() -> None:
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].link, asked = Link.pair()
+        with contextlib.closing(asked):
+            first, second = roster.spawn(1, 1, 1), roster.spawn(2, 2, 1)
+            row = roster.row_of(second)
+            assert row is not None
+            roster.name(second, 4711)
+            assert [row[field] for field in (Field.NUMBER, Field.PLACE, Field.PID)] == [2, 2, 4711]
+            assert 0 < row[Field.BORN_AT] <= to_ms(time.monotonic())
+            taken = first.board_row
+            roster.retire(first)
+            assert roster.row_of(first) is None
+            roster.retire(first)  # twice
+            third = roster.spawn(3, 1, 1)
+            assert third.board_row == taken
+            orders = [order for _ in range(3) for order in asked.receive()]  # each comes with descriptors of its own
+            assert [order.fields["board_row"] for order in orders] == [taken, second.board_row, taken]
+            for worker, order in zip((first, second, third), orders, strict=True):
+                order.close()
+                worker.close()
+
+
+def test_without_memory_for_a_board_workers_are_born_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_rows: int = 0) -> Board:
+        raise OSError(12, "no memory")
+
+    monkeypatch.setattr(Board, "create", refuse)
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].link, asked = Link.pair()
+        with contextlib.closing(asked):
+            worker = roster.spawn(1, 1, 1)
+            assert roster.row_of(worker) is None
+            roster.name(worker, 4711)
+            (order,) = asked.receive()
+            assert (order.fields["board_row"], len(order.descriptors)) == (None, 1)
+            order.close()
+            worker.close()
 
 
 def test_a_template_that_takes_no_order_is_known_by_the_end_of_the_link() -> None:
