@@ -15,7 +15,7 @@ from waitressd.config.subcommands import SUBCOMMANDS
 ROOT: Final = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py"])
+@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py"])
 def test_the_rendered_pages_are_what_the_tables_give(script: str) -> None:
     run = subprocess.run(
         [sys.executable, f"docs/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -33,6 +33,30 @@ def test_every_setting_has_a_heading_and_every_option_of_waitress_a_line() -> No
         assert f"``{name}``" in waitress
     for alias in ALIASES:
         assert f"``{alias}``" in waitress
+
+
+def test_every_setting_is_in_the_table_of_contents_and_has_an_anchor() -> None:
+    page = (ROOT / "docs" / "settings.rst").read_text(encoding="utf-8")
+    contents = page[page.index("settings-index") : page.index(".. index::")]
+    for name in SETTINGS:
+        assert f"`{name}`_" in contents
+        assert f".. _setting-{name}:\n" in page
+
+
+def test_a_link_to_nowhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text('<a href="gone.html"></a><a href="other.html#here"></a><a href="#top"></a>')
+    (tmp_path / "other.html").write_text(
+        '<p id="here"><a href="index.html"></a><a href="https://example.org/"></a></p>'
+    )
+    command = [sys.executable, str(ROOT / "docs" / "check_pages.py"), str(tmp_path)]
+    run = subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stderr
+    assert [line for line in run.stdout.splitlines() if not line.startswith("not looked at")] == [
+        "elsewhere, not asked: https://example.org/",
+        "index.html: #top leads to no anchor",
+        "index.html: gone.html leads to no file",
+        "2 pages, 2 faults",
+    ]
 
 
 def test_the_pictures_are_well_formed_and_name_every_state() -> None:
