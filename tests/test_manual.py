@@ -1,5 +1,6 @@
 """What the manual draws from the code is what the code says."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,32 @@ def test_the_manual_explains_every_command() -> None:
     page = (ROOT / "docs" / "commands.rst").read_text(encoding="utf-8")
     for name in SUBCOMMANDS:
         assert f"\n``{name}`` " in page
+
+
+def test_what_happens_when_names_defaults_and_tests_that_there_are() -> None:
+    page = (ROOT / "docs" / "what-happens-when.rst").read_text(encoding="utf-8")
+    tables = " ".join(page.partition("\nPromises\n")[0].split())
+    defaults = re.findall(r"``(\w+)`` \((\w+)\)", tables)
+    assert len(defaults) >= 10
+    assert [pair for pair in defaults if SETTINGS[pair[0]].shown_default != pair[1]] == []
+    sources = [*(ROOT / "tests" / "faults").glob("*.py"), ROOT / "tests" / "fleet" / "level.py"]
+    scenarios = re.findall(r'(?:@scenario\(|^    )"([\w-]+)"[,:]', "".join(map(Path.read_text, sources)), re.MULTILINE)
+    rows = [
+        row.split("\n     - ") for row in re.findall(r"^   \* - (?!When)(.*?)(?=\n   \* - |\n\n)", page, re.M | re.S)
+    ]
+    names = [name for row in rows for name in row[3].split(", ") if name != "measured"]
+    assert len(names) >= len(rows) >= 20
+    missing = [name for name in names if name.strip("`") not in scenarios and not (ROOT / name.strip("`")).exists()]
+    assert missing == []
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    places = re.findall(r"<([^>:]+)>`_|image:: (\S+)", text)
+    assert len(places) >= 6
+    for place in places:
+        assert (ROOT / "".join(place)).is_file(), place
 
 
 def test_the_readme_has_the_two_commands() -> None:
