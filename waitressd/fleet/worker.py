@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from waitressd.fleet import processes
 from waitressd.fleet.board import Board, Row
+from waitressd.fleet.fellow import Fellow
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
@@ -75,6 +76,7 @@ class WorkerProcess:
         """The rows of all workers, from which this one sees how its siblings are."""
         self.row: Row | None = None
         """Its own row; None where there was no memory for one, or it means something else in a master of before."""
+        self._fellow: Fellow | None = None
         self._attach_board(order)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
@@ -87,6 +89,7 @@ class WorkerProcess:
         with contextlib.suppress(OSError, ValueError):
             self.board = Board.attach(order.descriptors[2 if order.fields.get("counts") else 1])
             self.row = self.board.row(index)
+            self._fellow = Fellow(self._server, self.board, index)
 
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""
@@ -148,6 +151,8 @@ class WorkerProcess:
                 self._server.adopt_admin(socket.socket(fileno=message.descriptors[0]))
             case "reopen":
                 self._server.reopen_soon()
+            case "mailboxes" if self._fellow is not None:
+                self._fellow.learn(message, self._listeners)
             case _:
                 message.close()
 
