@@ -74,6 +74,7 @@ def test_a_request_that_ends_its_process_is_named(preload: str, tmp_path: Path) 
 def test_the_stacks_of_a_worker_that_holds_the_interpreter_lock_are_in_the_log(tmp_path: Path) -> None:
     with one_worker(tmp_path) as (fleet, pid), contextlib.ExitStack() as stack:
         begin(fleet, stack, "/hold/600?secret=1")
+        found = ""
         for _ in range(40):
             found = stacks_of(fleet, pid, "hold/600")
             if "[GET /hold/600," in found:
