@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from waitressd.config.addresses import ListenAddress, TcpAddress, UnixAddress
+from waitressd.config.fleettable import FleetTable
 from waitressd.config.insighttable import InsightTable
 from waitressd.config.networks import TrustedPeers, trusted_peers
 from waitressd.config.origins import DEFAULT, Origin
@@ -13,7 +14,7 @@ from waitressd.config.timelimittable import TimeLimitTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class EffectiveSettings(InsightTable, TimeLimitTable, SettingsTable):
+class EffectiveSettings(InsightTable, TimeLimitTable, FleetTable, SettingsTable):
     """The value of every setting, and where each came from. What the rules look at."""
 
     origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)

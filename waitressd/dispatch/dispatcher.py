@@ -16,6 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
+from waitressd.dispatch.arrivals import Arrivals
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
@@ -31,7 +32,7 @@ from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job, Settlement, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
-from waitressd.net.poller import READ, Poller
+from waitressd.net.poller import Poller
 from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
@@ -68,9 +69,7 @@ class Dispatcher:
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time)
-        self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
-        self.registered = self.fresh.discard  # the poller knows a channel
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self.bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
@@ -78,6 +77,9 @@ class Dispatcher:
         self._next_sweep = NEVER
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
+        self._arrivals = Arrivals(self, self._acceptor, role.lock)
+        self.fresh = self._arrivals.fresh  # accepted, and not known to the poller yet
+        self.registered = self.fresh.discard  # the poller knows a channel
         self.is_accepting = self._acceptor.is_accepting  # any thread
         self.admit = self._acceptor.admit  # the client that a balancer connects for
         self._returned: deque[Settlement] = deque()  # jobs whose task ended without the role, and tasks that are late
@@ -165,7 +167,7 @@ class Dispatcher:
         """Serve until the role is lost (True) or everything is finished (False)."""
         self.now = self.clock()  # a task may have run for long since the former holder looked
         if self.fresh:
-            self._watch_fresh()
+            self._arrivals.watch()
         while self._catch_up(worker):
             if not self._unread and not self._turn():
                 return False
@@ -190,7 +192,7 @@ class Dispatcher:
                 fd, mask = ready.popleft()
                 channel = channels.get(fd)
                 if channel is None:
-                    self._welcome(fd)
+                    self._arrivals.accept(fd)  # of a listener, or of a channel that was closed since the poll
                 else:
                     exchange = channel.on_ready(mask)
                     if exchange is not None:
@@ -199,10 +201,6 @@ class Dispatcher:
             report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:
                 channel.close()
-
-    def _welcome(self, fd: int) -> None:
-        """An event of a listener, or of a channel that was closed since the poll."""
-        self.ready.extend((accepted, READ) for accepted in self._accept(fd))
 
     def _turn(self) -> bool:
         """Look at the deadlines, and wait for events; False when everything is finished."""
@@ -353,39 +351,6 @@ class Dispatcher:
             report_defect("settling a request failed")
             job.close()
 
-    # -- accepting
-
-    def _accept(self, fd: int) -> list[int]:
-        """Take new clients; return the descriptors of those to read from at once."""
-        accepted: list[int] = []
-        for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
-            channel = Channel(sock, peer, self, settings)
-            self.channels[channel.fd] = channel
-            # Its first request is probably here already. A client that closes after one answer is then served without
-            # the poller ever knowing of it, which spares two system calls of its nine.
-            self.fresh.add(channel.fd)
-            accepted.append(channel.fd)
-        if self.ledger is not None:
-            self.ledger.accepted += len(accepted)
-        return accepted
-
-    def _watch_fresh(self) -> None:
-        """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched: list[tuple[Channel, OSError]] = []
-        with self.role.lock:
-            for channel in [self.channels[fd] for fd in self.fresh]:
-                try:
-                    channel.register()
-                except OSError as error:  # nobody would hear of the client any more
-                    unwatched.append((channel, error))
-        for channel, why in unwatched:
-            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, why)
-            self.fresh.discard(channel.fd)
-            if channel.exchange in self.tasks:
-                channel.exchange.break_off(Fault.CLIENT)
-            else:
-                channel.give_up(Fault.CLIENT)
-
     # -- time
 
     def _sweep(self, now: float) -> None:
@@ -421,7 +386,7 @@ class Dispatcher:
         if not self.draining:
             self._begin_drain()
         if self.now >= self._acceptor.resume_at:
-            self._accept_last()
+            self._arrivals.accept_last()
         if self.state is DispatcherState.ABORTING:
             self.logs.cut_off(sum(map(has_begun, self.channels.values())))
         elif self.channels or self.ready or self.tasks or self._returned or self.role.running or self._acceptor.is_open:
@@ -490,10 +455,3 @@ class Dispatcher:
                 channel.expect_end(self.now + self.idle_seconds)
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
-
-    def _accept_last(self) -> None:
-        """Take all clients in the backlog, who have been told that their connection stands, and accept no more."""
-        for fd in self._acceptor.backlogs():
-            while accepted := self._accept(fd):
-                self.ready.extend((client, READ) for client in accepted)
-        self._acceptor.close()

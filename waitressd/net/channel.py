@@ -6,25 +6,25 @@ gives the descriptor back, because the system gives the same number to the next 
 """
 
 import contextlib
-import io
 import itertools
 import logging
 import socket
 from typing import Final
 
 from waitressd.http.errors import HttpError, ProtocolMisuse
-from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.http.events import Request
 from waitressd.http.states import Reading, Sending
 from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
+from waitressd.net.intake import receive
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
 from waitressd.net.preface import Preface, PrefaceError
-from waitressd.net.progress import NEVER, Upload
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
-from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
+from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeState
 from waitressd.net.wire import DROP_BYTES, WOULD_BLOCK, PartialRecordError, Wire
 from waitressd.peer import UNIX, Origin, Peer
 
@@ -261,7 +261,7 @@ class Channel:
             if type(event) is Request and event.complete:
                 exchange.request = event
                 return exchange
-            return self._receive(event)
+            return receive(exchange, event)
         except HttpError as error:
             self.loop.logs.refused_head(self.connection.reader.refused_line, self.origin)
             exchange.request = exchange.request or error.request
@@ -270,65 +270,6 @@ class Channel:
             self.loop.logs.spool("cannot keep a request body of %s on disk: %s", self.peer, error)
             exchange.refuse(HttpError(503, "The server cannot store the request body at the moment."))
         return None
-
-    def _receive(self, event: Event) -> Exchange | None:
-        """Everything but the one event of a small request. Raises HttpError, and OSError of a full disk."""
-        connection, exchange = self.connection, self.exchange
-        while True:
-            if isinstance(event, Body):
-                assert exchange.upload is not None
-                exchange.upload.append(event.data)
-            elif isinstance(event, Request):
-                exchange.request = event
-                if event.complete or self._take_whole_body(event):
-                    return exchange
-                self._expect_body(event)
-                if self.state is ChannelState.CLOSED:  # the client was gone when it was to be told to go on
-                    return None
-            elif event is NEED_DATA:
-                if not self.mask:
-                    self.watch(READ)
-                self._wait_for_more()
-                return None
-            elif event is CLOSED:
-                self.close()
-                return None
-            elif event is PAUSED:
-                return None
-            else:  # the end of the body
-                assert exchange.upload is not None
-                exchange.body = exchange.upload.finish()
-                return exchange
-            event = connection.next_event()
-
-    def _take_whole_body(self, request: Request) -> bool:
-        """Most bodies are small and come with their head: they need no spool (a fifth of a 10 KiB POST, measured)."""
-        if self.exchange.number > 1 and request.expects_continue:
-            return False
-        data = self.connection.reader.take_body()
-        if data is not None:
-            self.exchange.body = io.BytesIO(data)
-        return data is not None
-
-    def _expect_body(self, request: Request) -> None:
-        """The body is still to come; send 100 to a client that waits for it.
-
-        A body that came together with its head needs none (RFC 9110, 10.1.1). On a kept connection it may only have
-        caught up while an earlier response was on its way; its client still counts on the 100.
-        """
-        exchange, settings, now = self.exchange, self._settings, self.loop.now
-        exchange.upload = Upload(settings.new_body(), settings.deadlines, now)
-        exchange.expect(ExchangeMove.BODY, exchange.upload.deadline(now))
-        if self.connection.awaiting_continue or (exchange.number > 1 and request.expects_continue):
-            exchange.push(self.connection.encode_continue())
-
-    def _wait_for_more(self) -> None:
-        """The request is not complete: set the deadline for what is missing of it."""
-        exchange, now = self.exchange, self.loop.now
-        if exchange.upload is not None:
-            exchange.deadline = exchange.upload.deadline(now)
-        elif exchange.state is _IDLE and self.connection.reader.request_started:
-            exchange.expect(ExchangeMove.BYTES, now + self._settings.deadlines.request_header_timeout)
 
     # -- the end
 
