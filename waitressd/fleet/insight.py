@@ -20,6 +20,7 @@ from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.listeners import open_admin_listeners
+from waitressd.net.listener import ADMIN
 from waitressd.wsgi.clock import http_date
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class FleetInsight:
         """Close what none of these configurations names, of which the last one holds."""
         if self._addresses is None or not every:
             return
-        wanted = {f"admin {address}" for adjustments in every for address in adjustments.admin_listen}
+        wanted = {f"{ADMIN} {address}" for adjustments in every for address in adjustments.admin_addresses}
         self._held = {asked: held for asked, held in self._held.items() if asked in wanted}
         self._addresses.change(every[-1], [listener for held in self._held.values() for listener in held])
 
