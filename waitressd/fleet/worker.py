@@ -18,7 +18,7 @@ from waitressd.fleet.report import Report
 from waitressd.fleet.template import RunWorker
 from waitressd.inhand import note_in
 from waitressd.listeners import adopt_listeners
-from waitressd.metrics.adopted import adopt_row
+from waitressd.metrics.adopted import adopt_row, adopted_row
 from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
@@ -161,6 +161,9 @@ class WorkerProcess:
                 self._server.abort()
             case "insight":
                 self._server.adopt_admin(socket.socket(fileno=message.descriptors[0]))
+            case "count":
+                if (row := adopted_row()) is not None:
+                    row.refresh()
             case "reopen":
                 self._server.reopen_soon()
             case _:
