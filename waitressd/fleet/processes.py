@@ -304,6 +304,13 @@ def watch_process(pid: int) -> int | None:
         return None
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger keeps a process from running; False where the system does not say."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] in ("T", "t")
+    return False
+
+
 def oom_kills(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
     """Return how many processes of this cgroup the kernel has killed for want of memory; 0 where it does not say."""
     count = 0
