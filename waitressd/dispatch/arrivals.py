@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from waitressd.dispatch.reports import DispatcherLogs
-from waitressd.net.acceptor import Acceptor
+from waitressd.net.acceptor import Accepted, Acceptor
 from waitressd.net.channel import Channel
 from waitressd.net.eventloop import EventLoop
 from waitressd.net.poller import READ
@@ -40,19 +40,37 @@ class Arrivals:
 
     def accept(self, fd: int) -> bool:
         """Take new clients and have them read from at once; False when nobody waits, or it is no listener."""
+        before = len(self._loop.channels)
+        for accepted in self._acceptor.accept(fd, before, self._loop.now):
+            self._begin(accepted)
+        return self._count(before)
+
+    def recall(self, now: float) -> None:
+        """Go on with what siblings have not taken in time."""
+        before = len(self._loop.channels)
+        for accepted in self._acceptor.recall(now):
+            self._begin(accepted)
+        self._count(before)
+
+    def _begin(self, accepted: Accepted) -> None:
+        sock, peer, settings, kept = accepted
         loop = self._loop
-        before = len(loop.channels)
-        for sock, peer, settings in self._acceptor.accept(fd, before, loop.now):
-            channel = Channel(sock, peer, loop, settings)
-            loop.channels[channel.fd] = channel
-            # Its first request is probably here already. A client that closes after one answer is then served without
-            # the poller ever knowing of it, which spares two system calls of its nine.
-            self.fresh.add(channel.fd)
-            loop.ready.append((channel.fd, READ))
-        count = len(loop.channels) - before
-        if loop.ledger is not None:
-            loop.ledger.accepted += count
-        return count > 0
+        channel = Channel(sock, peer, loop, settings, kept)
+        loop.channels[channel.fd] = channel
+        # Its first request is probably here already. A client that closes after one answer is then served without
+        # the poller ever knowing of it, which spares two system calls of its nine.
+        self.fresh.add(channel.fd)
+        loop.ready.append((channel.fd, READ))
+        if kept is not None:
+            self._acceptor.count(channel.counted_as)
+        if loop.ledger is not None and (kept is None or kept.is_new):  # else it was counted where it began
+            loop.ledger.accepted += 1
+
+    def _count(self, before: int) -> bool:
+        count = len(self._loop.channels)
+        if self._acceptor.siblings is not None and count > before:
+            self._acceptor.siblings.note_connections(count)
+        return count > before
 
     def watch(self) -> None:
         """A former holder's task still has a new channel: let the poller tell when its client leaves."""
@@ -71,6 +89,14 @@ class Arrivals:
                 channel.exchange.break_off(Fault.CLIENT)
             else:
                 channel.give_up(Fault.CLIENT)
+
+    def part(self) -> None:
+        """Take what siblings have passed, and nothing more of them."""
+        if self._acceptor.siblings is not None:
+            self._acceptor.siblings.leave()
+            while self.accept(self._acceptor.mailbox):
+                pass
+            self._acceptor.part()
 
     def accept_last(self) -> None:
         """Take all clients in the backlog, who have been told that their connection stands, and accept no more."""

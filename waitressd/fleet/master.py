@@ -136,6 +136,7 @@ class Master:
             self._on_death(death)
         now = time.monotonic()
         self._roster.signal_due(now)
+        self._roster.pass_on_stacks(now)
         self._executor.reopener.on_tick()
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
@@ -286,6 +287,7 @@ class Master:
         process.pid = 0
         how = str(death) + self._why(death, process)
         if isinstance(process, Worker):
+            how += self._roster.in_hand(process, time.monotonic())
             self._executor.bury(process, how, is_clean=death.status == 0)
         elif isinstance(process, Code):
             self._links.close(process)

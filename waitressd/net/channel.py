@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import logging
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from waitressd.http.errors import HttpError, ProtocolMisuse
@@ -18,6 +19,7 @@ from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
+from waitressd.net.handover import Kept
 from waitressd.net.intake import receive
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
@@ -47,17 +49,21 @@ class Channel:
         "opened_at", "origin", "preface", "received_bytes", "state", "wire",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
+    def __init__(
+        self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings, kept: Kept | None = None
+    ) -> None:
+        """Begin with a connection, or go on with one that another process has `kept` so far."""
         self.wire: Wire = sock
         self.preface: Preface | None = None  # what is read before HTTP
-        if settings.tls is not None or settings.proxy_protocol is not None:
+        is_new = kept is None or kept.is_new
+        if is_new and (settings.tls is not None or settings.proxy_protocol is not None):
             self.wire, self.preface = settings.begin(sock)
         self.fd = sock.fileno()
         self.number = next(_numbers)  # of the connection; no other one of this process ever has it
-        self.opened_at = loop.now  # monotonic seconds
+        self.opened_at = loop.now if kept is None else kept.opened_at  # monotonic seconds
         self.received_bytes = 0  # of HTTP, heads included; counted where there is a ledger
         self.loop = loop
-        self.origin = Origin(peer, settings.listener)
+        self.origin = Origin(peer, settings.listener, None if kept is None else kept.proxied)
         self.state = ChannelState.OPEN
         self.mask = 0
         self.connection = settings.connect()
@@ -65,6 +71,9 @@ class Channel:
         self._settings = settings
         self._deadline = NEVER  # of a state of the connection itself
         self._fruitless_events = 0
+        if kept is not None:
+            self.exchange.number += kept.answered
+            self.exchange.deadline = kept.idle_since + loop.idle_seconds
         if self.preface is not None:
             self.state = ChannelState.PREFACE
             self._start(self.preface)
@@ -103,6 +112,47 @@ class Channel:
         if self.state <= _HALF_CLOSED:
             return self.exchange.phase
         return "idle" if self.state is ChannelState.PREFACE else self.state.name.lower()
+
+    # -- another process goes on with it
+
+    @property
+    def can_be_passed(self) -> bool:
+        """Whether another process can go on with it once it is idle: it is past what comes before HTTP, and in clear.
+
+        The state of an encrypted one is in the memory of this process.
+        """
+        return self.state is ChannelState.OPEN and self._settings.tls is None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether another process can go on with it now: it waits for a request, and no byte of it is here.
+
+        What lies in the kernel goes with it.
+        """
+        exchange = self.exchange
+        is_idle = exchange.state is _IDLE and exchange.request is None and exchange.outbuf is None
+        has_all = not exchange.reader.buffer and exchange.encoder.sending is Sending.WAIT and exchange.fault is None
+        return is_idle and has_all and self.can_be_passed
+
+    def pass_by(self, give: Callable[[socket.socket, Kept], bool]) -> bool:
+        """Pass a connection at rest to another process; False, and nothing has changed, when none takes it.
+
+        Its client notices nothing: the connection is neither shut down nor lingers, its other descriptor keeps it open.
+        """
+        exchange, origin = self.exchange, self.origin
+        idle_since = max(self.opened_at, exchange.deadline - self.loop.idle_seconds)
+        kept = Kept(origin.listener, origin.peer, exchange.number - 1, self.opened_at, idle_since, origin.proxied)
+        assert isinstance(self.wire, socket.socket)
+        if not give(self.wire, kept):
+            return False
+        with contextlib.suppress(OSError):  # the descriptor must be given back whatever the poller says
+            if self.mask:
+                self.watch(0)
+        self._move(ChannelMove.PASS)
+        exchange.end()
+        self.loop.forget(self.fd, self.counted_as)
+        self.wire.close()
+        return True
 
     # -- what the poller says
 
