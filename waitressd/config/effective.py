@@ -49,6 +49,12 @@ class EffectiveSettings(InsightTable, TimeLimitTable, FleetTable, SettingsTable)
         return self.trusted_proxy_headers
 
     @property
+    def admin_addresses(self) -> tuple[ListenAddress, ...]:
+        """Those of `admin_listen`, and those where request logs have the metrics shown."""
+        shown = (address for log in self.request_log for address in log.shows_at)
+        return tuple(dict.fromkeys((*self.admin_listen, *shown)))
+
+    @property
     def counts_requests(self) -> bool:
         """The value of `metrics`, where auto means that somebody can ask."""
         if self.metrics == "auto":

@@ -119,7 +119,7 @@ class Board:
     @classmethod
     def create(cls, rows: int = ROWS) -> Self:
         """Make a board with so many rows, all free. Raises OSError: there is no memory."""
-        fd = _new_file()
+        fd = new_file("waitressd-board")
         try:
             os.ftruncate(fd, _HEAD_BYTES + rows * ROW_BYTES)
             board = cls(mmap.mmap(fd, 0), fd)
@@ -191,11 +191,11 @@ class Board:
             self._memory.close()
 
 
-def _new_file() -> int:
+def new_file(name: str) -> int:
     """Return the descriptor of an empty file without a name, in memory where the system can do that. Raises OSError."""
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):  # not allowed here
-            return os.memfd_create("waitressd-board")
+            return os.memfd_create(name)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

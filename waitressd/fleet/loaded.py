@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.fleetrules import OF_A_MASTER
 from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.hazards import Hazard, explain, find_hazards
 from waitressd.fleet.hello import Hello
-from waitressd.metrics.fleet import listen_addresses
 from waitressd.server import Server
 
 # Settings that concern the master, none of which needs another that is not here. It reads no ini file: what is wrong
@@ -16,7 +16,8 @@ from waitressd.server import Server
 _FOR_MASTER: Final = (
     *("host", "port", "listen", "unix_socket", "unix_socket_perms", "unix_socket_owner", "backlog", "ipv4", "ipv6"),
     *("tls_certificate", "tls_listen", "redirect_listen"),  # which say what each listener is for
-    *("threads", "shutdown_timeout", "worker_boot_timeout", "drain_delay"),
+    *("threads", "shutdown_timeout", "drain_delay"),
+    *OF_A_MASTER,
     *("admin_listen", "admin_socket_mode", "admin_token_file", "admin_hosts", "admin_expose", "admin_control"),
     *("live_timeout", "metrics_series"),
 )
@@ -34,8 +35,8 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
         is_preloaded=(adjustments.preload is not False and not why) if is_preloaded is None else is_preloaded,
         preload_is_off=why,
         settings=_settings_for_master(adjustments),
-        counts=adjustments.counts_requests or bool(adjustments.admin_listen),
-        metrics=listen_addresses(adjustments),
+        counts=adjustments.counts_requests or bool(adjustments.admin_addresses),
+        metrics=tuple(dict.fromkeys(str(address) for log in adjustments.request_log for address in log.shows_at)),
     )
 
 

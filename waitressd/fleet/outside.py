@@ -34,15 +34,15 @@ class Outside:
 
     def show(self, hello: Hello) -> None:
         """Show what the workers of a code count, and how they are, where it says. Raises OSError or ConfigError."""
-        if hello.counts:
-            self._show_metrics(hello)
-        if hello.adjustments.admin_listen:
+        if hello.counts and self._roster.metrics is None:
+            from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see the module
+
+            self._roster.metrics = FleetMetrics(self._figures, series=hello.adjustments.metrics_series)
+        if hello.adjustments.admin_addresses:
             self._answer(hello)
 
     def keep(self, hellos: Sequence[Hello]) -> None:
         """Show no more what none of these codes wants."""
-        if self._roster.metrics is not None:
-            self._roster.metrics.keep(address for hello in hellos for address in hello.metrics)
         if self.insight is not None:
             self.insight.keep([hello.adjustments for hello in hellos])
 
@@ -68,14 +68,6 @@ class Outside:
             self.insight.close()
         if self._roster.metrics is not None:
             self._roster.metrics.close()
-
-    def _show_metrics(self, hello: Hello) -> None:
-        from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see the module
-        from waitressd.server import create_server  # noqa: PLC0415 - see the module
-
-        if self._roster.metrics is None:
-            self._roster.metrics = FleetMetrics(self._figures, series=hello.adjustments.metrics_series)
-        self._roster.metrics.open(hello.metrics, create_server)
 
     def _answer(self, hello: Hello) -> None:
         from waitressd.fleet.insight import FleetInsight  # noqa: PLC0415 - see the module

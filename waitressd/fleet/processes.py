@@ -149,14 +149,14 @@ def _begin_anew() -> None:
         numpy_random.seed()
 
 
-def show_stacks_on_request() -> None:
-    """Have SIGQUIT write the stack of every thread to standard error, also where one hangs in C code.
+def show_stacks_on_request(fd: int = _STANDARD_ERROR) -> None:
+    """Have SIGQUIT write the stack of every thread to standard error or another file, also where one hangs in C code.
 
     A process that was forked calls it again: its signals are not its parent's. A handler of the application stays.
     """
     if hasattr(faulthandler, "register") and signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # not on Windows
         faulthandler.unregister(signal.SIGQUIT)  # else it believes that its handler is there
-        faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)
+        faulthandler.register(signal.SIGQUIT, file=fd, all_threads=True)
 
 
 def hear_signals() -> None:
@@ -302,6 +302,30 @@ def watch_process(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger keeps a process from running; False where the system does not say."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] in ("T", "t")
+    return False
+
+
+def can_measure_memory() -> bool:
+    """Whether this system tells what memory a process has of its own (Linux, smaps_rollup)."""
+    return Path("/proc/self/smaps_rollup").exists()
+
+
+def private_memory(pid: int) -> int | None:
+    """Return how many bytes of memory a process shares with no other; None where that is not told.
+
+    What a fork shares with its template does not count, until it is changed. It takes some milliseconds.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        sizes = [int(line.split()[1]) for line in lines if line.startswith("Private_")]
+        return sum(sizes) << 10 if sizes else None
+    return None
 
 
 def oom_kills(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:

@@ -1,23 +1,26 @@
 """Every process of a fleet as the master knows it: who it is, how it is talked to, how it is started and ended."""
 
 import contextlib
+import logging
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from waitressd.command import StartCommand
 from waitressd.fleet import processes
-from waitressd.fleet.board import Board, Field, Row, to_ms
+from waitressd.fleet.board import NAMED, Board, Field, Row, to_ms
 from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.mailboxes import Mailboxes
 from waitressd.fleet.processes import Death
+from waitressd.fleet.stackfile import SETTLED_SECONDS, StackFile, with_requests
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.listener import Listener
+from waitressd.net.logs import say
 
 UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
 STACKS_SECONDS: Final = 1.0  # between the wish for the stacks of a process and its end
@@ -83,6 +86,7 @@ class Worker(Process):
     is_ready: bool = False
     row: int | None = None  # of the metrics
     board_row: int | None = None  # None: it does without
+    stacks: StackFile | None = None  # where it writes them, from the order to serve on
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ class Roster:
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     _later: list[tuple[float, int, int]] = field(default_factory=list)  # signals: when, to which process, which
+    _stacks_until: float = 0.0  # somebody was asked for stacks: until then they may come at any moment
 
     def load(self, number: int) -> Code:
         """Run the command for a new code. Raises OSError."""
@@ -142,6 +147,9 @@ class Roster:
         self._claim_row(worker)
         if self.board is not None and worker.board_row is not None:
             descriptors.append(self.board.fd)
+        with contextlib.suppress(OSError):  # no memory: they go to standard error
+            worker.stacks = StackFile()
+            descriptors.append(worker.stacks.fd)
         whom.tell(
             name,
             [*descriptors, *(listener.fd for listener in code.listeners)],
@@ -153,6 +161,7 @@ class Roster:
             counts=counts,
             row=worker.row,
             board_row=worker.board_row,
+            has_stack_file=worker.stacks is not None,
         )
 
     def _claim_row(self, worker: Worker) -> None:
@@ -186,14 +195,62 @@ class Roster:
         """It has ended: what it has counted stays, and its row of the board is the next one's. Twice is harmless."""
         if self.metrics is not None and worker.row is not None:
             self.metrics.retire(worker.row)
+        if worker.stacks is not None:
+            self._log_stacks(worker, worker.stacks.close(), time.monotonic())
         if self.board is not None and worker.board_row is not None:
             self.board.free(worker.board_row)
             worker.board_row = None
+
+    def in_hand(self, worker: Worker, now: float) -> str:
+        """Name the requests that a worker has in hand, in a part of a line; "" if there are none."""
+        row = self.row_of(worker)
+        found = row.in_hand() if row is not None else []
+        named = [f"{request.describe()} ({max(0.0, now - request.since):.1f} s)" for request in found[:NAMED]]
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        return f"; it had in hand {', '.join(named)}{more}" if found else ""
+
+    def pass_on_stacks(self, now: float) -> None:
+        """Log the stacks that workers have written and nobody has asked for but by a signal."""
+        for worker in self.workers.values():
+            if worker.stacks is not None:
+                self._log_stacks(worker, worker.stacks.look(now), now)
+
+    def _log_stacks(self, worker: Worker, stacks: str, now: float) -> None:
+        if stacks:
+            row = self.row_of(worker)
+            pid = row[Field.PID] if row is not None else worker.pid
+            stacks = with_requests(stacks, row.in_hand() if row is not None else (), now)
+            say(logging.WARNING, "the stacks of worker %d (pid %d):\n%s", worker.place, pid, stacks)
+
+    def stacks_of(self, worker: Worker, request: Callable[[], object], seconds: float) -> str:
+        """Return the stacks of a worker with its requests; "" if it has not written any in this time.
+
+        Any thread but the master's, which alone may signal: `request` has it call `ask_for_stacks`. A worker that hangs
+        in C code answers, too; one that is stopped does when it goes on, and then it is logged.
+        """
+        if worker.stacks is None:
+            return ""
+        stacks = worker.stacks.ask(request, seconds)
+        row = self.row_of(worker)
+        return with_requests(stacks, row.in_hand() if row is not None else (), time.monotonic())
+
+    def ask_for_stacks(self, process: Process) -> None:
+        """Have a process write its stacks. A worker's are logged, unless `stacks_of` waits for them."""
+        if process.pid:
+            self._signal(process.pid, signal.SIGQUIT)
+
+    def _signal(self, pid: int, number: int) -> None:
+        processes.kill(pid, number)
+        if number == signal.SIGQUIT:
+            self._stacks_until = time.monotonic() + STACKS_SECONDS
 
     def close(self) -> None:
         """Let go of everything that belongs to the whole fleet; its processes have ended. Twice is harmless."""
         self.guard.close()
         self.mailboxes.close()
+        for worker in self.workers.values():
+            if worker.stacks is not None:
+                worker.stacks.close()
         if self.board is not None:
             self.board.close()
             self.board = None
@@ -253,7 +310,7 @@ class Roster:
         if not process.pid:
             return
         if with_stacks:
-            processes.kill(process.pid, signal.SIGQUIT)
+            self.ask_for_stacks(process)
             self.kill_later(process, STACKS_SECONDS)
         else:
             processes.kill(process.pid)
@@ -273,11 +330,16 @@ class Roster:
         due = [entry for entry in self._later if entry[0] <= now]
         self._later = [entry for entry in self._later if entry[0] > now]
         for _, pid, number in due:
-            processes.kill(pid, number)
+            self._signal(pid, number)
 
     def next_signal(self) -> float:
-        """When `signal_due` is wanted next, monotonic seconds."""
-        return min((at for at, _, _ in self._later), default=float("inf"))
+        """When `signal_due` or `pass_on_stacks` is wanted next, monotonic seconds."""
+        now = time.monotonic()
+        times = [at for at, _, _ in self._later]
+        times += [worker.stacks.due for worker in self.workers.values() if worker.stacks is not None]
+        if now < self._stacks_until:
+            times.append(now + SETTLED_SECONDS)
+        return min(times, default=float("inf"))
 
     def forget_signals(self, pid: int) -> None:
         """It has ended: its number may soon be another's."""

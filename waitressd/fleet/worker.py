@@ -15,9 +15,11 @@ from waitressd.fleet.fellow import Fellow
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
+from waitressd.fleet.report import Report
 from waitressd.fleet.template import RunWorker
+from waitressd.inhand import note_in
 from waitressd.listeners import adopt_listeners
-from waitressd.metrics.adopted import adopt_row
+from waitressd.metrics.adopted import adopt_row, adopted_row
 from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
@@ -77,19 +79,31 @@ class WorkerProcess:
         self.row: Row | None = None
         """Its own row; None where there was no memory for one, or it means something else in a master of before."""
         self._fellow: Fellow | None = None
+        self._stacks_fd = -1
         self._attach_board(order)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
         self._status = 0
 
     def _attach_board(self, order: Message) -> None:
-        index = order.fields.get("board_row")
-        if index is None:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            self.board = Board.attach(order.descriptors[2 if order.fields.get("counts") else 1])
-            self.row = self.board.row(index)
-            self._fellow = Fellow(self._server, self.board, index)
+        fields = order.fields
+        descriptors = list(order.descriptors[2 if fields.get("counts") else 1 :])
+        if fields.get("board_row") is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.board = Board.attach(descriptors.pop(0))
+                self.row = self.board.row(int(fields["board_row"]))
+                self._fellow = Fellow(self._server, self.board, int(fields["board_row"]))
+        if fields.get("has_stack_file"):
+            self._stacks_fd = descriptors.pop(0)
+
+    def _report(self) -> None:
+        """Write into the row how this worker is, and have stacks written where the master reads them."""
+        if self._stacks_fd >= 0:
+            processes.show_stacks_on_request(self._stacks_fd)
+        if self.row is not None:
+            report = Report(self.row, note_in(self.row.entries), self._server)
+            report.tell_of_stacks(self._stacks_fd, lambda: self._link.send("stacks"))
+            self._server.on_tick.append(report.on_tick)
 
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""
@@ -106,6 +120,7 @@ class WorkerProcess:
         server.says_signals = False
         server.on_ready.append(self._listen_to_master)
         share_spools(self._share_spool)
+        self._report()
         try:
             with end.bounded(), patient_signals(reopens=True), operator_log.running():
                 processes.hear_signals()
@@ -145,10 +160,16 @@ class WorkerProcess:
             case "drain":
                 fields: dict[str, Any] = message.fields
                 self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
+            case "set_aside":
+                # Nothing of what it has ends, so nothing new must come to it; what it has may end as at any stop.
+                self._server.stop(float(message.fields["seconds"]), takes_backlog=False)
             case "abort":
                 self._server.abort()
             case "insight":
                 self._server.adopt_admin(socket.socket(fileno=message.descriptors[0]))
+            case "count":
+                if (row := adopted_row()) is not None:
+                    row.refresh()
             case "reopen":
                 self._server.reopen_soon()
             case "mailboxes" if self._fellow is not None:
