@@ -20,7 +20,11 @@ from tests.support.site import Site
 from tests.support.waiting import wait_until
 
 WHO: Final = b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n"
-NO_PLACING: Final = "import waitressd.fleet.heirs\nwaitressd.fleet.heirs.needs_placing = lambda mine: False\n"
+NO_PLACING: Final = """
+import waitressd.fleet.heirs
+waitressd.fleet.heirs.needs_placing = lambda mine: False
+waitressd.fleet.heirs.gift = lambda mine, others: 0
+"""
 PROBES: Final = 20
 PROBE_SECONDS: Final = 0.05
 
