@@ -304,6 +304,13 @@ def watch_process(pid: int) -> int | None:
         return None
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger keeps a process from running; False where the system does not say."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] in ("T", "t")
+    return False
+
+
 def can_measure_memory() -> bool:
     """Whether this system tells what memory a process has of its own (Linux, smaps_rollup)."""
     return Path("/proc/self/smaps_rollup").exists()

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.scripts import lines_of, run_script
-from waitressd.fleet.processes import Death, can_adopt, can_measure_memory, oom_kills, private_memory
+from waitressd.fleet.processes import (
+    Death,
+    can_adopt,
+    can_measure_memory,
+    is_stopped,
+    oom_kills,
+    private_memory,
+)
 
 START = """
 import os, signal, time
@@ -250,6 +257,35 @@ print(end_of(processes.fork(here_in_the_child)))
     )
     assert ended.stdout == "0\n"
     assert "here_in_the_child" in ended.stderr
+
+
+def test_stacks_go_where_they_are_wanted() -> None:
+    ended = run_script(
+        START
+        + """
+processes.show_stacks_on_request()
+processes.show_stacks_on_request(1)
+os.kill(os.getpid(), signal.SIGQUIT)
+"""
+    )
+    assert "most recent call first" in ended.stdout
+    assert ended.stderr == ""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="the system does not say")  # noqa: PTH112 - short
+def test_a_process_that_is_stopped_is_told_from_one_that_runs() -> None:
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    try:
+        assert not is_stopped(pid)
+        os.kill(pid, signal.SIGSTOP)
+        os.waitpid(pid, os.WUNTRACED)
+        assert is_stopped(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert not is_stopped(pid)
 
 
 def test_a_handler_of_the_application_for_stacks_stays() -> None:
