@@ -4,6 +4,7 @@ Whatever comes of it, the plan is told through `tell`.
 """
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from waitressd.config.errors import ConfigError
-from waitressd.fleet import actions
+from waitressd.fleet import actions, processes
 from waitressd.fleet.actions import Action
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
@@ -67,21 +68,28 @@ class Executor:
                 self._tell_manager(action)
             case actions.LoadCode() | actions.Bind() | actions.QuitCode() | actions.KillCode():
                 self._do_with_code(action)
-            case actions.Spawn() | actions.Drain() | actions.Abort() | actions.Kill():
+            case actions.Spawn() | actions.SetAside() | actions.Drain() | actions.Abort() | actions.Kill():
                 self._do_with_worker(action)
             case actions.KeepAddresses(codes):
                 self._keep_addresses(codes)
             case actions.ReopenLogs():
                 self.reopen()
+            case actions.Upgrade():
+                pass  # whoever has asked for it sees it, and does it
             case actions.End(status):
                 self.status = status
 
-    def _do_with_worker(self, action: actions.Spawn | actions.Drain | actions.Abort | actions.Kill) -> None:
+    def _do_with_worker(
+        self, action: actions.Spawn | actions.SetAside | actions.Drain | actions.Abort | actions.Kill
+    ) -> None:
         worker = self.roster.workers.get(action.worker)
         if isinstance(action, actions.Spawn):
             self._spawn(action.worker, action.place, action.code)
         elif worker is None:
             return  # it has ended, and the plan is about to be told
+        elif isinstance(action, actions.SetAside):
+            processes.kill(worker.pid, signal.SIGQUIT)  # for its stacks, while it still is as it was
+            worker.tell("set_aside", seconds=action.seconds)
         elif isinstance(action, actions.Drain):
             worker.tell("drain", seconds=action.seconds, is_last=action.is_last)
         elif isinstance(action, actions.Abort):

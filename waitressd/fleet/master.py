@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
@@ -27,6 +27,7 @@ from waitressd.fleet.links import Links
 from waitressd.fleet.mastersignals import MasterSignals
 from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.outside import LONGEST_SLEEP_SECONDS, Outside
+from waitressd.fleet.oversight import Finding, Oversight
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
@@ -60,6 +61,7 @@ class Master:
         self._figures = Figures(self._plan, self._roster)
         self._links = Links(self._poller)
         self._leaving = Leaving()
+        self._oversight = Oversight(self._plan, self._roster)
         self._outside = Outside(self._plan, self._roster, self._figures.state, self._poller)
         self._executor = Executor(
             hand,
@@ -118,6 +120,7 @@ class Master:
     def _turn(self) -> None:
         now = time.monotonic()
         due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, now + LONGEST_SLEEP_SECONDS)
+        due = min(due, self._oversight.due)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -138,7 +141,14 @@ class Master:
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
             self._tell(partial(self._plan.tick, now))
+        if now >= self._oversight.due:
+            self._judge(self._oversight.look(now))
         self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
+
+    def _judge(self, findings: Iterable[Finding]) -> None:
+        """Tell the plan what is the matter with workers."""
+        for number, verdict in findings:
+            self._tell(partial(self._plan.judged, time.monotonic(), number, verdict))
 
     def _reap(self) -> Iterator[Death]:
         """Take the deaths of children. Where the master runs in somebody's program, that may have children, too."""
@@ -156,6 +166,9 @@ class Master:
             self._executor.reopen()
         elif number == signal.SIGQUIT:
             self._roster.show_stacks()
+        elif number in (signal.SIGTTIN, signal.SIGTTOU):
+            change = 1 if number == signal.SIGTTIN else -1
+            self._tell(partial(self._plan.resize, now, change, signal.Signals(number).name))
         elif number != signal.SIGCHLD:
             say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
 
@@ -214,6 +227,7 @@ class Master:
             case "ready" if not process.is_ready:  # said again when log files have been opened anew
                 process.is_ready = True
                 self._tell(partial(self._plan.ready, now, process.number))
+                self._judge(self._oversight.measure(process.number, now))
             case "leaving":
                 self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
@@ -321,6 +335,7 @@ def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:
         is_preloaded=hello.is_preloaded,
         worker_boot_timeout=adjustments.worker_boot_timeout,
         shutdown_timeout=adjustments.shutdown_timeout,
+        worker_stuck_timeout=adjustments.worker_stuck_timeout,
         can_reload=can_reload,
         hazards=hello.preload_is_off,
     )

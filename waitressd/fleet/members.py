@@ -4,7 +4,7 @@ Times are those of the plan's clock, in seconds.
 """
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from waitressd.fleet.actions import CodeFacts
 from waitressd.fleet.states import (
@@ -16,8 +16,12 @@ from waitressd.fleet.states import (
     WorkerStage,
 )
 
+if TYPE_CHECKING:
+    from waitressd.fleet.verdicts import Verdict
+
 YOUNG_SECONDS: Final = 10.0  # who has served less has failed
 STEADY_SECONDS: Final = 60.0  # who has served longer clears its place of former failures
+MOST_WORKERS: Final = 256  # as `workers` has it
 CREDIT_DEATHS: Final = 10  # of workers that have died young, and are replaced at once all the same
 CREDIT_SECONDS: Final = 30.0  # until one more is
 LONGEST_WAIT: Final = 57.0  # between two attempts: what is mended serves within a minute, with its load
@@ -30,12 +34,13 @@ class Code:
     number of its own and the generation of the other.
     """
 
-    __slots__ = ("accepted", "deadline", "facts", "generation", "number", "stage", "stands_in_for")
+    __slots__ = ("accepted", "deadline", "facts", "generation", "more", "number", "stage", "stands_in_for")
 
     def __init__(self, number: int, facts: CodeFacts, stands_in_for: "Code | None" = None) -> None:
         self.number = number
         self.facts = facts  # until its hello: those of the code before
         self.stands_in_for = stands_in_for
+        self.more = 0  # workers than its facts want, by signals
         self.generation = 0
         self.accepted = 0.0
         self.stage = TemplateStage.LOADING
@@ -47,6 +52,18 @@ class Code:
         self.deadline = deadline
 
     @property
+    def size(self) -> int:
+        """How many workers there should be."""
+        return self.facts.workers + self.more
+
+    def resize(self, change: int) -> bool:
+        """Want more or fewer workers; False if there cannot be so many."""
+        if not 1 <= self.size + change <= MOST_WORKERS:
+            return False
+        self.more += change
+        return True
+
+    @property
     def can_spawn(self) -> bool:
         """Whether a worker of it can be born now."""
         return self.stage is TemplateStage.READY or not self.facts.is_preloaded
@@ -55,7 +72,7 @@ class Code:
 class Worker:
     """One worker process, from the moment when it is asked for."""
 
-    __slots__ = ("code", "deadline", "generation", "number", "pid", "place", "served_from", "stage")
+    __slots__ = ("code", "deadline", "generation", "number", "pid", "place", "served_from", "stage", "verdict", "worn")
 
     def __init__(self, number: int, place: int, code: Code, deadline: float) -> None:
         self.number = number
@@ -66,6 +83,8 @@ class Worker:
         self.deadline = deadline
         self.pid: int | None = None
         self.served_from: float | None = None
+        self.worn = 0  # its turn among those that are to be renewed; 0: it is not
+        self.verdict: Verdict | None = None  # that was acted on, or was to be
 
     def move(self, move: WorkerMove, deadline: float = math.inf) -> None:
         """Change its stage. Raises KeyError for a move that is not in the table."""
@@ -78,6 +97,10 @@ class Worker:
         """What the operator reads."""
         pid = "" if self.pid is None else f"pid {self.pid}, "
         return f"worker {self.place} ({pid}generation {self.generation})"
+
+    def is_wanted(self, current: Code) -> bool:
+        """Whether it may stay: it is of the generation that its place should have, and not worn."""
+        return self.generation == current.generation and not self.worn
 
     def service(self, now: float) -> float:
         """For how many seconds it has served."""

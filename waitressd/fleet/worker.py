@@ -157,6 +157,9 @@ class WorkerProcess:
             case "drain":
                 fields: dict[str, Any] = message.fields
                 self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
+            case "set_aside":
+                # Nothing of what it has ends, so nothing new must come to it; what it has may end as at any stop.
+                self._server.stop(float(message.fields["seconds"]), takes_backlog=False)
             case "abort":
                 self._server.abort()
             case "insight":

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.scripts import lines_of, run_script
-from waitressd.fleet.processes import Death, can_adopt, is_stopped, oom_kills
+from waitressd.fleet.processes import (
+    Death,
+    can_adopt,
+    can_measure_memory,
+    is_stopped,
+    oom_kills,
+    private_memory,
+)
 
 START = """
 import os, signal, time
@@ -361,3 +368,15 @@ def test_kills_for_want_of_memory_are_counted(own: str, files: dict[str, str], c
 
 def test_a_system_without_control_groups_counts_none(tmp_path: Path) -> None:
     assert oom_kills(tmp_path, tmp_path / "gone") == 0
+
+
+@pytest.mark.skipif(not can_measure_memory(), reason="this system does not tell")
+def test_memory_of_its_own_is_what_a_process_shares_with_nobody() -> None:
+    before = private_memory(os.getpid())
+    ballast = bytearray(os.urandom(1 << 20) * 16)
+    after = private_memory(os.getpid())
+    assert before is not None
+    assert after is not None
+    assert after - before > 12 << 20
+    assert ballast
+    assert private_memory(1 << 30) is None
