@@ -17,9 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tests.fleet import sharing
 from tests.fleet.accounts import Accounts, Lines
+from tests.fleet.hangs import HANGS
 from tests.fleet.result import Result, site_folder
+from tests.fleet.sharing import SHARING
 from tests.fleet.stress import DIES_SOON, SECTIONS
 from tests.support.client import Client
 from tests.support.fleets import LATELY_SECONDS, REFUSED, RELOADED, ROLLED_BACK, Fleet, kill_worker, serving, started
@@ -330,12 +331,8 @@ SCENARIOS: Final[dict[str, Callable[[], Result]]] = {
     "logs-and-metrics": logs_and_metrics,
     "memory": memory,
     "boot-trouble": boot_trouble,
-    "idle": sharing.idle_connections,
-    "balance": sharing.balance,
-    "blocking": sharing.blocking,
-    "cores": sharing.cores,
-    "hangs-2": functools.partial(sharing.hangs, 2),
-    "hangs-4": functools.partial(sharing.hangs, 4),
+    **SHARING,
+    **HANGS,
 }
 
 

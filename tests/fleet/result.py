@@ -1,4 +1,4 @@
-"""What a scenario has found, and the folder that it works in."""
+"""What a scenario of the level finds, and the folder that it runs in."""
 
 import contextlib
 import tempfile

@@ -8,7 +8,7 @@ import signal
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -190,3 +190,13 @@ def cores(rounds: int = 5, seconds: float = 5) -> Result:
     result.figures.append(f"ratio {ratio:.2f}")
     result.expect(ratio >= 1.8, "less than 1.8 times")
     return result
+
+
+SHARING: Final[dict[str, Callable[[], Result]]] = {
+    "idle": idle_connections,
+    "balance": balance,
+    "blocking": blocking,
+    "cores": cores,
+    "new-clients-2": partial(hangs, 2),
+    "new-clients-4": partial(hangs, 4),
+}
