@@ -56,6 +56,7 @@ class Field(IntEnum):  # where a number is in a row; no state
     PASSED_ON = 18  # of those, to a sibling that has less to do
     TAKEN_OVER = 19  # connections that siblings have passed to it
     REBALANCED = 20  # kept connections that it gave to siblings while it went on serving
+    ADDRESSES = 21  # equal where the same ones are served in the same way; 0 while it takes nothing of siblings
     # -- several write
     HINT = 24  # siblings add one for each connection that they pass; the worker sets it to 0 when it has taken them
 

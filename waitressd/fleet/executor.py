@@ -4,7 +4,6 @@ Whatever comes of it, the plan is told through `tell`.
 """
 
 import logging
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from waitressd.config.errors import ConfigError
-from waitressd.fleet import actions, processes
+from waitressd.fleet import actions
 from waitressd.fleet.actions import Action
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
@@ -88,7 +87,7 @@ class Executor:
         elif worker is None:
             return  # it has ended, and the plan is about to be told
         elif isinstance(action, actions.SetAside):
-            processes.kill(worker.pid, signal.SIGQUIT)  # for its stacks, while it still is as it was
+            self.roster.ask_for_stacks(worker)  # while it still is as it was
             worker.tell("set_aside", seconds=action.seconds)
         elif isinstance(action, actions.Drain):
             worker.tell("drain", seconds=action.seconds, is_last=action.is_last)

@@ -226,6 +226,7 @@ class Master:
                 self._on_born(process, int(message.fields["pid"]))
             case "ready" if not process.is_ready:  # said again when log files have been opened anew
                 process.is_ready = True
+                self._roster.introduce(process)
                 self._tell(partial(self._plan.ready, now, process.number))
                 self._judge(self._oversight.measure(process.number, now))
             case "leaving":

@@ -4,13 +4,12 @@ What follows from that is the plan's business; how it is found out, that of `ver
 """
 
 import logging
-import time
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.fleet import processes
-from waitressd.fleet.board import MS_PER_SECOND, NAMED, Field, Row
+from waitressd.fleet.board import MS_PER_SECOND, Field, Row
 from waitressd.fleet.members import Worker
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster
@@ -90,12 +89,12 @@ class Oversight:
         watched = self._watched[worker.number]
         process = self._roster.workers.get(worker.number)
         row = self._roster.row_of(process) if process is not None else None
-        reading = _read(row, now) if row is not None else Reading(age_seconds=now - watched.ready_at)
+        reading = _read(row, now, watched.ready_at) if row else Reading(age_seconds=now - watched.ready_at)
         reading = replace(reading, memory_bytes=self._memory(worker, watched, now))
         limits = watched.limits.of_place(worker.place, worker.code.size)
         verdict = watched.case.look(self._looks, reading, limits)
-        if verdict is not None and verdict.kind in (Kind.STALLED, Kind.STUCK):
-            return replace(verdict, why=verdict.why + _in_hand(row))
+        if verdict is not None and verdict.kind in (Kind.STALLED, Kind.STUCK) and process is not None:
+            return replace(verdict, why=verdict.why + self._roster.in_hand(process, now))
         return verdict
 
     def _memory(self, worker: Worker, watched: Watched, now: float) -> int | None:
@@ -111,22 +110,13 @@ class Oversight:
         return size
 
 
-def _read(row: Row, now: float) -> Reading:
+def _read(row: Row, now: float, ready_at: float) -> Reading:
     return Reading(
         age_seconds=now - row[Field.BORN_AT] / MS_PER_SECOND,
-        turned_at=row[Field.TURNED_AT] / MS_PER_SECOND,
+        turned_at=row[Field.TURNED_AT] / MS_PER_SECOND or ready_at,  # it may hang before it has ever written
         threads=row[Field.THREADS],
         busy=row[Field.BUSY],
         queued=row[Field.QUEUED],
         ended_at=row[Field.ENDED_AT] / MS_PER_SECOND,
         requests=row[Field.REQUESTS],
     )
-
-
-def _in_hand(row: Row | None) -> str:
-    """Name what a worker has in hand, in a part of a line."""
-    now = time.monotonic()
-    found = row.in_hand() if row is not None else []
-    named = [f"{request.describe()} ({max(0.0, now - request.since):.1f} s)" for request in found[:NAMED]]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"; it has in hand {', '.join(named)}{more}" if found else ""

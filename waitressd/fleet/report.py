@@ -80,5 +80,6 @@ def _nobody() -> None:
 
 
 def _count(ledger: Ledger) -> int:
-    """How many requests have ended."""
-    return sum(int(row[FAST] + sum(row[ENDINGS:QUEUE])) for row in map(ledger.row, ledger.all_keys()))
+    """How many requests have ended. Looks at eight numbers of each row, and copies none."""
+    rows = [row for table in (ledger.inline, ledger.aside) for row in list(table.rows.values())]
+    return int(sum(row[FAST] + sum(row[ENDINGS:QUEUE]) for row in rows))
