@@ -63,7 +63,10 @@ class Report:
         row[Field.ENDED_AT] = to_ms(now if len(begun) < threads else max(begun, default=now))
         pulse = self._server.pulse
         if pulse is not None:
-            row[Field.TURNED_AT] = to_ms(now - pulse.poke(now))
+            # Never later than it has turned: siblings go by that. One that rests is poked, and turns until the next look.
+            turned_at = pulse.turned_at
+            row[Field.TURNED_AT] = to_ms(now if turned_at is None else turned_at)
+            pulse.poke(now)
         row[Field.LOOKED_AT] = to_ms(now)
         self._look_at_stacks()
 
