@@ -51,9 +51,9 @@ class Limits:
 
     @property
     def look_seconds(self) -> float:
-        """How often workers are to be looked at: a tenth of the shortest timeout, within bounds."""
-        tenths = [seconds / 10 for seconds in (self.stall_seconds, self.stuck_seconds) if seconds]
-        return max(SHORTEST_LOOK_SECONDS, min([LONGEST_LOOK_SECONDS, *tenths]))
+        """How often workers are to be looked at: a twentieth of the shortest timeout, within bounds."""
+        parts = [seconds / 20 for seconds in (self.stall_seconds, self.stuck_seconds) if seconds]
+        return max(SHORTEST_LOOK_SECONDS, min([LONGEST_LOOK_SECONDS, *parts]))
 
     def of_place(self, place: int, size: int) -> "Limits":
         """Return those of one of `size` places: the first may have nearly all, the last three quarters.

@@ -121,8 +121,8 @@ def test_limits_are_spread_by_place() -> None:
     [
         (Limits(), 1.0),
         (Limits(60, 60), 1.0),
-        (Limits(5, 60), 0.5),
-        (Limits(0, 5), 0.5),
+        (Limits(10, 60), 0.5),
+        (Limits(0, 5), 0.25),
         (Limits(1, 0), 0.25),
     ],
 )
