@@ -63,7 +63,7 @@ class Report:
         row[Field.ENDED_AT] = to_ms(now if len(begun) < threads else max(begun, default=now))
         pulse = self._server.pulse
         if pulse is not None:
-            # Never later than it has turned: siblings go by that. One that rests is poked, and turns until the next look.
+            # Never later than it has turned: siblings go by that. One that rests is poked, and turns by the next look.
             turned_at = pulse.turned_at
             row[Field.TURNED_AT] = to_ms(now if turned_at is None else turned_at)
             pulse.poke(now)
