@@ -483,7 +483,7 @@ class Dispatcher:
         self._acceptor.forget_limit()
         self._acceptor.seal(self.now)
         self._arrivals.part()
-        if self._siblings is not None and not self._acceptor.takes_backlog and self._siblings.has_heir():
+        if self._siblings is not None and not self._acceptor.takes_backlog:
             self._moving = Moving(self, self._siblings)
         else:
             self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
