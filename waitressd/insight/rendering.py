@@ -49,11 +49,12 @@ class Rendering:
     def work(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> bool:
         """Go on making it for so long, or a piece longer; True once it is whole. Whatever fails, there is an answer.
 
-        The time is that of this thread alone: while others compute, nobody waits for this one.
+        The time is what this thread computes: while others do, or while it sleeps, nobody waits for this one. Whoever
+        wants to look at something else now and then gives a clock that goes on.
         """
-        begin = clock()
-        is_whole = self._work(begin + seconds, clock)
-        self.spent_seconds += clock() - begin
+        begin = time.thread_time()
+        is_whole = self._work(clock() + seconds, clock)
+        self.spent_seconds += time.thread_time() - begin
         return is_whole
 
     def _work(self, end: float, clock: Callable[[], float]) -> bool:
