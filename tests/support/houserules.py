@@ -62,7 +62,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "routes": frozenset({"routes"}),
     "applications": frozenset({"config", "kinds", "wording", "wsgi"}),
     "convert": frozenset({"convert", "config", "kinds", "wording", "tools"}),
-    "testing": frozenset({"testing", "server", "config", "operatorlog"}),
+    "testing": frozenset({"testing", "server", "wsgi"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
@@ -113,6 +113,7 @@ THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupp
 OUTSIDE: Final[dict[str, frozenset[str]]] = {
     "tools": frozenset({"textual", "rich"}),
     "routes": frozenset({"pyramid", "django", "flask"}),
+    "testing": frozenset({"pytest", "django", "trustme"}),
 }
 """What layers beside the serving core may import of others, where that is installed."""
 
@@ -138,7 +139,7 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
-    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes"}
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes", "trustme"}
     | {
         "waitressd.fleet",
         "waitressd.fleet.hazards",
