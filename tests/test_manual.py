@@ -16,7 +16,7 @@ from waitressd.config.subcommands import SUBCOMMANDS
 ROOT: Final = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py"])
+@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py", "render_moving.py"])
 def test_the_rendered_pages_are_what_the_tables_give(script: str) -> None:
     run = subprocess.run(
         [sys.executable, f"docs/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -121,3 +121,21 @@ def test_the_readme_has_the_two_commands() -> None:
     assert len(commands) == 2
     assert commands[0].endswith("--config configs/development.ini")
     assert commands[1].endswith(".venv/bin/pytest -n 4")
+
+
+@pytest.mark.parametrize("server", ["granian-2.8", "mod-wsgi-6.1", "cheroot-11.1"])
+def test_a_page_for_those_who_come_has_every_option_of_their_server(server: str) -> None:
+    """The lists are what those servers say of themselves; `convert` has tests for gunicorn and uWSGI."""
+    options = (ROOT / "tests" / "unit" / "convert" / f"{server}.txt").read_text(encoding="utf-8").split()
+    page = (ROOT / "docs" / f"coming-from-{server.rpartition('-')[0]}.rst").read_text(encoding="utf-8")
+    assert [option for option in options if f"``{option}``" not in page] == []
+
+
+def test_what_those_pages_name_exists() -> None:
+    """Each name with an underscore in the column about us is a setting, or a key of egg:waitressd#wsgi."""
+    for page in (ROOT / "docs").glob("coming-from-*.rst"):
+        for row in page.read_text(encoding="utf-8").split("\n   * - ")[2:]:
+            cells = row.split("\n     - ")
+            if len(cells) == 3:
+                for name in re.findall(r"``([a-z]+_[a-z_]+)``", cells[1]):
+                    assert name in SETTINGS, f"{page.name}: {name}"

@@ -97,7 +97,7 @@ class Stress:
         choices = (
             (self._reload, 6), (self._reload_twice, 1), (self._resize, 2), (self._wrong_value, 2), (self._broken, 3),
             (self._address_in_use, 1), (self._kill, 4), (self._terminate, 2), (self._kill_template, 1),
-            (self._rotate, 2), (self._pause_master, 1), (self._rest, 2),
+            (self._rotate, 2), (self._pause_master, 1), (self._show_stacks, 1), (self._rest, 2),
             (self._hang, 1), (self._freeze, 2), (self._more_or_fewer, 2),
             *(((self._doomed, 1),) if self._plan.preload == "on" else ()),
         )  # fmt: skip
@@ -260,6 +260,12 @@ class Stress:
     def _note_reload(self) -> None:
         self._workers = self._configured
         self._trusted_at = time.monotonic() + PROVING_SECONDS
+
+    def _show_stacks(self) -> None:
+        mark = self._fleet.mark()
+        self._fleet.signal(signal.SIGQUIT)
+        for place in range(1, self._workers + 1):
+            self._fleet.wait_for(rf"the stacks of worker {place} \(pid \d+\):\nThread 0x", mark, SETTLE_SECONDS)
 
     def _rest(self) -> None:
         time.sleep(self._dice.random() * 2)

@@ -60,6 +60,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "admin": frozenset({"insight", "config", "net", "wsgi"}),
     "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),
     "routes": frozenset({"routes"}),
+    "applications": frozenset({"config", "kinds", "wording", "wsgi"}),
+    "convert": frozenset({"convert", "config", "kinds", "wording", "tools"}),
+    "testing": frozenset({"testing", "server", "config", "operatorlog"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
     "listeners": frozenset({"net", "config", "systemd"}),
@@ -77,8 +80,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "startadvice": frozenset({"config", "fleet", "logfiles"}),
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
-    "entry": frozenset({"cli", "tools", "config", "standardstreams"}),
+    "cli": _ASSEMBLY | {"waitressd", "applications", "fleet", "logsetup", "deploy", "cli", "tools"},
+    "entry": frozenset({"cli", "tools", "convert", "config", "standardstreams"}),
     "__main__": frozenset({"entry"}),
     "__init__": frozenset({"server", "serving", "config", "http", "place", "version"}),
 }
@@ -146,6 +149,7 @@ NOT_EVERYWHERE: Final = frozenset(
     | {
         "waitressd.cli",
         "waitressd.tools.commands",
+        "waitressd.convert.command",
         "waitressd.config.inisource",
     }  # who serves and who asks, of the other
     | {

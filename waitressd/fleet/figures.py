@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from waitressd.fleet.plan import Plan
+from waitressd.fleet.roster import Roster
 from waitressd.fleet.states import WorkerStage
 from waitressd.fleet.verdicts import Kind
 from waitressd.metrics.shown import FleetState
@@ -16,8 +17,11 @@ _TOLD: Final = (WorkerStage.ASIDE, WorkerStage.DRAINING, WorkerStage.LEAVING, Wo
 class Figures:
     """A picture of the plan, made anew after each event by the master's thread; `state` is for any thread."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, roster: Roster) -> None:
         self._plan = plan
+        self._roster = roster
+        self.private_bytes: Final[dict[int, int]] = {}
+        """Memory of workers that they share with nobody, by their numbers; written by who looks at it."""
         self._exits: Counter[str] = Counter(
             {"finished": 0, "killed": 0, "failed": 0, Kind.STALLED.value: 0, Kind.STUCK.value: 0}
         )
@@ -28,7 +32,8 @@ class Figures:
     def state(self) -> FleetState:
         """Return the last picture."""
         now = time.monotonic()
-        return replace(self._state, ages={place: now - born for place, born in self._born.items()})
+        ages = {place: now - born for place, born in self._born.items()}
+        return replace(self._state, ages=ages, moved=self._roster.moved_connections())
 
     def count_exit(self, worker: int, how: str) -> None:
         """A worker has ended, and the plan has not been told yet."""
@@ -46,6 +51,10 @@ class Figures:
         workers = self._plan.crew.workers
         self._born_at = {number: self._born_at.get(number, now) for number in workers}
         self._born = {worker.place: self._born_at[number] for number, worker in workers.items()}
+        for number in self.private_bytes.keys() - workers.keys():
+            del self.private_bytes[number]
+        for number, worker in workers.items():
+            self._roster.note_stage(number, worker.stage)
         stages = Counter(worker.stage.name.lower() for worker in workers.values())
         self._state = FleetState(
             workers={stage.name.lower(): stages[stage.name.lower()] for stage in WorkerStage if stage.name != "GONE"},
@@ -53,4 +62,5 @@ class Figures:
             ages={},
             reloads=dict(self._plan.succession.results),
             generation=self._plan.succession.current.generation,
+            private_bytes={workers[number].place: count for number, count in self.private_bytes.items()},
         )

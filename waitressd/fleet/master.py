@@ -58,7 +58,7 @@ class Master:
         self._last_failure = ""  # what a process has said that could not load its code
         self._fed_at = 0.0  # the watchdog
         self._oom_kills = processes.oom_kills()
-        self._figures = Figures(self._plan)
+        self._figures = Figures(self._plan, self._roster)
         self._links = Links(self._poller)
         self._leaving = Leaving()
         self._oversight = Oversight(self._plan, self._roster)

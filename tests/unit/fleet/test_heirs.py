@@ -34,13 +34,14 @@ class Fleet:
         self.board.row(index)[Field.PLACE] = place
         heirs = Heirs(self.board, index, self.boxes, lambda: self.time)
         heirs.serve(ADDRESSES, 4, 100)
-        heirs.note_turn(self.time, 0, 0, 0)
+        heirs.note_turn(self.time, 0, 0)
         return heirs
 
     def load(self, *connections: int) -> None:
         """Say how many connections each worker has."""
         for worker, count in zip(self.workers, connections, strict=True):
-            worker.note_turn(self.time, count, 0, 0)
+            worker.note_turn(self.time, 0, 0)
+            worker.note_connections(count)
 
     def lies(self) -> list[int]:
         """Return the places in whose mailboxes something lies."""
@@ -94,8 +95,9 @@ def test_what_is_on_its_way_counts(make: MakeFleet) -> None:
 def test_where_all_threads_are_busy_a_free_one_is_looked_for(make: MakeFleet) -> None:
     fleet = make(2)
     first, second = fleet.workers
-    first.note_turn(fleet.time, 1, 4, 0)
-    second.note_turn(fleet.time, 9, 3, 0)
+    fleet.load(1, 9)
+    first.note_turn(fleet.time, 4, 0)
+    second.note_turn(fleet.time, 3, 0)
     assert first.place(fleet.sock, PEER, "x", 1)
     assert not first.place(fleet.sock, PEER, "x", 1)  # its last thread has something to do now
 
@@ -170,7 +172,7 @@ def test_what_one_that_hangs_does_not_take_comes_back_and_it_gets_no_more(make: 
     assert first.due == NEVER
     assert not first.give(fleet.sock, KEPT)
     fleet.time += 1
-    second.note_turn(fleet.time, 0, 0, 0)  # it goes on
+    second.note_turn(fleet.time, 0, 0)  # it goes on
     assert first.give(fleet.sock, KEPT)
 
 
@@ -182,7 +184,7 @@ def test_one_that_turns_has_longer(make: MakeFleet) -> None:
     back: list[Arrival] = []
     while not back and fleet.time < end:
         fleet.time = first.due
-        second.note_turn(fleet.time, 0, 0, 0)
+        second.note_turn(fleet.time, 0, 0)
         back = list(first.recall(fleet.time))
     back[0][0].close()
     assert fleet.time >= end - 2 * PATIENCE_SECONDS
@@ -194,7 +196,7 @@ def test_what_lies_with_one_who_leaves_comes_back_at_once(make: MakeFleet) -> No
     first, second = fleet.workers
     assert first.give(fleet.sock, KEPT)
     fleet.time += PATIENCE_SECONDS
-    second.note_turn(fleet.time, 0, 0, 0)
+    second.note_turn(fleet.time, 0, 0)
     second.leave()
     back = list(first.recall(fleet.time))
     assert len(back) == 1
@@ -207,11 +209,11 @@ def test_others_avoid_one_that_lets_lie_what_it_got(make: MakeFleet) -> None:
     fleet.load(50, 60, 0)
     assert first.give(fleet.sock, KEPT)
     fleet.time += 1
-    first.note_turn(fleet.time, 50, 0, 0)
-    second.note_turn(fleet.time, 60, 0, 0)
+    first.note_turn(fleet.time, 0, 0)
+    second.note_turn(fleet.time, 0, 0)
     assert second.give(fleet.sock, KEPT)
     assert fleet.lies() == [1, 3]
-    third.note_turn(fleet.time, 0, 0, 0)
+    third.note_turn(fleet.time, 0, 0)
     assert fleet.board.row(2)[Field.HINT] == 0
 
 
@@ -262,9 +264,9 @@ def test_new_places_may_come(make: MakeFleet) -> None:
         fleet.board.row(index)[Field.PLACE] = 2
         second = Heirs(fleet.board, index, {1: fleet.boxes[1], 2: box}, lambda: fleet.time)
         second.serve(ADDRESSES, 4, 100)
-        second.note_turn(fleet.time, 0, 0, 0)
+        second.note_turn(fleet.time, 0, 0)
         fleet.time += 1
-        first.note_turn(fleet.time, 50, 0, 0)
+        first.note_turn(fleet.time, 0, 0)
         assert not first.give(fleet.sock, KEPT)
         first.add({2: box})
         assert first.give(fleet.sock, KEPT)
