@@ -30,6 +30,7 @@ from waitressd.fleet.outside import LONGEST_SLEEP_SECONDS, Outside
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
+from waitressd.fleet.shown import Shown
 from waitressd.fleet.spools import Spools
 from waitressd.fleet.states import Life
 from waitressd.listeners import open_listeners
@@ -40,7 +41,6 @@ from waitressd.processend import ProcessEnd
 from waitressd.signals import show_stacks_of_a_crash
 from waitressd.systemd import Notifier
 
-SERVING: Final = "Serving on http://{}"
 LEAVING: Final = "%s: not ready from now on, stopping in %.3g s; a second signal ends at once"
 Event = Callable[[], list[Action]]
 NEVER: Final = float("inf")
@@ -66,7 +66,7 @@ class Master:
         self._names = ""  # of the addresses
         self._figures = Figures(self._plan)
         self._spools = Spools()
-        self._unsaid = tuple(hand.listeners)
+        self._shown = Shown(hand, self._plan)
         self._leaving = Leaving()
         self._outside = Outside(self._plan, self._roster, self._figures.state, self._poller)
         self._reopener = Reopener(self._outside.open_anew)
@@ -88,6 +88,7 @@ class Master:
             self._reopener.join()
             self._spools.join()
             self._outside.close()
+            self._shown.end()
         for process in self._roster.everyone():
             process.close()
         for loading in self._passed_on:
@@ -119,6 +120,7 @@ class Master:
     def _turn(self) -> None:
         now = time.monotonic()
         due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, now + LONGEST_SLEEP_SECONDS)
+        due = min(due, self._shown.due)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -134,6 +136,7 @@ class Master:
             self._on_death(death)
         now = time.monotonic()
         self._roster.signal_due(now)
+        self._shown.look(now)
         self._reopener.on_tick()
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
@@ -365,7 +368,7 @@ class Master:
     def _tell_manager(self, action: actions.Serving | actions.Reloading | actions.Stopping) -> None:
         match action:
             case actions.Serving(status):
-                self._say_addresses()
+                self._shown.say_addresses()
                 self._notifier.ready(f"Serving on {self._names} {status}")
             case actions.Reloading(status):
                 self._notifier.reloading()
@@ -424,15 +427,6 @@ class Master:
         self._reopener.ask()
         for process in self._roster.everyone():
             process.tell("reopen")
-
-    def _say_addresses(self) -> None:
-        """Say once where the fleet serves."""
-        for listener in self._unsaid:
-            line = listener.announce(SERVING.format(listener.name))
-            say(logging.INFO, line)
-            if self._hand.prints:
-                operator_log.write(line + "\n")
-        self._unsaid = ()
 
     # -- the poller
 
