@@ -14,7 +14,6 @@ from typing import Final
 
 from tests.fleet.accounts import Accounts, Doom, Lines
 from tests.support.client import Client, many_clients
-from tests.support.client import Client
 from tests.support.fleets import (
     LATELY_SECONDS,
     REFUSED,
@@ -249,6 +248,7 @@ class Stress:
             self._reload()
             for client in clients:
                 assert client.get("/quick").status == 200
+
     def _hang(self) -> None:
         """Have a worker hold the interpreter lock for ever; what it had in hand is lost with it."""
         if time.monotonic() < self._trusted_at:
