@@ -123,7 +123,11 @@ ROWS: Final[tuple[Row, ...]] = (
         _worker_class, "-k --worker-class",
     ),
     missing("worker_connections", "a worker takes as many connections as it has descriptors for", "connection_limit"),
-    missing("max_requests max_requests_jitter", "workers are not replaced by count; repair the leak that this hides"),
+    _row(
+        "max_requests", "worker_max_requests", "The new worker serves before the old one ends",
+        becomes("worker_max_requests"),
+    ),
+    needless("max_requests_jitter", "the limit differs from worker to worker by itself", "worker_max_requests"),
     _row(
         "timeout", "request_timeout", "Of sync workers: the client is answered 504, and the "
                                       "worker goes on; gunicorn kills it",

@@ -144,6 +144,10 @@ def _harakiri(sketch: Sketch, item: Item) -> None:
     sketch.put("request_timeout", [item.text], item, remark)
 
 
+def _megabytes(sketch: Sketch, item: Item) -> None:
+    sketch.put("worker_max_memory", [f"{item.text.example}M"], item)
+
+
 def _mode(sketch: Sketch, item: Item) -> None:
     sketch.put("unix_socket_perms", ["666" if item.text.example in ("", "1", "true") else item.text], item)
 
@@ -207,6 +211,15 @@ CONVERTED: Final[tuple[Row, ...]] = (
     _row("harakiri t", "request_timeout", "The client is answered 504; uWSGI kills the worker", _harakiri),
     _row(
         "worker-reload-mercy reload-mercy", "shutdown_timeout", "", becomes("shutdown_timeout")
+    ),
+    _row(
+        "max-requests R", "worker_max_requests", "The new worker serves before the old one ends",
+        becomes("worker_max_requests"),
+    ),
+    _row("max-worker-lifetime", "worker_max_age", "", becomes("worker_max_age")),
+    _row(
+        "reload-on-rss evil-reload-on-rss", "worker_max_memory", "Memory that is shared with others does not count",
+        _megabytes,
     ),
     _row("listen l", "backlog", "", becomes("backlog")),
     _row("buffer-size b", "max_request_header_size", "64K unless you say more", _buffer),
@@ -295,9 +308,7 @@ OTHERS: Final[tuple[Row, ...]] = (
               "a service of its own for each program"),
     elsewhere("import shared-import pyimport py-import python-import shared-py* shared-python-import",
               "import it where the application does"),
-    missing("reload-on-rss reload-on-as evil-reload-on-rss evil-reload-on-as mem-collector-freq", _RESOURCES),
-    missing("max-requests R max-requests-delta min-worker-lifetime max-worker-lifetime*",
-            "workers are not replaced by count or age; repair the leak that this hides"),
+    missing("reload-on-as evil-reload-on-as mem-collector-freq", _RESOURCES, "worker_max_memory"),
     missing("reload-on-* brutal-reload-on-fd exception-handler", "a failed request is answered "
                                                                  "500, and the worker goes on"),
     missing("harakiri-* mule-harakiri backtrace-depth use-abort",
@@ -352,6 +363,8 @@ OTHERS: Final[tuple[Row, ...]] = (
               "the option --reload of the command"),
     elsewhere("py-tracebacker pyshell pyshell-oneshot", "waitressd requests --stack, and waitressd "
                                                         "top, show the stacks"),
+    needless("max-requests-delta max-worker-lifetime-delta min-worker-lifetime",
+             "the limits differ from worker to worker by themselves", "worker_max_requests", "worker_max_age"),
     needless("no-harakiri-* body-read-warning post-buffering-bufsize skip-atexit* shutdown-sockets "
              "reaper no-fd-passing optimize "
              "pcre-jit", "it makes no difference here"),

@@ -91,6 +91,7 @@ class Master:
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._executor.join()
             self._outside.close()
+            self._executor.shown.end()
         for process in self._roster.everyone():
             process.close()
         self._links.close_all()
@@ -120,7 +121,7 @@ class Master:
     def _turn(self) -> None:
         now = time.monotonic()
         due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, now + LONGEST_SLEEP_SECONDS)
-        due = min(due, self._oversight.due)
+        due = min(due, self._oversight.due, self._executor.shown.due)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -137,6 +138,7 @@ class Master:
         now = time.monotonic()
         self._roster.signal_due(now)
         self._roster.pass_on_stacks(now)
+        self._executor.shown.look(now)
         self._executor.reopener.on_tick()
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:

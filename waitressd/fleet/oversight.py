@@ -98,13 +98,19 @@ class Oversight:
         return verdict
 
     def _memory(self, worker: Worker, watched: Watched, now: float) -> int | None:
-        """Measure the memory of a worker, if it is limited and time."""
-        if not watched.limits.max_memory_bytes or now < watched.memory_due or not worker.pid or not self._can_measure:
+        """Measure the memory of a worker, if it is limited or shown, and time."""
+        is_limited = bool(watched.limits.max_memory_bytes)
+        is_wanted = is_limited or self._roster.metrics is not None
+        if not is_wanted or now < watched.memory_due or not worker.pid or not self._can_measure:
             return None
         watched.memory_due = now + MEMORY_SECONDS
         size = processes.private_memory(worker.pid)
+        process = self._roster.workers.get(worker.number)
+        if process is not None:
+            process.private_bytes = size
         if size is None and not processes.can_measure_memory():
             self._can_measure = False
+        if size is None and not self._can_measure and is_limited:
             text = "worker_max_memory has no effect: this system does not tell what memory a process has of its own"
             say(logging.WARNING, "%s", text)
         return size
