@@ -137,8 +137,8 @@ class FleetModel(World):
         if self.loading is not None and event != "tick" and not (is_about_code and arguments[0] == self.loading[0]):
             self.loading = None  # something else has happened since
         self.brought.clear()
-        serving = {worker.number for worker in self.workers.values() if worker.is_serving}
         self.verdict = None
+        was_serving = event == "judged" and self.workers[arguments[0]].is_serving
         if event == "judged":
             self.verdict = arguments[0], arguments[1].kind
             self._note_verdict(*arguments)
