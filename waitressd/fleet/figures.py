@@ -61,4 +61,5 @@ class Figures:
             ages={},
             reloads=dict(self._plan.succession.results),
             generation=self._plan.succession.current.generation,
+            wanted=self._plan.succession.current.size,
         )
