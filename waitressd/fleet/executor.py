@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from waitressd.config.errors import ConfigError
+from waitressd.fdstore import FdStore
 from waitressd.fleet import actions
 from waitressd.fleet.actions import Action
 from waitressd.fleet.figures import Figures
@@ -48,10 +49,13 @@ class Executor:
     names: str = ""  # of the addresses
     status: int | None = None  # of the process, once the fleet has ended
     _unsaid: Sequence[Listener] = field(init=False)
+    _store: FdStore = field(init=False)
+    _leaves_backlog: bool = False  # to the next start
 
     def __post_init__(self) -> None:
         self._unsaid = tuple(self.hand.listeners)
         self.names = ", ".join(listener.name for listener in self.hand.listeners)
+        self._store = FdStore(self.notifier)
 
     def join(self) -> None:
         """Wait for what threads of ours write."""
@@ -83,7 +87,8 @@ class Executor:
         elif worker is None:
             return  # it has ended, and the plan is about to be told
         elif isinstance(action, actions.Drain):
-            worker.tell("drain", seconds=action.seconds, is_last=action.is_last)
+            takes_backlog = action.is_last and not self._leaves_backlog
+            worker.tell("drain", seconds=action.seconds, is_last=action.is_last, takes_backlog=takes_backlog)
         elif isinstance(action, actions.Abort):
             worker.tell("abort")
         else:
@@ -105,6 +110,7 @@ class Executor:
         match action:
             case actions.Serving(status):
                 self._say_addresses()
+                self._store.keep(self.roster.listeners())
                 self.notifier.ready(f"Serving on {self.names} {status}")
             case actions.Reloading(status):
                 self.notifier.reloading()
@@ -153,11 +159,18 @@ class Executor:
             self.tell(partial(self.plan.bound, now, code.number))
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
+        if not codes:
+            self._leaves_backlog = any(listener.is_kept for listener in self.roster.listeners())
         self.roster.keep_addresses(codes)
         hellos = (self.roster.codes[code].hello for code in codes)
         self.outside.keep([hello for hello in hellos if hello is not None])
-        listeners = dict.fromkeys(item for code in codes for item in self.roster.codes[code].listeners)
-        self.names = ", ".join(listener.name for listener in listeners)
+        if codes:
+            self._store.keep(self.roster.listeners())
+        self.on_addresses()
+
+    def on_addresses(self) -> None:
+        """Say from now on where the fleet serves now."""
+        self.names = ", ".join(listener.name for listener in self.roster.listeners())
 
     def reopen(self) -> None:
         """Have every process open its log files anew."""

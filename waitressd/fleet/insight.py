@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.fleet.plan import Plan
@@ -20,10 +20,8 @@ from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.listeners import open_admin_listeners
+from waitressd.net.listener import Listener
 from waitressd.wsgi.clock import http_date
-
-if TYPE_CHECKING:
-    from waitressd.net.listener import Listener
 
 LIFE_WORDS: Final = {
     Life.STARTING: "starting",
@@ -45,7 +43,8 @@ class FleetInsight:
         self.longest_sleep_seconds = longest_sleep_seconds
         self.live_timeout = 0.0
         now = time.monotonic()
-        self.state = FleetState("starting", now, 0, now, now)
+        self.state = FleetState("", now, 0, now, now)
+        self.look(now, is_leaving=False)
         self._addresses: AdminAddresses | None = None
         self._held: dict[str, list[Listener]] = {}
         # What the thread of the admin address has to say to the master's loop.
@@ -85,6 +84,20 @@ class FleetInsight:
             self._addresses.start_with(every_endpoint)
         else:
             self._addresses.change(adjustments, every)
+
+    def hand_over(self) -> list[Listener]:
+        """Answer no more, and return copies of the listeners, at which others wait now. Raises OSError."""
+        listeners = [listener for held in self._held.values() for listener in held]
+        copies = [listener.copy() for listener in listeners]
+        for listener in listeners:
+            listener.is_kept = True
+        self.close()
+        return copies
+
+    def hold(self, listeners: Sequence[Listener]) -> None:
+        """Use these, which are open already, at the addresses that they were opened for. Before `open`."""
+        for listener in listeners:
+            self._held.setdefault(listener.asked, []).append(listener)
 
     def keep(self, every: Sequence[Adjustments]) -> None:
         """Close what none of these configurations names, of which the last one holds."""

@@ -126,7 +126,8 @@ class WorkerProcess:
         match message.name:
             case "drain":
                 fields: dict[str, Any] = message.fields
-                self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
+                takes_backlog = bool(fields.get("takes_backlog", fields["is_last"]))
+                self._server.stop(float(fields["seconds"]), takes_backlog=takes_backlog)
             case "abort":
                 self._server.abort()
             case "insight":

@@ -1,7 +1,9 @@
 """The metrics of a fleet, for its master: the counters of all workers, and the address where they are shown."""
 
 import os
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from waitressd.config.adjustments import Adjustments
@@ -11,6 +13,8 @@ from waitressd.metrics.serving import ShownMetrics, make_application
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
 
+NONE_HELD: Final[Mapping[str, Sequence[socket.socket]]] = MappingProxyType({})
+
 
 class FleetMetrics:
     """Counters of all workers, in memory that they share with the master.
@@ -19,11 +23,20 @@ class FleetMetrics:
     called by the threads that show the metrics. Raises OSError if there is no memory.
     """
 
-    def __init__(self, state: Callable[[], FleetState], rows: int = ROWS, series: int = SERIES) -> None:
-        """`series` is the bound of their number, as long as the master lives."""
-        self.fd: Final = new_file()
+    def __init__(
+        self,
+        state: Callable[[], FleetState],
+        rows: int = ROWS,
+        series: int = SERIES,
+        fd: int | None = None,
+    ) -> None:
+        """`series` is the bound of their number, as long as the master lives.
+
+        `fd` is the memory in which another master has counted. Raises ValueError: it means something else by that.
+        """
+        self.fd: Final = new_file() if fd is None else fd
         """What workers need, to find their row; closed by `close`."""
-        self._area: Final = Area.create(self.fd, rows, series)
+        self._area: Final = Area.create(self.fd, rows, series) if fd is None else Area.attach(fd)
         self.view: Final = FleetView(self._area, state)
         """What there is to show."""
         self.application: Final[Application] = make_application(self.view)
@@ -45,13 +58,18 @@ class FleetMetrics:
 
     # -- addresses
 
-    def open(self, addresses: Iterable[str], open_server: OpenServer) -> None:
-        """Show the metrics at these addresses, too. Raises OSError naming the address; then all is as it was."""
+    def open(
+        self, addresses: Iterable[str], open_server: OpenServer, held: Mapping[str, Sequence[socket.socket]] = NONE_HELD
+    ) -> None:
+        """Show the metrics at these addresses, too. Raises OSError naming the address; then all is as it was.
+
+        The sockets of those in `held` are open already.
+        """
         opened: dict[str, MetricsListener] = {}
         try:
             for address in addresses:
                 if address not in self._listeners and address not in opened:
-                    opened[address] = MetricsListener(open_server, self.application, address)
+                    opened[address] = MetricsListener(open_server, self.application, address, held.get(address, ()))
         except BaseException:  # border: what was opened must not stay open, and the error goes on
             for listener in opened.values():
                 listener.close()
@@ -62,6 +80,12 @@ class FleetMetrics:
         """Show the metrics at these addresses alone: close the others."""
         for address in self._listeners.keys() - set(addresses):
             self._listeners.pop(address).close()
+
+    def hand_over(self) -> dict[str, list[socket.socket]]:
+        """Show the metrics no more, and return the sockets of each address, for `open`. Raises OSError."""
+        held = {address: listener.hand_over() for address, listener in self._listeners.items()}
+        self._listeners.clear()
+        return held
 
     def bound(self) -> list[object]:
         """Return where the metrics are shown, as `getsockname` gives it."""

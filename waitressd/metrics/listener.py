@@ -3,8 +3,9 @@
 So it answers even if every thread of the application hangs, and a slow or hostile scraper delays no request.
 """
 
+import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
@@ -22,9 +23,17 @@ _STOP_SECONDS: Final = 1.0  # what the listener waits for a scrape that has begu
 class MetricsListener:
     """The small server, from the moment it is made. Raises OSError naming the address, or ConfigError."""
 
-    def __init__(self, open_server: OpenServer, application: Application, listen: str) -> None:
-        self._server: Final = open_server(application, **_settings(listen))
-        self._server.print_listen("Metrics on http://{}:{}/metrics")
+    def __init__(
+        self, open_server: OpenServer, application: Application, listen: str, sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """`sockets` are those of the address if they are open already."""
+        settings = _settings(listen)
+        if sockets:
+            del settings["listen"]
+            settings["sockets"] = sockets
+        self._server: Final = open_server(application, **settings)
+        if not sockets:
+            self._server.print_listen("Metrics on http://{}:{}/metrics")
         self._thread: Final = threading.Thread(target=self._server.run, name="metrics", daemon=True)
         self._thread.start()
 
@@ -32,6 +41,12 @@ class MetricsListener:
     def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
         """Where it is."""
         return self._server.getsockname()
+
+    def hand_over(self) -> list[socket.socket]:
+        """Stop, and return the sockets that scrapers wait at. Raises OSError: no descriptor is left."""
+        sockets = [listener.socket for listener in self._server.hand_over()]
+        self.close()
+        return sockets
 
     def close(self) -> None:
         """Stop it; twice is harmless."""

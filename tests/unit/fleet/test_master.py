@@ -147,8 +147,8 @@ def test_stacks_of_all_processes_on_request(tmp_path: Path) -> None:
 
 def test_a_signal_that_means_nothing_is_said_and_nothing_is_done(tmp_path: Path) -> None:
     with fleet(tmp_path) as server:
-        server.signal(signal.SIGUSR2)
-        server.wait_for_output("SIGUSR2: nothing is done for this signal")
+        server.signal(signal.SIGTTOU)
+        server.wait_for_output("SIGTTOU: nothing is done for this signal")
         assert worker_of(server)
 
 
