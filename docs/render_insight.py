@@ -19,6 +19,9 @@ from tests.support.insightsite import Site, running_site  # noqa: E402 - the sam
 PICTURES: Final = {"insight-light": ("light", 1440), "insight-dark": ("dark", 1440), "insight-phone": ("light", 400)}
 """Name of the file: colours and width."""
 PHONE_HEIGHT: Final = 1600
+FIRST_PAGE: Final = {"first-insight-light": ("light", 680), "first-insight-dark": ("dark", 680)}
+"""The same for the small pictures of the manual's first page, which show where the page begins."""
+FIRST_PAGE_HEIGHT: Final = 470
 
 
 def take_picture(browser: Browser, site: Site, name: str) -> None:
@@ -36,6 +39,15 @@ def take_picture(browser: Browser, site: Site, name: str) -> None:
     browser.driver.save_screenshot(str(DOCS / "_static" / f"{name}.png"))
 
 
+def take_small_picture(browser: Browser, site: Site, name: str) -> None:
+    """Keep what the page shows first."""
+    scheme, width = FIRST_PAGE[name]
+    browser.open(site.port, scheme=scheme, width=width)
+    browser.resize(width, FIRST_PAGE_HEIGHT)
+    browser.run("return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    browser.driver.save_screenshot(str(DOCS / "_static" / f"{name}.png"))
+
+
 def main() -> None:
     """Make all of them."""
     if missing():
@@ -44,6 +56,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running_browser(Path(folder)) as browser, running_site(site):
         for name in PICTURES:
             take_picture(browser, site, name)
+        for name in FIRST_PAGE:
+            take_small_picture(browser, site, name)
         browser.leave()
 
 

@@ -63,11 +63,27 @@ _STANDINGS: Final = {
 
 def settings_page() -> str:
     """Render ``docs/settings.rst``."""
-    parts = [_RENDERED, _SETTINGS_HEAD]
+    parts = [_RENDERED, _SETTINGS_HEAD, *_index()]
     for group in Group:
         parts.append(_heading(group.value, "-"))
         parts.extend("\n".join(_setting(row)) for row in SETTINGS.values() if row.group is group)
     return "\n".join(parts)
+
+
+def _index() -> Iterator[str]:
+    """Lead to each setting; `_static/settings.js` puts a box above it that finds them by name."""
+    yield ".. rst-class:: settings-index\n"
+    for group in Group:
+        links = " · ".join(f"`{row.name}`_" for row in SETTINGS.values() if row.group is group)
+        yield f"`{group.value}`_\n" + textwrap.fill(
+            links,
+            _WIDTH,
+            initial_indent="    ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    yield ""
 
 
 def _heading(text: str, mark: str) -> str:
@@ -75,6 +91,8 @@ def _heading(text: str, mark: str) -> str:
 
 
 def _setting(row: Setting) -> Iterator[str]:
+    yield f".. index:: {row.name} (setting)"
+    yield f".. _setting-{row.name}:\n"
     yield _heading(f"``{row.name}``", "~")
     yield from _wrapped(_markup(" ".join(row.prose.split())))
     allowed = f"{row.kind.words}."

@@ -18,6 +18,7 @@ NOT_STATES: Final[frozenset[str]] = frozenset({
     "waitressd.http.framing.Framing",  # how the end of a body is known
     "waitressd.http.response.FieldPolicy",  # what a field means to the server
     "waitressd.dispatch.role.Assignment",  # what one step of the role protocol answers
+    "waitressd.fleet.board.Field",  # where a number is in a row
 })  # fmt: skip
 """IntEnums that are values and no state machines, each with its reason in the comment on its line."""
 

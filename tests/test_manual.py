@@ -1,5 +1,6 @@
 """What the manual draws from the code is what the code says."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from waitressd.config.subcommands import SUBCOMMANDS
 ROOT: Final = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py"])
+@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py"])
 def test_the_rendered_pages_are_what_the_tables_give(script: str) -> None:
     run = subprocess.run(
         [sys.executable, f"docs/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -33,6 +34,30 @@ def test_every_setting_has_a_heading_and_every_option_of_waitress_a_line() -> No
         assert f"``{name}``" in waitress
     for alias in ALIASES:
         assert f"``{alias}``" in waitress
+
+
+def test_every_setting_is_in_the_table_of_contents_and_has_an_anchor() -> None:
+    page = (ROOT / "docs" / "settings.rst").read_text(encoding="utf-8")
+    contents = page[page.index("settings-index") : page.index(".. index::")]
+    for name in SETTINGS:
+        assert f"`{name}`_" in contents
+        assert f".. _setting-{name}:\n" in page
+
+
+def test_a_link_to_nowhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text('<a href="gone.html"></a><a href="other.html#here"></a><a href="#top"></a>')
+    (tmp_path / "other.html").write_text(
+        '<p id="here"><a href="index.html"></a><a href="https://example.org/"></a></p>'
+    )
+    command = [sys.executable, str(ROOT / "docs" / "check_pages.py"), str(tmp_path)]
+    run = subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stderr
+    assert [line for line in run.stdout.splitlines() if not line.startswith("not looked at")] == [
+        "elsewhere, not asked: https://example.org/",
+        "index.html: #top leads to no anchor",
+        "index.html: gone.html leads to no file",
+        "2 pages, 2 faults",
+    ]
 
 
 def test_the_pictures_are_well_formed_and_name_every_state() -> None:
@@ -61,6 +86,32 @@ def test_the_manual_explains_every_command() -> None:
     page = (ROOT / "docs" / "commands.rst").read_text(encoding="utf-8")
     for name in SUBCOMMANDS:
         assert f"\n``{name}`` " in page
+
+
+def test_what_happens_when_names_defaults_and_tests_that_there_are() -> None:
+    page = (ROOT / "docs" / "what-happens-when.rst").read_text(encoding="utf-8")
+    tables = " ".join(page.partition("\nPromises\n")[0].split())
+    defaults = re.findall(r"``(\w+)`` \((\w+)\)", tables)
+    assert len(defaults) >= 10
+    assert [pair for pair in defaults if SETTINGS[pair[0]].shown_default != pair[1]] == []
+    sources = [*(ROOT / "tests" / "faults").glob("*.py"), ROOT / "tests" / "fleet" / "level.py"]
+    scenarios = re.findall(r'(?:@scenario\(|^    )"([\w-]+)"[,:]', "".join(map(Path.read_text, sources)), re.MULTILINE)
+    rows = [
+        row.split("\n     - ") for row in re.findall(r"^   \* - (?!When)(.*?)(?=\n   \* - |\n\n)", page, re.M | re.S)
+    ]
+    names = [name for row in rows for name in row[3].split(", ") if name != "measured"]
+    assert len(names) >= len(rows) >= 20
+    missing = [name for name in names if name.strip("`") not in scenarios and not (ROOT / name.strip("`")).exists()]
+    assert missing == []
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    places = re.findall(r"<([^>:]+)>`_|image:: (\S+)", text)
+    assert len(places) >= 6
+    for place in places:
+        assert (ROOT / "".join(place)).is_file(), place
 
 
 def test_the_readme_has_the_two_commands() -> None:

@@ -69,7 +69,7 @@ class NothingToAnswer:
 
 def answers_of(adjustments: Adjustments) -> Answers:
     """Return what answers at the admin addresses of a configuration. Raises ConfigError with all that is unsafe."""
-    if not adjustments.admin_listen:
+    if not adjustments.admin_addresses:
         return NothingToAnswer()
     from waitressd.insight.assembly import Insight  # noqa: PLC0415 - see the module
 

@@ -150,12 +150,14 @@ def open_listeners(
 def open_admin_listeners(
     adjustments: Adjustments, held: Mapping[str, Sequence[Listener]] = _NONE_HELD
 ) -> list[Listener]:
-    """Bind what `admin_listen` names, as `open_listeners` does. Raises OSError whose text names setting and address."""
+    """Bind what is in `admin_addresses`, as `open_listeners` does. Raises OSError that names setting and address."""
     opened: list[Listener] = []
     listeners: list[Listener] = []
+    name = ""
     others = replace(adjustments, unix_socket_perms=adjustments.admin_socket_mode, unix_socket_owner="")
     try:
-        for address in adjustments.admin_listen:
+        for address in adjustments.admin_addresses:
+            name = "admin_listen" if address in adjustments.admin_listen else "request_log: listen"
             asked = f"{ADMIN} {address}"
             found = held.get(asked)
             if found is None:
@@ -168,7 +170,7 @@ def open_admin_listeners(
     except OSError as error:
         for listener in opened:
             listener.close()
-        raise OSError(error.errno, f"admin_listen: {error.strerror or error}") from None
+        raise OSError(error.errno, f"{name}: {error.strerror or error}") from None
     return listeners
 
 

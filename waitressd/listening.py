@@ -42,16 +42,6 @@ class Listening:
         """Return the address of the first listener, as a socket would."""
         return self.addresses[0]
 
-    def hand_over(self) -> "list[Listener]":
-        """Return copies of the listeners, which stay open when this server closes, with all who wait there.
-
-        The thread that owns it; `close` must follow. Raises OSError: the process has no more descriptors.
-        """
-        copies = [listener.copy() for listener in self._listeners]
-        for listener in self._listeners:
-            listener.is_kept = True
-        return copies
-
     def announce(self, template: str) -> list[str]:
         """Return a line for each listener; `template` takes the host and the port, as in 'http://{}:{}'."""
         return [

@@ -122,7 +122,7 @@ class Server(Listening):
 
     @property
     def admin_addresses(self) -> list[Any]:
-        """The addresses of `admin_listen` that are bound, as `getsockname` gives them."""
+        """The admin addresses that are bound, as `getsockname` gives them."""
         return self._answers.addresses
 
     def adopt_admin(self, sock: socket.socket) -> None:
@@ -303,13 +303,6 @@ class Server(Listening):
         """Say for the metrics when certificates expire, and what request logs have lost. Any thread."""
         lost = self._request_logs.lost_records() if self._request_logs is not None else {}
         return {"lost_records": lost, **self._renewal.figures()}
-
-    def open_beside(self, app: Application, **settings: Any) -> "Server":  # noqa: ANN401 - settings have many types
-        """Build another server in this process and bind its addresses, for a request log that has a page of its own.
-
-        Any thread. Raises ConfigError, or OSError naming the address.
-        """
-        return create_server(app, **settings)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Act on a signal. The main thread, which may hold any lock, even that of a log: so nothing is logged here."""

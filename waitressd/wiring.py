@@ -21,6 +21,7 @@ from waitressd.dispatch.lane import Lane
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
+from waitressd.inhand import noting
 from waitressd.metrics import request_log
 from waitressd.net.channelsettings import ChannelSettings, RequestHandler
 from waitressd.net.ledger import Ledger
@@ -196,7 +197,7 @@ def channel_settings(
     # The method rather than the object: called through a context it takes half the time (35 ns of each request).
     handler = WsgiHandler(application, EnvironBuilder(environ), tasks, observer).__call__
     return ChannelSettings(
-        handler=_limited(handler, adjustments),
+        handler=noting(_limited(handler, adjustments)),
         new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
         http_date=http_date,
         listener=listener.name,

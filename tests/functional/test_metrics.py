@@ -55,15 +55,14 @@ def test_they_answer_while_every_thread_hangs() -> None:
         start_response("200 OK", [])
         return [b""]
 
-    metrics = request_log({}, listen="127.0.0.1:0")
-    with running_server(hanging, request_log=metrics, threads=2) as server:
+    with running_server(hanging, request_log=request_log({}, listen="127.0.0.1:0"), threads=2) as server:
         clients = [server.connect() for _ in range(4)]
         for client in clients:
             client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         for _ in range(2):
             assert entered.acquire(timeout=10)
-        wait_for(lambda: "waitressd_queue_depth 2" in scrape(metrics.address))
-        text = scrape(metrics.address)
+        wait_for(lambda: "waitressd_queue_depth 2" in scrape(server.server.admin_addresses[0]))
+        text = scrape(server.server.admin_addresses[0])
         leave.set()
         for client in clients:
             client.receive()

@@ -15,27 +15,26 @@ from tests.functional.test_requestlog_ini import wait_for
 from tests.support.client import Address, Client
 from tests.support.counting import ROUNDS, STATE
 from tests.support.servers import ROOT, running_server
-from waitressd import create_server
 from waitressd.metrics import app_factory, request_log
 from waitressd.metrics.adopted import adopt_row, adopted_row, drop_row
 from waitressd.metrics.fleet import FleetMetrics
+from waitressd.metrics.pauses import finish
+from waitressd.metrics.render import render_prometheus
+from waitressd.place import set_place
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no worker processes here")
 
 
 @pytest.fixture
 def metrics() -> Iterator[FleetMetrics]:
-    """The metrics of a fleet, shown at an address."""
+    """The metrics of a fleet."""
     metrics = FleetMetrics(lambda: STATE)
-    metrics.open(["127.0.0.1:0"], create_server)
     yield metrics
     metrics.close()
 
 
 def scrape(metrics: FleetMetrics) -> str:
-    (address,) = metrics.bound()
-    assert isinstance(address, tuple)
-    return scrape_at((address[0], address[1]))
+    return b"".join(render_prometheus(finish(metrics.view.look()))).decode()
 
 
 def scrape_at(address: Address) -> str:
@@ -98,6 +97,7 @@ def test_a_server_in_a_worker_shows_the_fleet_and_leaves_the_address_to_the_mast
     row, other = metrics.claim(4), metrics.claim(5)
     assert other is not None
     adopt_row(metrics.fd, row)
+    set_place(4, 5)
     log = request_log({}, listen="127.0.0.1:1")  # which nobody could bind
     try:
         with worker(metrics, other, 9), running_server(app_factory({}), request_log=log) as server:
@@ -111,6 +111,7 @@ def test_a_server_in_a_worker_shows_the_fleet_and_leaves_the_address_to_the_mast
         assert 'waitressd_threads{worker="5",state="idle"} 4\n' in page
         assert "waitressd_generation" not in page  # which the master alone knows
     finally:
+        set_place(0, 0)
         found = adopted_row()
         assert found is not None
         drop_row()

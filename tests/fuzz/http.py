@@ -142,7 +142,7 @@ def fuzz(seed: int, stop: Callable[[int], bool]) -> Iterator[tuple[int, int, int
     """
     chance = random.Random(seed)
     # What the core remembers of earlier inputs would change which lines it takes for these.
-    for memo in (head._KEYS, head._HOSTS, response._STATUSES, response._NAMES):
+    for memo in (head.KEYS, head._HOSTS, response._STATUSES, response._NAMES):
         memo.clear()
     encoder._server_line.cache_clear()
     corpus = list(read_corpus().values())

@@ -23,7 +23,7 @@ _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "kinds"}
-    | {"fdstore", "insight", "admin", "life", "listening"}
+    | {"fdstore", "insight", "admin", "life", "listening", "inhand"}
     | _MIDDLE
 )
 
@@ -38,6 +38,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "listening": frozenset({"net"}),
     "version": frozenset(),
     "forks": frozenset(),
+    "inhand": frozenset({"forks"}),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"net", "operatorlog"}),
     "signals": frozenset({"forks"}),
@@ -54,7 +55,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "metrics": frozenset({"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version"}),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
-        | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version"}
+        | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version", "inhand"}
     ),
     "admin": frozenset({"insight", "config", "net", "wsgi"}),
     "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),

@@ -1,6 +1,5 @@
 """Where something listens, in the forms that people and programs use."""
 
-import socket
 from pathlib import Path
 
 from waitressd.listening import Listening
@@ -20,22 +19,3 @@ def test_addresses(tmp_path: Path) -> None:
     finally:
         for listener in listening._listeners:
             listener.close()
-
-
-def test_others_may_go_on_with_the_listeners(tmp_path: Path) -> None:
-    listening = Listening()
-    listening._listeners = [*open_tcp("127.0.0.1", 0, 8), open_unix(f"{tmp_path}/a", 8, mode=0o600)]
-    listening._listeners[0].asked = "127.0.0.1:0"
-    addresses = listening.addresses
-    copies = listening.hand_over()
-    for listener in listening._listeners:
-        listener.seal()
-        listener.close()
-    assert [copy.address for copy in copies] == addresses
-    assert copies[0].asked == "127.0.0.1:0"
-    for address, family in zip(addresses, ("AF_INET", "AF_UNIX"), strict=True):
-        with socket.socket(getattr(socket, family)) as client:
-            client.connect(address)
-    for copy in copies:
-        copy.close()
-    assert not (tmp_path / "a").exists()

@@ -188,15 +188,6 @@ def test_addresses_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         server.close()
 
 
-def test_another_server_can_be_opened_beside_one() -> None:
-    server = create_server(hello, listen="127.0.0.1:0")
-    beside = server.open_beside(hello, listen="127.0.0.1:0", threads=1)
-    assert beside.effective_port not in (0, server.effective_port)
-    assert beside.adjustments.threads == 1
-    server.close()
-    beside.close()
-
-
 def test_a_snapshot_before_the_start_is_empty() -> None:
     server = create_server(hello, listen=LOOPBACK)
     try:

@@ -403,6 +403,30 @@ Rule(
     "raise shutdown_timeout, and the time after which the supervisor kills, or shorten the limit",
 )(lambda facts: timelimitadvice.beyond_the_drain(facts.adjustments))
 
+Rule(
+    "W136",
+    "A setting of worker processes has no effect",
+    "a setting that begins with worker_ is set, with workers = 1 and without supervise",
+    "nobody follows it",
+    "set workers, or supervise = true for a single worker, or remove it",
+    at_start=True,
+)(lambda facts: fleetadvice.without_workers(facts.adjustments, facts.machine.cores))
+
+Rule(
+    "W137",
+    "A worker is set aside while its requests are in time",
+    "worker_stuck_timeout is less than request_timeout, or than a limit of request_timeout_routes",
+    "a worker whose threads all have such requests is replaced while requests wait for them",
+    "raise worker_stuck_timeout above the longest limit, or shorten that",
+)(lambda facts: fleetadvice.stuck_in_time(facts.adjustments, facts.machine.cores))
+
+Rule(
+    "W138",
+    "The workers may have more memory than there is",
+    "workers times worker_max_memory is more than the memory of the machine or of the control group",
+    "the kernel may end a process before any worker is replaced",
+    "lower worker_max_memory, or run fewer workers",
+)(lambda facts: fleetadvice.too_much_memory(facts.adjustments, facts.machine.cores, facts.machine.memory_bytes))
 
 Rule(
     "W139",

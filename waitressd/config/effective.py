@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from waitressd.config.addresses import ListenAddress, TcpAddress, UnixAddress
+from waitressd.config.fleettable import FleetTable
 from waitressd.config.insighttable import InsightTable
 from waitressd.config.networks import TrustedPeers, trusted_peers
 from waitressd.config.origins import DEFAULT, Origin
@@ -13,7 +14,7 @@ from waitressd.config.timelimittable import TimeLimitTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class EffectiveSettings(InsightTable, TimeLimitTable, SettingsTable):
+class EffectiveSettings(InsightTable, TimeLimitTable, FleetTable, SettingsTable):
     """The value of every setting, and where each came from. What the rules look at."""
 
     origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
@@ -46,6 +47,12 @@ class EffectiveSettings(InsightTable, TimeLimitTable, SettingsTable):
         if self.trusted_proxy and not self.trusted_proxy_headers:
             return frozenset({"x-forwarded-proto"})
         return self.trusted_proxy_headers
+
+    @property
+    def admin_addresses(self) -> tuple[ListenAddress, ...]:
+        """Those of `admin_listen`, and those where request logs have the metrics shown."""
+        shown = (address for log in self.request_log for address in log.shows_at)
+        return tuple(dict.fromkeys((*self.admin_listen, *shown)))
 
     @property
     def counts_requests(self) -> bool:

@@ -16,7 +16,7 @@ _NEEDY: Final = (
 
 def insight_conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     """Find every combination that cannot work or must not."""
-    if not adjustments.admin_listen:
+    if not adjustments.admin_addresses:
         yield from _without_address(adjustments)
         return
     yield from _shared_addresses(adjustments)

@@ -49,7 +49,7 @@ class InsightTable:
         host_names(),
         "Names under which admin_listen is asked, besides IP addresses and localhost.\n"
         "A request with another name in its Host field is refused: a page of the web can have its own name lead to "
-        "this machine, and would read what a browser sees here.",
+        "this machine, and would read what a browser sees here. On a Unix socket, where no name leads, any will do.",
     )
     admin_expose: frozenset[str] = Group.INSIGHT.setting(
         frozenset(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from waitressd.config.addresses import ListenAddress, listen_addresses
 from waitressd.config.errors import Problem
 from waitressd.config.origins import PYTHON, Origin
 from waitressd.kinds import BadValueError, Kind
@@ -45,6 +46,17 @@ class RequestLog:
         if isinstance(self.use, str):
             return self.use.removeprefix("egg:").removeprefix("call:").lower() in _COUNTING
         return not getattr(self.use, "takes_records", True)
+
+    @property
+    def shows_at(self) -> tuple[ListenAddress, ...]:
+        """Where one that counts has its metrics shown; what is wrong with that is said by who builds it."""
+        if not self.counts:
+            return ()
+        text = self.options.get("listen", "") if isinstance(self.use, str) else getattr(self.use, "listen", "")
+        try:
+            return listen_addresses().parse(text) if text else ()
+        except BadValueError:
+            return ()
 
 
 def _parse_item(item: object) -> RequestLog:

@@ -5,6 +5,7 @@ from typing import Final
 
 from waitressd.config.addresses import TcpAddress
 from waitressd.config.effective import EffectiveSettings
+from waitressd.config.fleetrules import fleet_conflicts
 from waitressd.config.insightrules import insight_conflicts
 from waitressd.config.networks import EVERYONE
 from waitressd.config.reading import Complaint
@@ -30,15 +31,10 @@ def conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     yield from _bad_proxies(adjustments)
     yield from tls_conflicts(adjustments)
     yield from insight_conflicts(adjustments)
+    yield from fleet_conflicts(adjustments)
     given = adjustments.origins
     if "listen" in given and not adjustments.listen:
         yield Complaint("listen", "names no address; expected host:port, *:port, [::1]:port or unix:/path")
-    if adjustments.supervise is False and adjustments.workers != 1:
-        yield Complaint(
-            "supervise",
-            "is off, and only a master can look after several workers: leave it out, or set workers = 1",
-            ("workers",),
-        )
     line, head = adjustments.max_request_line_size, adjustments.max_request_header_size
     if line > head and "max_request_line_size" in given:
         text = f"is more than max_request_header_size ({head} bytes), and a request head includes its line"

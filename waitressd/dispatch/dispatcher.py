@@ -12,15 +12,17 @@ thread does to settle its channel.
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
+from waitressd.dispatch.arrivals import Arrivals
 from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
+from waitressd.dispatch.moving import Moving
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
+from waitressd.dispatch.settling import Settling
 from waitressd.dispatch.states import TRANSITIONS, DispatcherState
 from waitressd.dispatch.timekeeper import Timekeeper
 from waitressd.http.errors import HttpError, ProtocolMisuse
@@ -31,13 +33,14 @@ from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job, Settlement, Tally
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect
-from waitressd.net.poller import READ, Poller
+from waitressd.net.poller import Poller
 from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Peer
 
 if TYPE_CHECKING:
+    from waitressd.net.handover import Siblings
     from waitressd.net.ledger import Ledger
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
@@ -68,9 +71,7 @@ class Dispatcher:
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time)
-        self.fresh: set[int] = set()  # accepted, and not known to the poller yet: many need not be, see `_accept`
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
-        self.registered = self.fresh.discard  # the poller knows a channel
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self.bounds = bounds
         self._read_ahead = max(1, bounds.queue_limit)  # requests
@@ -78,12 +79,17 @@ class Dispatcher:
         self._next_sweep = NEVER
         self._unread = 0  # how many of `ready` belong to this turn and are left for later, being too many
         self._acceptor = Acceptor(poller, self.logs, bounds.connection_limit, bounds.per_client_connection_limit)
+        self._arrivals = Arrivals(self, self._acceptor, role.lock)
+        self.fresh = self._arrivals.fresh  # accepted, and not known to the poller yet
+        self.registered = self.fresh.discard  # the poller knows a channel
         self.is_accepting = self._acceptor.is_accepting  # any thread
         self.admit = self._acceptor.admit  # the client that a balancer connects for
-        self._returned: deque[Settlement] = deque()  # jobs whose task ended without the role, and tasks that are late
-        self._settling_last = Lock()  # of who settles when no thread leads any more: the ledger has one writer
+        self._settling = Settling()
+        self._returned = self._settling.waiting  # jobs whose task ended without the role, and tasks that are late
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
+        self._siblings: Siblings | None = None  # other processes that serve the same addresses
+        self._moving: Moving | None = None  # while a drain gives connections to those
 
     # -- any thread
 
@@ -92,11 +98,22 @@ class Dispatcher:
         self._acceptor.add(listener, settings)
         self.handshakes = self.handshakes if settings.tls is None else settings.tls.tally
 
+    def join(self, siblings: "Siblings") -> None:
+        """Share the clients with other processes from now on. The holder of the role, or before the first turn."""
+        if not self.draining:
+            self._siblings = siblings
+            self._acceptor.join(siblings)
+
+    def has_heir(self) -> bool:
+        """Whether another process goes on with the connections while this one drains. Any thread."""
+        return self._moving is not None and self._moving.has_heir()
+
     def stop(self, idle_seconds: float = DRAIN_IDLE_SECONDS, *, takes_backlog: bool = True) -> None:
         """Ask for a drain: accept no more, finish what has begun, close what is idle. Safe in a signal handler.
 
         A kept connection is closed when it has brought no request for `idle_seconds`. Who waits in the backlog is
-        served, unless other processes accept from the same sockets and `takes_backlog` is false.
+        served, unless other processes accept from the same sockets and `takes_backlog` is false; these go on with the
+        kept connections, too, if there are any that would.
         """
         self._acceptor.takes_backlog = takes_backlog
         self._drain_idle_seconds = min(self._drain_idle_seconds, idle_seconds)
@@ -112,7 +129,7 @@ class Dispatcher:
         """Leave a job that only the holder can settle."""
         self.settle_soon(job)
         if self.state >= DispatcherState.LEADERLESS:  # nobody else will
-            self._settle_last()
+            self._settling.settle_last()
             self.run_last()
 
     def settle_soon(self, settlement: Settlement) -> None:
@@ -165,7 +182,7 @@ class Dispatcher:
         """Serve until the role is lost (True) or everything is finished (False)."""
         self.now = self.clock()  # a task may have run for long since the former holder looked
         if self.fresh:
-            self._watch_fresh()
+            self._arrivals.watch()
         while self._catch_up(worker):
             if not self._unread and not self._turn():
                 return False
@@ -190,7 +207,7 @@ class Dispatcher:
                 fd, mask = ready.popleft()
                 channel = channels.get(fd)
                 if channel is None:
-                    self._welcome(fd)
+                    self._arrivals.accept(fd)  # of a listener, or of a channel that was closed since the poll
                 else:
                     exchange = channel.on_ready(mask)
                     if exchange is not None:
@@ -199,10 +216,6 @@ class Dispatcher:
             report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:
                 channel.close()
-
-    def _welcome(self, fd: int) -> None:
-        """An event of a listener, or of a channel that was closed since the poll."""
-        self.ready.extend((accepted, READ) for accepted in self._accept(fd))
 
     def _turn(self) -> bool:
         """Look at the deadlines, and wait for events; False when everything is finished."""
@@ -223,18 +236,33 @@ class Dispatcher:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:
             self._acceptor.look(now)
+        if self._siblings is not None:
+            self._tell_siblings(self._siblings)
         return True
+
+    def _tell_siblings(self, siblings: "Siblings") -> None:
+        now, role = self.now, self.role
+        siblings.note_turn(now, len(self.channels), role.running, len(role.queue))
+        if now >= siblings.due:
+            self._arrivals.recall(now)
+
+    def share(self, count: int) -> int:
+        """Give so many connections to siblings that have fewer; return how many these have taken."""
+        return 0 if self._siblings is None or self.draining else Moving(self, self._siblings).share(count)
 
     def _timeout(self) -> float | None:
         if self.ready or self._returned or self.tasks:
             return 0
-        if self.draining and not self.channels and not self.role.running and not self._acceptor.is_open:
+        if self.draining and self._has_none_left and not self.role.running:
             return 0  # the last client has just gone: the stop is over, not one sweep later
         # Any new deadline is at least one sweep away, so it is enough to look again one interval from now.
         # Written out here and below: min() and max() take a tenth of a microsecond of each turn.
         until = self._next_sweep if self._next_sweep < self._acceptor.resume_at else self._acceptor.resume_at
         if self.draining:  # a callback may be what is waited for, and its end rings no bell
             until = min(until, self.clock() + self._sweep_seconds)
+            until = until if self._moving is None else min(until, self._moving.retry_at)
+        if self._siblings is not None and self._siblings.due < until:
+            until = self._siblings.due
         if until == NEVER:
             return None
         left = until - self.clock()
@@ -313,7 +341,7 @@ class Dispatcher:
     def _catch_up(self, worker: Worker) -> bool:
         """Settle what came back, then run what waits for its turn; False when the role is lost."""
         while self._returned:
-            self._settle(self._returned.popleft())
+            self._settling.settle(self._returned.popleft())
         tasks = self.tasks
         noted = self.heard_at + NOTED_WAIT_SECONDS
         while tasks:
@@ -344,62 +372,24 @@ class Dispatcher:
         since = queue[0].waiting_since if queue else self.heard_at
         return count, max(0.0, self.clock() - since) if count else 0.0
 
-    @staticmethod
-    def _settle(job: Settlement) -> None:
-        """Take back what a task used without the role."""
-        try:
-            job.settle()
-        except Exception:  # border: as for the events
-            report_defect("settling a request failed")
-            job.close()
-
-    # -- accepting
-
-    def _accept(self, fd: int) -> list[int]:
-        """Take new clients; return the descriptors of those to read from at once."""
-        accepted: list[int] = []
-        for sock, peer, settings in self._acceptor.accept(fd, len(self.channels), self.now):
-            channel = Channel(sock, peer, self, settings)
-            self.channels[channel.fd] = channel
-            # Its first request is probably here already. A client that closes after one answer is then served without
-            # the poller ever knowing of it, which spares two system calls of its nine.
-            self.fresh.add(channel.fd)
-            accepted.append(channel.fd)
-        if self.ledger is not None:
-            self.ledger.accepted += len(accepted)
-        return accepted
-
-    def _watch_fresh(self) -> None:
-        """A former holder's task still has a new channel: let the poller tell when its client leaves."""
-        unwatched: list[tuple[Channel, OSError]] = []
-        with self.role.lock:
-            for channel in [self.channels[fd] for fd in self.fresh]:
-                try:
-                    channel.register()
-                except OSError as error:  # nobody would hear of the client any more
-                    unwatched.append((channel, error))
-        for channel, why in unwatched:
-            self.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, why)
-            self.fresh.discard(channel.fd)
-            if channel.exchange in self.tasks:
-                channel.exchange.break_off(Fault.CLIENT)
-            else:
-                channel.give_up(Fault.CLIENT)
-
     # -- time
 
     def _sweep(self, now: float) -> None:
         """Act on the deadlines that had passed at `now`."""
         # Whatever is ready may begin something with a deadline of its own, and no event will tell.
         earliest = now if self.ready else NEVER
+        idle_count = 0
         for channel in list(self.channels.values()):
             if channel.deadline <= now:
                 self._end(channel)
             if not channel.is_idle:
                 earliest = now
                 continue
+            idle_count += 1
             channel.connection.forget()
             earliest = min(earliest, channel.deadline)
+        if self._siblings is not None:
+            self._siblings.note_idle(idle_count)
         # Kept connections alone need no look before the first of them is due; then idling costs nothing.
         self._next_sweep = NEVER if earliest == NEVER else max(earliest, now + self._sweep_seconds)
 
@@ -421,13 +411,23 @@ class Dispatcher:
         if not self.draining:
             self._begin_drain()
         if self.now >= self._acceptor.resume_at:
-            self._accept_last()
+            self._arrivals.accept_last()
+        if self._moving is not None:
+            self._moving.relieve(self._drain_idle_seconds)
+        if self._siblings is not None:
+            self._tell_siblings(self._siblings)
         if self.state is DispatcherState.ABORTING:
             self.logs.cut_off(sum(map(has_begun, self.channels.values())))
-        elif self.channels or self.ready or self.tasks or self._returned or self.role.running or self._acceptor.is_open:
+        elif not self._has_none_left or self.ready or self.tasks or self._returned or self.role.running:
             return True
         self._let_go()
         return False
+
+    @property
+    def _has_none_left(self) -> bool:
+        """Whether no client is left: neither here, nor in the backlog, nor on its way to a sibling."""
+        is_passing = self._siblings is not None and self._siblings.due < NEVER
+        return not self.channels and not self._acceptor.is_open and not is_passing
 
     def _let_go(self) -> None:
         """Cut off whoever is left. From here on nobody leads, and a task that still runs gives back for itself."""
@@ -436,7 +436,7 @@ class Dispatcher:
             if channel.exchange.state is not ExchangeState.RUNNING:
                 channel.close()
         self._become(DispatcherState.LEADERLESS)
-        self._settle_last()
+        self._settling.settle_last()
         # The last step: whatever has to be called yet is there before the task workers are sent home.
         self._become(DispatcherState.FINISHED)
 
@@ -446,12 +446,6 @@ class Dispatcher:
         for channel in self.channels.values():
             channel.let_go()
         self.poller.close()
-
-    def _settle_last(self) -> None:
-        """Settle what came back when no thread leads any more; of the leaving holder and a late task one gets each."""
-        with self._settling_last, contextlib.suppress(IndexError):
-            while True:
-                self._settle(self._returned.popleft())
 
     def run_last(self) -> None:
         """Call what nobody will call any more. A task worker that ends; what several of them share is called once."""
@@ -470,7 +464,7 @@ class Dispatcher:
         """Give everything back once the threads have ended, or will not. The thread that owns the server."""
         if self.state < DispatcherState.LEADERLESS:  # the event loop never ran, or is ill
             self._let_go()
-        with self._settling_last:
+        with self._settling.last:
             for channel in list(self.channels.values()):
                 channel.exchange.revoke(Fault.STOP)
         self.poller.close()
@@ -481,19 +475,17 @@ class Dispatcher:
         self.state = following
 
     def _begin_drain(self) -> None:
-        self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         self._acceptor.forget_limit()
         self._acceptor.seal(self.now)
+        self._arrivals.part()
+        if self._siblings is not None and not self._acceptor.takes_backlog and self._siblings.has_heir():
+            self._moving = Moving(self, self._siblings)
+        else:
+            self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)
         with self.role.lock:  # no task settles meanwhile, half before the drain and half after
             self.draining = True
             for channel in self.channels.values():
-                channel.expect_end(self.now + self.idle_seconds)
+                if self._moving is None or not channel.can_be_passed:
+                    channel.expect_end(self.now + self._drain_idle_seconds)
         self._sweep_seconds = min(self._sweep_seconds, DRAIN_IDLE_SECONDS / 4)
         self._next_sweep = self.now + min(self._sweep_seconds, self.idle_seconds)
-
-    def _accept_last(self) -> None:
-        """Take all clients in the backlog, who have been told that their connection stands, and accept no more."""
-        for fd in self._acceptor.backlogs():
-            while accepted := self._accept(fd):
-                self.ready.extend((client, READ) for client in accepted)
-        self._acceptor.close()

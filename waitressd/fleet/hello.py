@@ -1,10 +1,11 @@
 """What a process that has loaded the application says of itself, and all that the master knows of a configuration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.requestlogs import RequestLog
 from waitressd.fleet.link import PROTOCOL, LinkError
 
 
@@ -27,7 +28,9 @@ class Hello:
     @property
     def adjustments(self) -> Adjustments:
         """The settings that concern the master. Raises ConfigError: another version of the server means others."""
-        return Adjustments.from_strings({name: text for name, text in self.settings.items() if name in SETTINGS})
+        known = Adjustments.from_strings({name: text for name, text in self.settings.items() if name in SETTINGS})
+        logs = tuple(RequestLog("metrics", "metrics", {"listen": address}) for address in self.metrics)
+        return replace(known, request_log=logs)
 
     def fields(self) -> dict[str, Any]:
         """Write it down for a message."""

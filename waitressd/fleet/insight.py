@@ -5,7 +5,7 @@ Imported where there is such an address alone.
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,7 +20,7 @@ from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.listeners import open_admin_listeners
-from waitressd.net.listener import Listener
+from waitressd.net.listener import ADMIN, Listener
 from waitressd.wsgi.clock import http_date
 
 LIFE_WORDS: Final = {
@@ -43,8 +43,7 @@ class FleetInsight:
         self.longest_sleep_seconds = longest_sleep_seconds
         self.live_timeout = 0.0
         now = time.monotonic()
-        self.state = FleetState("", now, 0, now, now)
-        self.look(now, is_leaving=False)
+        self.state = FleetState("starting", now, 0, now, now)
         self._addresses: AdminAddresses | None = None
         self._held: dict[str, list[Listener]] = {}
         # What the thread of the admin address has to say to the master's loop.
@@ -79,6 +78,7 @@ class FleetInsight:
             every_endpoint = [*endpoints.endpoints(), page_endpoint()]
             if self._roster.metrics is not None:
                 view = self._roster.metrics.view
+                view.refresh = self._refresh_rows
                 view.not_ready = lambda: endpoints.not_ready()[0]
                 every_endpoint += metrics_endpoints(view)
             self._addresses.start_with(every_endpoint)
@@ -103,7 +103,7 @@ class FleetInsight:
         """Close what none of these configurations names, of which the last one holds."""
         if self._addresses is None or not every:
             return
-        wanted = {f"admin {address}" for adjustments in every for address in adjustments.admin_listen}
+        wanted = {f"{ADMIN} {address}" for adjustments in every for address in adjustments.admin_addresses}
         self._held = {asked: held for asked, held in self._held.items() if asked in wanted}
         self._addresses.change(every[-1], [listener for held in self._held.values() for listener in held])
 
@@ -142,6 +142,12 @@ class FleetInsight:
             if worker.is_ready and worker.number in known
         ]
         return sorted(found, key=lambda member: (member.worker, member.generation))
+
+    def _refresh_rows(self, rows: Collection[int]) -> None:
+        """Have workers write down what they have counted."""
+        for worker in list(self._roster.workers.values()):
+            if worker.row in rows and (link := worker.link) is not None:
+                link.send("count")
 
     def drain(self) -> None:
         """Have the master's loop stop the fleet."""

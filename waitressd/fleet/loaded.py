@@ -8,7 +8,6 @@ from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.hazards import Hazard, explain, find_hazards
 from waitressd.fleet.hello import Hello
-from waitressd.metrics.fleet import listen_addresses
 from waitressd.server import Server
 
 # Settings that concern the master, none of which needs another that is not here. It reads no ini file: what is wrong
@@ -34,8 +33,8 @@ def hello_of(server: Server, known: Sequence[Hazard] = (), *, is_preloaded: bool
         is_preloaded=(adjustments.preload is not False and not why) if is_preloaded is None else is_preloaded,
         preload_is_off=why,
         settings=_settings_for_master(adjustments),
-        counts=adjustments.counts_requests or bool(adjustments.admin_listen),
-        metrics=listen_addresses(adjustments),
+        counts=adjustments.counts_requests or bool(adjustments.admin_addresses),
+        metrics=tuple(dict.fromkeys(str(address) for log in adjustments.request_log for address in log.shows_at)),
     )
 
 

@@ -102,7 +102,7 @@ class Master:
             process.close()
         self._links.close_all()
         self._poller.close()
-        self._roster.guard.close()
+        self._roster.close()
         return self._executor.status
 
     def _begin(self) -> None:
@@ -157,6 +157,7 @@ class Master:
             self._on_death(death)
         now = time.monotonic()
         self._roster.signal_due(now)
+        self._roster.pass_on_stacks(now)
         self._executor.reopener.on_tick()
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
@@ -252,7 +253,7 @@ class Master:
     def _on_born(self, worker: Worker, pid: int) -> None:
         """Learn the pid of a worker: from itself, or from its template, should it hang before it says anything."""
         if not worker.pid:
-            worker.pid = pid
+            self._roster.name(worker, pid)
             self._tell(partial(self._plan.born, time.monotonic(), worker.number, pid))
             if death := self._roster.take_unknown(pid):
                 self._on_death(death)
@@ -299,6 +300,7 @@ class Master:
         process.pid = 0
         how = str(death) + self._why(death, process)
         if isinstance(process, Worker):
+            how += self._roster.in_hand(process, time.monotonic())
             self._executor.bury(process, how, is_clean=death.status == 0)
         elif isinstance(process, Code):
             self._links.close(process)

@@ -6,9 +6,9 @@ What is not shown is not imported, and costs the master no memory.
 import logging
 import os
 import selectors
-import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from waitressd.fleet.hello import Hello
@@ -33,8 +33,6 @@ class Shown:
     """Of the codes that have workers; the last one holds."""
     counters: int | None = None
     """The memory of the metrics."""
-    metrics: Mapping[str, Sequence[socket.socket]] = field(default_factory=dict)
-    """The sockets of each address of the metrics."""
     admin: Sequence[Listener] = ()
 
 
@@ -53,12 +51,10 @@ class Outside:
 
     def show(self, hello: Hello) -> None:
         """Show what the workers of a code count, and how they are, where it says. Raises OSError or ConfigError."""
-        self._show(hello, Shown())
+        self._show(hello, ())
 
     def keep(self, hellos: Sequence[Hello]) -> None:
         """Show no more what none of these codes wants."""
-        if self._roster.metrics is not None:
-            self._roster.metrics.keep(address for hello in hellos for address in hello.metrics)
         if self.insight is not None:
             self.insight.keep([hello.adjustments for hello in hellos])
 
@@ -67,20 +63,18 @@ class Outside:
 
         Who asks meanwhile waits.
         """
-        metrics, insight = self._roster.metrics, self.insight
-        if metrics is not None:
-            shown.counters, shown.metrics = metrics.fd, metrics.hand_over()
-        if insight is not None:
-            self._poller.unregister(insight)
+        shown.counters = None if self._roster.metrics is None else self._roster.metrics.fd
+        if self.insight is not None:
+            self._poller.unregister(self.insight)
+            insight, self.insight = self.insight, None
             shown.admin = insight.hand_over()
-            self.insight = None
 
     def resume(self, shown: Shown) -> None:
         """Show again what `hand_over` has noted, here or in another program. Raises OSError or ConfigError."""
         if shown.counters is not None and self._roster.metrics is None:
             self._count_on(shown.counters)
         for hello in shown.hellos:
-            self._show(hello, shown)
+            self._show(hello, shown.admin)
 
     def takes_orders(self) -> bool:
         """Whether somebody has asked for a stop at an admin address since the last time."""
@@ -105,34 +99,30 @@ class Outside:
         if self._roster.metrics is not None:
             self._roster.metrics.close()
 
-    def _show(self, hello: Hello, shown: Shown) -> None:
-        if hello.counts:
-            self._show_metrics(hello, shown)
-        if hello.adjustments.admin_listen:
-            self._answer(hello, shown)
+    def _show(self, hello: Hello, held: Sequence[Listener]) -> None:
+        if hello.counts and self._roster.metrics is None:
+            from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see the module
+
+            self._roster.metrics = FleetMetrics(self._figures, series=hello.adjustments.metrics_series)
+        if hello.adjustments.admin_addresses:
+            self._answer(hello, held)
 
     def _count_on(self, fd: int) -> None:
         from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see the module
 
+        os.set_inheritable(fd, False)
         try:
             self._roster.metrics = FleetMetrics(self._figures, fd=fd)
         except ValueError:  # those that count there are of another version, and are about to be replaced
             say(logging.INFO, "this version counts in another way: the metrics begin at zero")
             os.close(fd)
 
-    def _show_metrics(self, hello: Hello, shown: Shown) -> None:
-        from waitressd.metrics.fleet import FleetMetrics  # noqa: PLC0415 - see the module
-        from waitressd.server import create_server  # noqa: PLC0415 - see the module
-
-        if self._roster.metrics is None:
-            self._roster.metrics = FleetMetrics(self._figures, series=hello.adjustments.metrics_series)
-        self._roster.metrics.open(hello.metrics, create_server, shown.metrics)
-
-    def _answer(self, hello: Hello, shown: Shown) -> None:
+    def _answer(self, hello: Hello, held: Sequence[Listener]) -> None:
         from waitressd.fleet.insight import FleetInsight  # noqa: PLC0415 - see the module
 
         if self.insight is None:
             self.insight = FleetInsight(self._plan, self._roster, LONGEST_SLEEP_SECONDS)
-            self.insight.hold(shown.admin)
+            self.insight.look(time.monotonic(), is_leaving=False)
+            self.insight.hold(held)
             self._poller.register(self.insight, selectors.EVENT_READ, self.insight)
         self.insight.open(hello.adjustments)

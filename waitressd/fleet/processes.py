@@ -149,14 +149,14 @@ def _begin_anew() -> None:
         numpy_random.seed()
 
 
-def show_stacks_on_request() -> None:
-    """Have SIGQUIT write the stack of every thread to standard error, also where one hangs in C code.
+def show_stacks_on_request(fd: int = _STANDARD_ERROR) -> None:
+    """Have SIGQUIT write the stack of every thread to standard error or another file, also where one hangs in C code.
 
     A process that was forked calls it again: its signals are not its parent's. A handler of the application stays.
     """
     if hasattr(faulthandler, "register") and signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # not on Windows
         faulthandler.unregister(signal.SIGQUIT)  # else it believes that its handler is there
-        faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR, all_threads=True)
+        faulthandler.register(signal.SIGQUIT, file=fd, all_threads=True)
 
 
 def hear_signals() -> None:

@@ -1,20 +1,26 @@
 """Every process of a fleet as the master knows it: who it is, how it is talked to, how it is started and ended."""
 
+import contextlib
+import logging
+import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waitressd.command import StartCommand
 from waitressd.fleet import processes
+from waitressd.fleet.board import NAMED, Board, Field, Row, to_ms
 from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Keep, Link, LinkError, Message
 from waitressd.fleet.processes import Death
+from waitressd.fleet.stackfile import SETTLED_SECONDS, StackFile, with_requests
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.net.listener import Listener
+from waitressd.net.logs import say
 
 UNLINKED_SECONDS: Final = 5.0  # for the end of a process that has closed its link: hooks, threads, last words
 STACKS_SECONDS: Final = 1.0  # between the wish for the stacks of a process and its end
@@ -87,9 +93,11 @@ class Worker(Process):
     code: int = 0
     is_ready: bool = False
     row: int | None = None  # of the metrics
+    board_row: int | None = None  # None: it does without
+    stacks: StackFile | None = None  # where it writes them, from the order to serve on
 
 
-_OF_WORKER: Final = ("number", "place", "code", "is_ready", "row")
+_OF_WORKER: Final = ("number", "place", "code", "is_ready", "row", "board_row")
 
 
 def _resumed(fields: Mapping[str, Any]) -> tuple[int, Link | None, Loading | None]:
@@ -106,10 +114,12 @@ class Roster:
     watchdog_seconds: float = 0.0
     metrics: FleetMetrics | None = None  # where there is a code that counts
     guard: Guard = field(default_factory=Guard)
+    board: Board | None = None  # from the first worker on, where there is memory for it
     _unknown: dict[int, Death] = field(default_factory=dict)
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     _later: list[tuple[float, int, int]] = field(default_factory=list)  # signals: when, to which process, which
+    _stacks_until: float = 0.0  # somebody was asked for stacks: until then they may come at any moment
 
     def carry(self, keep: Keep) -> dict[str, Any]:
         """Write them all down for another program in this process. Without the metrics."""
@@ -126,9 +136,12 @@ class Roster:
                 for code in self.codes.values()
             ],
             "workers": [
-                worker.carry(keep) | {name: getattr(worker, name) for name in _OF_WORKER}
+                worker.carry(keep)
+                | {name: getattr(worker, name) for name in _OF_WORKER}
+                | {"stacks": worker.stacks.carry(keep) if worker.stacks is not None else None}
                 for worker in self.workers.values()
             ],
+            "board": keep(self.board.fd) if self.board is not None else None,
             "guard": self.guard.carry(keep),
             "unknown": [[death.pid, death.status] for death in self._unknown.values()],
             "later": self._later,
@@ -142,12 +155,21 @@ class Roster:
             code.hello = Hello.carried(each["hello"]) if each["hello"] is not None else None
             code.listeners = [listeners[index] for index in each["listeners"]]
             self.codes[code.number] = code
+        self._resume_board(fields["board"])
         for each in fields["workers"]:
             worker = Worker(*_resumed(each), **{name: each[name] for name in _OF_WORKER})
+            worker.stacks = StackFile.resume(each["stacks"]) if each["stacks"] is not None else None
+            worker.board_row = worker.board_row if self.board is not None else None
             self.workers[worker.number] = worker
         self.guard = Guard.resume(fields["guard"])
         self._unknown = {pid: Death(pid, status) for pid, status in fields["unknown"]}
         self._later = [(at, pid, number) for at, pid, number in fields["later"]]
+
+    def _resume_board(self, fd: int | None) -> None:
+        if fd is not None:
+            os.set_inheritable(fd, False)
+            with contextlib.suppress(ValueError):  # its rows mean something else; the next workers have another one
+                self.board = Board.attach(fd)
 
     def load(self, number: int) -> Code:
         """Run the command for a new code. Raises OSError."""
@@ -187,6 +209,13 @@ class Roster:
         if self.metrics is not None and code.hello.counts:
             worker.row = self.metrics.claim(worker.place)
             descriptors.append(self.metrics.fd)
+        counts = len(descriptors) > 1
+        self._claim_row(worker)
+        if self.board is not None and worker.board_row is not None:
+            descriptors.append(self.board.fd)
+        with contextlib.suppress(OSError):  # no memory: they go to standard error
+            worker.stacks = StackFile()
+            descriptors.append(worker.stacks.fd)
         whom.tell(
             name,
             [*descriptors, *(listener.fd for listener in code.listeners)],
@@ -195,14 +224,101 @@ class Roster:
             workers=code.hello.workers,
             listeners=[listener.asked for listener in code.listeners],
             watchdog_seconds=self.watchdog_seconds,
-            counts=len(descriptors) > 1,
+            counts=counts,
             row=worker.row,
+            board_row=worker.board_row,
+            has_stack_file=worker.stacks is not None,
         )
 
+    def _claim_row(self, worker: Worker) -> None:
+        """Give a worker a row of the board, where there is one."""
+        if self.board is None:
+            with contextlib.suppress(OSError):  # no memory: workers do without, and the next one tries again
+                self.board = Board.create()
+        if self.board is None:
+            return
+        worker.board_row = self.board.claim(worker.number)
+        row = self.row_of(worker)
+        if row is not None:
+            row[Field.PLACE] = worker.place
+            row[Field.PID] = worker.pid
+            row[Field.BORN_AT] = to_ms(time.monotonic())
+
+    def row_of(self, worker: Worker) -> Row | None:
+        """Return the row of a worker on the board; None if it has none."""
+        if self.board is None or worker.board_row is None:
+            return None
+        return self.board.row(worker.board_row)
+
+    def name(self, worker: Worker, pid: int) -> None:
+        """The pid of a worker is known now."""
+        worker.pid = pid
+        row = self.row_of(worker)
+        if row is not None:
+            row[Field.PID] = pid
+
     def retire(self, worker: Worker) -> None:
-        """It has ended: what it has counted stays."""
+        """It has ended: what it has counted stays, and its row of the board is the next one's. Twice is harmless."""
         if self.metrics is not None and worker.row is not None:
             self.metrics.retire(worker.row)
+        if worker.stacks is not None:
+            self._log_stacks(worker, worker.stacks.close(), time.monotonic())
+        if self.board is not None and worker.board_row is not None:
+            self.board.free(worker.board_row)
+            worker.board_row = None
+
+    def in_hand(self, worker: Worker, now: float) -> str:
+        """Name the requests that a worker has in hand, in a part of a line; "" if there are none."""
+        row = self.row_of(worker)
+        found = row.in_hand() if row is not None else []
+        named = [f"{request.describe()} ({max(0.0, now - request.since):.1f} s)" for request in found[:NAMED]]
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        return f"; it had in hand {', '.join(named)}{more}" if found else ""
+
+    def pass_on_stacks(self, now: float) -> None:
+        """Log the stacks that workers have written and nobody has asked for but by a signal."""
+        for worker in self.workers.values():
+            if worker.stacks is not None:
+                self._log_stacks(worker, worker.stacks.look(now), now)
+
+    def _log_stacks(self, worker: Worker, stacks: str, now: float) -> None:
+        if stacks:
+            row = self.row_of(worker)
+            pid = row[Field.PID] if row is not None else worker.pid
+            stacks = with_requests(stacks, row.in_hand() if row is not None else (), now)
+            say(logging.WARNING, "the stacks of worker %d (pid %d):\n%s", worker.place, pid, stacks)
+
+    def stacks_of(self, worker: Worker, request: Callable[[], object], seconds: float) -> str:
+        """Return the stacks of a worker with its requests; "" if it has not written any in this time.
+
+        Any thread but the master's, which alone may signal: `request` has it call `ask_for_stacks`. A worker that hangs
+        in C code answers, too; one that is stopped does when it goes on, and then it is logged.
+        """
+        if worker.stacks is None:
+            return ""
+        stacks = worker.stacks.ask(request, seconds)
+        row = self.row_of(worker)
+        return with_requests(stacks, row.in_hand() if row is not None else (), time.monotonic())
+
+    def ask_for_stacks(self, process: Process) -> None:
+        """Have a process write its stacks. A worker's are logged, unless `stacks_of` waits for them."""
+        if process.pid:
+            self._signal(process.pid, signal.SIGQUIT)
+
+    def _signal(self, pid: int, number: int) -> None:
+        processes.kill(pid, number)
+        if number == signal.SIGQUIT:
+            self._stacks_until = time.monotonic() + STACKS_SECONDS
+
+    def close(self) -> None:
+        """Let go of everything that belongs to the whole fleet; its processes have ended. Twice is harmless."""
+        self.guard.close()
+        for worker in self.workers.values():
+            if worker.stacks is not None:
+                worker.stacks.close()
+        if self.board is not None:
+            self.board.close()
+            self.board = None
 
     def keep_unknown(self, death: Death) -> None:
         """Keep the death of nobody: perhaps of a worker that has ended before its template could tell its number."""
@@ -257,7 +373,7 @@ class Roster:
         if not process.pid:
             return
         if with_stacks:
-            processes.kill(process.pid, signal.SIGQUIT)
+            self.ask_for_stacks(process)
             self.kill_later(process, STACKS_SECONDS)
         else:
             processes.kill(process.pid)
@@ -277,11 +393,16 @@ class Roster:
         due = [entry for entry in self._later if entry[0] <= now]
         self._later = [entry for entry in self._later if entry[0] > now]
         for _, pid, number in due:
-            processes.kill(pid, number)
+            self._signal(pid, number)
 
     def next_signal(self) -> float:
-        """When `signal_due` is wanted next, monotonic seconds."""
-        return min((at for at, _, _ in self._later), default=float("inf"))
+        """When `signal_due` or `pass_on_stacks` is wanted next, monotonic seconds."""
+        now = time.monotonic()
+        times = [at for at, _, _ in self._later]
+        times += [worker.stacks.due for worker in self.workers.values() if worker.stacks is not None]
+        if now < self._stacks_until:
+            times.append(now + SETTLED_SECONDS)
+        return min(times, default=float("inf"))
 
     def forget_signals(self, pid: int) -> None:
         """It has ended: its number may soon be another's."""

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import selectors
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -84,9 +83,6 @@ class Parts:
             "shown": {
                 "hellos": [hello.fields() for hello in shown.hellos],
                 "counters": None if shown.counters is None else keep(shown.counters),
-                "metrics": {
-                    address: [keep(sock.fileno()) for sock in sockets] for address, sockets in shown.metrics.items()
-                },
                 "admin": [listener.carry(keep) for listener in shown.admin],
             },
         }
@@ -104,7 +100,6 @@ class Parts:
             Shown(
                 hellos=[Hello.carried(each) for each in shown["hellos"]],
                 counters=shown["counters"],
-                metrics={address: [_socket(fd) for fd in fds] for address, fds in shown["metrics"].items()},
                 admin=[Listener.resume(each) for each in shown["admin"]],
             )
         )
@@ -124,11 +119,6 @@ class Parts:
         current = self.plan.succession.current.number
         codes = sorted(self.roster.codes.values(), key=lambda code: (code.number == current, code.number))
         return [code.hello for code in codes if code.hello is not None]
-
-
-def _socket(fd: int) -> socket.socket:
-    os.set_inheritable(fd, False)
-    return socket.socket(fileno=fd)
 
 
 def why_not(plan: Plan, hand: HandOver, *, is_leaving: bool) -> str:
@@ -295,7 +285,7 @@ def check(fields: Mapping[str, Any]) -> None:
     for code in fields["roster"]["codes"]:
         if code["hello"] is not None:
             _ = Hello.carried(code["hello"]).adjustments
-    for name in ("workers", "guard", "unknown", "later", "listeners"):
+    for name in ("workers", "board", "guard", "unknown", "later", "listeners"):
         _ = fields["roster"][name]
     for name in ("figures", "spools", "passed_on", "shown", "protocol", "version"):
         _ = fields[name]

@@ -1,5 +1,6 @@
 """A worker: a server around listeners that the master has bound, and a thread that reads the master's commands."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -9,12 +10,15 @@ import traceback
 from typing import Any, Final, NoReturn
 
 from waitressd.fleet import processes
+from waitressd.fleet.board import Board, Row
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
+from waitressd.fleet.report import Report
 from waitressd.fleet.template import RunWorker
+from waitressd.inhand import note_in
 from waitressd.listeners import adopt_listeners
-from waitressd.metrics.adopted import adopt_row
+from waitressd.metrics.adopted import adopt_row, adopted_row
 from waitressd.operatorlog import operator_log
 from waitressd.place import set_place
 from waitressd.processend import ProcessEnd
@@ -69,9 +73,34 @@ class WorkerProcess:
             metrics = order.descriptors[1]
             adopt_row(metrics, order.fields.get("row"))
             os.close(metrics)
+        self.board: Board | None = None
+        """The rows of all workers, from which this one sees how its siblings are."""
+        self.row: Row | None = None
+        """Its own row; None where there was no memory for one, or it means something else in a master of before."""
+        self._stacks_fd = -1
+        self._attach_board(order)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
         self._listeners = adopt_listeners(server.adjustments, sockets_from(order))
         self._status = 0
+
+    def _attach_board(self, order: Message) -> None:
+        fields = order.fields
+        descriptors = list(order.descriptors[2 if fields.get("counts") else 1 :])
+        if fields.get("board_row") is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.board = Board.attach(descriptors.pop(0))
+                self.row = self.board.row(int(fields["board_row"]))
+        if fields.get("has_stack_file"):
+            self._stacks_fd = descriptors.pop(0)
+
+    def _report(self) -> None:
+        """Write into the row how this worker is, and have stacks written where the master reads them."""
+        if self._stacks_fd >= 0:
+            processes.show_stacks_on_request(self._stacks_fd)
+        if self.row is not None:
+            report = Report(self.row, note_in(self.row.entries), self._server)
+            report.tell_of_stacks(self._stacks_fd, lambda: self._link.send("stacks"))
+            self._server.on_tick.append(report.on_tick)
 
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""
@@ -88,6 +117,7 @@ class WorkerProcess:
         server.says_signals = False
         server.on_ready.append(self._listen_to_master)
         share_spools(self._share_spool)
+        self._report()
         try:
             with end.bounded(), patient_signals(reopens=True), operator_log.running():
                 processes.hear_signals()
@@ -132,6 +162,9 @@ class WorkerProcess:
                 self._server.abort()
             case "insight":
                 self._server.adopt_admin(socket.socket(fileno=message.descriptors[0]))
+            case "count":
+                if (row := adopted_row()) is not None:
+                    row.refresh()
             case "reopen":
                 self._server.reopen_soon()
             case _:

@@ -34,7 +34,7 @@ class Request:
     complete: bool = True
     """No body follows: there will be no Body and no EndOfBody event."""
     known: "Request | None" = None
-    """The earlier request of the connection whose `fields` these are, if its field lines have come again."""
+    """A request whose field lines have come again on the connection: `fields` are its own, or begin with them."""
     basis: dict[str, Any] | None = None
     """What the WSGI side has made of the fields, kept for the requests that share them; see `known`."""
 

@@ -14,7 +14,7 @@ from waitressd.http.grammar import FIELD_OCTETS, WHITE_SPACE, decode_percent, is
 from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH, METHOD_BYTES, Limits
 
 # Request lines that need no second look: a registered method, an origin-form target, HTTP/1.1.
-_COMMON_LINE: Final = re.compile(
+common_line: Final = re.compile(
     r"(GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH) ((/[!-\"$->@-~]*+)(?:\?([!-\"$-~]*+))?) HTTP/1\.1"
 ).fullmatch
 # VCHAR without "#": a fragment is never sent (RFC 9112, 3.2).
@@ -26,7 +26,7 @@ _ABSOLUTE_FORM: Final = re.compile(r"(?i:https?)://([^/?]*+)([^?]*+)(?:\?(.*+))?
 _SINGLE: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE"})
 
 # Field name as received -> environ key. Only validated names get in, so a hit also proves that the name is a token.
-_KEYS: Final[dict[str, str]] = {}
+KEYS: Final[dict[str, str]] = {}
 # Host values that were found valid.
 _HOSTS: Final[set[str | None]] = set()
 
@@ -55,11 +55,11 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines):
         raise octet_refusal(block)
     authority = None
-    common = _COMMON_LINE(line)
+    common = common_line(line)
     if common is not None and len(line) <= limits.max_request_line_size:
         method, target, path, query = common.groups("")
         if "%" in path:
-            path = _decode_path(path)
+            path = decode_path(path)
         version = "HTTP/1.1"
     else:
         method, target, path, query, version, authority = parse_start_line(line, limits)
@@ -72,34 +72,8 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     if authority is not None:
         fields["HTTP_HOST"] = authority
     request = Request(method, target, path, query, version, fields)
-    if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields:
-        _set_framing(request, limits)
-    if "HTTP_CONNECTION" in fields or version == "HTTP/1.0":
-        request.keep_alive = _wants_keep_alive(fields.get("HTTP_CONNECTION", ""), version)
-    if "HTTP_EXPECT" in fields:
-        _set_expectation(request)
+    set_meaning(request, limits)
     return request
-
-
-def parse_repeated(head: bytes | bytearray, lines: bytes, known: Request, limits: Limits) -> Request | None:
-    """Parse a head whose field lines are `lines`, which meant `known`; None if they are not, or the start is unusual.
-
-    `known` is an HTTP/1.1 request with an origin-form target. Both requests share one `fields`, which must not be
-    changed.
-    """
-    length = len(head) - len(lines)
-    if not head.endswith(lines) or length > limits.max_request_line_size:
-        return None
-    common = _COMMON_LINE(head[:length].decode("latin-1"))  # has no line end, so nothing else hides in there
-    if common is None:
-        return None
-    method, target, path, query = common.groups("")
-    if "%" in path:
-        path = _decode_path(path)
-    return Request(
-        method, target, path, query, "HTTP/1.1", known.fields,
-        known.content_length, known.keep_alive, known.expects_continue, known.complete, known,
-    )  # fmt: skip
 
 
 def octet_refusal(start: bytes | bytearray) -> HttpError:
@@ -157,10 +131,10 @@ def _parse_target(method: str, target: str) -> tuple[str, str, str | None]:
         path, query = "*", ""
     else:
         path, query, authority = _parse_absolute_form(method, target)
-    return _decode_path(path) if "%" in path else path, query, authority
+    return decode_path(path) if "%" in path else path, query, authority
 
 
-def _decode_path(path: str) -> str:
+def decode_path(path: str) -> str:
     """The path as the application gets it.
 
     A query is never decoded here, so a lone percent sign in one is left to the application: browsers and curl send it.
@@ -202,7 +176,7 @@ def _connect_refusal(target: str) -> HttpError:
 def parse_fields(lines: list[str]) -> dict[str, str]:
     """Turn field lines into environ keys and values; their octets are checked already."""
     fields: dict[str, str] = {}
-    keys = _KEYS
+    keys = KEYS
     try:
         for line in lines:
             name, value = line.split(":", 1)
@@ -220,7 +194,7 @@ def _parse_unusual_fields(lines: list[str]) -> dict[str, str]:
         name, colon, value = line.partition(":")
         if not colon:
             raise HttpError(400, _describe_bad_line(line))
-        key = _KEYS.get(name) or _learn_name(name)
+        key = KEYS.get(name) or _learn_name(name)
         if key in fields:
             _repeat(key, value, fields, repeated)
         elif key:
@@ -249,9 +223,9 @@ def _learn_name(name: str) -> str:
     if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
         key = "HTTP_" + key
     if len(name) <= MEMO_TEXT_LENGTH:
-        if len(_KEYS) >= MEMO_ENTRIES:
-            _KEYS.clear()
-        _KEYS[name] = key
+        if len(KEYS) >= MEMO_ENTRIES:
+            KEYS.clear()
+        KEYS[name] = key
     return key
 
 
@@ -282,6 +256,17 @@ def _check_host(host: str | None, version: str) -> None:
 # -- fields with a meaning for the connection --
 
 
+def set_meaning(request: Request, limits: Limits) -> None:
+    """Note what the fields say about the body and the connection. Raises HttpError."""
+    fields = request.fields
+    if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields:
+        _set_framing(request, limits)
+    if "HTTP_CONNECTION" in fields or request.version == "HTTP/1.0":
+        request.keep_alive = _wants_keep_alive(fields.get("HTTP_CONNECTION", ""), request.version)
+    if "HTTP_EXPECT" in fields:
+        _set_expectation(request)
+
+
 def _set_framing(request: Request, limits: Limits) -> None:
     """Decide how the body is framed (RFC 9112, 6.3) and take the framing out of the fields."""
     fields = request.fields
@@ -299,6 +284,8 @@ def _set_framing(request: Request, limits: Limits) -> None:
 
 def _wants_keep_alive(connection: str, version: str) -> bool:
     """What the client says about the time after the response (RFC 9112, 9.3)."""
+    if connection == "keep-alive":  # as most say it who say anything
+        return True
     options = split_list(connection)
     if "close" in options:
         return False

@@ -10,8 +10,9 @@ from waitressd.http.body import ChunkedDecoder, Phase
 from waitressd.http.errors import HttpError, ProtocolMisuse, UnfinishedError
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request, Signal
 from waitressd.http.grammar import FIELD_OCTETS
-from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_repeated, parse_start_line
+from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_start_line
 from waitressd.http.limits import BLANK_LINES, METHOD_BYTES, Limits
+from waitressd.http.repeated import Known, learn
 from waitressd.http.states import READING_TRANSITIONS, ReadEvent, Reading
 
 # Octets in front of an unfinished message that may lie around before the buffer is cut.
@@ -24,8 +25,6 @@ _IDLE, _HELD, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.HELD, Reading.BODY, R
 _DATA, _END, _GO_ON = ReadEvent.DATA, ReadEvent.END, ReadEvent.GO_ON
 # Where a request head leads from IDLE, which `next_event` has just seen: looked up once instead of for each request.
 _AFTER_HEAD, _AFTER_WHOLE = READING_TRANSITIONS[_IDLE, ReadEvent.HEAD], READING_TRANSITIONS[_IDLE, ReadEvent.WHOLE]
-# Field lines up to this size are compared with those of the client's next request.
-_KNOWN_BYTES: Final = 2048
 
 
 class RequestReader:
@@ -37,7 +36,6 @@ class RequestReader:
     __slots__ = (
         "_decoder",
         "_known",
-        "_known_lines",
         "_limits",
         "_line_bytes",
         "_position",
@@ -71,9 +69,8 @@ class RequestReader:
         # Octets of a length-framed body that are still to come; the decoder of a chunked one.
         self._remaining = 0
         self._decoder: ChunkedDecoder | None = None
-        # The first request, whose field lines may come again octet by octet as those of many clients do, and the lines.
-        self._known: Request | None = None
-        self._known_lines = b""
+        # Field lines that may come again octet by octet, as those of many clients do.
+        self._known: Known | None = None
         self.dropped_bytes = 0
         """Octets that came and that will never be looked at."""
         self.request: Request | None = None
@@ -133,11 +130,11 @@ class RequestReader:
                 return self._await_head()
             head = buffer[position:end]
             known = self._known
-            request = parse_repeated(head, self._known_lines, known, self._limits) if known is not None else None
+            request = known.parse(head, self._limits) if known is not None else None
             if request is None:
                 request = parse_head(head, self._limits)
                 if known is not None or self.request is None:
-                    self._remember(request, head)
+                    self._known = learn(known, request, head)
         except HttpError:
             self.refuse_head()
             raise
@@ -162,24 +159,9 @@ class RequestReader:
             return self._read_body()
         return PAUSED if reading is _DONE else CLOSED
 
-    def _remember(self, request: Request, head: bytes | bytearray) -> None:
-        """Keep what the field lines of a first request mean; an absolute target has changed the Host.
-
-        The same lines mean the same, and only the request line is parsed then (a quarter of the time for a browser's
-        head, measured). A client that once says something else is not compared any more: most of those never repeat
-        themselves, and looking costs time, too.
-        """
-        lines = bytes(head[head.find(b"\r\n") :])
-        is_first = self._known is None
-        if is_first and len(lines) <= _KNOWN_BYTES and request.target[0] == "/" and request.version == "HTTP/1.1":
-            self._known, self._known_lines = request, lines
-        else:
-            self._known = None
-
     def forget(self) -> None:
         """Give up what is only kept to be fast; for a connection that rests."""
         self._known = None
-        self._known_lines = b""
         if self.reading is _IDLE:
             self.request = None
 

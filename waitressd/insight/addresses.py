@@ -14,14 +14,14 @@ from waitressd.config.addresses import TcpAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.config.insightrules import exposed, open_to_strangers
-from waitressd.config.insighttable import CONTROLS, EXPOSABLE
+from waitressd.config.insighttable import CONTROLS, EXPOSABLE, PUBLIC
 from waitressd.config.reading import Complaint
 from waitressd.insight.answers import Endpoint
 from waitressd.insight.endpoints import EndpointTable
 from waitressd.insight.guard import Door
 from waitressd.insight.listener import AdminListener, Desk
 from waitressd.insight.tokens import TokenFile, TokenFileError
-from waitressd.net.listener import Listener, resolve
+from waitressd.net.listener import ADMIN, Listener, resolve
 from waitressd.net.logs import say
 
 MASTERS: Final = Door("the master", frozenset(EXPOSABLE), frozenset(CONTROLS), is_unix=True)
@@ -55,7 +55,20 @@ class AdminAddresses:
         self._listener = AdminListener(self._doors, desk)
         self._listener.start()
         if self._doors:
-            say(logging.INFO, "Admin address on %s", ", ".join(listener.name for listener, _ in self._doors))
+            self._announce()
+
+    def _announce(self) -> None:
+        names = [listener.name for listener, _ in self._doors if not self._shows_metrics_alone(listener)]
+        if names:
+            say(logging.INFO, "Admin address on %s", ", ".join(names))
+        for listener, door in self._doors:
+            if self._shows_metrics_alone(listener):
+                say(logging.INFO, "Metrics on %s", door.name if door.is_unix else f"http://{door.name}/metrics")
+
+    def _shows_metrics_alone(self, listener: Listener) -> bool:
+        """Whether `admin_listen` does not name an address: a request log does, or a configuration that goes."""
+        named = {f"{ADMIN} {address}" for address in self._adjustments.admin_listen}
+        return bool(listener.asked) and listener.asked not in named
 
     def change(self, adjustments: Adjustments, listeners: Sequence[Listener]) -> None:
         """Go on with another configuration: with what it opens, and with its tokens if they can be read."""
@@ -91,6 +104,9 @@ class AdminAddresses:
     def _door(self, listener: Listener) -> Door:
         adjustments = self._adjustments
         is_unix = not isinstance(listener.address, tuple)
+        hosts = frozenset(adjustments.admin_hosts)
+        if self._shows_metrics_alone(listener):
+            return Door(listener.name, PUBLIC, hosts=hosts, is_unix=is_unix)
         is_local = is_unix or _is_loopback(listener.address[0])
         # An inherited socket shows only now where it is.
         if not is_local:
@@ -101,7 +117,7 @@ class AdminAddresses:
             name=listener.name,
             exposed=exposed(adjustments, is_local=is_local),
             control=adjustments.admin_control,
-            hosts=frozenset(adjustments.admin_hosts),
+            hosts=hosts,
             is_unix=is_unix,
         )
 

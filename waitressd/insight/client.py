@@ -79,7 +79,7 @@ class Client:
         """How many requests were answered."""
         self._connection = Connection(LIMITS, "")
         self._request: Request | None = None
-        self._out: list[memoryview] = []
+        self._out = memoryview(b"")
 
     @property
     def mask(self) -> int:
@@ -172,7 +172,7 @@ class Client:
         head = build_head(f"{whole.status} {REASONS.get(whole.status, 'Error')}", fields)
         pieces = [encoder.encode_head(head, date, len(whole.body)), *encoder.encode_data(whole.body)]
         pieces.append(encoder.encode_end())
-        self._out = [memoryview(piece) for piece in pieces if piece]
+        self._out = memoryview(b"".join(pieces))  # for each system call is one more wait for the interpreter
         self.answered += 1
         self._become(ClientState.WRITING, now)
         self.write(now)
@@ -181,12 +181,8 @@ class Client:
         """Send what the client takes."""
         try:
             while self._out:
-                sent = self.socket.send(self._out[0])
+                self._out = self._out[self.socket.send(self._out) :]
                 self.since = now
-                if sent < len(self._out[0]):
-                    self._out[0] = self._out[0][sent:]
-                else:
-                    del self._out[0]
         except BlockingIOError:
             return
         except OSError:
@@ -202,7 +198,7 @@ class Client:
     def close(self) -> None:
         """Give it up; twice is harmless. The socket is closed by whoever has a poller look at it."""
         self.state = ClientState.CLOSED
-        self._out.clear()
+        self._out = memoryview(b"")
         self._connection.close()
 
     def _become(self, following: ClientState, now: float) -> None:

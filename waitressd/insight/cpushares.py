@@ -29,7 +29,7 @@ class CpuShares:
 
         None where nothing is known: the first look of all is one that the next has to compare with.
         """
-        used = self._used_nanoseconds(native_id)
+        used = self._used_nanoseconds(native_id) if native_id is not None else None
         if native_id is None or used is None:
             return None
         now = self._clock()
@@ -41,14 +41,14 @@ class CpuShares:
             self._looks[native_id] = (now, used)
         if is_old or seconds < SHORTEST_LOOK_SECONDS:
             return None
-        return min(1.0, (used - before) / (seconds * 1e9))
+        return round(min(1.0, (used - before) / (seconds * 1e9)), 4)
 
     def _forget_old(self, now: float) -> None:
         for native_id, (at, _) in list(self._looks.items()):
             if now - at > OLD_LOOK_SECONDS:
                 self._looks.pop(native_id, None)
 
-    def _used_nanoseconds(self, native_id: int | None) -> int | None:
+    def _used_nanoseconds(self, native_id: int) -> int | None:
         """What the kernel has counted (proc(5), schedstat): time on a processor, time in the queue for one, turns."""
         try:
             return int((self._folder / str(native_id) / "schedstat").read_bytes().split()[0])

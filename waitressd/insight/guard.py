@@ -139,8 +139,11 @@ def _check_method(request: Request) -> None:
 def _check_host(request: Request, door: Door) -> None:
     """Refuse names that are not the server's: a page of the web can have its own name lead here (DNS rebinding).
 
-    What has no name passes. The name is compared as a whole, for what begins with 127. can be a name, too.
+    What has no name passes. The name is compared as a whole, for what begins with 127. can be a name, too. No name and
+    no browser leads to a Unix socket: it was opened by its path, and may be asked by any name.
     """
+    if door.is_unix:
+        return
     host = _host_of(request.fields.get("HTTP_HOST", ""))
     if host is None or not (host == "localhost" or host in door.hosts or _is_ip_address(host)):
         text = "The Host field must be an IP address, localhost, or a name in admin_hosts."

@@ -9,7 +9,6 @@ What comes out are values that do not change. Any thread, but one at a time.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from waitressd.dispatch.lane import Lane
@@ -37,8 +36,7 @@ ADDRESS_CHARACTERS: Final = 200  # of a client's address, as the application has
 _PHASE_OF: Final = {"head": "head", "body": "body", "queued": "queued", "running": "application", "flushing": "flush"}
 
 
-@dataclass(frozen=True, slots=True)
-class RequestView:
+class RequestView(NamedTuple):
     """One request at one moment. Times in seconds; None is unknown, or means nothing in this phase."""
 
     id: str
@@ -91,6 +89,22 @@ class RequestView:
     """Whether its client has left, or will send no more at least."""
     stack: Stack
     """Of its thread."""
+
+
+class Found(NamedTuple):
+    """A request that is in the server, by what it is chosen by; what is not chosen is not looked at any further."""
+
+    age_seconds: float
+    phase: str
+    route: str
+    at: float
+    """When it was found, monotonic seconds."""
+    view: RequestView | None
+    """All of it, for one that a thread runs: its stack belongs to this moment."""
+    channel: Channel | None
+    """Where it waits, for every other one."""
+    number: int
+    """Which request of its connection it is."""
 
 
 class ConnectionView(NamedTuple):
@@ -200,30 +214,54 @@ class Inspector:
 
     def requests(self) -> Steps[list[RequestView]]:
         """Return every request that is in the server, the oldest first. Pauses between slices."""
+        found = yield from self.found()
+        return [view for each in found if (view := self.view(each)) is not None]
+
+    def found(self) -> Steps[list[Found]]:
+        """Return every request that is in the server, the oldest first, for `view`. Pauses between slices."""
         now = self.clock()  # of all of them: the ages of two requests differ by what they differ
-        found: dict[str, RequestView] = {}
+        found: dict[tuple[Exchange, int], Found] = {}
         watch = Stopwatch()
         workers = {worker.thread_id: worker for worker in self.busy_workers()}
         ids = list(workers)
         for first in range(0, len(ids), LOOK_THREADS):
             for look in look_at(ids[first : first + LOOK_THREADS], workers):
-                view = self._running(look, workers[look.thread_id], now)
+                view, exchange = self._running(look, workers[look.thread_id], now), look.exchange
+                if view is None or exchange is None:
+                    continue
                 # Of two workers that say they have it, without stacks to tell, it is the one that began later.
-                if view is not None and (view.id not in found or view.phase_seconds < found[view.id].phase_seconds):
-                    found[view.id] = view
+                other = found.get((exchange, look.number))
+                if other is None or other.view is None or view.phase_seconds < other.view.phase_seconds:
+                    one = Found(view.age_seconds, view.phase, view.route or "", now, view, None, look.number)
+                    found[exchange, look.number] = one
             if watch.rings():
                 yield
                 watch.restart()
         for number, channel in enumerate(self._channels()):
+            exchange = channel.exchange
             # Most connections are idle: they are passed over at the cost of a few comparisons.
-            if channel.exchange.state is not ExchangeState.IDLE or channel.exchange.request is not None:
-                view = None if self._id_of(channel.exchange) in found else self._waiting(channel, now)
-                if view is not None:
-                    found[view.id] = view
+            if exchange.state is not ExchangeState.IDLE or exchange.request is not None:
+                waiting = self._waiting(channel, now)
+                if waiting is not None:
+                    found.setdefault((exchange, waiting.number), waiting)
             if number % LOOK_CHANNELS == 0 and watch.rings():
                 yield
                 watch.restart()
-        return sorted(found.values(), key=lambda view: -view.age_seconds)
+        return sorted(found.values(), key=lambda each: -each.age_seconds)
+
+    def view(self, found: Found) -> RequestView | None:
+        """Return all of a request that was found, as it is by now; None if it has ended.
+
+        One that a thread has just taken or given back is with neither: it is shown without a thread.
+        """
+        channel = found.channel
+        if channel is None:
+            return found.view
+        exchange, state = channel.exchange, phases.state_of(channel)
+        if exchange.number != found.number or state not in _PHASE_OF:
+            return None
+        view = self._view(exchange, self._phase(channel, state, found.at), None)
+        return view if (exchange.number, phases.state_of(channel)) == (found.number, state) else None
 
     def _id_of(self, exchange: Exchange) -> str:
         return exchange_id(self.worker, exchange, exchange.number)
@@ -241,22 +279,21 @@ class Inspector:
         view = self._view(exchange, _Phase("running", look.started, now), _Task(worker, look.stack))
         return view if view.id == exchange_id(self.worker, exchange, look.number) else None
 
-    def _waiting(self, channel: Channel, now: float) -> RequestView | None:
-        """The request of a connection as it is without a thread; None where there is none, or it changes meanwhile.
-
-        One that a thread has just taken or given back is with neither: it is shown without a thread.
-        """
+    def _waiting(self, channel: Channel, now: float) -> Found | None:
+        """The request of a connection as it is without a thread; None where there is none."""
         exchange = channel.exchange
         number, state = exchange.number, phases.state_of(channel)
         if state not in _PHASE_OF:
             return None
-        if state == "running" and exchange.returned_at:
-            view = self._view(
-                exchange, _Phase("flushing", exchange.returned_at, now), None
-            )  # but for the holder's word
-        else:
-            view = self._view(exchange, _Phase(state, phases.since(channel, state), now), None)
-        return view if (exchange.number, phases.state_of(channel)) == (number, state) else None
+        phase, environ = self._phase(channel, state, now), exchange.environ
+        route = route_of(environ) if environ is not None else ""
+        return Found(_age_seconds(exchange, phase), _PHASE_OF[phase.state], route, now, None, channel, number)
+
+    def _phase(self, channel: Channel, state: str, now: float) -> "_Phase":
+        returned_at = channel.exchange.returned_at
+        if state == "running" and returned_at:
+            return _Phase("flushing", returned_at, now)  # but for the holder's word
+        return _Phase(state, phases.since(channel, state), now)
 
     def _view(self, exchange: Exchange, phase: "_Phase", task: "_Task | None") -> RequestView:
         state, now = phase.state, phase.now
@@ -272,7 +309,7 @@ class Inspector:
             request_id=text(_said(environ, "waitressd.request_id")),
             worker=self.worker,
             phase=_PHASE_OF[state],
-            age_seconds=_seconds(now - (exchange.began_at or exchange.waiting_since or since)),
+            age_seconds=_age_seconds(exchange, phase),
             phase_seconds=_seconds(now - since),
             queue_seconds=_queue_seconds(exchange, state, since, now),
             method=text(request.method) if request is not None else None,
@@ -358,6 +395,11 @@ class Inspector:
 def _seconds(value: float) -> float:
     """A duration, with a tenth of a millisecond, and never a negative one: clocks are read one after the other."""
     return round(value, 4) if value > 0.0 else 0.0
+
+
+def _age_seconds(exchange: Exchange, phase: "_Phase") -> float:
+    began_at = exchange.began_at or exchange.waiting_since or phase.since
+    return _seconds(phase.now - began_at) if began_at is not None else 0.0
 
 
 def client_of(exchange: Exchange) -> str:

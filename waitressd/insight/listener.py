@@ -35,6 +35,7 @@ from waitressd.net.poller import GONE, PEER_CLOSED, READ, Poller, build_poller
 
 MOST_CLIENTS: Final = 64
 SLICE_SECONDS: Final = 0.0005
+LONGEST_SLICE_SECONDS: Final = 0.005
 PAUSE_SECONDS: Final = 0.0001
 FRESH_SECONDS: Final = 0.1  # in which a new client may be expected to say what it wants
 SPARE_DESCRIPTORS: Final = 2  # with which one that asks is heard when the process has run out of them
@@ -72,6 +73,7 @@ class AdminListener:
         self._told: dict[int, int] = {}  # what the poller was told of each client
         self._making: deque[Rendering] = deque()
         self._waiting: dict[Rendering, list[Client]] = {}
+        self._slice_seconds = SLICE_SECONDS
         self._shared = Shared()
         self._attention = Attention()
         self._slow = SlowLane(self._on_slow_whole)
@@ -159,7 +161,8 @@ class AdminListener:
             self._complete(self._slow_whole.popleft(), now)
         if self._making:
             self._make_a_slice()
-            time.sleep(PAUSE_SECONDS)  # the poller would make a millisecond of it
+        if self._making:
+            self._pause()
         for client in [client for client in self._clients.values() if now >= client.deadline]:
             client.close()
             self._settle(client, now)
@@ -218,12 +221,9 @@ class AdminListener:
             self._welcome(Client(*accepted, door, now), now)
 
     def _welcome(self, client: Client, now: float) -> None:
-        assert self._poller is not None
         if len(self._clients) >= MOST_CLIENTS:
             self._evict(now)
         self._clients[client.fd] = client
-        self._told[client.fd] = READ
-        self._poller.add(client.fd, READ)
         # It mostly has said what it wants already; else nobody could tell a probe from a client that is silent.
         if (asked := client.read(now)) is not None:
             self._ask(client, asked, now)
@@ -270,15 +270,18 @@ class AdminListener:
             if (asked := client.next_request(now)) is None:
                 break
             self._ask(client, asked, now)
+        told = self._told.get(client.fd)
         if client.state is ClientState.CLOSED:
-            self._poller.remove(client.fd)
-            del self._clients[client.fd], self._told[client.fd]
+            if told is not None:
+                self._poller.remove(client.fd)
+                del self._told[client.fd]
+            del self._clients[client.fd]
             client.socket.close()
             self._refill()
             self._give_up()
-        elif self._told[client.fd] != client.mask:
+        elif told != client.mask:
             self._told[client.fd] = client.mask
-            self._poller.modify(client.fd, client.mask)
+            (self._poller.add if told is None else self._poller.modify)(client.fd, client.mask)
 
     # -- answers
 
@@ -326,12 +329,22 @@ class AdminListener:
         else:
             self._waiting.setdefault(rendering, []).append(client)
 
+    def _pause(self) -> None:
+        """Let others have the interpreter, and then work for as long as they have had it.
+
+        Where threads compute, each pause is long, and an answer must not need many. The poller would make a millisecond
+        of a short one.
+        """
+        begin = time.monotonic()
+        time.sleep(PAUSE_SECONDS)
+        self._slice_seconds = min(LONGEST_SLICE_SECONDS, max(SLICE_SECONDS, time.monotonic() - begin))
+
     def _make_a_slice(self) -> None:
         rendering = self._making.popleft()
         if not any(client.state is ClientState.ASKED for client in self._waiting[rendering]):
             self._shared.drop(rendering)  # all have gone
             del self._waiting[rendering]
-        elif rendering.work(SLICE_SECONDS):
+        elif rendering.work(self._slice_seconds):
             self._complete(rendering, time.monotonic())
         else:
             self._making.append(rendering)
@@ -356,6 +369,8 @@ class AdminListener:
         made = rendering.whole
         assert made is not None
         self._shared.complete(rendering, now)
+        if rendering.query.method == "POST":
+            self._shared.clear()
         for client in self._waiting.pop(rendering, ()):
             if rendering.query.method == "POST":
                 values = rendering.endpoint.path, client.peer, client.door.name, _text(made)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
 from waitressd.insight.documents import JSON, answer, members, text
-from waitressd.insight.inspector import PHASES, Inspector, RequestView, Standing
+from waitressd.insight.inspector import PHASES, Found, Inspector, RequestView, Standing
 from waitressd.insight.parameters import Parameters, prefers_text
 from waitressd.insight.slices import finish, padded
 from waitressd.insight.threads import ThreadView
@@ -54,22 +54,25 @@ class Listings:
         shows_stack, is_grouped = given.flag("stack"), given.flag("group")
         limit = given.whole("limit", 200, MOST_ROWS)
 
-        def is_wanted(view: RequestView) -> bool:
+        def is_wanted(found: Found) -> bool:
             return (
-                phase in (None, view.phase)
-                and route in (None, view.route or "")
-                and view.age_seconds >= older
-                and worker in (0, view.worker)
+                phase in (None, found.phase)
+                and route in (None, found.route)
+                and found.age_seconds >= older
+                and worker in (0, self._inspector.worker)
             )
 
         def body() -> Iterator[bytes]:
             yield b"{"
             yield from members(self._head())
-            wanted = [view for view in (yield from padded(self._inspector.requests())) if is_wanted(view)]
+            wanted = [found for found in (yield from padded(self._inspector.found())) if is_wanted(found)]
             document: dict[str, Any] = {"total": len(wanted), "stacks_missing": stacks.REFUSAL or None}
             if is_grouped:
-                document["places"] = iter(places_of(wanted))
-            document["requests"] = (request_row(view, shows_stack=shows_stack) for view in wanted[:limit])
+                document["places"] = iter(places_of(found.view for found in wanted if found.view is not None))
+            views = filter(None, map(self._inspector.view, wanted[:limit]))
+            # One that has gone on meanwhile is not among those of its former phase.
+            shown = (view for view in views if phase in (None, view.phase))
+            document["requests"] = (request_row(view, shows_stack=shows_stack) for view in shown)
             yield from members(document, follows=True)
             yield b"}\n"
 
@@ -155,25 +158,18 @@ class Listings:
 
 def request_row(view: RequestView, *, shows_stack: bool) -> dict[str, Any]:
     """Return a request as it is written."""
-    row = row_of(view)
-    row["stack"] = stack_rows(view.stack) if shows_stack and view.stack else None
-    return row
+    return _row_of(view, shows_stack=shows_stack)
 
 
 def thread_row(view: ThreadView, *, shows_stack: bool) -> dict[str, Any]:
     """Return a thread as it is written."""
-    row = row_of(view)
+    return _row_of(view, shows_stack=shows_stack)
+
+
+def _row_of(view: RequestView | ThreadView, *, shows_stack: bool) -> dict[str, Any]:
+    row = view._asdict()
     row["stack"] = stack_rows(view.stack) if shows_stack and view.stack else None
     return row
-
-
-def row_of(view: RequestView | ThreadView) -> dict[str, Any]:
-    """Return the fields of a value by their names, times with a tenth of a millisecond."""
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name in view.__dataclass_fields__
-        for value in (getattr(view, name),)
-    }
 
 
 def stack_rows(stack: Stack) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@ from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
 from waitressd.insight.endpoints import bad_question, json_answer
 from waitressd.net.logs import report_defect
 
-SHARED_SECONDS: Final = 0.1  # how long an answer is good for whoever asks the same
+SHARED_SECONDS: Final = 0.1  # how long an answer is good for whoever asks the same, at least
+MOST_SHARED_SECONDS: Final = 1.0
+SHARE: Final = 0.02  # of a processor, that equal questions may cost: what costs more to make is good for longer
 NOT_SHARED: Final = ("probes", "control", "profile")  # what is as of now and costs nothing, or is for one alone
 
 Key = tuple[Any, ...]
@@ -38,14 +40,24 @@ class Rendering:
         """The answer, once it is whole."""
         self.is_given_up = False
         """Whether nobody waits for it any more. Any thread."""
+        self.spent_seconds = 0.0
+        """What has been computed for it."""
         self._answer: Answer | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._made: list[bytes] = []
 
-    def work(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:
-        """Go on making it for so long, or a piece longer; True once it is whole. Whatever fails, there is an answer."""
+    def work(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> bool:
+        """Go on making it for so long, or a piece longer; True once it is whole. Whatever fails, there is an answer.
+
+        The time is that of this thread alone: while others compute, nobody waits for this one.
+        """
+        begin = clock()
+        is_whole = self._work(begin + seconds, clock)
+        self.spent_seconds += clock() - begin
+        return is_whole
+
+    def _work(self, end: float, clock: Callable[[], float]) -> bool:
         try:
-            end = clock() + seconds
             if self._answer is None:
                 self._answer = self.endpoint.answer(self.query)
                 self._pieces = iter(self._answer.body)
@@ -97,8 +109,13 @@ class Shared:
         """An answer is whole, and becomes stale."""
         for key, (known, _) in self._known.items():
             if known is rendering:
-                self._known[key] = known, now + SHARED_SECONDS
+                seconds = max(SHARED_SECONDS, min(MOST_SHARED_SECONDS, rendering.spent_seconds / SHARE))
+                self._known[key] = known, now + seconds
                 return
+
+    def clear(self) -> None:
+        """Give all up: somebody has changed something, and wants to see it."""
+        self._known.clear()
 
     def drop(self, rendering: Rendering) -> None:
         """An answer will not be made."""

@@ -18,11 +18,11 @@ PAUSE_SECONDS: Final = 0.0001
 
 
 class Stopwatch:
-    """Says when the present slice of work is over."""
+    """Says when the present slice of work is over: by the time that this thread computes, not while others do."""
 
     __slots__ = ("_clock", "_end", "_seconds")
 
-    def __init__(self, seconds: float = SLICE_SECONDS, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, seconds: float = SLICE_SECONDS, clock: Callable[[], float] = time.thread_time) -> None:
         self._seconds = seconds
         self._clock = clock
         self._end = clock() + seconds

@@ -5,8 +5,7 @@ Any thread, without a lock.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.reports import is_busy
@@ -26,8 +25,7 @@ ROLES: Final = ("dispatcher", "task", "waiting", "watcher", "insight", "log", "o
 _OURS: Final = {"waitressd-insight": "insight", "waitressd-log": "log", "request-log-": "log"}
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadView:
+class ThreadView(NamedTuple):
     """One thread at one moment. Times in seconds; None is unknown."""
 
     name: str
@@ -77,7 +75,7 @@ class Threads:
             name=text(thread.name if thread is not None else None) or f"thread {look.thread_id}",
             role=self._role_of(worker) if worker is not None else self._role_beside(look.thread_id, thread),
             native_id=native_id,
-            busy_seconds=max(0.0, now - look.started) if is_at_work and look.started else None,
+            busy_seconds=round(max(0.0, now - look.started), 4) if is_at_work and look.started else None,
             request=exchange_id(self._worker_number, exchange, look.number) if exchange is not None else None,
             cpu_share=self._shares.share(native_id),
             place=look.stack.place or None,

@@ -1,10 +1,12 @@
 """The row of this process in the counters of a fleet.
 
-A worker is handed its row before its server opens. From then on it writes there what it counts, about twice a second
-and once more at its end: so a worker that is killed takes with it what it has counted in that time, and no more.
+A worker is handed its row before its server opens. From then on it writes there what it counts, about twice a second,
+when its master asks, and once more at its end: so a worker that is killed takes with it what it has counted in that
+time, and no more.
 """
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +15,7 @@ from waitressd.metrics.figures import Watched, ledgers_of, look_at
 from waitressd.metrics.gauges import write_certificates, write_gauges
 from waitressd.metrics.pauses import finish
 from waitressd.metrics.row import RowWriter
+from waitressd.net.logs import report_defect
 from waitressd.requestlog.failures import say
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ WRITE_SECONDS: Final = 0.5  # between two times
 
 
 class AdoptedRow:
-    """A row, and what is written to it. One thread at a time, but for `area`."""
+    """A row, and what is written to it. Any thread."""
 
     def __init__(self, area: Area, index: int) -> None:
         self.area: Final = area
@@ -34,6 +37,7 @@ class AdoptedRow:
         self._ends: dict[str, float] = {}  # of certificates, as they were written last
         self._due = 0.0
         self._server: Watched | None = None
+        self._lock: Final = threading.Lock()  # held while the row is written
 
     def begin(self, server: Watched) -> None:
         """Write down from now on what this server counts."""
@@ -45,15 +49,24 @@ class AdoptedRow:
             self._due = now + WRITE_SECONDS
             self._write(now)
 
+    def refresh(self) -> None:
+        """Write, because somebody looks. Never raises."""
+        try:
+            self._write(time.monotonic())
+        except Exception:  # border: the thread that hears the master must go on
+            report_defect("writing the counters failed")
+
     def end(self) -> None:
         """Write once more what has come since the last time; twice is harmless."""
         self._write(time.monotonic())
         self._server = None
 
     def _write(self, now: float) -> None:
-        server = self._server
-        if server is None:
-            return
+        with self._lock:
+            if (server := self._server) is not None:
+                self._write_figures(server, now)
+
+    def _write_figures(self, server: Watched, now: float) -> None:
         figures = finish(look_at(server, self.findings() if self.findings is not None else None))
         finish(self._writer.write(ledgers_of(server.lanes), figures))
         if figures.certificate_ends != self._ends:

@@ -181,6 +181,11 @@ class Area:
                 found.setdefault(place, []).append((read_gauges(row), age_seconds))
         return dict(sorted(found.items()))
 
+    def ages(self, now: float) -> dict[int, float]:
+        """Return how long ago each process has written its row, in seconds, by row; `now` is monotonic seconds."""
+        ages = ((index, gauges_age(self.row(index), now)) for index, _ in self._owned(self._head[_STEP]))
+        return {index: age for index, age in ages if age is not None}
+
     def _owned(self, step: int) -> Iterator[tuple[int, int]]:
         """Yield (row, place) of each process."""
         retiring = step % _STEP_ROWS - 1

@@ -1,25 +1,27 @@
-"""How metrics get out where there is no admin address: a listener of their own, or a page of the application.
+"""What there is to show of a server that counts, and how metrics get out as a page of the application.
 
-In a worker of a fleet the page shows what all workers have counted, and it is the master that listens.
+In a worker of a fleet the page shows what all workers have counted. Addresses are opened by who owns the admin address.
 """
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
+from waitressd.config.addresses import listen_addresses
 from waitressd.config.adjustments import Adjustments
-from waitressd.kinds import text
 from waitressd.metrics.adopted import adopted_row
 from waitressd.metrics.collector import ServerCounts
 from waitressd.metrics.describe import JSON_TYPE, render_json
 from waitressd.metrics.figures import Watched
-from waitressd.metrics.listener import Application, Environ, MetricsListener, check_listen
 from waitressd.metrics.pauses import finish
 from waitressd.metrics.render import PROMETHEUS_TYPE, render_prometheus
 from waitressd.metrics.shown import Shown
 from waitressd.metrics.view import FleetView
 from waitressd.requestlog.options import Options
 from waitressd.requestlog.record import RequestRecord
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _NOBODY_COUNTS: Final = "Requests are not counted; set metrics = on.\n"
@@ -63,33 +65,15 @@ def shown_of(server: Counting) -> ServerCounts | FleetView:
 
 
 class ShownMetrics:
-    """What is left of a request log that counted: a listener, if `listen` says where. It takes no records."""
+    """What is left of a request log that counted: it says where metrics are shown (`listen`), and takes no records."""
 
     takes_records: Final = False
 
     def __init__(self, listen: str = "") -> None:
         self.listen: Final = listen
-        self._listener: MetricsListener | None = None
 
     def __call__(self, record: RequestRecord) -> None:
         """Never called: the ledgers of the server count."""
-
-    def start(self, server: Any) -> None:  # noqa: ANN401 - the server, which this layer does not know
-        """Begin to listen. Raises OSError naming the address."""
-        if self.listen and adopted_row() is None:
-            page = make_application(ServerCounts(server, server.adjustments.metrics_series))
-            self._listener = MetricsListener(server.open_beside, page, self.listen)
-
-    @property
-    def address(self) -> Any:  # noqa: ANN401 - as getsockname gives it
-        """Where the listener is; None without one."""
-        return self._listener.address if self._listener is not None else None
-
-    def close(self) -> None:
-        """Stop the listener; twice is harmless."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
 
 
 def make_application(shown: Shown | None = None) -> Application:
@@ -124,11 +108,11 @@ def app_factory(_global_conf: Mapping[str, str], **_local_conf: str) -> Applicat
 def request_log(_global_conf: Mapping[str, str], **options: str) -> ShownMetrics:
     """Make the former request log of that name (``egg:waitressd#metrics``): it has the server count requests.
 
-    `listen` gives the metrics a listener of their own.
+    `listen` is an admin address that answers probes and metrics.
     """
     read = Options(options)
-    listen = read.take("listen", text(), "")
+    addresses = read.take("listen", listen_addresses(), ())
+    if not options.get("listen", "x").strip():
+        read.complain("listen", "expected an address, as 127.0.0.1:9100")
     read.finish()
-    if listen:
-        check_listen(listen)
-    return ShownMetrics(listen)
+    return ShownMetrics(" ".join(map(str, addresses)))

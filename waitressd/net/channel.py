@@ -6,25 +6,27 @@ gives the descriptor back, because the system gives the same number to the next 
 """
 
 import contextlib
-import io
 import itertools
 import logging
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from waitressd.http.errors import HttpError, ProtocolMisuse
-from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.http.events import Request
 from waitressd.http.states import Reading, Sending
 from waitressd.net import wire
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
+from waitressd.net.handover import Kept
+from waitressd.net.intake import receive
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
 from waitressd.net.preface import Preface, PrefaceError
-from waitressd.net.progress import NEVER, Upload
+from waitressd.net.progress import NEVER
 from waitressd.net.recorder import Fault
-from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeMove, ExchangeState
+from waitressd.net.states import CHANNEL_TRANSITIONS, ChannelMove, ChannelState, ExchangeState
 from waitressd.net.wire import DROP_BYTES, WOULD_BLOCK, PartialRecordError, Wire
 from waitressd.peer import UNIX, Origin, Peer
 
@@ -47,17 +49,21 @@ class Channel:
         "opened_at", "origin", "preface", "received_bytes", "state", "wire",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings) -> None:
+    def __init__(
+        self, sock: socket.socket, peer: Peer, loop: EventLoop, settings: ChannelSettings, kept: Kept | None = None
+    ) -> None:
+        """Begin with a connection, or go on with one that another process has `kept` so far."""
         self.wire: Wire = sock
         self.preface: Preface | None = None  # what is read before HTTP
-        if settings.tls is not None or settings.proxy_protocol is not None:
+        is_new = kept is None or kept.is_new
+        if is_new and (settings.tls is not None or settings.proxy_protocol is not None):
             self.wire, self.preface = settings.begin(sock)
         self.fd = sock.fileno()
         self.number = next(_numbers)  # of the connection; no other one of this process ever has it
-        self.opened_at = loop.now  # monotonic seconds
+        self.opened_at = loop.now if kept is None else kept.opened_at  # monotonic seconds
         self.received_bytes = 0  # of HTTP, heads included; counted where there is a ledger
         self.loop = loop
-        self.origin = Origin(peer, settings.listener)
+        self.origin = Origin(peer, settings.listener, None if kept is None else kept.proxied)
         self.state = ChannelState.OPEN
         self.mask = 0
         self.connection = settings.connect()
@@ -65,6 +71,9 @@ class Channel:
         self._settings = settings
         self._deadline = NEVER  # of a state of the connection itself
         self._fruitless_events = 0
+        if kept is not None:
+            self.exchange.number += kept.answered
+            self.exchange.deadline = kept.idle_since + loop.idle_seconds
         if self.preface is not None:
             self.state = ChannelState.PREFACE
             self._start(self.preface)
@@ -103,6 +112,47 @@ class Channel:
         if self.state <= _HALF_CLOSED:
             return self.exchange.phase
         return "idle" if self.state is ChannelState.PREFACE else self.state.name.lower()
+
+    # -- another process goes on with it
+
+    @property
+    def can_be_passed(self) -> bool:
+        """Whether another process can go on with it once it is idle: it is past what comes before HTTP, and in clear.
+
+        The state of an encrypted one is in the memory of this process.
+        """
+        return self.state is ChannelState.OPEN and self._settings.tls is None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether another process can go on with it now: it waits for a request, and no byte of it is here.
+
+        What lies in the kernel goes with it.
+        """
+        exchange = self.exchange
+        is_idle = exchange.state is _IDLE and exchange.request is None and exchange.outbuf is None
+        has_all = not exchange.reader.buffer and exchange.encoder.sending is Sending.WAIT and exchange.fault is None
+        return is_idle and has_all and self.can_be_passed
+
+    def pass_by(self, give: Callable[[socket.socket, Kept], bool]) -> bool:
+        """Pass a connection at rest to another process; False, and nothing has changed, when none takes it.
+
+        Its client notices nothing: the connection is neither shut down nor lingers, its other descriptor keeps it open.
+        """
+        exchange, origin = self.exchange, self.origin
+        idle_since = max(self.opened_at, exchange.deadline - self.loop.idle_seconds)
+        kept = Kept(origin.listener, origin.peer, exchange.number - 1, self.opened_at, idle_since, origin.proxied)
+        assert isinstance(self.wire, socket.socket)
+        if not give(self.wire, kept):
+            return False
+        with contextlib.suppress(OSError):  # the descriptor must be given back whatever the poller says
+            if self.mask:
+                self.watch(0)
+        self._move(ChannelMove.PASS)
+        exchange.end()
+        self.loop.forget(self.fd, self.counted_as)
+        self.wire.close()
+        return True
 
     # -- what the poller says
 
@@ -261,7 +311,7 @@ class Channel:
             if type(event) is Request and event.complete:
                 exchange.request = event
                 return exchange
-            return self._receive(event)
+            return receive(exchange, event)
         except HttpError as error:
             self.loop.logs.refused_head(self.connection.reader.refused_line, self.origin)
             exchange.request = exchange.request or error.request
@@ -270,65 +320,6 @@ class Channel:
             self.loop.logs.spool("cannot keep a request body of %s on disk: %s", self.peer, error)
             exchange.refuse(HttpError(503, "The server cannot store the request body at the moment."))
         return None
-
-    def _receive(self, event: Event) -> Exchange | None:
-        """Everything but the one event of a small request. Raises HttpError, and OSError of a full disk."""
-        connection, exchange = self.connection, self.exchange
-        while True:
-            if isinstance(event, Body):
-                assert exchange.upload is not None
-                exchange.upload.append(event.data)
-            elif isinstance(event, Request):
-                exchange.request = event
-                if event.complete or self._take_whole_body(event):
-                    return exchange
-                self._expect_body(event)
-                if self.state is ChannelState.CLOSED:  # the client was gone when it was to be told to go on
-                    return None
-            elif event is NEED_DATA:
-                if not self.mask:
-                    self.watch(READ)
-                self._wait_for_more()
-                return None
-            elif event is CLOSED:
-                self.close()
-                return None
-            elif event is PAUSED:
-                return None
-            else:  # the end of the body
-                assert exchange.upload is not None
-                exchange.body = exchange.upload.finish()
-                return exchange
-            event = connection.next_event()
-
-    def _take_whole_body(self, request: Request) -> bool:
-        """Most bodies are small and come with their head: they need no spool (a fifth of a 10 KiB POST, measured)."""
-        if self.exchange.number > 1 and request.expects_continue:
-            return False
-        data = self.connection.reader.take_body()
-        if data is not None:
-            self.exchange.body = io.BytesIO(data)
-        return data is not None
-
-    def _expect_body(self, request: Request) -> None:
-        """The body is still to come; send 100 to a client that waits for it.
-
-        A body that came together with its head needs none (RFC 9110, 10.1.1). On a kept connection it may only have
-        caught up while an earlier response was on its way; its client still counts on the 100.
-        """
-        exchange, settings, now = self.exchange, self._settings, self.loop.now
-        exchange.upload = Upload(settings.new_body(), settings.deadlines, now)
-        exchange.expect(ExchangeMove.BODY, exchange.upload.deadline(now))
-        if self.connection.awaiting_continue or (exchange.number > 1 and request.expects_continue):
-            exchange.push(self.connection.encode_continue())
-
-    def _wait_for_more(self) -> None:
-        """The request is not complete: set the deadline for what is missing of it."""
-        exchange, now = self.exchange, self.loop.now
-        if exchange.upload is not None:
-            exchange.deadline = exchange.upload.deadline(now)
-        elif exchange.state is _IDLE and self.connection.reader.request_started:
-            exchange.expect(ExchangeMove.BYTES, now + self._settings.deadlines.request_header_timeout)
 
     # -- the end
 

@@ -109,7 +109,8 @@ class EventLoop(Protocol):
     ledger: "Ledger | None"
     """Where requests are counted, if they are."""
     draining: bool
-    """Whether the server stops: every response ends its connection. Changes under the lock."""
+    """Whether the server stops: every response ends its connection, unless that can be passed on. Changes under the
+    lock."""
 
     @property
     def lock(self) -> AbstractContextManager[object]:
@@ -122,6 +123,9 @@ class EventLoop(Protocol):
     @property
     def logs(self) -> LoopLogs:
         """Where lines about clients go."""
+
+    def has_heir(self) -> bool:
+        """Whether another process goes on with this one's connections when it ends. Any thread."""
 
     def again(self, fd: int, /) -> None:
         """Have the connection look at what it has buffered, in the next turn."""
@@ -162,6 +166,10 @@ class Line(Protocol):
     origin: Origin
     state: ChannelState
     wire: Wire
+
+    @property
+    def can_be_passed(self) -> bool:
+        """Whether another process can go on with it once it is idle."""
 
     def watch(self, mask: int) -> None:
         """Tell the poller what to report; 0 ends the registration. The task too, under the role's lock."""

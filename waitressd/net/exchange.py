@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TARGET_CHARACTERS: Final = 120  # of a request's target in a line
 # As plain globals: looking a member up in its class costs as much as the transition (45 ns of a request each).
+_WORDS: Final = {state: state.name.lower() for state in ExchangeState}  # `name` is a property, and slow
 _WAIT: Final = Sending.WAIT
 _RUN: Final = ExchangeMove.RUN
 _KEEP: Final = ExchangeMove.KEEP
@@ -91,7 +92,7 @@ class Exchange(Outgoing):
         state = self.state
         if state <= ExchangeState.BODY and self.reader.reading is Reading.DONE:  # and begins soon
             state = ExchangeState.QUEUED
-        return state.name.lower()
+        return _WORDS[state]
 
     @property
     def may_be_followed(self) -> bool:
@@ -159,7 +160,7 @@ class Exchange(Outgoing):
         """A thread has the request. Holder of the role, or a task thread that took it out of the queue."""
         self.state = NEXT[self.state][_RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
         self.deadline = NEVER
-        if self.loop.draining:
+        if self.loop.draining and not (self.line.can_be_passed and self.loop.has_heir()):
             self.encoder.forbid_keep_alive()
 
     def run(self) -> None:

@@ -5,7 +5,9 @@ never waits for a loop: it pokes, and looks at the next asking whether that was 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+FRESH_SECONDS: Final = 0.1  # for which a loop that has turned needs no poke to show that it lives
 
 
 class Loop(Protocol):
@@ -49,6 +51,8 @@ class Pulse:
         living = [loop for loop in self._loops if not loop.has_ended]
         if not all(loop.turned_at >= poked_at for loop in living):
             return now - poked_at
+        if all(loop.turned_at > now - FRESH_SECONDS for loop in living):
+            return 0.0  # waking costs a system call, and who asks then waits for the interpreter once more
         self._poked_at = now
         for loop in living:
             loop.wake()

@@ -25,6 +25,7 @@ class ChannelMove(IntEnum):
     FINISH = 1  # the client ends its side
     LINGER = 2  # the last response is out, or what TLS says of a handshake that failed
     CLOSE = 3
+    PASS = 4  # it is idle, and another process goes on with it
 
 
 CHANNEL_TRANSITIONS: Final[dict[tuple[ChannelState, ChannelMove], ChannelState]] = {
@@ -34,6 +35,7 @@ CHANNEL_TRANSITIONS: Final[dict[tuple[ChannelState, ChannelMove], ChannelState]]
     (ChannelState.HALF_CLOSED, ChannelMove.FINISH): ChannelState.HALF_CLOSED,
     (ChannelState.OPEN, ChannelMove.LINGER): ChannelState.LINGERING,
     (ChannelState.HALF_CLOSED, ChannelMove.LINGER): ChannelState.LINGERING,
+    (ChannelState.OPEN, ChannelMove.PASS): ChannelState.CLOSED,
     **{(state, ChannelMove.CLOSE): ChannelState.CLOSED for state in ChannelState if state is not ChannelState.CLOSED},
 }
 

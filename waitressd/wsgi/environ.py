@@ -114,11 +114,20 @@ class EnvironBuilder:
 
         Raises HttpError: a trusted proxy sent fields that cannot be understood.
         """
-        known = request.known
-        # A request with the same field lines as the connection's last one begins with the same keys, which saves half
-        # of the time of building its environ (measured).
+        # What a connection has said before begins each environ with the same keys, which saves half of the time of
+        # building it (measured).
+        known, fields = request.known, request.fields
         basis = known.basis if known is not None else None
-        environ = basis.copy() if basis is not None else self._begin(request, origin, caller)
+        is_known = False
+        if basis is None:
+            environ = self._begin(request, origin, caller)
+            if known is not None and not has_proxy_keys(known.fields):
+                known.basis = self._begin(known, origin, caller)
+        else:
+            environ = basis.copy()
+            is_known = known is not None and fields is known.fields
+            if not is_known:
+                environ.update(fields)
         environ["REQUEST_METHOD"] = request.method
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
@@ -135,7 +144,7 @@ class EnvironBuilder:
             apply_proxy_header(environ, origin.proxied)
         if self._prefix:
             self._strip_prefix(environ)
-        if basis is None and has_proxy_keys(request.fields):
+        if not is_known and has_proxy_keys(fields):
             if origin.is_peer_known:
                 self._proxies.rewrite(environ)
             else:
@@ -143,7 +152,7 @@ class EnvironBuilder:
         return environ
 
     def _begin(self, request: Request, origin: Origin, caller: Caller) -> Environ:
-        """Return what an environ has of its connection and of the request's fields, and keep it for the next one."""
+        """Return what an environ has of its connection and of the request's fields."""
         environ, peer = self._template.copy(), origin.peer
         # First, so that no field can replace what follows; their names are HTTP_*, CONTENT_TYPE and CONTENT_LENGTH.
         environ.update(request.fields)
@@ -157,8 +166,6 @@ class EnvironBuilder:
         environ["waitressd.set_request_timeout"] = caller.set_request_timeout
         if origin.tls is not None:
             add_tls(environ, origin.tls)
-        if request.known is not None and not has_proxy_keys(request.fields):
-            request.known.basis = environ.copy()
         return environ
 
     def _strip_prefix(self, environ: Environ) -> None:

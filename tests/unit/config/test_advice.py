@@ -86,6 +86,12 @@ def test_advice(settings: dict[str, str], expected: list[str]) -> None:
         ({"supervise": "yes", "connection_limit": "100"}, 8, ["W118"]),
         ({"workers": "2", "connection_limit": "100", "per_client_connection_limit": "5"}, 8, ["W118", "W119", "W119"]),
         ({"connection_limit": "100", "threads": "100"}, 8, []),
+        ({"worker_max_age": "1h"}, 8, ["W136"]),
+        ({"worker_max_age": "1h", "workers": "auto"}, 1, ["W136"]),
+        ({"worker_max_age": "1h", "workers": "auto"}, 0, []),
+        ({"worker_max_age": "1h", "workers": "2", "request_timeout": "20"}, 8, ["W118"]),
+        ({"worker_max_memory": "1T", "workers": "2"}, 8, ["W118"]),
+        ({"worker_stuck_timeout": "10", "workers": "2", "request_timeout": "20"}, 8, ["W118", "W137"]),
     ],
 )
 def test_what_means_something_else_with_several_workers(

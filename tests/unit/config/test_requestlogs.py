@@ -2,9 +2,12 @@
 
 import pytest
 
+from waitressd.config.addresses import TcpAddress
+from waitressd.config.adjustments import Adjustments
 from waitressd.config.origins import Origin, Source
 from waitressd.config.requestlogs import BUILT_IN, LogSection, RequestLog, complete_log, request_logs
 from waitressd.kinds import BadValueError
+from waitressd.metrics import request_log
 
 KIND = request_logs()
 
@@ -29,6 +32,43 @@ def hook(record: object) -> None:
 )
 def test_names_become_records(value: object, expected: list[tuple[str, object]]) -> None:
     assert [(log.name, log.use) for log in KIND.parse(value)] == expected
+
+
+AT = {"listen": "127.0.0.1:9100"}
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        RequestLog("counts", "metrics", AT),
+        RequestLog("counts", "egg:waitressd#metrics", AT),
+        RequestLog("counts", "egg:Waitressd#metrics", AT),
+        RequestLog("counts", "call:waitressd.metrics:request_log", AT),
+        RequestLog("counts", "waitressd.metrics:request_log", AT),
+        RequestLog("counts", "waitressd.metrics.serving:request_log", AT),
+        request_log({}, listen="127.0.0.1:9100"),
+    ],
+)
+def test_where_metrics_are_shown_is_found_however_the_log_is_named(log: object) -> None:
+    found = Adjustments.from_keywords(request_log=[log, log, "common"])
+    assert found.admin_addresses == (TcpAddress("127.0.0.1", 9100),)
+    both = Adjustments.from_keywords(request_log=[log], admin_listen="unix:/a 127.0.0.1:9100")
+    assert both.admin_addresses == both.admin_listen
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        (),
+        ("common", "metrics"),
+        (request_log({}),),
+        (RequestLog("x", "combined", AT),),
+        (RequestLog("x", "metrics", {"listen": "99999"}),),
+    ],
+)
+def test_without_metrics_or_an_address_of_theirs_there_is_none(logs: tuple[object, ...]) -> None:
+    """What is wrong with one is said by who builds the log."""
+    assert Adjustments.from_keywords(request_log=logs).admin_addresses == ()
 
 
 @pytest.mark.parametrize("value", ["a/b", "egg:", "x:y:z", 5, [5]])

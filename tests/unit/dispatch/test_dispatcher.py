@@ -1,7 +1,6 @@
 """The event loop: when it looks, when it sleeps, what it does with its events, and the hand-over of the role."""
 
 import contextlib
-import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -627,33 +626,3 @@ def test_a_running_channel_keeps_the_sweeps_going() -> None:
         exchange.settle()
         loop.dispatcher._sweep(loop.time)
         assert loop.dispatcher._next_sweep == exchange.deadline < NEVER
-
-
-@pytest.mark.parametrize("runs", [False, True])
-def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, runs: bool
-) -> None:
-    with Loop() as loop, loop.connect() as known:
-        loop.request(known, GET)
-        assert known.receive().status == 200
-        client = Client(loop.listener.socket.getsockname(), timeout=5)
-        loop.dispatcher.ready.extend((fd, READ) for fd in loop.dispatcher._accept(loop.listener.fd))
-        (fd,) = loop.dispatcher.fresh
-        exchange = loop.dispatcher.channels[fd].exchange
-        if runs:
-            exchange.begin()
-
-        def refuse(_fd: int, _mask: int) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        with monkeypatch.context() as patch, client:
-            patch.setattr(loop.dispatcher.poller, "add", refuse)
-            loop.dispatcher._watch_fresh()
-            assert not loop.dispatcher.fresh
-            assert exchange.is_broken is runs
-            if runs:
-                exchange.settle()
-            assert exchange.state is ExchangeState.DONE
-        assert "cannot be watched" in caplog.text
-        loop.request(known, GET)
-        assert known.receive().status == 200

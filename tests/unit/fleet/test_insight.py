@@ -113,6 +113,19 @@ def test_a_drain_wakes_the_masters_loop(insight: FleetInsight) -> None:
         assert not insight.take_orders()
 
 
+def test_workers_are_told_to_write_down_what_they_have_counted(insight: FleetInsight, roster: Roster) -> None:
+    pairs = [Link.pair() for _ in range(2)]
+    for number, (ours, theirs) in enumerate(pairs, 1):
+        theirs.socket.setblocking(False)
+        roster.workers[number] = Worker(4711, ours, None, number=number, place=number, code=1, row=number)
+    roster.workers[3] = Worker(4713, None, None, number=3, place=3, code=1, row=3)
+    insight._refresh_rows({2, 3})
+    assert [[message.name for message in theirs.receive()] for _, theirs in pairs] == [[], ["count"]]
+    for pair in pairs:
+        for link in pair:
+            link.close()
+
+
 def test_who_is_ready_can_be_asked(insight: FleetInsight, roster: Roster) -> None:
     ours, theirs = Link.pair()
     ours.socket.setblocking(False)

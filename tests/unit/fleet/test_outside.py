@@ -4,6 +4,7 @@ import selectors
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.admin import ask
@@ -44,6 +45,24 @@ def test_an_admin_address_answers_from_the_code_that_has_one_to_the_end(tmp_path
         outside.open_anew()
         outside.close()
         assert not path.exists()
+
+
+def test_the_address_of_a_request_log_answers_metrics_and_may_be_another_after_a_reload(tmp_path: Path) -> None:
+    plan, roster, poller = Plan(), Roster(StartCommand((), {}, "/")), selectors.DefaultSelector()
+    outside = Outside(plan, roster, Figures(plan).state, poller)
+    old, new = (f"{tmp_path}/{name}.sock" for name in ("old", "new"))
+    first = replace(hello(), counts=True, metrics=[f"unix:{old}"])
+    second = replace(hello(), counts=True, metrics=[f"unix:{new}"])
+    with poller:
+        outside.show(first)
+        outside.look(time.monotonic(), is_leaving=False)
+        outside.show(second)
+        for path in (old, new):
+            with Client(path) as client:
+                assert [ask(client, what).status for what in ("/metrics", "/ready", "/requests")] == [200, 503, 404]
+        outside.keep([second])
+        assert [Path(path).exists() for path in (old, new)] == [False, True]
+        outside.close()
 
 
 def test_a_master_that_is_not_asked_imports_no_answers() -> None:

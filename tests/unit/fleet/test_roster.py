@@ -3,19 +3,24 @@
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.support.connecting import begin_connection, is_answered
 from waitressd.command import StartCommand
+from waitressd.fleet.board import Board, Field, to_ms
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link, Message
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import STACKS_SECONDS, Code, Process, Roster, Worker
+from waitressd.inhand import Desk
 from waitressd.metrics.fleet import FleetMetrics
 from waitressd.metrics.shown import FleetState
 from waitressd.net.listener import Listener, open_tcp
@@ -43,7 +48,8 @@ def roster_of(**listeners: list[Listener]) -> Iterator[Roster]:
     finally:
         for process in roster.everyone():
             process.close()
-        roster.guard.close()
+        roster.close()
+        roster.close()
         for listener in everything:
             listener.close()
 
@@ -112,6 +118,8 @@ def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> Non
             assert order.fields == {
                 "worker": 7,
                 "row": None,
+                "board_row": worker.board_row,
+                "has_stack_file": True,
                 "counts": False,
                 "place": 2,
                 "workers": 2,
@@ -119,8 +127,12 @@ def test_a_worker_is_asked_for_with_its_end_of_a_link_and_the_listeners() -> Non
                 "watchdog_seconds": 2.5,
             }
             with contextlib.closing(Link.from_descriptor(order.descriptors[0])) as end:
-                assert os.path.sameopenfile(order.descriptors[1], one.fd)
-                assert os.path.sameopenfile(order.descriptors[2], two.fd)
+                assert roster.board is not None
+                assert os.path.sameopenfile(order.descriptors[1], roster.board.fd)
+                assert worker.stacks is not None
+                assert os.path.sameopenfile(order.descriptors[2], worker.stacks.fd)
+                assert os.path.sameopenfile(order.descriptors[3], one.fd)
+                assert os.path.sameopenfile(order.descriptors[4], two.fd)
                 end.send("born", pid=4711)
                 assert worker.receive() == [Message("born", {"pid": 4711})]
                 worker.tell("abort")
@@ -144,6 +156,144 @@ def test_the_row_of_a_worker_that_has_ended_is_the_next_ones() -> None:
             assert roster.spawn(3, 1, 1).row == first.row
             for order in asked.receive():
                 order.close()
+
+
+def test_a_worker_has_a_row_of_the_board_until_it_has_ended() -> None:
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].link, asked = Link.pair()
+        with contextlib.closing(asked):
+            first, second = roster.spawn(1, 1, 1), roster.spawn(2, 2, 1)
+            row = roster.row_of(second)
+            assert row is not None
+            roster.name(second, 4711)
+            assert [row[field] for field in (Field.NUMBER, Field.PLACE, Field.PID)] == [2, 2, 4711]
+            assert 0 < row[Field.BORN_AT] <= to_ms(time.monotonic())
+            taken = first.board_row
+            roster.retire(first)
+            assert roster.row_of(first) is None
+            roster.retire(first)  # twice
+            third = roster.spawn(3, 1, 1)
+            assert third.board_row == taken
+            orders = [order for _ in range(3) for order in asked.receive()]  # each comes with descriptors of its own
+            assert [order.fields["board_row"] for order in orders] == [taken, second.board_row, taken]
+            for worker, order in zip((first, second, third), orders, strict=True):
+                order.close()
+                worker.close()
+
+
+def test_without_memory_for_a_board_workers_are_born_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_what: object = None) -> Board:
+        raise OSError(12, "no memory")
+
+    monkeypatch.setattr(Board, "create", refuse)
+    monkeypatch.setattr("waitressd.fleet.stackfile.new_file", refuse)
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].link, asked = Link.pair()
+        with contextlib.closing(asked):
+            worker = roster.spawn(1, 1, 1)
+            assert roster.row_of(worker) is None
+            roster.name(worker, 4711)
+            (order,) = asked.receive()
+            assert (order.fields["board_row"], len(order.descriptors)) == (None, 1)
+            order.close()
+            worker.close()
+
+
+@contextlib.contextmanager
+def one_worker() -> Iterator[tuple[Roster, Worker]]:
+    """A roster whose template has been asked for a worker, that is known by a number that no process has."""
+    with roster_of(c1=[]) as roster:
+        roster.codes[1].link, asked = Link.pair()
+        with contextlib.closing(asked):
+            worker = roster.spawn(1, 3, 1)
+            (order,) = asked.receive()
+            order.close()
+            roster.name(worker, 4711)
+            yield roster, worker
+        worker.close()
+
+
+@contextlib.contextmanager
+def in_hand(memory: memoryview, *targets: str) -> Iterator[None]:
+    """Have requests in hand there, each in a thread of its own."""
+    desk, begun, go = Desk(memory), threading.Semaphore(0), threading.Event()
+
+    def handler(_request: Any, _body: Any, _exchange: Any, /) -> None:
+        begun.release()
+        go.wait()
+
+    threads = []
+    for number, target in enumerate(targets):
+        what = SimpleNamespace(method="GET", target=target, number=number, line=SimpleNamespace(number=1))
+        threads.append(threading.Thread(target=desk.noting(handler), args=(what, None, what)))
+        threads[-1].start()
+        begun.acquire()
+    try:
+        yield
+    finally:
+        go.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_line_names_some_of_the_requests_in_hand_and_counts_the_others() -> None:
+    with one_worker() as (roster, worker):
+        row = roster.row_of(worker)
+        assert row is not None
+        assert roster.in_hand(worker, 1.0) == ""
+        with in_hand(row.entries, "/a?secret=1"):
+            since = row.in_hand()[0].since
+            assert roster.in_hand(worker, since + 2.51) == "; it had in hand GET /a (2.5 s)"
+        with in_hand(row.entries, *(f"/{n}" for n in range(6))):
+            line = roster.in_hand(worker, 0.0)  # which was before
+        assert line == "; it had in hand GET /0 (0.0 s), GET /1 (0.0 s), GET /2 (0.0 s), GET /3 (0.0 s) and 2 more"
+        roster.retire(worker)
+        assert roster.in_hand(worker, 1.0) == ""
+
+
+def test_stacks_that_nobody_waits_for_are_logged_when_they_are_whole(caplog: pytest.LogCaptureFixture) -> None:
+    with one_worker() as (roster, worker):
+        assert worker.stacks is not None
+        roster.pass_on_stacks(10.0)
+        assert roster.next_signal() == float("inf")
+        os.write(worker.stacks.fd, b"Thread 0x1 (most recent call first):\n")
+        roster.pass_on_stacks(10.0)
+        assert caplog.messages == []
+        roster.pass_on_stacks(roster.next_signal())
+        text = "the stacks of worker 3 (pid 4711):\nThread 0x1 (most recent call first):"
+        assert caplog.messages == [text]
+        os.write(worker.stacks.fd, b"Thread 0x1 (most recent call first):\n")
+        worker.pid = 0
+        roster.retire(worker)  # which may be the end of it
+        roster.retire(worker)
+        assert caplog.messages == [text] * 2
+
+
+def test_stacks_that_somebody_waits_for_are_theirs(caplog: pytest.LogCaptureFixture) -> None:
+    with one_worker() as (roster, worker):
+        row, file = roster.row_of(worker), worker.stacks
+        assert row is not None
+        assert file is not None
+        with in_hand(row.entries, "/a"):
+            thread = row.in_hand()[0].thread
+            text = f"Thread 0x{thread:016x} (most recent call first):"
+            found = roster.stacks_of(worker, lambda: os.write(file.fd, text.encode()), 5.0)
+        assert found.startswith(f"Thread 0x{thread:016x} [GET /a, 0.")
+        roster.pass_on_stacks(1e9)
+        assert caplog.messages == []
+        roster.retire(worker)
+        assert roster.stacks_of(worker, lambda: None, 0.01) == ""
+
+
+def test_a_process_that_was_asked_for_its_stacks_is_looked_at_soon() -> None:
+    with roster_of() as roster:
+        roster.command = StartCommand((sys.executable, "-c", "import signal; signal.pause()"), dict(os.environ), "/")
+        roster.ask_for_stacks(Process(0, None))  # not born yet
+        assert roster.next_signal() == float("inf")
+        code = roster.load(1)
+        roster.ask_for_stacks(code)
+        assert roster.next_signal() < time.monotonic() + STACKS_SECONDS
+        assert os.waitstatus_to_exitcode(os.waitpid(code.pid, 0)[1]) == -3
 
 
 def test_a_template_that_takes_no_order_is_known_by_the_end_of_the_link() -> None:
@@ -191,6 +341,7 @@ def test_a_kill_waits_for_the_stacks_and_is_forgotten_when_the_process_has_ended
         at = roster.next_signal()
         assert 0 < at - time.monotonic() <= STACKS_SECONDS
         roster.forget_signals(code.pid)
+        roster._stacks_until = 0.0
         assert roster.next_signal() == float("inf")
         roster.kill_later(code, 5.0)
         roster.signal_due(at)

@@ -151,9 +151,17 @@ def state() -> dict[str, Any]:
         "listeners": [],
     }
     guard = {"pid": 0, "is_wanted": True, "link": None}
-    roster = {"listeners": [], "codes": [code], "workers": [], "guard": guard, "unknown": [], "later": []}
+    roster = {
+        "listeners": [],
+        "codes": [code],
+        "workers": [],
+        "board": None,
+        "guard": guard,
+        "unknown": [],
+        "later": [],
+    }
     figures: dict[str, Any] = {"exits": {}, "born_at": []}
-    shown: dict[str, Any] = {"hellos": [], "counters": None, "metrics": {}, "admin": []}
+    shown: dict[str, Any] = {"hellos": [], "counters": None, "admin": []}
     return {
         "version": "1", "protocol": 1, "plan": story.plan.carry(story.now), "roster": roster, "figures": figures,
         "spools": [], "passed_on": [], "shown": shown,

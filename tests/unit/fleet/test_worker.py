@@ -187,6 +187,30 @@ print(end_of(pid))
     assert lines == ["True", "3"]
 
 
+def test_it_finds_its_row_of_the_board_and_does_without_where_there_is_none() -> None:
+    lines = lines_of(
+        START
+        + """
+from waitressd.fleet.board import Board, Field
+board = Board.create(2)
+row = board.row(board.claim(1))
+def born(order):
+    worker = WorkerProcess(Server(Adjustments.from_keywords(**settings), app), theirs, order)
+    if worker.row is not None:
+        worker.row[Field.BUSY] = 1
+    print(worker.row is None, row[Field.BUSY], len(worker.board or ()), len(worker._listeners))
+fields["board_row"] = 0
+born(Message("fork", fields, (theirs.fileno(), os.dup(board.fd), os.dup(listener.fileno()))))
+other = os.memfd_create("other")
+os.ftruncate(other, 10000)
+born(Message("fork", fields, (theirs.fileno(), other, os.dup(listener.fileno()))))
+fields["board_row"] = None
+born(Message("fork", fields, (theirs.fileno(), os.dup(listener.fileno()))))
+"""
+    )
+    assert lines == ["False 1 2 1", "True 1 0 1", "True 1 0 1"]
+
+
 def test_a_server_that_cannot_begin_is_an_end_with_its_traceback() -> None:
     lines = lines_of(
         START

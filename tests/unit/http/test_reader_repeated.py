@@ -5,9 +5,10 @@ import pytest
 from tests.support.exchange import LIMITS, NEXT, chunked, cut, exchange, facts, head
 from waitressd.http.errors import HttpError
 from waitressd.http.events import NEED_DATA, PAUSED, Body, Request
-from waitressd.http.head import parse_head, parse_repeated
+from waitressd.http.head import parse_head
 from waitressd.http.limits import Limits
 from waitressd.http.reader import RequestReader
+from waitressd.http.repeated import SameLines
 from waitressd.http.states import ReadEvent, Reading
 
 LINES = ("X-A: b", "Cookie: c", "Cookie: d", "Accept: */*")
@@ -95,22 +96,23 @@ def test_the_fields_are_shared_only_where_they_are_the_same() -> None:
     assert fourth.fields == first.fields
 
 
-def test_what_parse_repeated_leaves_to_parse_head() -> None:
+def test_what_is_left_to_parse_head() -> None:
     block = head(*LINES)[:-4]
     lines = block[block.find(b"\r\n") :]
     known = parse_head(block, LIMITS)
-    repeated = parse_repeated(block, lines, known, LIMITS)
+    same = SameLines(lines, known)
+    repeated = same.parse(block, LIMITS)
     assert repeated is not None
     assert facts(repeated) == facts(known)
     escaped = b"GET /%41?50%off HTTP/1.1" + lines
-    again = parse_repeated(escaped, lines, known, LIMITS)
+    again = same.parse(escaped, LIMITS)
     assert again is not None
     assert facts(again) == facts(parse_head(escaped, LIMITS))
     for start in ("GET / HTTP/1.0", "M / HTTP/1.1", "GET", ""):
-        assert parse_repeated(start.encode() + lines, lines, known, LIMITS) is None
-    assert parse_repeated(block + b"\r\nX: y", lines, known, LIMITS) is None
-    assert parse_repeated(block, lines, known, Limits(max_request_line_size=len("GET / HTTP/1.1"))) is not None
-    assert parse_repeated(block, lines, known, Limits(max_request_line_size=len("GET / HTTP/1.1") - 1)) is None
+        assert same.parse(start.encode() + lines, LIMITS) is None
+    assert same.parse(block + b"\r\nX: y", LIMITS) is None
+    assert same.parse(block, Limits(max_request_line_size=len("GET / HTTP/1.1"))) is not None
+    assert same.parse(block, Limits(max_request_line_size=len("GET / HTTP/1.1") - 1)) is None
 
 
 def test_a_resting_connection_forgets() -> None:

@@ -6,8 +6,9 @@ from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ResponseError
 from waitressd.http.events import NEED_DATA, Body, Request
 from waitressd.http.limits import Limits
+from waitressd.http.repeated import KNOWN_BYTES, SameLines, SameStart
 from waitressd.http.response import build_head
-from waitressd.http.states import Persistence
+from waitressd.http.states import Persistence, Reading, Sending
 
 HEAD = build_head("200 OK", [("Content-Type", "text/plain")])
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -21,6 +22,14 @@ LINES = [
     b"\r\nHost: a.test\r\nTransfer-Encoding: chunked",
     b"\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 3",
     b"\r\nHost: b.test",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nCookie: a",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nCookie:\tb \r\nCookie: c",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nX-A: 2",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nX_A: 2\r\nProxy: p",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nContent-Length: 3",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nTransfer-Encoding: chunked",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nConnection: close",
+    b"\r\nHost: a.test\r\nX-A: 1\r\nCookie: \xe4",
 ]
 STARTS = [
     b"GET / HTTP/1.1",
@@ -69,6 +78,9 @@ def read_request(connection: Connection, data: bytes) -> tuple[object, ...]:
         while connection.next_event().__class__ is Body:
             pass
     connection.encoder.encode_response(HEAD, b"", DATE)
+    if connection.encoder.persistence is Persistence.LAST:  # by the word of this client, not of the server
+        connection.encoder.persistence = Persistence.KEPT
+        connection.reader.reading, connection.encoder.sending = Reading.IDLE, Sending.WAIT
     return seen
 
 
@@ -92,18 +104,70 @@ def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
         assert caught.value.status == 400
 
 
-def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
-    connection = Connection(Limits(max_request_line_size=100), "")
-    read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    connection.reader.feed(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"Cookie: \x01", 400),
+        (b"Cookie: a\nX-B: 1", 400),
+        (b"Cookie : a", 400),
+        (b" Cookie: a", 400),
+        (b"Cookie", 400),
+        (b"Host: a.test", 400),
+        (b"Content-Length: x", 400),
+        (b"Content-Length: 1\r\nTransfer-Encoding: chunked", 400),
+        (b"Transfer-Encoding: gzip", 400),
+        (b"Expect: the unexpected", 417),
+        (b"X-C: c\r\n" * 200 + b"X-C: c", 431),
+    ],
+)
+def test_a_broken_field_line_is_refused_after_known_ones(rest: bytes, status: int) -> None:
+    start = b"GET / HTTP/1.1\r\nHost: a.test\r\nX-A: 1\r\nX-B: 2\r\n"
+    connection = Connection(Limits(), "")
+    for last in (b"Cookie: a", b"Cookie: b", b"Cookie: c"):
+        read_request(connection, start + last + b"\r\n\r\n")
+    assert isinstance(connection.reader._known, SameStart)
+    connection.reader.feed(start + rest + b"\r\n\r\n")
     with pytest.raises(HttpError) as caught:
         connection.next_event()
-    assert caught.value.status == 414
+    assert caught.value.status == status
+
+
+def test_what_is_looked_for_only_becomes_less() -> None:
+    connection = Connection(Limits(), "")
+    known: list[object] = []
+    for fields in (b"X-A: 1\r\nX-B: 1\r\nX-C: 1", b"X-A: 1\r\nX-B: 1\r\nX-C: 2", b"X-A: 1\r\nX-B: 1",
+                   b"X-A: 1\r\nX-B: 3", b"X-A: 2\r\nX-B: 3", b"X-A: 2\r\nX-B: 3"):  # fmt: skip
+        read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n" + fields + b"\r\n\r\n")
+        kept = connection.reader._known
+        known.append(kept and kept.lines)
+    host = b"\r\nHost: a.test\r\nX-A: 1"
+    assert known == [host + b"\r\nX-B: 1\r\nX-C: 1", host + b"\r\nX-B: 1", host, host, None, None]
+
+
+def test_what_does_not_fit_is_not_looked_for_again() -> None:
+    start = b"GET / HTTP/1.1\r\nHost: a.test\r\nX-A: 1\r\n"
+    connection = Connection(Limits(), "")
+    for last in (b"Cookie: a", b"Cookie: b", b"Cookie: c\r\nCookie: d"):
+        read_request(connection, start + last + b"\r\n\r\n")
+    assert connection.reader._known is None
+
+
+def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
+    lines = b" HTTP/1.1\r\nHost: a.test\r\nX-A: 1\r\nCookie: "
+    for kind, second in ((SameLines, b"a"), (SameStart, b"b")):
+        connection = Connection(Limits(max_request_line_size=100), "")
+        read_request(connection, b"GET /" + lines + b"a\r\n\r\n")
+        read_request(connection, b"GET /" + lines + second + b"\r\n\r\n")
+        assert isinstance(connection.reader._known, kind)
+        connection.reader.feed(b"GET /" + b"a" * 100 + lines + b"a\r\n\r\n")
+        with pytest.raises(HttpError) as caught:
+            connection.next_event()
+        assert caught.value.status == 414
 
 
 def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:
     connection = Connection(Limits(), "")
-    read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\nCookie: " + b"c" * 4000 + b"\r\n\r\n")
+    read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\nCookie: " + b"c" * KNOWN_BYTES + b"\r\n\r\n")
     kept = [connection.reader._known]
     connection.forget()
     read_request(connection, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")

@@ -1,5 +1,7 @@
 """Admin addresses: what is checked before a server starts, and what they let through."""
 
+import contextlib
+import logging
 import socket
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from tests.support.admin import CONTROL_TOKEN, READ_TOKEN
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
 from waitressd.insight.addresses import AdminAddresses
+from waitressd.listeners import open_admin_listeners
+from waitressd.metrics import request_log
 from waitressd.net.listener import Listener, adopt, open_tcp, open_unix
 
 
@@ -69,6 +73,19 @@ def test_what_an_address_lets_through_depends_on_where_it_is(tmp_path: Path) -> 
         made.close()
         made.close()
     assert not (tmp_path / "a").exists()
+
+
+def test_the_address_of_a_request_log_shows_metrics_alone(caplog: pytest.LogCaptureFixture) -> None:
+    log = request_log({}, listen="127.0.0.1:0")
+    made = insight(request_log=log, admin_expose="all", admin_control="drain", admin_hosts="shop")
+    made.open(open_admin_listeners(made._adjustments))
+    ((listener, door),) = made._doors
+    assert door.exposed == {"probes", "metrics"}
+    assert not door.control
+    assert door.hosts == {"shop"}
+    with caplog.at_level(logging.INFO), contextlib.closing(made):
+        made.start_with([])
+        assert caplog.messages == [f"Metrics on http://{listener.name}/metrics"]
 
 
 def test_an_inherited_socket_that_strangers_reach_stops_the_start() -> None:

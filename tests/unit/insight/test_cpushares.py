@@ -27,6 +27,15 @@ def kernel(tmp_path: Path) -> Kernel:
     return Kernel(tmp_path)
 
 
+def test_no_file_is_opened_for_a_thread_that_is_not_there(tmp_path: Path) -> None:
+    """Of each request that waits this is asked, and opening is a wait for the interpreter."""
+    shares = CpuShares(folder=tmp_path)
+    (tmp_path / "None").mkdir()
+    (tmp_path / "None" / "schedstat").write_text("1 2 3\n")
+    assert shares.share(None) is None
+    assert shares._looks == {}
+
+
 def test_the_share_is_that_between_two_looks(kernel: Kernel) -> None:
     kernel.used(5.0)
     assert kernel.shares.share(7) is None  # nothing to compare with

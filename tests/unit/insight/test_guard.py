@@ -69,6 +69,14 @@ def test_hosts(host: str, status: int) -> None:
     assert found == (status, "admin_hosts" if status else "")
 
 
+def test_a_unix_socket_is_asked_by_any_name() -> None:
+    """No name leads there. What a browser says about foreign pages counts all the same: a proxy may pass it on."""
+    for host in ("anything", "x:1", "evil.example"):
+        assert verdict(Asked(request_of("GET", "/live", host=host), SOCKET, Tokens(), is_owner=False)) == (0, "")
+    foreign = request_of("GET", "/live", "Sec-Fetch-Site: cross-site", host="anything")
+    assert verdict(Asked(foreign, SOCKET, Tokens(), is_owner=False))[0] == 403
+
+
 def test_a_request_of_http_1_0_without_a_host_is_refused() -> None:
     request = request_of("GET", "/live")
     del request.fields["HTTP_HOST"]

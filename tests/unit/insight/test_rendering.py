@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.admin import echo
 from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
-from waitressd.insight.rendering import SHARED_SECONDS, Rendering, Shared, whole
+from waitressd.insight.rendering import MOST_SHARED_SECONDS, SHARE, SHARED_SECONDS, Rendering, Shared, whole
 
 QUERY = Query("GET", "/stats", {}, "")
 
@@ -83,6 +83,33 @@ def test_equal_questions_share_an_answer_until_it_is_stale() -> None:
     assert shared.find(("a",), 1000.0 + SHARED_SECONDS / 2) is rendering
     assert shared.find(("a",), 1000.0 + SHARED_SECONDS) is None
     assert list(shared.due()) == []
+
+
+@pytest.mark.parametrize(
+    ("spent_seconds", "good_seconds"),
+    [
+        (0.0, SHARED_SECONDS),
+        (SHARED_SECONDS * SHARE / 2, SHARED_SECONDS),
+        (0.01, 0.01 / SHARE),
+        (9.0, MOST_SHARED_SECONDS),
+    ],
+)
+def test_what_costs_more_to_make_is_good_for_longer(spent_seconds: float, good_seconds: float) -> None:
+    shared, rendering = Shared(), Rendering(QUERY, Endpoint("/stats", "stats", echo))
+    shared.begin(("a",), rendering)
+    rendering.spent_seconds = spent_seconds
+    shared.complete(rendering, 1000.0)
+    assert list(shared.due()) == [1000.0 + good_seconds]
+    shared.clear()
+    assert shared.find(("a",), 1000.0) is None
+
+
+def test_what_was_computed_for_it_is_known() -> None:
+    rendering = Rendering(QUERY, Endpoint("/stats", "stats", endless))
+    clock = Clock(1.0)
+    while not rendering.work(2.0, clock):
+        pass
+    assert rendering.spent_seconds == clock.now - 6, "all but what has passed between its six slices"
 
 
 def test_what_is_not_made_is_not_shared_and_neither_are_probes() -> None:

@@ -89,6 +89,22 @@ def test_it_is_written_now_and_then_and_at_the_end(server: Server, ledger: Ledge
     assert Totals(area.totals()).requests["2xx", "complete"] == 4
 
 
+def test_it_is_written_when_somebody_looks_and_a_fault_there_is_logged(
+    server: Server, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    area = Area.private()
+    row = AdoptedRow(area, area.claim(7) or 0)
+    row.refresh()
+    row.begin(server)
+    count(ledger)
+    row.refresh()
+    assert Totals(area.totals()).requests["2xx", "complete"] == 1
+    server.figures = {"no": "figure"}
+    with caplog.at_level(logging.CRITICAL):
+        row.refresh()
+    assert caplog.messages == ["writing the counters failed; please report this"]
+
+
 def test_what_is_counted_elsewhere_outlives_its_process(server: Server) -> None:
     area = Area.private(2)
     for number in (1, 2):

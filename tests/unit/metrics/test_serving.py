@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import ledgers
-from tests.support.ledgers import count, lane_with
+from tests.support.ledgers import Server, count, lane_with
 from tests.support.samples import answered
-from waitressd import create_server
 from waitressd.metrics.adopted import adopt_row, adopted_row, drop_row
 from waitressd.metrics.area import Area, new_file
 from waitressd.metrics.collector import ServerCounts
@@ -17,12 +15,6 @@ from waitressd.metrics.serving import ShownMetrics, app_factory, counted, make_a
 from waitressd.metrics.shown import Totals
 from waitressd.net.ledger import Ledger
 from waitressd.requestlog import OptionError
-
-
-class Server(ledgers.Server):
-    """One that can open another one."""
-
-    open_beside = staticmethod(create_server)
 
 
 @pytest.fixture
@@ -68,19 +60,12 @@ def test_a_page_of_whatever_counts_in_this_process(server: Server) -> None:
     assert server.on_tick == []
 
 
-def test_a_listener_of_its_own(server: Server) -> None:
-    metrics = request_log({}, listen="127.0.0.1:0")
-    metrics.close()  # before the start: nothing
-    metrics.start(server)
-    assert metrics.address[1] > 0
-    metrics.close()
-    assert metrics.address is None
-
-
-def test_it_takes_no_records() -> None:
-    metrics = ShownMetrics()
+def test_the_former_log_takes_no_records_and_says_where_metrics_are_shown() -> None:
+    metrics = request_log({}, listen=" 127.0.0.1:9100  unix:/run/m.sock")
     assert not metrics.takes_records
     metrics(answered())
+    assert metrics.listen == "127.0.0.1:9100 unix:/run/m.sock"
+    assert request_log({}).listen == ShownMetrics().listen == ""
 
 
 @pytest.fixture
@@ -98,10 +83,7 @@ def area() -> Iterator[Area]:
     area.close()
 
 
-def test_a_worker_counts_for_its_fleet_and_does_not_listen(area: Area, server: Server, ledger: Ledger) -> None:
-    metrics = request_log({}, listen="127.0.0.1:1")  # which nobody could bind
-    metrics.start(server)
-    assert metrics.address is None
+def test_a_worker_counts_for_its_fleet(area: Area, server: Server, ledger: Ledger) -> None:
     with counted(server):
         count(ledger, times=2)
         for call in server.on_tick:
@@ -109,7 +91,6 @@ def test_a_worker_counts_for_its_fleet_and_does_not_listen(area: Area, server: S
         assert Totals(area.totals()).requests == {("2xx", "complete"): 2}
         count(ledger)
     assert Totals(area.totals()).requests == {("2xx", "complete"): 3}
-    metrics.close()
 
 
 def test_the_page_of_a_worker_shows_what_all_have_counted(area: Area, server: Server, ledger: Ledger) -> None:

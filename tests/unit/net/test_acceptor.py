@@ -32,9 +32,9 @@ def test_a_turn_leaves_clients_of_a_shared_listener_to_other_processes() -> None
     with Loop() as loop, many_clients(loop.listener.socket.getsockname(), SHARED_BURST + 1):
         loop.listener.is_shared = True
         accept = loop.dispatcher._acceptor.accept
-        taken = [sock for sock, _, _ in accept(loop.listener.fd, 0, 0.0)]
+        taken = [sock for sock, _, _, _ in accept(loop.listener.fd, 0, 0.0)]
         assert len(taken) == SHARED_BURST
-        taken += [sock for sock, _, _ in accept(loop.listener.fd, SHARED_BURST, 0.0)]
+        taken += [sock for sock, _, _, _ in accept(loop.listener.fd, SHARED_BURST, 0.0)]
         assert len(taken) == SHARED_BURST + 1
         for sock in taken:
             sock.close()

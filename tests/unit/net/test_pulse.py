@@ -1,6 +1,6 @@
 """Whether event loops live."""
 
-from waitressd.net.pulse import Pulse
+from waitressd.net.pulse import FRESH_SECONDS, Pulse
 
 
 class Loop:
@@ -24,6 +24,16 @@ def test_a_loop_that_answers_each_poke_lives() -> None:
         assert pulse.poke(now) == 0.0
         loop.turned_at = now + 0.001
     assert loop.poked == 3
+
+
+def test_a_loop_that_turns_by_itself_is_left_alone() -> None:
+    loop = Loop()
+    pulse = Pulse([loop])
+    loop.turned_at = 10.0
+    assert pulse.poke(10.0 + FRESH_SECONDS / 2) == 0.0
+    assert loop.poked == 0
+    assert [pulse.poke(10.0 + FRESH_SECONDS), pulse.poke(13.0 + FRESH_SECONDS)] == [0.0, 3.0]
+    assert loop.poked == 1
 
 
 def test_the_time_counts_from_the_first_poke_that_is_not_answered() -> None:

@@ -291,3 +291,24 @@ def test_errors_is_a_stream_where_the_process_has_none(monkeypatch: pytest.Monke
     print("printed", file=errors, flush=True)
     assert (errors.writable(), errors.isatty(), errors.closed) == (True, False, False)
     errors.flush()
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1:5555", "127.0.0.1:5555"])
+def test_what_a_client_says_again_means_the_same_environ(peer: str) -> None:
+    trusted = TrustedProxies(networks=(ip_network("10.0.0.0/8"),), headers=frozenset({"x-forwarded-for"}))
+    settings = EnvironSettings(server_port=8080, proxies=trusted, url_prefix="/p")
+    builder = EnvironBuilder(settings)
+    told = ["X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 203.0.113.8", "Cookie: a", "Cookie: b", "Cookie: b"]
+    for first in (["X-A: 1"], ["X-A: 1", "X-Forwarded-For: 203.0.113.9"], ["X-A: 1", "X-Forwarded-Host: a.test"]):
+        transport = RecordingTransport(peer)
+        for number, last in enumerate(told * 2):
+            data = get(f"/p/{number}?{number}", *first, last if last not in first else "Cookie: c")
+            request, body = transport.receive(data)
+            again = builder.build(request, body, transport.origin, transport)
+            alone = build(data, settings, peer)
+            for environ in (again, alone):
+                for key in ("wsgi.input", "waitressd.client_disconnected", "waitress.client_disconnected"):
+                    del environ[key]
+                del environ["waitressd.set_request_timeout"]
+            assert again == alone
+            transport.encoder.encode_response(build_head("204 No Content", []), b"", "")

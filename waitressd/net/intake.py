@@ -1,0 +1,78 @@
+"""How a request is taken in that is not complete at once: its body, a wish for 100, what is still missing.
+
+Knows an exchange and the line that it belongs to. Everything here is for the holder of the dispatcher role.
+"""
+
+import io
+
+from waitressd.http.events import CLOSED, NEED_DATA, PAUSED, Body, Event, Request
+from waitressd.net.exchange import Exchange
+from waitressd.net.poller import READ
+from waitressd.net.progress import Upload
+from waitressd.net.states import ChannelState, ExchangeMove, ExchangeState
+
+
+def receive(exchange: Exchange, event: Event) -> Exchange | None:
+    """Take everything but the one event of a small request; return the exchange once its request may run.
+
+    Raises HttpError, and OSError of a full disk.
+    """
+    line = exchange.line
+    while True:
+        if isinstance(event, Body):
+            assert exchange.upload is not None
+            exchange.upload.append(event.data)
+        elif isinstance(event, Request):
+            exchange.request = event
+            if event.complete or _take_whole_body(exchange, event):
+                return exchange
+            _expect_body(exchange, event)
+            if line.state is ChannelState.CLOSED:  # the client was gone when it was to be told to go on
+                return None
+        elif event is NEED_DATA:
+            if not line.mask:
+                line.watch(READ)
+            _wait_for_more(exchange)
+            return None
+        elif event is CLOSED:
+            line.close()
+            return None
+        elif event is PAUSED:
+            return None
+        else:  # the end of the body
+            assert exchange.upload is not None
+            exchange.body = exchange.upload.finish()
+            return exchange
+        event = exchange.connection.next_event()
+
+
+def _take_whole_body(exchange: Exchange, request: Request) -> bool:
+    """Most bodies are small and come with their head: they need no spool (a fifth of a 10 KiB POST, measured)."""
+    if exchange.number > 1 and request.expects_continue:
+        return False
+    data = exchange.reader.take_body()
+    if data is not None:
+        exchange.body = io.BytesIO(data)
+    return data is not None
+
+
+def _expect_body(exchange: Exchange, request: Request) -> None:
+    """The body is still to come; send 100 to a client that waits for it.
+
+    A body that came together with its head needs none (RFC 9110, 10.1.1). On a kept connection it may only have
+    caught up while an earlier response was on its way; its client still counts on the 100.
+    """
+    connection, settings, now = exchange.connection, exchange.settings, exchange.loop.now
+    exchange.upload = Upload(settings.new_body(), settings.deadlines, now)
+    exchange.expect(ExchangeMove.BODY, exchange.upload.deadline(now))
+    if connection.awaiting_continue or (exchange.number > 1 and request.expects_continue):
+        exchange.push(connection.encode_continue())
+
+
+def _wait_for_more(exchange: Exchange) -> None:
+    """The request is not complete: set the deadline for what is missing of it."""
+    now = exchange.loop.now
+    if exchange.upload is not None:
+        exchange.deadline = exchange.upload.deadline(now)
+    elif exchange.state is ExchangeState.IDLE and exchange.reader.request_started:
+        exchange.expect(ExchangeMove.BYTES, now + exchange.settings.deadlines.request_header_timeout)
