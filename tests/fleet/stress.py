@@ -91,7 +91,7 @@ class Stress:
         choices = (
             (self._reload, 6), (self._reload_twice, 1), (self._resize, 2), (self._wrong_value, 2), (self._broken, 3),
             (self._address_in_use, 1), (self._kill, 4), (self._terminate, 2), (self._kill_template, 1),
-            (self._rotate, 2), (self._pause_master, 1), (self._rest, 2),
+            (self._rotate, 2), (self._pause_master, 1), (self._rest, 2), (self._upgrade, 2),
             *(((self._doomed, 1),) if self._plan.preload == "on" else ()),
         )  # fmt: skip
         steps, weights = zip(*choices, strict=True)
@@ -214,6 +214,17 @@ class Stress:
         self._fleet.signal(signal.SIGSTOP)
         time.sleep(self._dice.random())
         self._fleet.signal(signal.SIGCONT)
+
+    def _upgrade(self) -> None:
+        before, mark = self._version, self._fleet.mark()
+        self._version = self._write_next()
+        self._fleet.signal(signal.SIGUSR2)
+        self._fleet.wait_for("upgraded in place", mark, SETTLE_SECONDS)
+        self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
+        done = time.monotonic()
+        assert wait_until(partial(self._load.books.last_of, self._version)), "the new version never answered"
+        time.sleep(LATELY_SECONDS)
+        assert self._load.books.last_of(before) < done, "an old answer after the upgrade was reported done"
 
     def _rest(self) -> None:
         time.sleep(self._dice.random() * 2)

@@ -45,6 +45,6 @@ class Hello:
     def from_fields(cls, fields: Mapping[str, Any]) -> "Hello":
         """Read what `fields` has written. Raises LinkError: another version means other things."""
         if fields.get("protocol") != PROTOCOL:
-            text = "the new code runs another version of the server, which this master cannot lead; restart it"
+            text = "the new code runs another version of the server, which this master cannot lead; SIGUSR2 upgrades it"
             raise LinkError(text)
         return cls(**{name: fields[name] for name in cls.__slots__})
