@@ -12,15 +12,14 @@ import re
 import socket
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from tests.fleet.accounts import Accounts, Lines
+from tests.fleet.hangs import HANGS
+from tests.fleet.result import Result, site_folder
 from tests.fleet.stress import DIES_SOON, SECTIONS
 from tests.fleet.upgrades import restarts, upgrades
 from tests.support.client import Client
@@ -43,20 +42,6 @@ def main(global_config, **settings):
 """
 
 
-@dataclass
-class Result:
-    """What a scenario has found: figures as text, and what is not as it must be."""
-
-    name: str
-    figures: list[str] = field(default_factory=list)
-    trouble: list[str] = field(default_factory=list)
-
-    def expect(self, holds: object, text: str) -> None:
-        """Note a trouble unless it holds."""
-        if not holds:
-            self.trouble.append(text)
-
-
 class TimedSite(Site):
     """Writes down when its application was loaded, so that the time of a reload can be told from the time to load."""
 
@@ -70,13 +55,6 @@ class TimedSite(Site):
         """Return when the application was loaded first after that moment."""
         times = map(float, (self.folder / "loaded").read_text(encoding="utf-8").split())
         return min((loaded for loaded in times if loaded > moment), default=float("inf"))
-
-
-@contextlib.contextmanager
-def site_folder() -> Iterator[Path]:
-    """Make a folder for one scenario."""
-    with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
-        yield Path(folder)
 
 
 def middle(values: list[float]) -> str:
@@ -358,6 +336,7 @@ SCENARIOS: Final[dict[str, Callable[[], Result]]] = {
     "restart": lambda: Result("5 restarts behind nginx, one process", *restarts(1, is_kept=True)),
     "restart-fleet": lambda: Result("5 restarts behind nginx, 2 workers", *restarts(2, is_kept=True)),
     "restart-unkept": lambda: Result("the same without the store, to compare", *restarts(1, is_kept=False)),
+    **HANGS,
 }
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -14,15 +15,19 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.fleets import Fleet, needs_a_fleet
-from tests.support.servers import spawn
+from tests.support.servers import ROOT, free_port, spawn
 from tests.support.site import Site
 from tests.support.waiting import wait_until
+from waitressd.config.adjustments import Adjustments
 from waitressd.config.commandline import parse_command
 
 pytestmark = needs_a_fleet
 
-CONTAINERFILE: Final = Path(__file__).parent.parent.parent / "docs" / "container" / "Containerfile"
-NAMESPACE: Final = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+FOLDER: Final = Path(__file__).parent.parent.parent / "docs" / "container"
+CONTAINERFILE: Final = FOLDER / "Containerfile"
+NAMESPACE: Final = ["unshare", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
+READ_ONLY: Final = ["sh", "-c", 'mount -o bind,remount,ro / && mount -t tmpfs tmpfs "$TMPDIR" && exec "$@"', "sh"]
+"""What `--read-only --tmpfs /tmp` does: nothing can be written but there."""
 ORPHAN: Final = """
 import subprocess
 
@@ -31,11 +36,16 @@ def at_request():
 """
 
 
-def the_command() -> list[str]:
-    lines = CONTAINERFILE.read_text(encoding="utf-8").splitlines()
-    (command,) = (line.removeprefix("CMD ") for line in lines if line.startswith("CMD "))
+def the_command(instruction: str = "CMD") -> list[str]:
+    (command,) = re.findall(rf"^{instruction}.*?(\[.*\])$", CONTAINERFILE.read_text(encoding="utf-8"), re.MULTILINE)
     found: list[str] = json.loads(command)
     return found
+
+
+def the_address() -> str:
+    """Return where the health check asks."""
+    (address,) = (word.partition("=")[2] for word in the_command() if word.startswith("--admin-listen="))
+    return address
 
 
 def children(pid: int) -> list[tuple[int, str, str]]:
@@ -60,9 +70,15 @@ def as_process_1(tmp_path: Path) -> Iterator[tuple[Fleet, int]]:
     site = Site(tmp_path)
     site.write(1, at_request=ORPHAN)
     ini = Path(site.command("config")[-1])
+    site.sections = "[request_log:access]\nuse = json\npath = -\n"
+    site.write_ini(request_log="access")
     words = [ini.name if word == "production.ini" else word for word in the_command()[1:]]
     words = [word.replace("0.0.0.0:6543", "127.0.0.1:0").replace("workers=auto", "workers=2") for word in words]
-    fleet = Fleet(spawn([*NAMESPACE, sys.executable, "-m", "waitressd", *words], site.folder, site.environment()))
+    words = [word.replace(the_address(), f"127.0.0.1:{free_port()}") for word in words]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [*NAMESPACE, *READ_ONLY, sys.executable, "-m", "waitressd", *words]
+    fleet = Fleet(spawn(command, site.folder, {**site.environment(), "TMPDIR": str(temporary)}))
     try:
         fleet.wait_for("2 workers serve")
         yield fleet, children(fleet.pid)[0][0]
@@ -83,6 +99,33 @@ def test_process_1_reaps_the_orphans_of_the_application(as_process_1: tuple[Flee
         assert client.get("/quick").status == 200
     assert wait_until(lambda: "sleep" in names_below(master))
     assert wait_until(lambda: names_below(master) == ours), children(master)
+
+
+def test_its_health_check_asks_the_address_of_its_command() -> None:
+    words = the_command("HEALTHCHECK")
+    assert words == ["waitressd", "ready", the_address()]
+
+
+def test_it_works_where_nothing_can_be_written(as_process_1: tuple[Fleet, int]) -> None:
+    """A body and an answer that do not fit into memory, a health check, and a line of the log on standard output."""
+    fleet, _ = as_process_1
+    body = b"x" * (3 << 20)
+    with Client(fleet.address) as client:
+        head = f"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        assert client.request(head + body).status in {200, 404}
+    address = fleet.wait_for(r"Admin address on (127\.0\.0\.1:\d+)")[1]
+    command = [sys.executable, "-m", "waitressd", "ready", "--wait=10", address]
+    assert subprocess.run(command, check=False, capture_output=True, cwd=ROOT).stdout == b"ready\n"
+    assert wait_until(lambda: re.search(r'^\{.*"POST".*\}$', fleet.output, re.MULTILINE) is not None)
+
+
+def test_the_times_of_the_compose_file_fit() -> None:
+    text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
+    (grace,) = re.findall(r"^    stop_grace_period: (\d+)s$", text, re.MULTILINE)
+    assert int(grace) >= Adjustments().shutdown_timeout + 2
+    assert re.findall(r'^    ports: \["(\d+):(\d+)"\]$', text, re.MULTILINE) == [("6543", "6543")]
+    assert "\n    read_only: true\n" in text
+    assert '\n    tmpfs: ["/tmp' in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

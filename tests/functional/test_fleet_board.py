@@ -1,6 +1,7 @@
 """What a worker had in hand that hangs, is stopped or was killed can be read from outside."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.admin import ask
 from tests.support.client import Client
 from tests.support.fleets import DIED, Fleet, needs_a_fleet, serving
 from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 pytestmark = needs_a_fleet
 
@@ -84,3 +87,49 @@ def test_the_stacks_of_a_worker_that_holds_the_interpreter_lock_are_in_the_log(t
         )
         os.kill(pid, signal.SIGKILL)
         assert "; it had in hand GET /hold/600 (" in fleet.wait_for(rf"{DIED}.*")[0]
+
+
+def document(path: str, target: str) -> dict[str, Any]:
+    with Client(path) as client:
+        found: dict[str, Any] = json.loads(ask(client, target, host="localhost").body)
+        return found
+
+
+def running(path: str, target: str) -> list[dict[str, Any]]:
+    """Return the requests of those that are in hand, as the admin address lists them."""
+    rows: list[dict[str, Any]] = document(path, target).get("requests", [])
+    return rows
+
+
+def test_of_a_worker_that_holds_the_interpreter_lock_its_request_and_its_stack_are_shown(tmp_path: Path) -> None:
+    path = f"{tmp_path}/admin.sock"
+    with one_worker(tmp_path, admin_listen=f"unix:{path}") as (fleet, pid), contextlib.ExitStack() as stack:
+        begin(fleet, stack, "/hold/600?secret=1")
+        assert wait_until(lambda: [row["target"] for row in running(path, "/requests")] == ["/hold/600"])
+        found = document(path, "/requests?stack=1")
+        (row,), (worker,) = found["requests"], found["workers"]
+        assert (worker["answered"], worker["pid"], worker["figures"]["stage"]) == (False, pid, "serving")
+        assert row["place"].startswith("shop.py:")
+        assert row["place"].endswith(" page")
+        assert row["stack"][-1]["own"]
+        assert document(path, f"/requests/{row['id']}")["place"] == row["place"]
+        (thread,) = [each for each in document(path, "/threads?stack=1")["threads"] if each["request"] == row["id"]]
+        assert thread["stack"]
+        assert "secret" not in json.dumps(found)
+        assert "the stacks of worker" not in fleet.output, "who asks is given them, and the log is not filled"
+
+
+def test_of_a_worker_that_is_stopped_its_requests_are_shown_and_that_it_is(tmp_path: Path) -> None:
+    path = f"{tmp_path}/admin.sock"
+    with one_worker(tmp_path, admin_listen=f"unix:{path}") as (fleet, pid), contextlib.ExitStack() as stack:
+        (client,) = begin(fleet, stack, "/sleep/1")
+        assert wait_until(lambda: len(running(path, "/requests")) == 1)
+        os.kill(pid, signal.SIGSTOP)
+        found = document(path, "/requests?stack=1")
+        assert [row["target"] for row in found["requests"]] == ["/sleep/1"]
+        assert "is stopped" in found["stacks_missing"]
+        os.kill(pid, signal.SIGCONT)
+        assert client.receive().status == 200
+        assert wait_until(lambda: document(path, "/requests")["workers"][0]["answered"])
+        assert fleet.terminate() == 0
+        assert "the stacks of worker" not in fleet.output

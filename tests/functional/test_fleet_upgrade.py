@@ -28,6 +28,7 @@ pytestmark = needs_a_fleet
 UPGRADED = r"upgraded in place from (\S+) to (\S+); 2 workers served on"
 RELOADED = "reload done: generation 2"
 REFUSED = r"upgrade refused: .*"
+NOT_NOW = r"SIGUSR2: no upgrade: .*"
 
 # Executed in the place of the master: it waits until the test has done what is to happen meanwhile.
 GATE = """
@@ -204,7 +205,7 @@ def test_an_upgrade_is_refused_while_a_reload_is_on_its_way(installed: Installed
         site.write(2, f"open({str(gate)!r}).close()")
         fleet.signal(signal.SIGHUP)
         with gate.open("w"):  # it loads
-            assert "a reload is on its way" in upgrade(fleet, REFUSED)[0]
+            assert "a reload is on its way" in upgrade(fleet, NOT_NOW)[0]
         fleet.wait_for(RELOADED)
         upgrade(fleet)
         assert fleet.terminate() == 0
@@ -212,7 +213,7 @@ def test_an_upgrade_is_refused_while_a_reload_is_on_its_way(installed: Installed
 
 def test_a_program_that_calls_serve_is_not_upgraded(installed: Installed, tmp_path: Path) -> None:
     with fleet_of(installed, Site(tmp_path), "serve") as fleet:
-        assert "restart it" in upgrade(fleet, REFUSED)[0]
+        assert "serve() cannot run its command again" in upgrade(fleet, NOT_NOW)[0]
         assert fleet.terminate() == 0
 
 

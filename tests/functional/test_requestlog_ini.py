@@ -1,5 +1,6 @@
 """Request logs as an operator configures them: ini files through pserve, plugins of other distributions, rotation."""
 
+import gzip
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.frontends import replace_places
 from tests.support.jsonschema import complaints
 from tests.support.servers import ROOT, ServerProcess, server_process
 
@@ -299,9 +301,10 @@ def test_logrotate_loses_no_line(ini: Callable[[str, str], list[str]], tmp_path:
         ini("request_log = access", "[request_log:access]\nuse = combined\npath = %(here)s/access.log\n"),
         command=PSERVE,
     ) as server:
-        (tmp_path / "rotate.conf").write_text(
-            f"{path} {{\n  rotate 5\n  nocreate\n  postrotate\n    kill -HUP {server.pid}\n  endscript\n}}\n"
-        )
+        text = (ROOT / "docs" / "operation" / "logrotate.conf").read_text(encoding="utf-8")
+        service = "systemctl kill --kill-whom=main --signal=USR1 waitressd-shop.service"
+        places = {"/var/log/shop/*.log": str(path), service: f"kill -USR1 {server.pid}"}
+        (tmp_path / "rotate.conf").write_text(replace_places(text, places), encoding="utf-8")
         (tmp_path / "rotate.conf").chmod(0o644)
         sent = 0
         with server.connect() as client:
@@ -313,7 +316,10 @@ def test_logrotate_loses_no_line(ini: Callable[[str, str], list[str]], tmp_path:
                 subprocess.run(command, check=True, timeout=30)
                 wait_for(path.exists)
         assert server.terminate() == 0
-    lines = [line for file in tmp_path.glob("access.log*") for line in file.read_text("ascii").splitlines()]
+    packed = [gzip.decompress(file.read_bytes()).decode("ascii") for file in tmp_path.glob("access.log*.gz")]
+    assert packed  # the file of the rotation before the last one
+    plain = [file.read_text("ascii") for file in tmp_path.glob("access.log*") if file.suffix != ".gz"]
+    lines = [line for text in (*packed, *plain) for line in text.splitlines()]
     assert len(lines) == sent
     assert all(COMBINED.fullmatch(line) for line in lines)
 

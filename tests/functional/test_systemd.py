@@ -1,6 +1,8 @@
 """A server under a service manager: a fake one listens where systemd would."""
 
 import configparser
+import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.pki import Pki
 from tests.support.servers import server_process
 from waitressd.config.addresses import parse_listen
 from waitressd.config.adjustments import Adjustments
@@ -91,14 +94,53 @@ def test_the_unit_without_a_socket_says_how_many_are_kept() -> None:
     assert (service["Type"], service["NotifyAccess"], service["KillMode"]) == ("notify", "main", "mixed")
 
 
+OPERATION: Final = DOCS.parent / "operation"
+
+
+def test_the_file_for_credentials_names_those_that_the_unit_hands_over() -> None:
+    unit = (OPERATION / "credentials.conf").read_text(encoding="utf-8")
+    handed = set(re.findall(r"^LoadCredential(?:Encrypted)?=([\w.-]+):/", unit, re.MULTILINE))
+    asked = set(re.findall(r"\$\{CREDENTIALS_DIRECTORY\}/(\S+)", (OPERATION / "credentials.ini").read_text("utf-8")))
+    assert asked
+    assert asked < handed  # the rest is the application's
+    (comment,) = re.findall(r"^# /etc/systemd/system/(\S+)\.d/", unit)
+    assert (DOCS / comment).exists()
+
+
+def test_a_server_takes_its_credentials_from_their_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    files = Pki(folder).issue("shop.example")
+    files.certificate.rename(folder / "fullchain.pem")
+    files.key.rename(folder / "privkey.pem")
+    (folder / "admin-tokens").write_text("read 0123456789abcdef0123\n", encoding="ascii")
+    for path in folder.iterdir():
+        path.chmod(0o400)
+    text = (OPERATION / "credentials.ini").read_text(encoding="utf-8")
+    ini = tmp_path / "production.ini"
+    ini.write_text(f"[app:main]\nuse = call:waitressd.deploy:demo\n\n{text}", encoding="utf-8")
+    command = [sys.executable, "-m", "waitressd", "--check-config", str(ini)]
+    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent.parent)}
+    without = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert without.returncode == 2
+    assert "the environment variable CREDENTIALS_DIRECTORY is not set" in without.stderr
+    environment["CREDENTIALS_DIRECTORY"] = str(folder)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the configuration is good" in done.stdout
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_understands_the_example_units(tmp_path: Path) -> None:
     """The paths and accounts in them are examples; everything else must be known."""
+    drop_in = tmp_path / "waitressd-shop.service.d"
+    drop_in.mkdir()
+    shutil.copy(OPERATION / "credentials.conf", drop_in)
     for path in DOCS.iterdir():
         text = path.read_text(encoding="utf-8").replace("/srv/shop/venv/bin/waitressd", sys.executable)
         (tmp_path / path.name).write_text(text, encoding="utf-8")
     done = subprocess.run(
-        ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))],
+        ["systemd-analyze", "verify", *map(str, sorted(filter(Path.is_file, tmp_path.iterdir())))],
         capture_output=True,
         text=True,
         check=False,

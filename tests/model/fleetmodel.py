@@ -7,13 +7,15 @@ again, then a stop.
 from collections import Counter, defaultdict
 from typing import Any, Final, NamedTuple, Self
 
-from tests.model.fleetworld import ModelWorker, Quality, World
+from tests.model.fleetworld import WEAR, ModelWorker, Quality, World
 from waitressd.fleet import actions as do
-from waitressd.fleet.members import CREDIT_DEATHS, CREDIT_SECONDS, Code
+from waitressd.fleet.judge import ASIDE_TIMES
+from waitressd.fleet.members import CREDIT_DEATHS, CREDIT_SECONDS, YOUNG_SECONDS, Code
 from waitressd.fleet.orders import ABORT_SECONDS, REAP_SECONDS
 from waitressd.fleet.plan import BOOT_FAILURES, HURRY_SECONDS, Plan
-from waitressd.fleet.states import Life, RollStage
+from waitressd.fleet.states import Life, RollStage, WorkerStage
 from waitressd.fleet.succession import DEATHS, PROVING_SECONDS
+from waitressd.fleet.verdicts import Kind, Verdict
 
 CALM_SECONDS: Final = 200.0
 STEP_LIMIT: Final = 6000
@@ -34,6 +36,8 @@ class Before(NamedTuple):
     roll: RollStage
     current: Code
     has_way_back: bool
+    size: int
+    aside: int
 
 
 class FleetModel(World):
@@ -54,6 +58,11 @@ class FleetModel(World):
         self.hups = 0
         self.brought: set[str] = set()  # what the present event has brought
         self.stopping_since: float | None = None
+        self.sizes = {1: self.size}  # of generations
+        self.aside: dict[int, float] = {}  # workers that were set aside, and since when
+        self.worn: dict[int, float] = {}  # workers that are to be renewed, and since when
+        self.resting: set[int] = set()  # generations that have too much memory as they begin
+        self.verdict: tuple[int, Kind] | None = None  # that the present event brings
 
     def new_plan(self) -> Plan:
         """Build the plan that is put to the test."""
@@ -89,6 +98,19 @@ class FleetModel(World):
                 self.codes[1].quality = Quality.GOOD  # no reload would mend it
             self.hup()
             self.later(CALM_SECONDS, self.check_peace)
+            for _ in range(self.random.randint(0, 3)):
+                self.later(60 + self.random.random() * 60, self.small_trouble)
+
+    def small_trouble(self) -> None:
+        """What a fleet that is well copes with."""
+        serving = [worker for worker in self.workers.values() if worker.is_serving]
+        kind = self.random.random()
+        if not self.is_running:
+            return
+        if kind < 0.3:
+            self.resize()
+        elif serving:
+            self.see(self.random.choice(serving), self.random.choice((Kind.STALLED, Kind.STUCK, *WEAR)))
 
     def stop(self) -> None:
         if self.plan.succession.roll is not RollStage.QUIET:
@@ -105,15 +127,28 @@ class FleetModel(World):
         if self.trace is not None:
             self.trace.append(f"{self.now:8.3f} {event} {', '.join(map(str, arguments))}")
         succession = self.plan.succession
-        before = Before(succession.roll, succession.current, self._has_way_back())
+        aside = sum(worker.stage is WorkerStage.ASIDE for worker in self.plan.crew)
+        current = succession.current
+        before = self.before = Before(succession.roll, current, self._has_way_back(), current.size, aside)
+        fingerprint = self._fingerprint()
         if event in ("died", "template_died") and before.roll in TRIAL and self.is_running:
             self._count_deaths(event, arguments[0])
         is_about_code = event in ("hello", "bound", "failed", "template_died")
         if self.loading is not None and event != "tick" and not (is_about_code and arguments[0] == self.loading[0]):
             self.loading = None  # something else has happened since
         self.brought.clear()
+        serving = {worker.number for worker in self.workers.values() if worker.is_serving}
+        self.verdict = None
+        if event == "judged":
+            self.verdict = arguments[0], arguments[1].kind
+            self._note_verdict(*arguments)
         super().tell(event, *arguments, **keywords)
         if self.is_running:
+            self._check_size(event, before, arguments)
+            if event == "judged" and arguments[0] in serving:
+                self._check_verdict(before, *arguments)
+            if event == "upgrade":
+                self._check_upgrade(fingerprint)
             self._check_trial(before)
             self._check_reload(before)
             self._check_replaced(event, before, arguments)
@@ -167,13 +202,15 @@ class FleetModel(World):
             is_old = self.counted - self.births_of_codes[current.number] > 11 + self.pauses
             if is_old and current.facts.is_preloaded and self.plan.succession.candidate is None:
                 raise ViolationError("a lost template is not replaced at once")
-        if event not in ("died", "leaving") or not current.facts.is_preloaded:
+        if event not in ("died", "leaving", "judged") or not current.facts.is_preloaded:
             return
         worker, code = self.workers[arguments[0]], self.codes[current.number]
+        if event == "judged" and "condemned" not in self.brought:
+            return
         if (event == "died" and worker.words) or code.is_told or not code.is_alive:
             return
         is_old = worker.served is not None and self.counted - worker.served > 11 + self.pauses
-        if is_old and worker.place <= current.facts.workers and not self._at(worker.place):
+        if is_old and worker.place <= current.size and not self._at(worker.place):
             raise ViolationError(f"place {worker.place} is not filled at once")
 
     def _count_deaths(self, event: str, number: int) -> None:
@@ -185,6 +222,104 @@ class FleetModel(World):
         worker = self.workers[number]
         if worker.generation == current.generation and not worker.words:
             self.deaths[worker.generation] += DEATHS if worker.served is None else 1
+
+    # -- verdicts, sizes, upgrades
+
+    def _note_verdict(self, number: int, verdict: Verdict) -> None:
+        worker, generation = self.workers[number], self.plan.succession.current.generation
+        if verdict.kind is Kind.BORN_TOO_BIG and worker.is_serving and worker.generation == generation:
+            self.resting.add(generation)
+        elif verdict.kind in WEAR and worker.is_serving and worker.generation == generation:
+            is_resting = verdict.kind is Kind.TOO_BIG and generation in self.resting
+            if not is_resting and self.now - worker.served_at >= YOUNG_SECONDS - 1e-6:
+                self.worn.setdefault(number, self.counted)
+        elif verdict.kind in (Kind.STALLED, Kind.STUCK) and worker.is_serving:
+            is_condemned = verdict.kind is Kind.STALLED or self._count_aside() < self.plan.succession.current.size
+            if is_condemned and worker.generation == generation and self.plan.succession.roll in TRIAL:
+                self.deaths[generation] += 1
+
+    def _count_aside(self) -> int:
+        return sum(worker.stage is WorkerStage.ASIDE for worker in self.plan.crew)
+
+    def _check_verdict(self, before: "Before", number: int, verdict: Verdict) -> None:
+        """A hang is acted on at once, and once; wear never costs a worker that serves."""
+        worker = self.workers[number]
+        if verdict.kind is Kind.STALLED:
+            if worker.words != {"kill"}:
+                raise ViolationError("a stalled worker is not killed")
+            self.sometimes["stalled"] += 1
+        elif verdict.kind is Kind.STUCK:
+            if ("aside" in worker.words) is not (before.aside < before.size):
+                raise ViolationError("a stuck worker is not set aside, or too many are")
+            self.sometimes["set aside" if worker.words else "too many were aside"] += 1
+        elif worker.words - {"drain"}:
+            raise ViolationError("a worker goes without a reason")
+        if worker.words & {"kill", "aside"}:
+            self.brought.add("condemned")
+
+    def _check_size(self, event: str, before: "Before", arguments: tuple[Any, ...]) -> None:
+        """The number of workers is that of the code, and what signals have made of it since."""
+        current = self.plan.succession.current
+        generation = current.generation
+        if event == "resize" and current is before.current:
+            expected = max(1, before.size + arguments[0])
+            if current.size > before.size:
+                self.sometimes["more by a signal"] += 1
+            elif current.size < before.size:
+                self.sometimes["fewer by a signal"] += 1
+        else:
+            expected = self.sizes.get(generation, current.facts.workers)
+        if current.size != expected:
+            raise ViolationError(f"{current.size} workers are wanted, and should be {expected}")
+        self.sizes[generation] = current.size
+
+    def _check_upgrade(self, fingerprint: Any) -> None:
+        """It needs rest, and changes nothing."""
+        if "upgrade" not in self.brought:
+            self.sometimes["upgrade refused"] += 1
+            if not any(isinstance(word, do.Say) for word in self.actions):
+                raise ViolationError("an upgrade is refused without a word")
+            return
+        self.sometimes["upgraded"] += 1
+        succession = self.plan.succession
+        if fingerprint != self._fingerprint():
+            raise ViolationError("an upgrade has changed something")
+        if not isinstance(self.actions[-1], do.Upgrade):
+            raise ViolationError("something follows an upgrade")
+        is_quiet = not succession.is_moving and succession.candidate is None and self.can_reload
+        told = [each for each in self.workers.values() if each.is_alive and "left alone" not in each.words]
+        if not is_quiet or self.plan.life is not Life.SERVING:
+            raise ViolationError("an upgrade at the wrong time")
+        if any(not each.is_serving and "aside" not in each.words for each in told):
+            raise ViolationError("an upgrade while a process is on its way")
+
+    def watch_upgrade(self, action: do.Upgrade) -> None:
+        """See an upgrade begin."""
+        self.brought.add("upgrade")
+
+    def watch_setaside(self, action: do.SetAside) -> None:
+        """See a worker set aside."""
+        if not self.workers[action.worker].is_serving or not self.is_running:
+            raise ViolationError("one that does not serve is set aside")
+        self.aside[action.worker] = self.counted
+
+    def _check_renewal(self, action: do.Spawn) -> None:
+        """A worker of the wanted generation gets a successor: for a reason, alone, when nothing else is to be done."""
+        succession = self.plan.succession
+        generation = succession.current.generation
+        living = [each for each in self.workers.values() if each.is_alive and "left alone" not in each.words]
+        old = [each for each in self._at(action.place) if each.generation == generation]
+        if not old:
+            return
+        self.sometimes["renewed"] += 1
+        if not any(each.number in self.worn for each in old):
+            raise ViolationError("a worker is renewed without a reason")
+        if succession.roll is not RollStage.QUIET or succession.is_loading:
+            raise ViolationError("a worker is renewed during a reload")
+        if any(each.is_booting or (each.words & {"drain"} and not each.words & {"aside", "abort"}) for each in living):
+            raise ViolationError("a worker is renewed while another is")
+        if set(range(1, succession.current.size + 1)) - {each.place for each in living if each.is_serving}:
+            raise ViolationError("a worker is renewed although a place is empty")
 
     def _forget_births(self) -> None:
         self.births.clear()
@@ -220,6 +355,7 @@ class FleetModel(World):
             raise ViolationError("a worker is born of a code that is not wanted")
         if any(each.is_booting for each in self._at(action.place)):
             raise ViolationError("two boot in one place")
+        self._check_renewal(action)
         facts = succession.current.facts
         booting = sum(each.is_booting for each in self.workers.values())
         if not facts.is_preloaded and booting >= 2:
@@ -250,17 +386,24 @@ class FleetModel(World):
     def watch_drain(self, action: do.Drain) -> None:
         """See a worker drained."""
         worker = self.workers[action.worker]
-        if not worker.is_serving:
+        if "aside" in worker.words:
+            if worker.words & {"drain", "abort", "kill"} or action.is_last:
+                raise ViolationError("one that was set aside is drained twice, or as if it served")
+        elif not worker.is_serving:
             raise ViolationError("one that does not serve is drained")
-        if not self.is_running:
-            if not action.is_last:
-                raise ViolationError("a stop forgets the backlog")
-            return
-        if action.is_last:
-            raise ViolationError("a worker empties the backlog of its siblings")
-        if any("drain" in each.words and "abort" not in each.words and each.is_alive for each in self.workers.values()):
+        elif action.is_last is self.is_running:
+            raise ViolationError("a worker empties the backlog of its siblings, or a stop forgets it")
+        elif self.is_running:
+            self._check_drain(worker)
+
+    def _check_drain(self, worker: ModelWorker) -> None:
+        """A worker is drained by choice: alone, and when another has its place."""
+        if any(
+            "drain" in each.words and not each.words & {"abort", "aside"} and each.is_alive
+            for each in self.workers.values()
+        ):
             raise ViolationError("two drain by choice")
-        size = self.plan.succession.current.facts.workers
+        size = min(self.before.size, self.plan.succession.current.size)  # serve() may begin to reload after it
         others = [each for each in self.workers.values() if each.is_serving and each is not worker]
         if any(each.place == worker.place for each in others):
             return
@@ -279,7 +422,12 @@ class FleetModel(World):
             if self.counted - worker.spawned < self.boot_timeout - self.pauses - 0.01:
                 raise ViolationError("a worker is killed that had no time to boot")
             self.deaths[worker.generation] += DEATHS
-        if self.is_running and worker.is_serving:
+        if "kill" in worker.words and worker.is_born and "kill before birth" not in worker.words:
+            raise ViolationError("a worker is killed twice")
+        if not worker.is_born:
+            worker.words.add("kill before birth")
+        is_stalled = self.verdict == (worker.number, Kind.STALLED)
+        if self.is_running and (worker.is_serving or worker.words == {"aside"}) and not is_stalled:
             raise ViolationError("a worker is killed while it serves")
 
     def watch_say(self, action: do.Say) -> None:
@@ -370,12 +518,20 @@ class FleetModel(World):
                 serving += 1
             elif worker.is_booting and counted - worker.spawned > self.boot_timeout + SLACK_SECONDS + self.pauses:
                 raise ViolationError("a boot never ends")
-        sizes = [worker.code.size for worker in self.workers.values() if worker.is_alive]
-        sizes.append(self.plan.succession.current.facts.workers)
+            elif worker.number in self.aside and worker.is_alive:
+                self._check_aside(worker)
+        sizes = [worker.size for worker in self.workers.values() if worker.is_alive]
+        sizes.append(self.plan.succession.current.size)
         if serving > max(sizes) + 1:
             raise ViolationError(f"{serving} serve")
         if self.stopping_since is not None and self.ended is None:
             self._check_stop(counted - self.stopping_since)
+
+    def _check_aside(self, worker: ModelWorker) -> None:
+        seconds = ASIDE_TIMES * worker.code.facts.worker_stuck_timeout + ABORT_SECONDS + 2 * SLACK_SECONDS
+        seconds += self.shutdown_timeout if not self.is_running else 0.0
+        if self.counted - self.aside[worker.number] > seconds + self.pauses and "kill" not in worker.words:
+            raise ViolationError("one that was set aside is forgotten")
 
     def _check_stop(self, seconds: float) -> None:
         limit = self.shutdown_timeout + ABORT_SECONDS + REAP_SECONDS + 2 * SLACK_SECONDS + self.pauses
@@ -393,7 +549,7 @@ class FleetModel(World):
             return
         succession = self.plan.succession
         serving = [worker for worker in self.workers.values() if worker.is_serving]
-        if sorted(worker.place for worker in serving) != list(range(1, succession.current.facts.workers + 1)):
+        if sorted(worker.place for worker in serving) != list(range(1, succession.current.size + 1)):
             raise ViolationError("not every place has its worker after the calm")
         if {worker.generation for worker in serving} != {succession.current.generation}:
             raise ViolationError("two generations serve after the calm")
@@ -403,6 +559,10 @@ class FleetModel(World):
             raise ViolationError("the fleet seems to reload for ever")
         if self.can_reload:
             self._check_templates()
+        if any(
+            worker.number in self.worn for worker in serving if self.worn.get(worker.number, 1e9) < self.counted - 60
+        ):
+            raise ViolationError("a worn worker is never renewed")
         self.sometimes["peace"] += 1
         if succession.roll is not RollStage.QUIET:
             raise ViolationError(f"nothing is settled: {succession.roll.name}")

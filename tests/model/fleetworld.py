@@ -13,6 +13,9 @@ from typing import Any
 
 from waitressd.fleet import actions as do
 from waitressd.fleet.plan import Plan
+from waitressd.fleet.verdicts import Kind, Verdict
+
+WEAR = (Kind.TOO_MANY, Kind.TOO_OLD, Kind.TOO_BIG)
 
 
 class Quality(Enum):
@@ -26,6 +29,8 @@ class Quality(Enum):
     STILLBORN = "its workers end before they are ready"
     STUCK = "its workers never are ready"
     MORTAL = "its workers die young"
+    HUNG = "its workers hang young"
+    HUGE = "its workers have more memory than they may as they begin"
 
 
 class ModelCode:
@@ -35,7 +40,6 @@ class ModelCode:
         self.number = number
         self.quality = quality
         self.facts = facts
-        self.size = facts.workers  # a template in the place of another keeps the other's
         self.is_alive = True
         self.is_told = False  # to quit, or killed
 
@@ -43,11 +47,14 @@ class ModelCode:
 class ModelWorker:
     """A worker process. Times are of the counted kind: without pauses."""
 
-    def __init__(self, action: do.Spawn, code: ModelCode, generation: int, now: float) -> None:
-        self.number, self.place, self.code, self.generation = action.worker, action.place, code, generation
+    def __init__(self, action: do.Spawn, code: ModelCode, plan: Plan, now: float) -> None:
+        self.number, self.place, self.code = action.worker, action.place, code
+        self.generation = plan.succession.current.generation
+        self.size = plan.succession.current.size  # how many there were to be
         self.spawned = now
         self.served: float | None = None
-        self.words: set[str] = set()  # what it was told or has told: drain, abort, kill, leave
+        self.served_at = 0.0  # the same with pauses
+        self.words: set[str] = set()  # what it was told or has told: aside, drain, abort, kill, leave
         self.is_born = False
         self.is_alive = True  # or still to be born
 
@@ -77,6 +84,7 @@ class World:
         self.sometimes: Counter[str] = Counter()
         self.ended: int | None = None
         self.stops: list[float] = []
+        self.actions: list[do.Action] = []  # that the last event has brought
         self.is_calm = False  # nothing goes wrong any more that has not begun to
         self.mishaps = rng.choice((0.0, 0.02, 0.1))
         self.late = rng.choice((0.0, 0.0, 0.5, 2.5))
@@ -84,6 +92,7 @@ class World:
         self.can_reload = rng.random() < 0.9
         self.boot_timeout = rng.choice((3.0, 8.0))
         self.shutdown_timeout = rng.choice((2.0, 6.0))
+        self.stuck_timeout = rng.choice((0.3, 1.0, 3.0))
         self.quality = Quality.GOOD if rng.random() < 0.9 else rng.choice(list(Quality))
         self.size = rng.randint(1, 4)
         self.horizon = rng.choice((3.0, 20.0, 60.0, 60.0))
@@ -98,8 +107,9 @@ class World:
     def facts(self) -> do.CodeFacts:
         """What a code says of itself that is loaded now."""
         return do.CodeFacts(
-            self.size, self.is_preloaded, self.boot_timeout, self.shutdown_timeout, self.can_reload, "a thread"
-        )
+            self.size, self.is_preloaded, self.boot_timeout, self.shutdown_timeout, self.can_reload,
+            self.stuck_timeout, "a thread",
+        )  # fmt: skip
 
     # -- time
 
@@ -140,7 +150,8 @@ class World:
 
     def tell(self, event: str, *arguments: Any, **keywords: Any) -> None:
         """Tell the plan of an event and do what it asks for."""
-        for action in getattr(self.plan, event)(self.now, *arguments, **keywords):
+        self.actions = getattr(self.plan, event)(self.now, *arguments, **keywords)
+        for action in self.actions:
             self.watch(action)
             handler: Callable[[Any], None] | None = getattr(self, f"do_{type(action).__name__.lower()}", None)
             if handler is not None:
@@ -158,8 +169,6 @@ class World:
     def do_loadcode(self, action: do.LoadCode) -> None:
         facts = self.facts()
         code = self.codes[action.code] = ModelCode(action.code, self.quality, facts)
-        if action.stands_in_for is not None:
-            code.size = self.codes[action.stands_in_for].size
         seconds = self._take(0.1, 1.0)
         if self._chance(self.mishaps) or code.quality is Quality.BROKEN:
             self.later(seconds, self.end_template, code)
@@ -189,8 +198,7 @@ class World:
 
     def do_spawn(self, action: do.Spawn) -> None:
         code = self.codes[action.code]
-        generation = self.plan.succession.current.generation
-        worker = self.workers[action.worker] = ModelWorker(action, code, generation, self.counted)
+        worker = self.workers[action.worker] = ModelWorker(action, code, self.plan, self.counted)
         is_forked = code.facts.is_preloaded
         if (is_forked and not code.is_alive) or self._chance(self.mishaps):
             self.later(0.01, self.end_worker, worker)
@@ -205,8 +213,23 @@ class World:
             self.later(boot, self.make_ready, worker)
             if quality is Quality.MORTAL:
                 self.later(boot + self._take(0.1, 7.0), self.end_worker, worker)
+            elif quality is Quality.HUNG:
+                self.later(
+                    boot + self._take(0.1, 7.0), self.see, worker, self.random.choice((Kind.STALLED, Kind.STUCK))
+                )
+            elif quality is Quality.HUGE:
+                self.later(boot, self.see, worker, Kind.BORN_TOO_BIG)
+                self.later(boot + self._take(1.0, 15.0), self.see, worker, Kind.TOO_BIG)
             elif self._chance(self.mishaps):
                 self.later(boot + self._take(0.1, 30.0), self.end_worker, worker)
+            elif self._chance(self.mishaps):
+                self.later(boot + self._take(0.1, 30.0), self.see, worker, self.random.choice(WEAR))
+
+    def do_setaside(self, action: do.SetAside) -> None:
+        worker = self.workers[action.worker]
+        worker.words.add("aside")
+        if self.random.random() < 0.3:
+            self.later(self.random.random() * 12 * self.stuck_timeout, self.end_worker, worker, True)
 
     def do_drain(self, action: do.Drain) -> None:
         worker = self.workers[action.worker]
@@ -262,7 +285,7 @@ class World:
         """A worker says that it is ready."""
         if worker.is_alive:
             if not worker.words:
-                worker.served = self.counted
+                worker.served, worker.served_at = self.counted, self.now
             self.tell("ready", worker.number)
 
     def end_worker(self, worker: ModelWorker, is_clean: bool = False) -> None:  # noqa: FBT001, FBT002 - from the heap
@@ -270,6 +293,13 @@ class World:
         if worker.is_alive:
             worker.is_alive = False
             self.tell("died", worker.number, "status 0" if is_clean else "SIGKILL", is_clean=is_clean)
+
+    def see(self, worker: ModelWorker, kind: Kind) -> None:
+        """The master finds that something is the matter with a worker, and finds it again at each look."""
+        if worker.is_alive and worker.served is not None:
+            self.tell("judged", worker.number, Verdict(kind, "for a reason"))
+            if kind is not Kind.BORN_TOO_BIG:
+                self.later(1.0, self.see, worker, kind)
 
     def leave(self, worker: ModelWorker) -> None:
         """Somebody sends a signal to a worker."""
@@ -286,23 +316,49 @@ class World:
         rng = self.random
         if self.is_calm:
             return
-        living = [worker for worker in self.workers.values() if worker.is_alive]
-        templates = [code for code in self.codes.values() if code.is_alive]
-        kind = rng.random()
-        if kind < 0.45:
-            self.deploy(rng.choice(list(Quality)) if rng.random() < 0.5 else Quality.GOOD)
-            if rng.random() < 0.8:
-                self.hup()
-        elif kind < 0.65 and living:
-            self.end_worker(rng.choice(living))
-        elif kind < 0.75 and living:
-            self.leave(rng.choice(living))
-        elif kind < 0.85 and templates:
-            self.end_template(rng.choice(templates))
-        elif kind < 0.93:
-            self.pause()
-        else:
+        troubles = {
+            self.redeploy: 45, self.lose_worker: 10, self.call_worker_away: 5, self.lose_template: 7, self.pause: 7,
+            self.find_fault: 14, self.resize: 6, self.upgrade: 3, self.hup: 3,
+        }  # fmt: skip
+        (trouble,) = rng.choices(list(troubles), list(troubles.values()))
+        trouble()
+
+    @property
+    def living(self) -> list[ModelWorker]:
+        """The workers that there are."""
+        return [worker for worker in self.workers.values() if worker.is_alive]
+
+    def redeploy(self) -> None:
+        """Other code comes to the disk, and is mostly loaded."""
+        self.deploy(self.random.choice(list(Quality)) if self.random.random() < 0.5 else Quality.GOOD)
+        if self.random.random() < 0.8:
             self.hup()
+
+    def lose_worker(self) -> None:
+        """Somebody kills a worker."""
+        if living := self.living:
+            self.end_worker(self.random.choice(living))
+
+    def call_worker_away(self) -> None:
+        """Somebody tells a worker to end."""
+        if living := self.living:
+            self.leave(self.random.choice(living))
+
+    def lose_template(self) -> None:
+        """Somebody kills a template."""
+        if templates := [code for code in self.codes.values() if code.is_alive]:
+            self.end_template(self.random.choice(templates))
+
+    def find_fault(self) -> None:
+        """Something is the matter with a worker, or with all of them."""
+        kind = self.random.choice((Kind.STALLED, Kind.STUCK, self.random.choice(WEAR)))
+        living = self.living
+        for worker in living if self.random.random() < 0.3 else living[-1:]:
+            self.see(worker, kind)
+
+    def upgrade(self) -> None:
+        """Ask for another version of the master."""
+        self.tell("upgrade")
 
     def deploy(self, quality: Quality) -> None:
         """Other code comes to the disk."""
@@ -311,6 +367,10 @@ class World:
             self.size = self.random.randint(1, 4)
         if self.random.random() < 0.1:
             self.is_preloaded = not self.is_preloaded
+
+    def resize(self) -> None:
+        """Ask for a worker more or less."""
+        self.tell("resize", self.random.choice((1, 1, -1)))
 
     def hup(self) -> None:
         """Ask for a reload."""

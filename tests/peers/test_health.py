@@ -34,6 +34,10 @@ def text_of(name: str) -> str:
     return (FILES / name).read_text(encoding="utf-8")
 
 
+def manifest() -> str:
+    return (FILES.parent / "kubernetes" / "deployment.yaml").read_text(encoding="utf-8")
+
+
 def haproxy_settings() -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(text_of("haproxy.ini"))
@@ -160,7 +164,7 @@ def test_haproxy_leaves_a_server_that_does_not_answer_and_takes_it_back(tmp_path
 
 def kubernetes_command() -> list[str]:
     """Return the command of the container."""
-    (block,) = re.findall(r"^ +command:\n((?: +(?:- |#).*\n)+)", text_of("deployment.yaml"), re.MULTILINE)
+    (block,) = re.findall(r"^ +command:\n((?: +(?:- |#).*\n)+)", manifest(), re.MULTILINE)
     return re.findall(r"^ +- (\S+)$", block, re.MULTILINE)
 
 
@@ -168,14 +172,14 @@ def probe(name: str) -> tuple[str, dict[str, int]]:
     """Return the path that a probe asks, and its numbers."""
     (found,) = re.findall(
         rf"^ +{name}Probe:\n +httpGet: {{path: (\S+), port: admin}}\n((?: +\w+: \d+\n)+)",
-        text_of("deployment.yaml"),
+        manifest(),
         re.MULTILINE,
     )
     return found[0], {key: int(value) for key, value in re.findall(r"(\w+): (\d+)", found[1])}
 
 
 def test_the_pod_has_time_for_what_the_command_says() -> None:
-    text = text_of("deployment.yaml")
+    text = manifest()
     command = kubernetes_command()
     assert command[0] == "waitressd"
     given = parse_command(command[1:]).overrides

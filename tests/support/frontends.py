@@ -172,11 +172,13 @@ def haproxy(name: str, folder: Path, certificate: Path, places: Mapping[str, str
 
 
 @contextmanager
-def health_haproxy(folder: Path, places: Mapping[str, str]) -> Iterator[tuple[int, Path]]:
-    """Run HAProxy with `docs/health/haproxy.cfg`; yields its port, and the socket that tells how its servers are."""
+def health_haproxy(
+    folder: Path, places: Mapping[str, str], document: str = "health/haproxy.cfg"
+) -> Iterator[tuple[int, Path]]:
+    """Run HAProxy with a file of `docs`; yields its port, and the socket that tells how its servers are."""
     command = [program("haproxy"), "-db", "-q", "-f", str(folder / "shop.cfg")]
     stats = folder / "stats"
-    text = (DOCUMENTS.parent / "health" / "haproxy.cfg").read_text(encoding="utf-8")
+    text = (DOCUMENTS.parent / document).read_text(encoding="utf-8")
     text = f"global\n    stats socket {stats}\n" + replace_places(text, places)
     with _running(command, folder / "shop.cfg", text, r"bind (\[::\])?:(80)\b") as ports:
         yield ports["http"], stats

@@ -65,12 +65,11 @@ class Mate:
         """See Siblings."""
         self.is_serving = False
 
-    def note_turn(self, now: float, connections: int, running: int, queued: int) -> None:
+    def note_turn(self, now: float, running: int, queued: int) -> None:
         """See Siblings."""
         assert now >= 0
         assert running >= 0
         assert queued >= 0
-        self.connections = connections
         self.turns += 1
 
     def note_connections(self, count: int) -> None:

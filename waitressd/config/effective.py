@@ -56,9 +56,10 @@ class EffectiveSettings(InsightTable, TimeLimitTable, FleetTable, SettingsTable)
 
     @property
     def counts_requests(self) -> bool:
-        """The value of `metrics`, where auto means that somebody can ask."""
+        """The value of `metrics`, where auto means that somebody can ask, or the number of requests is limited."""
         if self.metrics == "auto":
-            return bool(self.admin_listen) or any(log.counts for log in self.request_log)
+            can_ask = self.admin_listen or any(log.counts for log in self.request_log)
+            return bool(can_ask or self.worker_max_requests)
         return self.metrics == "on"
 
     @property

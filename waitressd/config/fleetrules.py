@@ -30,3 +30,7 @@ def fleet_conflicts(adjustments: EffectiveSettings) -> Iterator[Complaint]:
     if 0 < memory < LEAST_MEMORY_BYTES:
         text = f"is {memory} bytes, and every worker has more; expected a size such as 512M, or 0"
         yield Complaint("worker_max_memory", text)
+    if adjustments.worker_max_requests and adjustments.metrics == "off":
+        yield Complaint(
+            "worker_max_requests", "cannot be followed while metrics is off: nothing is counted", ("metrics",)
+        )

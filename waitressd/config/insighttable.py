@@ -73,7 +73,7 @@ class InsightTable:
         "auto",
         kinds.one_of("auto", "on", "off"),
         "Whether requests are counted: auto does where admin_listen, or the request log metrics, can show it.\n"
-        "It costs about half a microsecond of a request.",
+        "It does so, too, where worker_max_requests is set. It costs about half a microsecond of a request.",
     )
     metrics_series: int = Group.INSIGHT.setting(
         300,

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from waitressd.net.ledger import Ledger
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
+TELL_SECONDS: Final = 0.001  # between two turns of which siblings are told
 NOTED_WAIT_SECONDS: Final = 0.002  # for its turn; from there on a request counts as one that had to wait for a thread
 LONG_WAIT_SECONDS: Final = 1.0  # for its turn, before the operator is told
 DRAIN_IDLE_SECONDS: Final = 1.0  # how long a kept connection may still bring a request once the server stops
@@ -89,6 +90,7 @@ class Dispatcher:
         self._asked: deque[DispatcherState] = deque()  # by other threads
         self._drain_idle_seconds = DRAIN_IDLE_SECONDS
         self._siblings: Siblings | None = None  # other processes that serve the same addresses
+        self._tell_at = 0.0  # when these are told next how busy this loop is
         self._moving: Moving | None = None  # while a drain gives connections to those
 
     # -- any thread
@@ -159,6 +161,8 @@ class Dispatcher:
             self.ledger.forget(channel.received_bytes, channel.sent_bytes)
         self.fresh.discard(fd)
         self._acceptor.release(peer, self.now)
+        if self._siblings is not None:
+            self._siblings.note_connections(len(self.channels))
 
     def withdraw(self, job: Job) -> bool:
         """Take a job out of the queue; False when a thread has it already."""
@@ -236,15 +240,16 @@ class Dispatcher:
             return self._continue_drain()
         if now >= self._acceptor.resume_at:
             self._acceptor.look(now)
-        if self._siblings is not None:
+        if self._siblings is not None and now >= self._tell_at:
             self._tell_siblings(self._siblings)
         return True
 
     def _tell_siblings(self, siblings: "Siblings") -> None:
         now, role = self.now, self.role
-        siblings.note_turn(now, len(self.channels), role.running, len(role.queue))
+        siblings.note_turn(now, role.running, len(role.queue))
         if now >= siblings.due:
             self._arrivals.recall(now)
+        self._tell_at = now + TELL_SECONDS
 
     def share(self, count: int) -> int:
         """Give so many connections to siblings that have fewer; return how many these have taken."""

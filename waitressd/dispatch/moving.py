@@ -59,8 +59,6 @@ class Moving:
                 if not channel.pass_by(self._siblings.share):
                     break
                 given += 1
-        if given:
-            self._siblings.note_connections(len(self._loop.channels))
         return given
 
     def relieve(self, idle_seconds: float) -> None:

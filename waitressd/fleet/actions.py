@@ -16,6 +16,7 @@ class CodeFacts:
     worker_boot_timeout: float = 60.0  # until a worker, or the next template, must be ready
     shutdown_timeout: float = 30.0  # what a drain may take
     can_reload: bool = True  # false under `serve()`, where the command cannot be run again
+    worker_stuck_timeout: float = 60.0  # a worker that was set aside has ten times as much for what it has
     hazards: str = ""  # why `preload = auto` is off: "the application left the thread x"; said once
 
 
@@ -45,6 +46,17 @@ class Spawn:
     worker: int
     place: int  # 1..n
     code: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Ask a worker for its stacks, and tell it over its link to accept nothing more: it is stuck.
+
+    What it has may end within so many seconds; a Drain or Abort follows if that takes longer.
+    """
+
+    worker: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,11 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Begin an upgrade in place. The last action of its event: no process is on its way between two states."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Nobody is left, or nobody who can be ended: leave with this status. The last action of all."""
 
@@ -145,6 +162,7 @@ Action = (
     LoadCode
     | Bind
     | Spawn
+    | SetAside
     | Drain
     | Abort
     | Kill
@@ -156,5 +174,6 @@ Action = (
     | Serving
     | Reloading
     | Stopping
+    | Upgrade
     | End
 )

@@ -56,8 +56,10 @@ class Field(IntEnum):  # where a number is in a row; no state
     PASSED_ON = 18  # of those, to a sibling that has less to do
     TAKEN_OVER = 19  # connections that siblings have passed to it
     REBALANCED = 20  # kept connections that it gave to siblings while it went on serving
+    ADDRESSES = 21  # equal where the same ones are served in the same way; 0 while it takes nothing of siblings
     # -- several write
     HINT = 24  # siblings add one for each connection that they pass; the worker sets it to 0 when it has taken them
+    HINTED_AT = 25  # a sibling has passed the first of those
 
 
 def to_ms(seconds: float) -> int:
@@ -87,6 +89,11 @@ class Row:
     def in_hand(self) -> list[InHand]:
         """Return the requests that the worker has in hand, the oldest first."""
         return read(self.entries)
+
+    @property
+    def numbers(self) -> "memoryview[int]":
+        """The fields themselves, for who reads or stores them at each turn of a loop: in a quarter of the time."""
+        return self._numbers
 
     def clear(self) -> None:
         """Set everything to 0. Its worker has ended."""

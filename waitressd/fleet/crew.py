@@ -93,7 +93,7 @@ class Crew:
         """Yield those that boot for a place or a generation that is not wanted any more."""
         for worker in self:
             if worker.stage is WorkerStage.BOOTING and (
-                worker.generation != current.generation or worker.place > current.facts.workers
+                worker.generation != current.generation or worker.place > current.size
             ):
                 yield worker
 
@@ -103,17 +103,28 @@ class Crew:
         Nobody boots then, and no place has two that serve. So there is at most one more than places. Nor does any
         place wait after a failure: what has failed there would fail elsewhere.
         """
-        if self.count(WorkerStage.BOOTING) or next(self.next_attempts(current, now), None) is not None:
+        if not self._may_renew(current, now):
             return None
-        found = None
-        for number in sorted({worker.place for worker in self.workers.values()}):
-            there = self.at(number)
-            if len(there) > 1:
-                return None
-            is_old = bool(there) and there[0].generation != current.generation
-            if found is None and is_old and number <= current.facts.workers:
-                found = number
-        return found
+        old = {each.place for each in self if each.stage in LIVE and each.generation != current.generation}
+        return min((number for number in old if number <= current.size), default=None)
+
+    def worker_to_recycle(self, current: Code, now: float) -> Worker | None:
+        """Name the worker of this generation that is worn and gets a successor next, in the order of their verdicts.
+
+        As above; and none drains either, so that there is no more than one process more than places.
+        """
+        if not self._may_renew(current, now) or self.count(WorkerStage.DRAINING):
+            return None
+        worn = [each for each in self if each.worn and each.stage is WorkerStage.SERVING]
+        worn = [each for each in worn if each.place <= current.size and each.generation == current.generation]
+        return min(worn, key=lambda each: each.worn, default=None)
+
+    def _may_renew(self, current: Code, now: float) -> bool:
+        """Whether one more may be born although every place has its worker."""
+        if self.count(WorkerStage.BOOTING) or next(self.next_attempts(current, now), None) is not None:
+            return False
+        taken = [each.place for each in self if each.stage in LIVE]
+        return len(set(taken)) == len(taken)
 
     def worker_to_drain(self, current: Code, former: Code | None) -> Worker | None:
         """Name the worker that another has replaced; one drains at a time.
@@ -124,7 +135,7 @@ class Crew:
         if self.count(WorkerStage.DRAINING):
             return None
         wanted = (current.generation, former.generation if former else current.generation)
-        size = current.facts.workers
+        size = current.size
         is_complete = self.served_places(size, current.generation) == size
         for worker in self:
             if worker.stage is WorkerStage.SERVING:
@@ -135,17 +146,15 @@ class Crew:
 
     def is_renewed(self, current: Code) -> bool:
         """Whether every place has its worker of this generation, and every other worker is gone."""
-        size = current.facts.workers
+        size = current.size
         return self.served_places(size, current.generation) == size and all(
             worker.generation == current.generation for worker in self.workers.values()
         )
 
     def next_attempts(self, current: Code, now: float) -> Iterator[float]:
         """Yield when the back-off of a place will be over that waits for a worker."""
-        for number, place in self.places(current.facts.workers):
-            if place.not_before > now and not any(
-                worker.generation == current.generation for worker in self.at(number)
-            ):
+        for number, place in self.places(current.size):
+            if place.not_before > now and not any(each.is_wanted(current) for each in self.at(number)):
                 yield place.not_before
 
 

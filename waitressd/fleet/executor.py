@@ -45,6 +45,7 @@ class Executor:
     notifier: Notifier
     reopener: Reopener
     tell: Callable[[Event], None]
+    upgrade: Callable[[], None]
     spools: Spools = field(default_factory=Spools)
     names: str = ""  # of the addresses
     status: int | None = None  # of the process, once the fleet has ended
@@ -71,21 +72,28 @@ class Executor:
                 self._tell_manager(action)
             case actions.LoadCode() | actions.Bind() | actions.QuitCode() | actions.KillCode():
                 self._do_with_code(action)
-            case actions.Spawn() | actions.Drain() | actions.Abort() | actions.Kill():
+            case actions.Spawn() | actions.SetAside() | actions.Drain() | actions.Abort() | actions.Kill():
                 self._do_with_worker(action)
             case actions.KeepAddresses(codes):
                 self._keep_addresses(codes)
             case actions.ReopenLogs():
                 self.reopen()
+            case actions.Upgrade():
+                self.upgrade()
             case actions.End(status):
                 self.status = status
 
-    def _do_with_worker(self, action: actions.Spawn | actions.Drain | actions.Abort | actions.Kill) -> None:
+    def _do_with_worker(
+        self, action: actions.Spawn | actions.SetAside | actions.Drain | actions.Abort | actions.Kill
+    ) -> None:
         worker = self.roster.workers.get(action.worker)
         if isinstance(action, actions.Spawn):
             self._spawn(action.worker, action.place, action.code)
         elif worker is None:
             return  # it has ended, and the plan is about to be told
+        elif isinstance(action, actions.SetAside):
+            self.roster.ask_for_stacks(worker)  # while it still is as it was
+            worker.tell("set_aside", seconds=action.seconds)
         elif isinstance(action, actions.Drain):
             takes_backlog = action.is_last and not self._leaves_backlog
             worker.tell("drain", seconds=action.seconds, is_last=action.is_last, takes_backlog=takes_backlog)

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.states import WorkerStage
+from waitressd.fleet.verdicts import Kind
 from waitressd.metrics.shown import FleetState
 
-_TOLD: Final = (WorkerStage.DRAINING, WorkerStage.LEAVING, WorkerStage.ABORTING, WorkerStage.ENDING)
+_TOLD: Final = (WorkerStage.ASIDE, WorkerStage.DRAINING, WorkerStage.LEAVING, WorkerStage.ABORTING, WorkerStage.ENDING)
 
 
 class Figures:
@@ -18,7 +19,9 @@ class Figures:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._exits: Counter[str] = Counter({"finished": 0, "killed": 0, "failed": 0})
+        self._exits: Counter[str] = Counter(
+            {"finished": 0, "killed": 0, "failed": 0, Kind.STALLED.value: 0, Kind.STUCK.value: 0}
+        )
         self._born_at: dict[int, float] = {}  # of workers
         self._born: dict[int, float] = {}  # of the youngest in each place
         self._state = FleetState({}, {}, {}, {}, 0)
@@ -40,7 +43,10 @@ class Figures:
     def count_exit(self, worker: int, how: str) -> None:
         """A worker has ended, and the plan has not been told yet."""
         known = self._plan.crew.workers.get(worker)
-        if known is not None and known.stage in _TOLD:
+        verdict = known.verdict.kind if known is not None and known.verdict is not None else None
+        if known is not None and known.stage in _TOLD and verdict in (Kind.STALLED, Kind.STUCK):
+            self._exits[verdict.value] += 1
+        elif known is not None and known.stage in _TOLD:
             self._exits["finished"] += 1
         else:
             self._exits["killed" if how.startswith("signal") else "failed"] += 1

@@ -3,13 +3,17 @@
 Imported where there is such an address alone.
 """
 
+import contextlib
 import socket
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.fleet import processes
+from waitressd.fleet.board import MS_PER_SECOND, Field, Row
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster, Worker
 from waitressd.fleet.states import Life, WorkerStage
@@ -19,6 +23,7 @@ from waitressd.insight.documents import place_of
 from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.prometheus import metrics_endpoints
+from waitressd.insight.silent import Held
 from waitressd.listeners import open_admin_listeners
 from waitressd.net.listener import ADMIN, Listener
 from waitressd.wsgi.clock import http_date
@@ -33,6 +38,25 @@ LIFE_WORDS: Final = {
 }
 LEAVING: Final = "leaving"
 
+_SINCE: Final = {
+    "age_seconds": Field.BORN_AT,
+    "looked_seconds": Field.LOOKED_AT,
+    "turned_seconds": Field.TURNED_AT,
+    "moved_seconds": Field.ENDED_AT,
+}
+_COUNTS: Final = {
+    "connections": Field.CONNECTIONS,
+    "idle_connections": Field.IDLE,
+    "busy_threads": Field.BUSY,
+    "threads_limit": Field.THREADS,
+    "queue_depth": Field.QUEUED,
+    "requests": Field.REQUESTS,
+    "accepted": Field.ACCEPTED,
+    "passed_on": Field.PASSED_ON,
+    "taken_over": Field.TAKEN_OVER,
+    "rebalanced": Field.REBALANCED,
+}
+
 
 class FleetInsight:
     """What a master has of insight. The master's thread, but for what `FleetView` promises to any thread."""
@@ -45,32 +69,38 @@ class FleetInsight:
         now = time.monotonic()
         self.state = FleetState("starting", now, 0, now, now)
         self._addresses: AdminAddresses | None = None
-        self._held: dict[str, list[Listener]] = {}
+        self._listeners: dict[str, list[Listener]] = {}
+        self._shows_query = False
+        self._wanted: deque[Worker] = deque()  # whose stacks somebody waits for
         # What the thread of the admin address has to say to the master's loop.
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._theirs.setblocking(False)
 
     def fileno(self) -> int:
-        """Return the descriptor that can be read when a stop was asked for."""
+        """Return the descriptor that can be read when something was asked for."""
         return self._ours.fileno()
 
     def take_orders(self) -> bool:
-        """Whether a stop was asked for since the last time."""
+        """Do what was asked for since the last time, all but a stop; whether that was asked for."""
         try:
-            return bool(self._ours.recv(4096))
+            asked = self._ours.recv(4096)
         except BlockingIOError:
             return False
+        while self._wanted:
+            self._roster.ask_for_stacks(self._wanted.popleft())
+        return b"\0" in asked
 
     def open(self, adjustments: Adjustments) -> None:
         """Answer where a configuration says, besides the addresses that there are. Raises OSError or ConfigError."""
-        listeners = open_admin_listeners(adjustments, self._held)
+        listeners = open_admin_listeners(adjustments, self._listeners)
         for listener in listeners:
-            known = self._held.setdefault(listener.asked, [])
+            known = self._listeners.setdefault(listener.asked, [])
             if listener not in known:
                 known.append(listener)
         self.live_timeout = adjustments.live_timeout
-        every = [listener for held in self._held.values() for listener in held]
+        self._shows_query = adjustments.admin_show_query
+        every = [listener for held in self._listeners.values() for listener in held]
         if self._addresses is None:
             self._addresses = AdminAddresses(adjustments, http_date)
             self._addresses.open(every)
@@ -87,7 +117,7 @@ class FleetInsight:
 
     def hand_over(self) -> list[Listener]:
         """Answer no more, and return copies of the listeners, at which others wait now. Raises OSError."""
-        listeners = [listener for held in self._held.values() for listener in held]
+        listeners = [listener for held in self._listeners.values() for listener in held]
         copies = [listener.copy() for listener in listeners]
         for listener in listeners:
             listener.is_kept = True
@@ -97,15 +127,15 @@ class FleetInsight:
     def hold(self, listeners: Sequence[Listener]) -> None:
         """Use these, which are open already, at the addresses that they were opened for. Before `open`."""
         for listener in listeners:
-            self._held.setdefault(listener.asked, []).append(listener)
+            self._listeners.setdefault(listener.asked, []).append(listener)
 
     def keep(self, every: Sequence[Adjustments]) -> None:
         """Close what none of these configurations names, of which the last one holds."""
         if self._addresses is None or not every:
             return
         wanted = {f"{ADMIN} {address}" for adjustments in every for address in adjustments.admin_addresses}
-        self._held = {asked: held for asked, held in self._held.items() if asked in wanted}
-        self._addresses.change(every[-1], [listener for held in self._held.values() for listener in held])
+        self._listeners = {asked: held for asked, held in self._listeners.items() if asked in wanted}
+        self._addresses.change(every[-1], [listener for held in self._listeners.values() for listener in held])
 
     def reload(self) -> None:
         """Read the tokens again. A thread that may wait for a disk."""
@@ -137,7 +167,14 @@ class FleetInsight:
         """Return the workers that can be asked, by their places."""
         known = self._plan.crew.workers
         found = [
-            Member(worker.place, worker.pid, known[worker.number].generation, partial(_pass_on, worker))
+            Member(
+                worker.place,
+                worker.pid,
+                known[worker.number].generation,
+                partial(_pass_on, worker),
+                partial(self._held, worker),
+                partial(self._stacks, worker),
+            )
             for worker in list(self._roster.workers.values())
             if worker.is_ready and worker.number in known
         ]
@@ -151,10 +188,39 @@ class FleetInsight:
 
     def drain(self) -> None:
         """Have the master's loop stop the fleet."""
-        try:
-            self._theirs.send(b"\0")
-        except OSError:
-            return  # it was told already, or is at its end
+        self._tell(b"\0")
+
+    def _held(self, worker: Worker) -> Held | None:
+        """Say what is known of a worker without asking it."""
+        row, known = self._roster.row_of(worker), self._plan.crew.workers.get(worker.number)
+        if row is None or known is None:
+            return None
+        return Held(
+            figures_of(row, known.stage, time.monotonic()),
+            row.in_hand(),
+            is_stopped=processes.is_stopped(worker.pid),
+            shows_query=self._shows_query,
+        )
+
+    def _stacks(self, worker: Worker, seconds: float) -> str:
+        """Return the stacks of a worker. The master's loop alone may signal it: by then its number may be another's."""
+
+        def request() -> None:
+            self._wanted.append(worker)
+            self._tell(b"\1")
+
+        return self._roster.stacks_of(worker, request, seconds)
+
+    def _tell(self, what: bytes) -> None:
+        with contextlib.suppress(OSError):  # the loop was told already, or is at its end
+            self._theirs.send(what)
+
+
+def figures_of(row: Row, stage: WorkerStage, now: float) -> dict[str, Any]:
+    """Return what a worker has written of itself, and its master of it. `now` is monotonic seconds."""
+    since = {name: row[field] for name, field in _SINCE.items()}
+    ages = {name: round(max(0.0, now - at / MS_PER_SECOND), 3) if at else None for name, at in since.items()}
+    return {"stage": stage.name.lower(), **ages, **{name: row[field] for name, field in _COUNTS.items()}}
 
 
 def _pass_on(worker: Worker, fd: int) -> bool:

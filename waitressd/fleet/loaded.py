@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from waitressd.config.adjustments import SETTINGS, Adjustments
+from waitressd.config.fleetrules import OF_A_MASTER
 from waitressd.fleet import processes
 from waitressd.fleet.cores import find_cores
 from waitressd.fleet.hazards import Hazard, explain, find_hazards
@@ -15,7 +16,8 @@ from waitressd.server import Server
 _FOR_MASTER: Final = (
     *("host", "port", "listen", "unix_socket", "unix_socket_perms", "unix_socket_owner", "backlog", "ipv4", "ipv6"),
     *("tls_certificate", "tls_listen", "redirect_listen"),  # which say what each listener is for
-    *("threads", "shutdown_timeout", "worker_boot_timeout", "drain_delay"),
+    *("threads", "shutdown_timeout", "drain_delay"),
+    *OF_A_MASTER,
     *("admin_listen", "admin_socket_mode", "admin_token_file", "admin_hosts", "admin_expose", "admin_control"),
     *("live_timeout", "metrics_series"),
 )

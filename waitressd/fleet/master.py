@@ -10,13 +10,14 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
 from waitressd.config.errors import ConfigError
 from waitressd.fleet import processes
 from waitressd.fleet.actions import CodeFacts
+from waitressd.fleet.codes import Loading
 from waitressd.fleet.executor import Event, Executor, why
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
@@ -27,6 +28,7 @@ from waitressd.fleet.links import Links
 from waitressd.fleet.mastersignals import MasterSignals
 from waitressd.fleet.names import MASTER, name_process
 from waitressd.fleet.outside import LONGEST_SLEEP_SECONDS, Outside
+from waitressd.fleet.oversight import Finding, Oversight
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
@@ -63,6 +65,7 @@ class Master:
         self._figures = Figures(self._plan)
         self._links = Links(self._poller)
         self._leaving = Leaving()
+        self._oversight = Oversight(self._plan, self._roster)
         self._outside = Outside(self._plan, self._roster, self._figures.state, self._poller)
         self._executor = Executor(
             hand,
@@ -74,6 +77,7 @@ class Master:
             self._notifier,
             Reopener(self._outside.open_anew),
             self._tell,
+            self._on_upgrade,
         )
         parts = Parts(self._plan, self._roster, self._figures, self._executor.spools, self._outside, self._links)
         self._upgrade = Upgrade(hand, parts, self._signals, self._poller)
@@ -137,22 +141,14 @@ class Master:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, self._upgrade.due)
+        due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, self._oversight.due, self._upgrade.due)
         seconds = max(0.0, min(due - now, LONGEST_SLEEP_SECONDS))
         with self._signals.let_through():
             found = [key.data for key, _ in self._poller.select(seconds)]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
             self._on_signal(number)
-        for source in found:
-            if isinstance(source, Process):
-                self._hear(source)
-            elif source is self._outside.insight:
-                self._on_request()
-            elif isinstance(source, Probe):
-                source.hear()
-            elif source is not None:
-                self._links.hear_loading(source)
+        self._hear_all(found)
         for death in self._reap():
             self._on_death(death)
         now = time.monotonic()
@@ -162,8 +158,29 @@ class Master:
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
             self._tell(partial(self._plan.tick, now))
+        if now >= self._oversight.due:
+            self._judge(self._oversight.look(now))
         self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
-        self._upgrade.on_tick(time.monotonic(), is_leaving=self._leaving.due != NEVER)
+        if self._upgrade.on_tick(time.monotonic()):
+            self._ask_for_upgrade()
+            self._upgrade.drop()
+
+    def _hear_all(self, sources: Iterable[object]) -> None:
+        """Take what the sources have that the poller has named."""
+        for source in sources:
+            if isinstance(source, Process):
+                self._hear(source)
+            elif source is self._outside.insight:
+                self._on_request()
+            elif isinstance(source, Probe):
+                source.hear()
+            elif isinstance(source, Loading):
+                self._links.hear_loading(source)
+
+    def _judge(self, findings: Iterable[Finding]) -> None:
+        """Tell the plan what is the matter with workers."""
+        for number, verdict in findings:
+            self._tell(partial(self._plan.judged, time.monotonic(), number, verdict))
 
     def _reap(self) -> Iterator[Death]:
         """Take the deaths of children. Where the master runs in somebody's program, that may have children, too."""
@@ -180,11 +197,24 @@ class Master:
         elif number == signal.SIGUSR1:
             self._executor.reopen()
         elif number == signal.SIGUSR2:
-            self._upgrade.ask(is_leaving=self._leaving.due != NEVER)
+            self._ask_for_upgrade()
         elif number == signal.SIGQUIT:
             self._roster.show_stacks()
+        elif number in (signal.SIGTTIN, signal.SIGTTOU):
+            change = 1 if number == signal.SIGTTIN else -1
+            self._tell(partial(self._plan.resize, now, change, signal.Signals(number).name))
         elif number != signal.SIGCHLD:
             say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
+
+    def _ask_for_upgrade(self) -> None:
+        """Upgrade, or take the next step to that, if the plan allows it."""
+        if self._leaving.due != NEVER:
+            say(logging.WARNING, "SIGUSR2: no upgrade: the fleet stops")
+        else:
+            self._tell(partial(self._plan.upgrade, time.monotonic()))
+
+    def _on_upgrade(self) -> None:
+        self._upgrade.go_on()
 
     def _on_request(self) -> None:
         """Act on what somebody has asked for at the admin address."""
@@ -240,7 +270,9 @@ class Master:
                 self._on_born(process, int(message.fields["pid"]))
             case "ready" if not process.is_ready:  # said again when log files have been opened anew
                 process.is_ready = True
+                self._roster.introduce(process)
                 self._tell(partial(self._plan.ready, now, process.number))
+                self._judge(self._oversight.measure(process.number, now))
             case "leaving":
                 self._tell(partial(self._plan.leaving, now, process.number))
             case "alive":
@@ -348,6 +380,7 @@ def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:
         is_preloaded=hello.is_preloaded,
         worker_boot_timeout=adjustments.worker_boot_timeout,
         shutdown_timeout=adjustments.shutdown_timeout,
+        worker_stuck_timeout=adjustments.worker_stuck_timeout,
         can_reload=can_reload,
         hazards=hello.preload_is_off,
     )

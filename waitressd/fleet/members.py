@@ -6,7 +6,7 @@ Times are those of the plan's clock, in seconds.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from waitressd.fleet.actions import CodeFacts
 from waitressd.fleet.states import (
@@ -18,8 +18,12 @@ from waitressd.fleet.states import (
     WorkerStage,
 )
 
+if TYPE_CHECKING:
+    from waitressd.fleet.verdicts import Verdict
+
 YOUNG_SECONDS: Final = 10.0  # who has served less has failed
 STEADY_SECONDS: Final = 60.0  # who has served longer clears its place of former failures
+MOST_WORKERS: Final = 256  # as `workers` has it
 CREDIT_DEATHS: Final = 10  # of workers that have died young, and are replaced at once all the same
 CREDIT_SECONDS: Final = 30.0  # until one more is
 LONGEST_WAIT: Final = 57.0  # between two attempts: what is mended serves within a minute, with its load
@@ -32,12 +36,13 @@ class Code:
     number of its own and the generation of the other.
     """
 
-    __slots__ = ("accepted", "deadline", "facts", "generation", "number", "stage", "stands_in_for")
+    __slots__ = ("accepted", "deadline", "facts", "generation", "more", "number", "stage", "stands_in_for")
 
     def __init__(self, number: int, facts: CodeFacts, stands_in_for: "Code | None" = None) -> None:
         self.number = number
         self.facts = facts  # until its hello: those of the code before
         self.stands_in_for = stands_in_for
+        self.more = 0  # workers than its facts want, by signals
         self.generation = 0
         self.accepted = 0.0
         self.stage = TemplateStage.LOADING
@@ -53,6 +58,7 @@ class Code:
         return {
             "number": self.number,
             "facts": asdict(self.facts),
+            "more": self.more,
             "generation": self.generation,
             "stage": self.stage.name,
             "accepted": now - self.accepted,
@@ -64,9 +70,21 @@ class Code:
         """Read what `carry` has written. Raises KeyError, TypeError: another version writes it in another way."""
         known = {name: value for name, value in fields["facts"].items() if name in CodeFacts.__slots__}
         code = cls(fields["number"], CodeFacts(**known))
-        code.generation, code.accepted = fields["generation"], now - fields["accepted"]
+        code.more, code.generation, code.accepted = fields["more"], fields["generation"], now - fields["accepted"]
         code.stage, code.deadline = TemplateStage[fields["stage"]], _deadline(fields["left"], now)
         return code
+
+    @property
+    def size(self) -> int:
+        """How many workers there should be."""
+        return self.facts.workers + self.more
+
+    def resize(self, change: int) -> bool:
+        """Want more or fewer workers; False if there cannot be so many."""
+        if not 1 <= self.size + change <= MOST_WORKERS:
+            return False
+        self.more += change
+        return True
 
     @property
     def can_spawn(self) -> bool:
@@ -77,7 +95,7 @@ class Code:
 class Worker:
     """One worker process, from the moment when it is asked for."""
 
-    __slots__ = ("code", "deadline", "generation", "number", "pid", "place", "served_from", "stage")
+    __slots__ = ("code", "deadline", "generation", "number", "pid", "place", "served_from", "stage", "verdict", "worn")
 
     def __init__(self, number: int, place: int, code: Code, deadline: float) -> None:
         self.number = number
@@ -88,6 +106,8 @@ class Worker:
         self.deadline = deadline
         self.pid: int | None = None
         self.served_from: float | None = None
+        self.worn = 0  # its turn among those that are to be renewed; 0: it is not
+        self.verdict: Verdict | None = None  # that was acted on, or was to be
 
     def move(self, move: WorkerMove, deadline: float = math.inf) -> None:
         """Change its stage. Raises KeyError for a move that is not in the table."""
@@ -106,13 +126,14 @@ class Worker:
             "pid": self.pid,
             "served": None if self.served_from is None else now - self.served_from,
             "left": _left(self.deadline, now),
+            "worn": self.worn,
         }
 
     @classmethod
     def resume(cls, fields: Mapping[str, Any], codes: Mapping[int, Code], now: float) -> "Worker":
         """Read what `carry` has written. Raises KeyError, TypeError: another version writes it in another way."""
         worker = cls(fields["number"], fields["place"], codes[fields["code"]], _deadline(fields["left"], now))
-        worker.generation, worker.pid = fields["generation"], fields["pid"]
+        worker.generation, worker.pid, worker.worn = fields["generation"], fields["pid"], fields["worn"]
         worker.stage = WorkerStage[fields["stage"]]
         worker.served_from = None if fields["served"] is None else now - fields["served"]
         return worker
@@ -122,6 +143,10 @@ class Worker:
         """What the operator reads."""
         pid = "" if self.pid is None else f"pid {self.pid}, "
         return f"worker {self.place} ({pid}generation {self.generation})"
+
+    def is_wanted(self, current: Code) -> bool:
+        """Whether it may stay: it is of the generation that its place should have, and not worn."""
+        return self.generation == current.generation and not self.worn
 
     def service(self, now: float) -> float:
         """For how many seconds it has served."""

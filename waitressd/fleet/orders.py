@@ -7,7 +7,7 @@ one.
 import math
 from typing import Final
 
-from waitressd.fleet.actions import Abort, Action, Drain, Kill, KillCode, QuitCode, Say
+from waitressd.fleet.actions import Abort, Action, Drain, Kill, KillCode, QuitCode, Say, SetAside
 from waitressd.fleet.members import Code, Worker
 from waitressd.fleet.states import TemplateMove, WorkerMove
 
@@ -75,6 +75,11 @@ class Orders:
     def say(self, level: int, text: str) -> None:
         """Tell the operator a line."""
         self.give(Say(level, text))
+
+    def set_aside(self, worker: Worker, seconds: float) -> None:
+        """Have a worker accept nothing more, while what it has may still end."""
+        worker.move(WorkerMove.SET_ASIDE, self.now + seconds)
+        self.give(SetAside(worker.number, seconds))
 
     def drain(self, worker: Worker, seconds: float, *, is_last: bool) -> None:
         """Have a worker finish what it has."""

@@ -26,9 +26,11 @@ from waitressd.fleet.actions import (
     Serving,
     Spawn,
     Stopping,
+    Upgrade,
 )
 from waitressd.fleet.crew import LIVE, Crew
-from waitressd.fleet.members import Worker, attempt
+from waitressd.fleet.judge import Judge
+from waitressd.fleet.members import Worker
 from waitressd.fleet.orders import Orders
 from waitressd.fleet.states import (
     LIFE_TRANSITIONS,
@@ -40,10 +42,12 @@ from waitressd.fleet.states import (
     WorkerStage,
 )
 from waitressd.fleet.succession import DEATHS, Succession
+from waitressd.fleet.verdicts import Verdict
 
 BOOT_FAILURES: Final = 5  # in a row with nobody who serves, and the fleet gives up
 SOLO_BOOTS: Final = 2  # workers that load the application at the same time
 HURRY_SECONDS: Final = 1.0  # between Abort and Kill after a second signal
+FINISHING: Final = (WorkerStage.ASIDE, WorkerStage.DRAINING, WorkerStage.LEAVING)
 
 
 class Plan:
@@ -62,6 +66,7 @@ class Plan:
         self.orders = Orders()
         self.crew = Crew()
         self.succession = Succession(self.orders, self.crew)
+        self.judge = Judge(self.orders, self.crew, self.succession)
         self._numbers = 0
         self._reload_wanted = False
         self._status = 0
@@ -148,7 +153,9 @@ class Plan:
             if leaver.stage in LIVE:
                 wait = self.crew.vacate(leaver, self.orders.now)
                 leaver.move(WorkerMove.LEAVE, self.orders.now + leaver.code.facts.shutdown_timeout)
-                self.orders.say(logging.INFO, f"{leaver.name} was told to end; {self._prospect(leaver, wait)}")
+                self.orders.say(
+                    logging.INFO, f"{leaver.name} was told to end; {self.succession.prospect(leaver, wait)}"
+                )
             else:
                 leaver.move(WorkerMove.LEAVE)
         return self._settle()
@@ -164,9 +171,40 @@ class Plan:
                 self._boot_failed(dead, how)
             elif before is WorkerStage.SERVING:
                 self._lose_worker(dead, how, logging.WARNING if is_clean else logging.ERROR)
-            elif before in (WorkerStage.DRAINING, WorkerStage.LEAVING) and not is_clean:
+            elif before in FINISHING and not is_clean:
                 self.orders.say(logging.ERROR, f"{dead.name} died while it finished its requests: {how}")
+            elif before is WorkerStage.ASIDE:
+                self.orders.say(logging.INFO, f"{dead.name}, which was set aside, has finished its requests")
         return self._settle()
+
+    def judged(self, now: float, worker: int, verdict: Verdict) -> list[Action]:
+        """The master has looked at a worker and found something. It says so again as long as that holds."""
+        self.orders.clock.hear(now)
+        judged = self.crew.workers.get(worker)
+        if judged is not None and self._is_running:
+            self.judge.act(judged, verdict)
+        return self._settle()
+
+    def resize(self, now: float, change: int, name: str = "SIGTTIN") -> list[Action]:
+        """SIGTTIN or SIGTTOU, whose name is said: one worker more or less, until the next reload."""
+        self.orders.clock.hear(now)
+        if self._is_running:
+            current = self.succession.current
+            is_done = current.resize(change)
+            workers = f"{current.size} worker{'s' if current.size > 1 else ''}"
+            text = f"{workers} from now on, until the next reload" if is_done else f"it stays at {workers}"
+            self.orders.say(logging.INFO, f"{name}: {text}")
+        return self._settle()
+
+    def upgrade(self, now: float) -> list[Action]:
+        """SIGUSR2: the master is to become another version of itself. What follows: Upgrade, or a word why not."""
+        self.orders.clock.hear(now)
+        actions = self._settle()
+        why = self._why_no_upgrade()
+        if not why:
+            return [*actions, Upgrade()]
+        self.orders.say(logging.WARNING, f"SIGUSR2: no upgrade: {why}")
+        return [*actions, *self.orders.take()]
 
     def hup(self, now: float) -> list[Action]:
         """SIGHUP: reopen the logs, read everything anew. During a reload it is remembered, once."""
@@ -212,6 +250,7 @@ class Plan:
         return {
             "succession": self.succession.carry(now),
             "crew": self.crew.carry(now),
+            "judge": self.judge.carry(),
             "numbers": self._numbers,
         }
 
@@ -221,6 +260,7 @@ class Plan:
         self.life = Life.SERVING
         self.succession.resume(fields["succession"], now)
         self.crew.resume(fields["crew"], self.succession.codes, now)
+        self.judge.resume(fields["judge"])
         self._numbers = fields["numbers"]
 
     def lose_templates(self, now: float) -> list[Action]:
@@ -253,6 +293,9 @@ class Plan:
                 self._reload_wanted = False
                 self.succession.reload()
                 self._look_after_places()
+            worn = None if self._reload_wanted else self.judge.recycle()
+            if worn is not None:
+                self._spawn(worn.place)
             self.succession.replace_template()
             self.succession.retire()
         elif self._is_deserted and self.life is not Life.ENDED:
@@ -275,7 +318,7 @@ class Plan:
             self._boot_failed(
                 worker, f"not ready after {worker.code.facts.worker_boot_timeout:g} s (worker_boot_timeout)"
             )
-        elif worker.stage in (WorkerStage.DRAINING, WorkerStage.LEAVING):
+        elif worker.stage in FINISHING:
             self.orders.say(logging.WARNING, f"{worker.name} has not finished in time: what is left is cut off")
             self.orders.abort(worker)
         elif worker.stage is WorkerStage.ABORTING:
@@ -296,10 +339,10 @@ class Plan:
             self.orders.kill(worker)
         if not current.can_spawn:
             return
-        limit = current.facts.workers
+        limit = current.size
         if not current.facts.is_preloaded:
             limit = 1 if self.life is Life.STARTING else SOLO_BOOTS
-        for place in self.crew.empty_places(current.facts.workers, self.orders.now):
+        for place in self.crew.empty_places(current.size, self.orders.now):
             if self.crew.count(WorkerStage.BOOTING) < limit:
                 self._spawn(place)
 
@@ -312,8 +355,15 @@ class Plan:
         place = self.crew.place_to_renew(succession.current, self.orders.now)
         if place is not None and succession.current.can_spawn:
             self._spawn(place)
+        for worker in self.crew:
+            if worker.stage is WorkerStage.ASIDE and worker.generation != succession.current.generation:
+                self._drain_aside(worker, worker.code.facts.shutdown_timeout)
         if succession.is_moving and self.crew.is_renewed(succession.current):
             succession.end_roll()
+
+    def _drain_aside(self, worker: Worker, seconds: float) -> None:
+        """Nobody waits longer for one that was set aside than for others."""
+        self.orders.drain(worker, min(seconds, max(0.0, worker.deadline - self.orders.now)), is_last=False)
 
     def _spawn(self, place: int) -> None:
         self._numbers += 1
@@ -328,7 +378,7 @@ class Plan:
         """A worker has ended, or is being killed, before it was ready."""
         wait = self.crew.vacate(worker, self.orders.now)
         self.crew.failed_boots += 1
-        prospect = "" if self.life is Life.STARTING else f"; {self._prospect(worker, wait)}"
+        prospect = "" if self.life is Life.STARTING else f"; {self.succession.prospect(worker, wait)}"
         self.orders.say(logging.ERROR, f"{worker.name} did not start: {how}{prospect}")
         self.succession.blame(worker, DEATHS, f"{worker.name} did not start")
 
@@ -336,26 +386,25 @@ class Plan:
         """A worker that served has died."""
         service = worker.service(self.orders.now)
         wait = self.crew.vacate(worker, self.orders.now)
-        self.orders.say(level, f"{worker.name} died after {service:.1f} s: {how}; {self._prospect(worker, wait)}")
+        self.orders.say(
+            level, f"{worker.name} died after {service:.1f} s: {how}; {self.succession.prospect(worker, wait)}"
+        )
         self.succession.blame(worker, 1, f"{DEATHS} of its workers died")
 
-    def _prospect(self, worker: Worker, wait: float) -> str:
-        """Say what becomes of the place of a worker that has gone."""
-        current = self.succession.current
-        if worker.place > current.facts.workers:
-            return "its place is not filled again"
-        if others := self.crew.at(worker.place):
-            is_kept = all(other.generation != current.generation for other in others)
-            return f"an older one keeps its place{self._next_try(wait)}" if is_kept else "another has its place"
-        if not current.can_spawn:
-            return "its place waits for the template"
-        return attempt(wait)
-
-    def _next_try(self, wait: float) -> str:
-        """Say when a place is tried again whose old worker serves; where there is a way back, that is next."""
-        if self.succession.former is not None:
-            return ""
-        return f", and is tried again {f'in {wait:g} s' if wait else 'at once'}"
+    def _why_no_upgrade(self) -> str:
+        """Say what keeps the master from an upgrade now: what could not be handed over."""
+        succession = self.succession
+        if not self._is_running:
+            return "the fleet stops"
+        if not succession.current.facts.can_reload:
+            return "serve() cannot run its command again"
+        if self.life is Life.STARTING:
+            return "the fleet has not started yet"
+        if self._reload_wanted or succession.candidate is not None or succession.is_moving:
+            return "a reload is on its way"
+        if any(worker.stage not in (WorkerStage.SERVING, WorkerStage.ASIDE) for worker in self.crew):
+            return "a worker is being replaced"
+        return ""
 
     # -- the end
 
@@ -391,6 +440,8 @@ class Plan:
                 self.orders.kill(worker)
             elif worker.stage is WorkerStage.SERVING:
                 self.orders.drain(worker, seconds, is_last=True)
+            elif worker.stage is WorkerStage.ASIDE:
+                self._drain_aside(worker, seconds)
             else:
                 worker.deadline = min(worker.deadline, self.orders.now + seconds)
         self.succession.wind_down()
@@ -409,12 +460,14 @@ class Plan:
         if self.life is not Life.SERVING:
             return
         succession = self.succession
-        size = succession.current.facts.workers
+        size = succession.current.size
         served = self.crew.served_places(size)
         if served == size and not self.crew.was_complete:
             self.crew.was_complete = True
             self.orders.say(logging.INFO, f"{size} worker{'s serve' if size > 1 else ' serves'}")
-        status = f"with {served} of {size} worker{'s' if size > 1 else ''}, generation {succession.current.generation}"
+        status = f"with {served} of {size} worker{'s' if size > 1 else ''}"
+        status += f" ({succession.current.facts.workers} configured)" if succession.current.more else ""
+        status += f", generation {succession.current.generation}"
         status += f"; {succession.note}" if succession.note else ""
         is_reloading = succession.is_loading or succession.is_moving
         told: Action = Reloading(status) if is_reloading else Serving(status)

@@ -304,6 +304,30 @@ def watch_process(pid: int) -> int | None:
         return None
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger keeps a process from running; False where the system does not say."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] in ("T", "t")
+    return False
+
+
+def can_measure_memory() -> bool:
+    """Whether this system tells what memory a process has of its own (Linux, smaps_rollup)."""
+    return Path("/proc/self/smaps_rollup").exists()
+
+
+def private_memory(pid: int) -> int | None:
+    """Return how many bytes of memory a process shares with no other; None where that is not told.
+
+    What a fork shares with its template does not count, until it is changed. It takes some milliseconds.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        sizes = [int(line.split()[1]) for line in lines if line.startswith("Private_")]
+        return sum(sizes) << 10 if sizes else None
+    return None
+
+
 def oom_kills(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
     """Return how many processes of this cgroup the kernel has killed for want of memory; 0 where it does not say."""
     count = 0

@@ -16,6 +16,7 @@ from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Keep, Link, LinkError, Message
+from waitressd.fleet.mailboxes import Mailboxes
 from waitressd.fleet.processes import Death
 from waitressd.fleet.stackfile import SETTLED_SECONDS, StackFile, with_requests
 from waitressd.metrics.fleet import FleetMetrics
@@ -114,6 +115,7 @@ class Roster:
     watchdog_seconds: float = 0.0
     metrics: FleetMetrics | None = None  # where there is a code that counts
     guard: Guard = field(default_factory=Guard)
+    mailboxes: Mailboxes = field(default_factory=Mailboxes)
     board: Board | None = None  # from the first worker on, where there is memory for it
     _unknown: dict[int, Death] = field(default_factory=dict)
     codes: dict[int, Code] = field(default_factory=dict)
@@ -141,6 +143,7 @@ class Roster:
                 | {"stacks": worker.stacks.carry(keep) if worker.stacks is not None else None}
                 for worker in self.workers.values()
             ],
+            "mailboxes": self.mailboxes.carry(keep),
             "board": keep(self.board.fd) if self.board is not None else None,
             "guard": self.guard.carry(keep),
             "unknown": [[death.pid, death.status] for death in self._unknown.values()],
@@ -155,6 +158,7 @@ class Roster:
             code.hello = Hello.carried(each["hello"]) if each["hello"] is not None else None
             code.listeners = [listeners[index] for index in each["listeners"]]
             self.codes[code.number] = code
+        self.mailboxes.resume(fields["mailboxes"])
         self._resume_board(fields["board"])
         for each in fields["workers"]:
             worker = Worker(*_resumed(each), **{name: each[name] for name in _OF_WORKER})
@@ -313,12 +317,19 @@ class Roster:
     def close(self) -> None:
         """Let go of everything that belongs to the whole fleet; its processes have ended. Twice is harmless."""
         self.guard.close()
+        self.mailboxes.close()
         for worker in self.workers.values():
             if worker.stacks is not None:
                 worker.stacks.close()
         if self.board is not None:
             self.board.close()
             self.board = None
+
+    def introduce(self, worker: Worker) -> None:
+        """Let a worker that serves from now on, and its siblings, pass clients to each other."""
+        if worker.board_row is not None:
+            others = (other for other in self.workers.values() if other.is_ready and other is not worker)
+            self.mailboxes.introduce(worker, others)
 
     def keep_unknown(self, death: Death) -> None:
         """Keep the death of nobody: perhaps of a worker that has ended before its template could tell its number."""

@@ -49,30 +49,38 @@ class WorkerStage(IntEnum):
 
     BOOTING = 0  # asked for, not ready yet: worker_boot_timeout, then it is killed
     SERVING = 1  # it accepts: no deadline
-    DRAINING = 2  # told to finish what it has: shutdown_timeout, then it aborts
-    LEAVING = 3  # it finishes by its own decision (a signal of its own): the same deadline
-    ABORTING = 4  # told to cut off what is left: a few seconds, then it is killed
-    ENDING = 5  # killed, not reaped yet
-    GONE = 6  # reaped
+    ASIDE = 2  # stuck, and told to accept nothing: ten times worker_stuck_timeout, then it aborts
+    DRAINING = 3  # told to finish what it has: shutdown_timeout, then it aborts
+    LEAVING = 4  # it finishes by its own decision (a signal of its own): the same deadline
+    ABORTING = 5  # told to cut off what is left: a few seconds, then it is killed
+    ENDING = 6  # killed, not reaped yet
+    GONE = 7  # reaped
 
 
 class WorkerMove(IntEnum):
     """What moves a worker."""
 
     READY = 0  # it says that it accepts
-    DRAIN = 1  # it is told to finish
-    LEAVE = 2  # it says that it finishes by itself
-    ABORT = 3  # it is told to cut off
-    KILL = 4  # it is killed
-    DIE = 5  # it has been reaped, or was never born
+    SET_ASIDE = 1  # it is told to accept nothing: nothing of what it has ends
+    DRAIN = 2  # it is told to finish
+    LEAVE = 3  # it says that it finishes by itself
+    ABORT = 4  # it is told to cut off
+    KILL = 5  # it is killed
+    DIE = 6  # it has been reaped, or was never born
 
 
 WORKER_TRANSITIONS: Final[dict[tuple[WorkerStage, WorkerMove], WorkerStage]] = {
     (WorkerStage.BOOTING, WorkerMove.READY): WorkerStage.SERVING,
     (WorkerStage.BOOTING, WorkerMove.LEAVE): WorkerStage.LEAVING,
     (WorkerStage.BOOTING, WorkerMove.KILL): WorkerStage.ENDING,
+    (WorkerStage.SERVING, WorkerMove.SET_ASIDE): WorkerStage.ASIDE,
     (WorkerStage.SERVING, WorkerMove.DRAIN): WorkerStage.DRAINING,
     (WorkerStage.SERVING, WorkerMove.LEAVE): WorkerStage.LEAVING,
+    (WorkerStage.SERVING, WorkerMove.KILL): WorkerStage.ENDING,
+    (WorkerStage.ASIDE, WorkerMove.DRAIN): WorkerStage.DRAINING,
+    (WorkerStage.ASIDE, WorkerMove.LEAVE): WorkerStage.ASIDE,
+    (WorkerStage.ASIDE, WorkerMove.ABORT): WorkerStage.ABORTING,
+    (WorkerStage.ASIDE, WorkerMove.KILL): WorkerStage.ENDING,
     (WorkerStage.DRAINING, WorkerMove.LEAVE): WorkerStage.DRAINING,
     (WorkerStage.DRAINING, WorkerMove.ABORT): WorkerStage.ABORTING,
     (WorkerStage.LEAVING, WorkerMove.READY): WorkerStage.LEAVING,

@@ -76,6 +76,24 @@ class Succession:
         current = self.current
         return current.facts.is_preloaded and current.stage is TemplateStage.GONE and self.candidate is None
 
+    def prospect(self, worker: Worker, wait: float) -> str:
+        """Say what becomes of the place of a worker that has gone, and that stays empty for so long."""
+        if worker.place > self.current.size:
+            return "its place is not filled again"
+        if others := self._crew.at(worker.place):
+            if any(other.is_wanted(self.current) for other in others):
+                return "another has its place"
+            return f"an older one keeps its place{self._next_try(wait)}"
+        if not self.current.can_spawn:
+            return "its place waits for the template"
+        return attempt(wait)
+
+    def _next_try(self, wait: float) -> str:
+        """Say when a place is tried again whose old worker serves; where there is a way back, that is next."""
+        if self.former is not None:
+            return ""
+        return f", and is tried again {f'in {wait:g} s' if wait else 'at once'}"
+
     def find_candidate(self, number: int, stage: TemplateStage) -> Code | None:
         """Return the candidate if it has this number and has come so far."""
         code = self.candidate
@@ -104,6 +122,7 @@ class Succession:
             return
         text = "reload: serve() cannot load new code; workers are replaced from the same template"
         self._orders.say(logging.INFO, text)
+        self.current.more = 0
         self._begin_roll(self.current, None)
 
     def replace_template(self) -> None:
@@ -143,7 +162,7 @@ class Succession:
         if code.stands_in_for is None:
             self._begin_roll(code, before)
         else:
-            code.generation, code.stands_in_for = before.generation, None
+            code.generation, code.more, code.stands_in_for = before.generation, before.more, None
             self.current = code
             self._orders.say(logging.INFO, f"the template of generation {code.generation} is there again")
         self._tell_hazards(before.facts.hazards)
@@ -184,7 +203,7 @@ class Succession:
         """Say that every place has its new worker; the code must prove itself while there is a way back."""
         what = "reload done" if self.roll is RollStage.ROLLING else "rolled back"
         self.results["done" if self.roll is RollStage.ROLLING else "rolled_back"] += 1
-        count = self.current.facts.workers
+        count = self.current.size
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
         self._orders.say(logging.INFO, text)
         # What the new code has no more must not take connections that nobody accepts. The way back opens it again.

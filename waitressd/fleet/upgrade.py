@@ -32,14 +32,12 @@ from waitressd.fleet.outside import Outside, Shown
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster
 from waitressd.fleet.spools import Spools
-from waitressd.fleet.states import Life
 from waitressd.net.listener import Listener
 from waitressd.net.logs import report_defect, say
 from waitressd.operatorlog import operator_log
 from waitressd.version import __version__
 
 PROBE_SECONDS: Final = 10.0  # until the installed version must have answered
-NO_PROGRAM: Final = "a program that calls waitressd.serve would have to be run again; restart it"
 
 REFUSED: Final = "upgrade refused: %s; this version goes on"
 NEVER: Final = float("inf")
@@ -121,19 +119,6 @@ class Parts:
         return [code.hello for code in codes if code.hello is not None]
 
 
-def why_not(plan: Plan, hand: HandOver, *, is_leaving: bool) -> str:
-    """Say why the master cannot be replaced now; empty if it can."""
-    if not hand.can_reload:
-        return NO_PROGRAM
-    if plan.life is Life.STARTING:
-        return "the fleet has not started yet"
-    if plan.life is not Life.SERVING or is_leaving:
-        return "the fleet stops"
-    if plan.succession.is_moving or plan.succession.candidate is not None:
-        return "a reload is on its way"
-    return ""
-
-
 class Upgrade:
     """The upgrades of one master. Its thread."""
 
@@ -142,6 +127,7 @@ class Upgrade:
         self.parts = parts
         self._signals = signals
         self._poller = poller
+        self._program: Path | None = None  # that has answered
         self.probe: Probe | None = None
         """What the poller names when it has said something."""
 
@@ -150,15 +136,20 @@ class Upgrade:
         """When `on_tick` is wanted at the latest, monotonic seconds."""
         return NEVER if self.probe is None else self.probe.due
 
-    def ask(self, *, is_leaving: bool) -> None:
-        """Begin an upgrade, if it is possible now."""
-        if self.probe is not None:
+    def go_on(self) -> None:
+        """Take the next step, which the plan allows: ask the installed version, or become it when it has answered.
+
+        Does not return then, unless that is not possible after all.
+        """
+        if self._program is not None:
+            program, self._program = self._program, None
+            self._execute(program)
+        elif self.probe is not None:
             say(logging.INFO, "SIGUSR2: the upgrade is on its way")
-            return
-        why = why_not(self.parts.plan, self._hand, is_leaving=is_leaving)
-        if why:
-            say(logging.ERROR, REFUSED, why)
-            return
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
         shown = Shown(self.parts.shown_for())
         try:
             self.probe = Probe(self._hand.command, self._state(int, shown))
@@ -168,21 +159,20 @@ class Upgrade:
             say(logging.INFO, "SIGUSR2: upgrade, if the installed version can go on from here")
             self._poller.register(self.probe, selectors.EVENT_READ, self.probe)
 
-    def on_tick(self, now: float, *, is_leaving: bool) -> None:
-        """Become the installed version if it has shown that it can. Does not return then."""
+    def on_tick(self, now: float) -> bool:
+        """Whether the installed version has shown that it can go on, so that the plan is to be asked again."""
         probe = self.probe
         if probe is None or (probe.is_talking and now < probe.due):
-            return
+            return False
         self.drop()
-        why = why_not(self.parts.plan, self._hand, is_leaving=is_leaving)
-        program = probe.program()
-        if program is None or why:
-            say(logging.ERROR, REFUSED, probe.why_not(now) if program is None else why)
-        else:
-            self._execute(program)
+        self._program = probe.program()
+        if self._program is None:
+            say(logging.ERROR, REFUSED, probe.why_not(now))
+        return self._program is not None
 
     def drop(self) -> None:
         """Give up what is on its way. The poller is still open."""
+        self._program = None
         if self.probe is not None:
             self._poller.unregister(self.probe)
             self.probe.close()
@@ -285,7 +275,7 @@ def check(fields: Mapping[str, Any]) -> None:
     for code in fields["roster"]["codes"]:
         if code["hello"] is not None:
             _ = Hello.carried(code["hello"]).adjustments
-    for name in ("workers", "board", "guard", "unknown", "later", "listeners"):
+    for name in ("workers", "mailboxes", "board", "guard", "unknown", "later", "listeners"):
         _ = fields["roster"][name]
     for name in ("figures", "spools", "passed_on", "shown", "protocol", "version"):
         _ = fields[name]

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from waitressd.fleet import processes
 from waitressd.fleet.board import Board, Row
+from waitressd.fleet.fellow import Fellow
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
 from waitressd.fleet.names import name_process, worker_name
@@ -77,6 +78,7 @@ class WorkerProcess:
         """The rows of all workers, from which this one sees how its siblings are."""
         self.row: Row | None = None
         """Its own row; None where there was no memory for one, or it means something else in a master of before."""
+        self._fellow: Fellow | None = None
         self._stacks_fd = -1
         self._attach_board(order)
         self._watchdog_seconds = float(order.fields.get("watchdog_seconds", 0.0))
@@ -90,6 +92,7 @@ class WorkerProcess:
             with contextlib.suppress(OSError, ValueError):
                 self.board = Board.attach(descriptors.pop(0))
                 self.row = self.board.row(int(fields["board_row"]))
+                self._fellow = Fellow(self._server, self.board, int(fields["board_row"]))
         if fields.get("has_stack_file"):
             self._stacks_fd = descriptors.pop(0)
 
@@ -158,6 +161,9 @@ class WorkerProcess:
                 fields: dict[str, Any] = message.fields
                 takes_backlog = bool(fields.get("takes_backlog", fields["is_last"]))
                 self._server.stop(float(fields["seconds"]), takes_backlog=takes_backlog)
+            case "set_aside":
+                # Nothing of what it has ends, so nothing new must come to it; what it has may end as at any stop.
+                self._server.stop(float(message.fields["seconds"]), takes_backlog=False)
             case "abort":
                 self._server.abort()
             case "insight":
@@ -167,6 +173,8 @@ class WorkerProcess:
                     row.refresh()
             case "reopen":
                 self._server.reopen_soon()
+            case "mailboxes" if self._fellow is not None:
+                self._fellow.learn(message, self._listeners)
             case _:
                 message.close()
 

@@ -19,6 +19,7 @@ from waitressd.http.states import Reading
 from waitressd.insight.guard import NOT_THIS_METHOD, Door
 from waitressd.insight.rendering import Whole
 from waitressd.net.poller import PARKED, READ, WRITE
+from waitressd.net.wire import send_parts
 from waitressd.peer import peer_of
 
 LIMITS: Final = Limits(
@@ -79,7 +80,7 @@ class Client:
         """How many requests were answered."""
         self._connection = Connection(LIMITS, "")
         self._request: Request | None = None
-        self._out = memoryview(b"")
+        self._out: list[memoryview] = []
 
     @property
     def mask(self) -> int:
@@ -172,7 +173,7 @@ class Client:
         head = build_head(f"{whole.status} {REASONS.get(whole.status, 'Error')}", fields)
         pieces = [encoder.encode_head(head, date, len(whole.body)), *encoder.encode_data(whole.body)]
         pieces.append(encoder.encode_end())
-        self._out = memoryview(b"".join(pieces))  # for each system call is one more wait for the interpreter
+        self._out = [memoryview(piece) for piece in pieces if piece]
         self.answered += 1
         self._become(ClientState.WRITING, now)
         self.write(now)
@@ -181,8 +182,16 @@ class Client:
         """Send what the client takes."""
         try:
             while self._out:
-                self._out = self._out[self.socket.send(self._out) :]
+                # With one call: each is one more wait for the interpreter.
+                sent = send_parts(self.socket, self._out)
                 self.since = now
+                while sent and self._out:
+                    part = self._out[0]
+                    if sent < len(part):
+                        self._out[0] = part[sent:]
+                    else:
+                        del self._out[0]
+                    sent -= min(sent, len(part))
         except BlockingIOError:
             return
         except OSError:
@@ -198,7 +207,7 @@ class Client:
     def close(self) -> None:
         """Give it up; twice is harmless. The socket is closed by whoever has a poller look at it."""
         self.state = ClientState.CLOSED
-        self._out = memoryview(b"")
+        self._out.clear()
         self._connection.close()
 
     def _become(self, following: ClientState, now: float) -> None:

@@ -13,9 +13,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from waitressd.insight.guard import CONTROL_FIELD
+from waitressd.insight.silent import Held
 
 PATIENCE_SECONDS: Final = 0.25
 _RECV_BYTES: Final = 1 << 18
+
+
+def _unknown() -> None:
+    """Where nobody writes anything down."""
+
+
+def _no_stacks(_seconds: float) -> str:
+    """Where they cannot be had."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,10 @@ class Member:
     generation: int
     pass_on: Callable[[int], bool]
     """Hands it a descriptor; False if it does not take any more."""
+    held: Callable[[], Held | None] = _unknown
+    """What is known of it without asking it; None if nothing is."""
+    stacks: Callable[[float], str] = _no_stacks
+    """Has it write its stacks, which needs no interpreter lock there, and returns them; "" if not in these seconds."""
 
 
 @dataclass(slots=True)

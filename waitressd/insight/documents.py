@@ -50,7 +50,7 @@ def place_of(adjustments: Adjustments) -> Place:
 def head(place: Place, life: str, now: float) -> dict[str, Any]:
     """Return what every document begins with. `now` is in seconds since the epoch."""
     at = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    worker = {"worker": place.worker, "pid": place.pid, "answered": True, "silent_seconds": 0.0}
+    worker = {"worker": place.worker, "pid": place.pid, "answered": True, "silent_seconds": 0.0, "figures": None}
     return {"at": at, "server": place.server, "version": place.version, "life": life, "workers": [worker]}
 
 

@@ -133,8 +133,14 @@ class SilentWorker:
     worker: int
     pid: int
     silent_seconds: float
-    place: str = ""
-    """Where it is, if its stacks could be had."""
+    is_stopped: bool = False
+    """Whether a signal or a debugger keeps it from running at all."""
+    is_lost: bool = False
+    """Whether it has not even written down for a while that it lives."""
+    tasks: tuple[Task, ...] = ()
+    """What its threads run, the oldest first."""
+    oldest: str = ""
+    """The first of them, as log lines name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +193,17 @@ def _silent(situation: Situation) -> Iterable[Finding]:
     for silent in situation.silent_workers:
         if silent.silent_seconds >= SILENT_SECONDS:
             name = f"Worker {silent.worker} (pid {silent.pid})"
-            where = f"it is at {silent.place}" if silent.place else "something may hold its interpreter lock"
-            text = f"{name} has not answered for {spell_seconds(silent.silent_seconds)}: {where}."
-            yield Finding("WD02", "bad", text)
+            text = f"{name} has not answered for {spell_seconds(silent.silent_seconds)}: {_why_silent(silent)}."
+            if silent.tasks:
+                more = f", and {len(silent.tasks) - 1} more" if len(silent.tasks) > 1 else ""
+                text += f" It has run {silent.oldest} for {spell_seconds(silent.tasks[0].age_seconds)}{more}."
+            yield Finding("WD02", "bad", text, _ids(silent.tasks))
+
+
+def _why_silent(silent: SilentWorker) -> str:
+    if silent.is_stopped:
+        return "a signal or a debugger has stopped it"
+    return "something may hold its interpreter lock" if silent.is_lost or not silent.tasks else "it is very busy"
 
 
 def _queued(situation: Situation) -> Iterable[Finding]:

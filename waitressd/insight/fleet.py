@@ -6,7 +6,7 @@ application runs in its process.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
@@ -16,16 +16,19 @@ from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
 from waitressd.insight.crowd import PATIENCE_SECONDS, Member, Reply, ask_all
 from waitressd.insight.documents import Place, answer, head
 from waitressd.insight.endpoints import json_answer, no_parameters
-from waitressd.insight.findings import SilentWorker, Situation, find
+from waitressd.insight.findings import SilentWorker, Situation, Task, find
 from waitressd.insight.guard import CONTROL
 from waitressd.insight.health import health_answer
+from waitressd.insight.parameters import prefers_text
 from waitressd.insight.profile import FORMATS
 from waitressd.insight.samples import join_speedscope
+from waitressd.insight.silent import STOPPED, UNWRITTEN, Held, Silence
 
 OK: Final = 200
 NOT_FOUND: Final = 404  # by one worker, which may be with another
 LONG_PATIENCE_SECONDS: Final = 5.0  # beyond what the question itself takes
 SLOWEST_PROFILE_SECONDS: Final = 60.0
+STACKS_SECONDS: Final = 0.5  # for a worker that does not answer to write its stacks
 
 _ASKED: Final = (
     *(("/requests", "requests"), ("/requests/", "requests"), ("/connections", "connections"), ("/threads", "threads")),
@@ -138,16 +141,18 @@ class FleetEndpoints:
         now = self._clock()
         self._heard |= {reply.member.pid: now for reply in replies if reply.status}
         answered = [reply for reply in replies if reply.status]
+        silences = self._silences(query, [reply.member for reply in replies if not reply.status])
         bad = next((reply for reply in answered if reply.status != OK), None)
         good = [reply for reply in answered if reply.status == OK]
         if bad is not None and not (good and bad.status == NOT_FOUND):
             return _passed_on(bad)
-        if not good:
+        if query.method == "POST" and good:  # all have done the same
+            return _passed_on(good[0])
+        found = self._together(query, replies, silences, parameters)
+        if found is None:
             text = "No worker has answered in time." if members else "There is no worker to ask."
             return answer(self._head(replies) | {"error": text, "setting": None}, 503)
-        if query.method == "POST":  # all have done the same
-            return _passed_on(good[0])
-        return self._together(query.path, replies, good, parameters)
+        return found
 
     def _choose(self, query: Query) -> tuple[list[Member], dict[str, str]]:
         """Return whom to ask, and with which parameters: one worker if the question names it. Raises BadQuestion."""
@@ -165,27 +170,60 @@ class FleetEndpoints:
             raise BadQuestion(f"worker is the number of a worker: {known or 'there is none at the moment'}.")
         return chosen or members, parameters
 
-    def _together(self, path: str, replies: list[Reply], good: list[Reply], parameters: Mapping[str, str]) -> Answer:
-        if path == "/profile" and all(map(_is_document, good)):
+    def _together(
+        self, query: Query, replies: list[Reply], silences: Sequence[Silence], parameters: Mapping[str, str]
+    ) -> Answer | None:
+        """Make one answer of those that have come, and of what is known of the others; None if that is nothing."""
+        path, good = query.path, [reply for reply in replies if reply.status == OK]
+        row = next(filter(None, (each.request(path.removeprefix("/requests/")) for each in silences)), None)
+        if row is not None:
+            return answer(self._head(replies) | row)
+        if path == "/profile" and good and all(map(_is_document, good)):
             form = FORMATS["speedscope"]
             return Answer(OK, form.content_type, join_speedscope(reply.body for reply in good), form.fields)
-        is_mergeable = merging.can_merge(path) and all(map(_is_document, good))
-        if not is_mergeable:
-            return Answer(OK, good[0].content_type, [reply.body for reply in good])
+        if good and not (merging.can_merge(path) and all(map(_is_document, good))):
+            return Answer(OK, good[0].content_type, [reply.body for reply in good] + _texts(silences))
+        if silences and path == "/threads" and prefers_text(query.accept):
+            return Answer(OK, "text/plain; charset=utf-8", _texts(silences))
         documents = [(reply.member.worker, json.loads(reply.body)) for reply in good]
+        instead = [(each.worker, each.document(path, parameters)) for each in silences]
+        documents += [(worker, document) for worker, document in instead if document is not None]
+        if not documents:
+            return None
         merged = merging.merge(path, documents, parameters)
         if "findings" in merged:
             merged["findings"] = [*map(asdict, self._silent(replies)), *merged["findings"]]
         rows = {name: iter(value) for name, value in merged.items() if isinstance(value, list)}
         return answer(self._head(replies) | merged | rows)
 
+    def _silences(self, query: Query, members: Iterable[Member]) -> list[Silence]:
+        """Say what is known of workers that have not answered; their stacks where the question is for stacks."""
+        wanted = query.path == "/threads" or query.path.startswith("/requests/") or query.parameters.get("stack") == "1"
+        found = []
+        for member in members:
+            held = member.held()
+            if held is not None:
+                stacks = member.stacks(STACKS_SECONDS) if wanted and not held.is_stopped else ""
+                missing = (STOPPED if held.is_stopped else UNWRITTEN) if wanted and not stacks else None
+                found.append(Silence(member.worker, held, time.monotonic(), stacks, missing))
+        return found
+
     def _silent(self, replies: Iterable[Reply]) -> Iterable[Any]:
-        silent = [
-            SilentWorker(reply.member.worker, reply.member.pid, self._silence(reply))
-            for reply in replies
-            if not reply.status
-        ]
+        silent = [self._silent_worker(reply) for reply in replies if not reply.status]
         return find(Situation(silent_workers=tuple(silent)))
+
+    def _silent_worker(self, reply: Reply) -> SilentWorker:
+        member, held = reply.member, reply.member.held() or Held()
+        silence = Silence(member.worker, held, time.monotonic())
+        return SilentWorker(
+            member.worker,
+            member.pid,
+            self._silence(reply),
+            is_stopped=held.is_stopped,
+            is_lost=held.is_lost,
+            tasks=tuple(Task(silence.id_of(each), silence.now - each.since) for each in held.requests),
+            oldest=held.requests[0].describe() if held.requests else "",
+        )
 
     def _silence(self, reply: Reply) -> float:
         """For how long a worker has said nothing, as far as it was asked."""
@@ -204,7 +242,19 @@ class FleetEndpoints:
 
 def _member_row(member: Member, *, answered: bool | None, silent_seconds: float | None) -> dict[str, Any]:
     row = {"worker": member.worker, "pid": member.pid, "generation": member.generation}
-    return row | {"answered": answered, "silent_seconds": silent_seconds}
+    held = member.held()
+    figures = dict(held.figures) if held is not None else None
+    return row | {"answered": answered, "silent_seconds": silent_seconds, "figures": figures}
+
+
+def _texts(silences: Iterable[Silence]) -> list[bytes]:
+    """Write the stacks of workers that have not answered."""
+    return [
+        f"Worker {each.worker} does not answer. {each.stacks or each.stacks_missing}\n\n".encode(
+            "utf-8", "backslashreplace"
+        )
+        for each in silences
+    ]
 
 
 def _patience(query: Query) -> float:

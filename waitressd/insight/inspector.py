@@ -141,6 +141,33 @@ class Standing(NamedTuple):
     client: str
 
 
+class Standings:
+    """What every open connection waits for: four columns, so that ten thousand of them are no work for the collector.
+
+    It would look at all that the application has as well, and keep everybody waiting meanwhile.
+    """
+
+    __slots__ = ("channels", "clients", "since", "states")
+
+    def __init__(self) -> None:
+        self.channels: list[Channel] = []
+        self.states: list[str] = []
+        self.since: list[float | None] = []
+        self.clients: list[str] = []
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.channels)
+
+    def __iter__(self) -> Iterator[Standing]:
+        """Yield each."""
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, number: int) -> Standing:
+        """Return one of them."""
+        return Standing(self.channels[number], self.states[number], self.since[number], self.clients[number])
+
+
 class Seen(Protocol):
     """Where a request was found by whoever looks now and then."""
 
@@ -349,12 +376,12 @@ class Inspector:
 
     # -- connections
 
-    def standings(self) -> Steps[list[Standing]]:
+    def standings(self) -> Steps[Standings]:
         """Return what every open connection waits for, and since when. Pauses between slices.
 
         The oldest come first: those of one event loop are in the order in which they were accepted.
         """
-        found: list[Standing] = []
+        found = Standings()
         watch = Stopwatch()
         started = {worker.job: worker.started for worker in self.busy_workers()}
         for number, channel in enumerate(self._channels()):
@@ -362,7 +389,10 @@ class Inspector:
             if state in phases.STATES:
                 exchange = channel.exchange
                 since = started.get(exchange) if state == "running" else phases.since(channel, state)
-                found.append(Standing(channel, state, since, client_of(exchange)))
+                found.channels.append(channel)
+                found.states.append(state)
+                found.since.append(since)
+                found.clients.append(client_of(exchange))
             if number % LOOK_CHANNELS == 0 and watch.rings():
                 yield
                 watch.restart()

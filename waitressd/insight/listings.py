@@ -7,12 +7,12 @@ else wants the interpreter.
 import linecache
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from waitressd.insight.answers import Answer, Endpoint, Query
 from waitressd.insight.documents import JSON, answer, members, text
-from waitressd.insight.inspector import PHASES, Found, Inspector, RequestView, Standing
+from waitressd.insight.inspector import PHASES, Found, Inspector, RequestView, Standings
 from waitressd.insight.parameters import Parameters, prefers_text
 from waitressd.insight.slices import finish, padded
 from waitressd.insight.threads import ThreadView
@@ -108,16 +108,19 @@ class Listings:
             yield b"{"
             yield from members(self._head())
             now = self._inspector.clock()
-            standings: list[Standing] = yield from padded(self._inspector.standings())
+            standings = yield from padded(self._inspector.standings())
             yield b""
-            wanted = [
-                each
-                for each in standings
-                if state in (None, each.state)
-                and client in (None, each.client)
-                and now - each.channel.opened_at >= older
-            ]
-            yield b""
+            columns = zip(standings.channels, standings.states, standings.clients, strict=True)
+            wanted: Sequence[int] = range(len(standings))
+            if not (state is client is None and older == 0.0):
+                wanted = [
+                    number
+                    for number, (channel, each_state, each_client) in enumerate(columns)
+                    if state in (None, each_state)
+                    and client in (None, each_client)
+                    and now - channel.opened_at >= older
+                ]
+                yield b""
             document = {
                 "total": len(wanted),
                 "limit_count": self._inspector.connection_limit,
@@ -126,7 +129,7 @@ class Listings:
             }
             yield from members(document, follows=True)
             shown = wanted[offset : offset + limit]
-            rows = (self._inspector.connection(each, now)._asdict() for each in shown)
+            rows = (self._inspector.connection(standings[number], now)._asdict() for number in shown)
             yield from members({"connections": rows}, follows=True)
             yield b"}\n"
 
@@ -197,26 +200,20 @@ def places_of(views: Iterable[RequestView]) -> list[dict[str, Any]]:
     ]
 
 
-def states_of(standings: Iterable[Standing], now: float) -> dict[str, dict[str, Any]]:
+def states_of(standings: Standings, now: float) -> dict[str, dict[str, Any]]:
     """Count connections by state, with how long the oldest has been in it. Every state is there."""
-    counts: Counter[str] = Counter()
-    oldest: dict[str, float] = {}
-    for _, state, since, _ in standings:
-        counts[state] += 1
-        if since is not None and since < oldest.get(state, now):
-            oldest[state] = since
-    return {
-        state: {
-            "count": counts[state],
-            "oldest_seconds": round(max(0.0, now - oldest.get(state, now)), 4) if counts[state] else None,
-        }
-        for state in phases.STATES
-    }
+    counts = Counter(standings.states)
+    rows: dict[str, dict[str, Any]] = {state: {"count": 0, "oldest_seconds": None} for state in phases.STATES}
+    for state, count in counts.items():
+        pairs = zip(standings.states, standings.since, strict=True)
+        oldest = min((since for each, since in pairs if each == state and since is not None), default=now)
+        rows[state] = {"count": count, "oldest_seconds": round(max(0.0, now - oldest), 4)}
+    return rows
 
 
-def clients_of(standings: Iterable[Standing]) -> list[dict[str, Any]]:
+def clients_of(standings: Standings) -> list[dict[str, Any]]:
     """Name the clients with the most connections."""
-    counts = Counter(standing.client for standing in standings)
+    counts = Counter(standings.clients)
     return [{"client": client, "count": count} for client, count in counts.most_common(SHOWN_CLIENTS)]
 
 

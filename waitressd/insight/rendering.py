@@ -13,8 +13,8 @@ from waitressd.insight.endpoints import bad_question, json_answer
 from waitressd.net.logs import report_defect
 
 SHARED_SECONDS: Final = 0.1  # how long an answer is good for whoever asks the same, at least
-MOST_SHARED_SECONDS: Final = 1.0
-SHARE: Final = 0.02  # of a processor, that equal questions may cost: what costs more to make is good for longer
+MOST_SHARED_SECONDS: Final = 0.5  # so that who asks each second always gets a new one
+SHARE: Final = 0.01  # of a processor, that equal questions may cost: what costs more to make is good for longer
 NOT_SHARED: Final = ("probes", "control", "profile")  # what is as of now and costs nothing, or is for one alone
 
 Key = tuple[Any, ...]

@@ -12,7 +12,7 @@ FRESH_SECONDS: Final = 0.02  # what was written then is as good as new
 SILENT_SECONDS: Final = (
     2.0  # who has not written for so long hangs or is stopped, and is not asked: nobody would read it
 )
-PATIENCE_SECONDS: Final = 0.01  # for all whom somebody asks
+PATIENCE_SECONDS: Final = 0.005  # for all whom somebody asks; who computes takes longer than anybody should wait
 
 
 class FleetView:

@@ -81,8 +81,8 @@ class Siblings(Protocol):
     def leave(self) -> None:
         """Take nothing over any more: this process is about to end, or others must relieve it. Any thread."""
 
-    def note_turn(self, now: float, connections: int, running: int, queued: int) -> None:
-        """The event loop turns, with so many connections, tasks that run, and requests that wait for a thread."""
+    def note_turn(self, now: float, running: int, queued: int) -> None:
+        """The event loop turns, while so many tasks run and requests wait for a thread."""
 
     def note_idle(self, count: int) -> None:
         """So many connections wait for a request."""

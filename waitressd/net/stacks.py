@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from types import CodeType, FrameType
 from typing import Final, NamedTuple
 
@@ -149,9 +149,19 @@ def take_one(thread_id: int) -> Stack:
     return take((thread_id,)).get(thread_id, REFUSED if REFUSAL else NOWHERE)
 
 
+def frame(file: str, line: int, function: str) -> Frame:
+    """Return a frame of which no more is there than its text, as a traceback has it."""
+    short, kind = _origin(file)
+    return Frame(short, line, function, kind == 0)
+
+
+def foremost(written: Sequence[tuple[str, int, str]]) -> Frame:
+    """Return where a thread is of which there are such texts, at least one, as `Stack.place` chooses it."""
+    return frame(*min(reversed(written), key=lambda step: _origin(step[0])[1]))
+
+
 def _frame(code: CodeType, line: int) -> Frame:
-    file, kind = _origin(code.co_filename)
-    return Frame(file, line, _qualified(code), kind == 0)
+    return frame(code.co_filename, line, _qualified(code))
 
 
 def _qualified(code: CodeType) -> str:

@@ -28,3 +28,10 @@ def test_a_size_that_misses_its_unit_is_noticed() -> None:
         ConfigError, match="is 512 bytes, and every worker has more; expected a size such as 512M, or 0"
     ):
         Adjustments.from_keywords(worker_max_memory=512)
+
+
+def test_requests_that_are_limited_are_counted() -> None:
+    assert Adjustments.from_keywords(worker_max_requests=1000).counts_requests
+    assert not Adjustments.from_keywords().counts_requests
+    with pytest.raises(ConfigError, match="cannot be followed while metrics is off: nothing is counted"):
+        Adjustments.from_keywords(worker_max_requests=1000, metrics="off")

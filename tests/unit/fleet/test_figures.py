@@ -5,6 +5,7 @@ import time
 from waitressd.fleet.actions import CodeFacts, Spawn
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.plan import Plan
+from waitressd.fleet.verdicts import Kind, Verdict
 
 
 def test_workers_are_counted_by_what_they_do_and_exits_by_what_ended_them() -> None:
@@ -37,4 +38,23 @@ def test_workers_are_counted_by_what_they_do_and_exits_by_what_ended_them() -> N
     plan.leaving(now, three)
     figures.count_exit(three, "exit status 0")
     assert spawned([]) == []
-    assert figures.state().exits == {"finished": 1, "killed": 1, "failed": 1}
+    assert figures.state().exits == {"finished": 1, "killed": 1, "failed": 1, "stalled": 0, "stuck": 0}
+
+
+def test_exits_of_workers_that_hang_have_reasons_of_their_own() -> None:
+    plan = Plan()
+    figures = Figures(plan)
+    plan.start(0.0, CodeFacts(3, is_preloaded=True))
+    for worker in (1, 2, 3):
+        plan.born(0.0, worker, 100 + worker)
+        plan.ready(0.0, worker)
+    plan.judged(20.0, 1, Verdict(Kind.STALLED, ""))
+    plan.judged(20.0, 2, Verdict(Kind.STUCK, ""))
+    plan.judged(20.0, 3, Verdict(Kind.TOO_OLD, ""))
+    figures.renew(20.0)
+    assert figures.state().workers["aside"] == 1
+    for worker, how in ((1, "signal 9 (SIGKILL)"), (2, "exit status 0"), (3, "signal 9 (SIGKILL)")):
+        figures.count_exit(worker, how)
+        plan.died(21.0, worker, how)
+    figures.renew(21.0)
+    assert figures.state().exits == {"finished": 0, "killed": 1, "failed": 0, "stalled": 1, "stuck": 1}

@@ -1,9 +1,14 @@
 """What a master has of insight: its addresses, how it sees the fleet, and whom it can ask."""
 
+import os
 import selectors
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +18,12 @@ from tests.support.client import Client
 from waitressd.command import StartCommand
 from waitressd.config.adjustments import Adjustments
 from waitressd.fleet.actions import CodeFacts
+from waitressd.fleet.board import Board, Field, to_ms
 from waitressd.fleet.insight import LIFE_WORDS, FleetInsight
 from waitressd.fleet.link import Link
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster, Worker
+from waitressd.fleet.stackfile import StackFile
 from waitressd.fleet.states import Life
 
 
@@ -144,3 +151,54 @@ def test_who_is_ready_can_be_asked(insight: FleetInsight, roster: Roster) -> Non
         assert not member.pass_on(other.fileno())
     roster.workers[1].link = None
     assert not member.pass_on(0)
+
+
+def test_what_a_worker_has_written_of_itself_is_known_without_asking(
+    insight: FleetInsight, roster: Roster, tmp_path: Path
+) -> None:
+    insight.look(time.monotonic(), is_leaving=False)
+    insight.open(adjusted(f"unix:{tmp_path / 'admin'}", admin_show_query=True))
+    with closing(roster):
+        roster.board = board = Board.create(1)
+        worker = Worker(os.getpid(), None, None, number=1, place=1, code=1, is_ready=True, board_row=board.claim(1))
+        roster.workers[1] = worker
+        (member,) = insight.members()
+        row = roster.row_of(worker)
+        assert row is not None
+        now = time.monotonic()
+        row[Field.BORN_AT], row[Field.LOOKED_AT], row[Field.BUSY] = to_ms(now - 60), to_ms(now - 3), 4
+        held = member.held()
+        assert held is not None
+        assert (held.figures["stage"], held.figures["busy_threads"]) == ("serving", 4)
+        assert 60 <= held.figures["age_seconds"] < 90
+        assert 3 <= held.figures["looked_seconds"] < 33
+        assert held.figures["turned_seconds"] is None
+        assert held.is_lost
+        assert not held.is_stopped
+        assert held.shows_query
+        assert held.requests == []
+        roster.retire(worker)
+        assert member.held() is None
+        assert member.stacks(0.01) == ""
+
+
+def test_the_stacks_of_a_worker_are_asked_for_by_the_masters_loop(insight: FleetInsight, roster: Roster) -> None:
+    """It alone knows that the number of a process is not another's by now."""
+    with closing(roster), selectors.DefaultSelector() as poller:
+        poller.register(insight, selectors.EVENT_READ)
+        program = "import faulthandler, sys, time; faulthandler.register(3, 1); print(flush=True); time.sleep(600)"
+        file = StackFile()
+        with subprocess.Popen([sys.executable, "-c", program], stdout=file.fd) as process:
+            worker = Worker(process.pid, None, None, number=1, place=1, code=1, is_ready=True, stacks=file)
+            roster.workers[1] = worker
+            while not os.fstat(file.fd).st_size:
+                time.sleep(0.01)
+            (member,) = insight.members()
+            found: list[str] = []
+            thread = threading.Thread(target=lambda: found.append(member.stacks(30.0)))
+            thread.start()
+            assert poller.select(10)
+            assert not insight.take_orders()
+            thread.join()
+            process.kill()
+        assert "most recent call first" in found[0]

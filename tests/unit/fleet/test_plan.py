@@ -8,7 +8,8 @@ import pytest
 from tests.support.fleetstory import Story
 from waitressd.fleet import actions as do
 from waitressd.fleet.actions import CodeFacts
-from waitressd.fleet.states import Life, RollStage
+from waitressd.fleet.plan import Plan
+from waitressd.fleet.states import Life, RollStage, WorkerStage
 
 
 def test_a_start_from_a_template_has_all_workers_born_at_once() -> None:
@@ -403,3 +404,58 @@ def test_without_a_command_to_run_again_the_loss_of_the_template_is_the_end() ->
     assert story.of(do.Drain) == [do.Drain(1, 30.0, is_last=True), do.Drain(2, 30.0, is_last=True)]
     story.finish(1)
     assert story.finish(2) == [do.End(1)]
+
+
+def test_signals_make_it_one_worker_more_or_less_until_the_next_reload() -> None:
+    plan, status = Plan(), "with 2 of 3 workers (2 configured), generation 1"
+    plan.start(0.0, CodeFacts(2, is_preloaded=True))
+    for worker in (1, 2):
+        plan.born(0.0, worker, 100 + worker)
+        plan.ready(0.0, worker)
+    more = plan.resize(1.0, 1, "SIGTTIN")
+    assert do.Say(logging.INFO, "SIGTTIN: 3 workers from now on, until the next reload") in more
+    assert more[-2:] == [do.Spawn(3, 3, 1), do.Serving(status)]
+    plan.born(1.0, 3, 103)
+    plan.ready(1.0, 3)
+    assert plan.resize(2.0, -1, "SIGTTOU")[-1] == do.Serving("with 2 of 2 workers, generation 1")
+    assert plan.crew.workers[3].stage is WorkerStage.DRAINING
+    plan.died(3.0, 3, "exit status 0", is_clean=True)
+    plan.resize(4.0, -1, "SIGTTOU")
+    last = plan.resize(4.0, -1, "SIGTTOU")
+    assert last == [do.Say(logging.INFO, "SIGTTOU: it stays at 1 worker")]
+    plan.hup(5.0)
+    plan.hello(6.0, 2, CodeFacts(2, is_preloaded=True))
+    plan.bound(6.0, 2)
+    assert plan.succession.current.size == 2
+
+
+def test_an_upgrade_needs_rest() -> None:
+    def word(actions: list[do.Action]) -> object:
+        (found,) = [action for action in actions if isinstance(action, do.Say | do.Upgrade)]
+        return found.text.removeprefix("SIGUSR2: no upgrade: ") if isinstance(found, do.Say) else found
+
+    plan = Plan()
+    plan.start(0.0, CodeFacts(1, is_preloaded=True))
+    assert word(plan.upgrade(0.0)) == "the fleet has not started yet"
+    plan.born(0.0, 1, 101)
+    plan.ready(0.0, 1)
+    assert word(plan.upgrade(1.0)) == do.Upgrade()
+    plan.resize(2.0, 1, "SIGTTIN")
+    assert word(plan.upgrade(2.0)) == "a worker is being replaced"
+    plan.born(2.0, 2, 102)
+    plan.ready(2.0, 2)
+    plan.hup(3.0)
+    assert word(plan.upgrade(3.0)) == "a reload is on its way"
+    plan.failed(4.0, 2, "it cannot be loaded")
+    assert word(plan.upgrade(4.0)) == do.Upgrade()
+    plan.stop(5.0)
+    assert word(plan.upgrade(5.0)) == "the fleet stops"
+
+
+def test_a_fleet_inside_a_program_cannot_be_upgraded() -> None:
+    plan = Plan()
+    plan.start(0.0, CodeFacts(1, is_preloaded=True, can_reload=False))
+    plan.born(0.0, 1, 101)
+    plan.ready(0.0, 1)
+    why = "SIGUSR2: no upgrade: serve() cannot run its command again"
+    assert plan.upgrade(1.0) == [do.Say(logging.WARNING, why)]

@@ -4,18 +4,21 @@ Each mutant here is the same plan with one small thing wrong.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from tests.model.fleetmodel import FleetModel, ViolationError, explore_fleet, replay_fleet
-from waitressd.fleet.actions import Action, CodeFacts, Drain, KeepAddresses, Say
+from waitressd.fleet.actions import Action, CodeFacts, Drain, KeepAddresses, Kill, Say
 from waitressd.fleet.crew import Crew
+from waitressd.fleet.judge import Judge
 from waitressd.fleet.members import Code, Worker
 from waitressd.fleet.orders import Clock, Orders
 from waitressd.fleet.plan import Plan
-from waitressd.fleet.states import Life, TemplateStage, WorkerMove, WorkerStage
+from waitressd.fleet.states import Life, RollStage, TemplateStage, WorkerMove, WorkerStage
 from waitressd.fleet.succession import Succession
+from waitressd.fleet.verdicts import Kind, Verdict
 
 RUNS = 1_000
 CHUNKS = 10
@@ -24,7 +27,8 @@ MUTANT_RUNS = 2_000
 RARE_THINGS = {
     "reload done", "peace", "stood still", "left by itself", "rolled back", "reload refused", "shrank", "gave up",
     "a reload waited for its turn", "a template was replaced", "aborted", "a boot took too long", "no way back",
-    "stopped during a reload", "stopped twice", "killed before it was born",
+    "stopped during a reload", "stopped twice", "killed before it was born", "stalled", "set aside",
+    "too many were aside", "renewed", "more by a signal", "fewer by a signal", "upgraded", "upgrade refused",
 }  # fmt: skip
 
 
@@ -74,7 +78,7 @@ class ShrinksFirst(Crew):
 
     def worker_to_drain(self, current: Code, former: Code | None) -> Worker | None:
         for worker in self:
-            if worker.stage is WorkerStage.SERVING and worker.place > current.facts.workers:
+            if worker.stage is WorkerStage.SERVING and worker.place > current.size:
                 return None if self.count(WorkerStage.DRAINING) else worker
         return super().worker_to_drain(current, former)
 
@@ -83,7 +87,7 @@ class RenewsAll(Crew):
     """The next successor is born while old and new serve in another place."""
 
     def place_to_renew(self, current: Code, now: float) -> int | None:
-        for number, _ in self.places(current.facts.workers):
+        for number, _ in self.places(current.size):
             there = self.at(number)
             if there and all(worker.generation != current.generation for worker in there):
                 return number
@@ -110,7 +114,7 @@ class ReportsTooEarly(Crew):
     """A reload is over when the last new one serves."""
 
     def is_renewed(self, current: Code) -> bool:
-        return self.served_places(current.facts.workers, current.generation) == current.facts.workers
+        return self.served_places(current.size, current.generation) == current.size
 
 
 class KeepsOldBoots(Crew):
@@ -188,7 +192,7 @@ class LoadsAllAtOnce(Plan):
     """Without a template every worker loads the application at the same time."""
 
     def _fill_places(self) -> None:
-        for place in list(self.crew.empty_places(self.succession.current.facts.workers, self.orders.now)):
+        for place in list(self.crew.empty_places(self.succession.current.size, self.orders.now)):
             self._spawn(place)
 
 
@@ -336,7 +340,160 @@ class LearnsFromTheStandIn(Succession):
         super().greet(code, facts)
 
 
+class RenewsBesideADrain(Crew):
+    """A worn worker gets its successor while another still drains."""
+
+    def worker_to_recycle(self, current: Code, now: float) -> Worker | None:
+        drains = [each for each in self if each.stage is WorkerStage.DRAINING]
+        for each in drains:
+            each.stage = WorkerStage.LEAVING
+        found = super().worker_to_recycle(current, now)
+        for each in drains:
+            each.stage = WorkerStage.DRAINING
+        return found
+
+
+class DrainsTheWorn(Crew):
+    """A worn worker goes before its successor serves."""
+
+    def worker_to_drain(self, current: Code, former: Code | None) -> Worker | None:
+        worn = [each for each in self if each.worn and each.stage is WorkerStage.SERVING]
+        return worn[0] if worn else super().worker_to_drain(current, former)
+
+
+class KeepsTheAside(Crew):
+    """A worker that was set aside has its place until it is gone."""
+
+    def at(self, place: int) -> list[Worker]:
+        aside = [each for each in self if each.place == place and each.stage is WorkerStage.ASIDE]
+        return super().at(place) + aside
+
+
+class RenewsWithoutAPause(Crew):
+    """A renewal that fails is tried again at once."""
+
+    def next_attempts(self, current: Code, now: float) -> Iterator[float]:
+        waiting = [place for number, place in self.places(current.size) if place.not_before > now and self.at(number)]
+        return iter(()) if waiting else super().next_attempts(current, now)
+
+
+class RenewsTheYoung(Judge):
+    """A worker may be renewed as soon as it serves."""
+
+    def _note_wear(self, worker: Worker, verdict: Verdict) -> None:
+        before, worker.served_from = worker.served_from, -math.inf
+        super()._note_wear(worker, verdict)
+        worker.served_from = before
+
+
+class RenewsAtAnyTime(Judge):
+    """A renewal does not wait for a reload."""
+
+    def recycle(self) -> Worker | None:
+        return self._crew.worker_to_recycle(self._succession.current, self._orders.now)
+
+
+class NeverRenews(Judge):
+    """A worn worker serves on."""
+
+    def recycle(self) -> Worker | None:
+        return None
+
+
+class IgnoresTheBirthWeight(Judge):
+    """Workers that cannot fit into the limit are renewed for ever."""
+
+    def _let_memory_rest(self, worker: Worker, verdict: Verdict) -> None:
+        pass
+
+
+class SparesTheStalled(Judge):
+    """A worker that has stalled stays."""
+
+    def _end(self, worker: Worker, verdict: Verdict) -> None:
+        pass
+
+
+class KillsTheStuck(Judge):
+    """A worker that is stuck is killed with what it has."""
+
+    def _set_aside(self, worker: Worker, verdict: Verdict) -> None:
+        self._end(worker, verdict)
+
+
+class SetsAllAside(Judge):
+    """As many as are stuck are set aside."""
+
+    def _set_aside(self, worker: Worker, verdict: Verdict) -> None:
+        self._condemn(worker, verdict, "", partial(self._orders.set_aside, worker, 1.0))
+
+
+class HoldsNothingAgainstTheCode(Judge):
+    """New code whose workers hang stays."""
+
+    def _condemn(self, worker: Worker, verdict: Verdict, text: str, order: Callable[[], None]) -> None:
+        roll, self._succession.roll = self._succession.roll, RollStage.QUIET
+        super()._condemn(worker, verdict, text, order)
+        self._succession.roll = roll
+
+
+class ActsTwice(Judge):
+    """A verdict that is said again is acted on again."""
+
+    def act(self, worker: Worker, verdict: Verdict) -> None:
+        if worker.stage is WorkerStage.ENDING and verdict.kind is Kind.STALLED:
+            self._orders.give(Kill(worker.number))
+        super().act(worker, verdict)
+
+
+class AsideForEver(Orders):
+    """A worker that was set aside has all the time."""
+
+    def set_aside(self, worker: Worker, seconds: float) -> None:
+        super().set_aside(worker, math.inf)
+
+
+class UpgradesAtAnyTime(Plan):
+    """An upgrade waits for nothing."""
+
+    def _why_no_upgrade(self) -> str:
+        return "" if self.life is Life.SERVING else super()._why_no_upgrade()
+
+
+class KeepsTheSize(Succession):
+    """What signals have made of the number of workers holds after a reload, too."""
+
+    def _begin_roll(self, code: Code, former: Code | None) -> None:
+        code.more = self.current.more
+        super()._begin_roll(code, former)
+
+
+class ForgetsTheSize(Succession):
+    """A template in the place of a lost one brings the configured number of workers back."""
+
+    def accept(self, code: Code) -> None:
+        super().accept(code)
+        code.more = 0
+
+
 MUTANTS: list[tuple[type, str]] = [
+    (RenewsBesideADrain, "while another is"),
+    (DrainsTheWorn, "none has its place|two drain by choice|a worker of another"),
+    (KeepsTheAside, "not filled at once|without a reason"),
+    (RenewsWithoutAPause, "while another is|a crash loop|although a place is empty|two boot|seems to reload"),
+    (RenewsTheYoung, "renewed without a reason"),
+    (RenewsAtAnyTime, "during a reload|code that is not wanted"),
+    (NeverRenews, "never renewed"),
+    (IgnoresTheBirthWeight, "renewed without a reason"),
+    (SparesTheStalled, "a stalled worker is not killed"),
+    (KillsTheStuck, "killed while it serves"),
+    (SetsAllAside, "or too many are"),
+    (HoldsNothingAgainstTheCode, "is not rolled back"),
+    (ActsTwice, "killed twice"),
+    (AsideForEver, "set aside is forgotten|waits for ever"),
+    (UpgradesAtAnyTime, "wrong time|on its way"),
+    (KeepsTheSize, "are wanted, and should be"),
+    (ForgetsTheSize, "are wanted, and should be"),
     (DrainsFirst, "none has its place|before the others serve"),
     (DrainsAll, "two drain by choice"),
     (DrainsTheBest, "waits for ever|does not come to an end|crash loop|after the calm|do not come"),
@@ -359,7 +516,7 @@ MUTANTS: list[tuple[type, str]] = [
     (GivesUpEarly, "gives up"),
     (NeverGivesUp, "wrong status|crash loop|do not come to an end|waits for ever|after the calm"),
     (SaysItTwice, "the same status twice"),
-    (ForgetsTheGrace, "the stop does not end|waits for ever|after the calm|nothing is settled"),
+    (ForgetsTheGrace, "set aside is forgotten|the stop does not end|waits for ever|after the calm|nothing is settled"),
     (DrainsForEver, "the stop does not end|waits for ever|after the calm"),
     (NeverRollsBack, "is not rolled back"),
     (RollsBackAtOnce, "without a reason"),
@@ -390,6 +547,8 @@ def planning(part: type) -> type[FleetModel]:
                 plan.crew = part()
             succession = part if issubclass(part, Succession) else Succession
             plan.succession = succession(plan.orders, plan.crew)
+            judge = part if issubclass(part, Judge) else Judge
+            plan.judge = judge(plan.orders, plan.crew, plan.succession)
             return plan
 
     return Mutant

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.scripts import lines_of, run_script
-from waitressd.fleet.processes import Death, can_adopt, oom_kills
+from waitressd.fleet.processes import (
+    Death,
+    can_adopt,
+    can_measure_memory,
+    is_stopped,
+    oom_kills,
+    private_memory,
+)
 
 START = """
 import os, signal, time
@@ -252,6 +259,35 @@ print(end_of(processes.fork(here_in_the_child)))
     assert "here_in_the_child" in ended.stderr
 
 
+def test_stacks_go_where_they_are_wanted() -> None:
+    ended = run_script(
+        START
+        + """
+processes.show_stacks_on_request()
+processes.show_stacks_on_request(1)
+os.kill(os.getpid(), signal.SIGQUIT)
+"""
+    )
+    assert "most recent call first" in ended.stdout
+    assert ended.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="the system does not say")
+def test_a_process_that_is_stopped_is_told_from_one_that_runs() -> None:
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    try:
+        assert not is_stopped(pid)
+        os.kill(pid, signal.SIGSTOP)
+        os.waitpid(pid, os.WUNTRACED)
+        assert is_stopped(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert not is_stopped(pid)
+
+
 def test_a_handler_of_the_application_for_stacks_stays() -> None:
     lines = lines_of(
         START
@@ -332,3 +368,15 @@ def test_kills_for_want_of_memory_are_counted(own: str, files: dict[str, str], c
 
 def test_a_system_without_control_groups_counts_none(tmp_path: Path) -> None:
     assert oom_kills(tmp_path, tmp_path / "gone") == 0
+
+
+@pytest.mark.skipif(not can_measure_memory(), reason="this system does not tell")
+def test_memory_of_its_own_is_what_a_process_shares_with_nobody() -> None:
+    before = private_memory(os.getpid())
+    ballast = bytearray(os.urandom(1 << 20) * 16)
+    after = private_memory(os.getpid())
+    assert before is not None
+    assert after is not None
+    assert after - before > 12 << 20
+    assert ballast
+    assert private_memory(1 << 30) is None

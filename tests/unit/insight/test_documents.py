@@ -20,7 +20,7 @@ def test_every_document_begins_alike() -> None:
         "server": "shop",
         "version": "2.0",
         "life": "serving",
-        "workers": [{"worker": 1, "pid": 4131, "answered": True, "silent_seconds": 0.0}],
+        "workers": [{"worker": 1, "pid": 4131, "answered": True, "silent_seconds": 0.0, "figures": None}],
     }
     assert list(found) == ["at", "server", "version", "life", "workers"]
 

@@ -56,9 +56,22 @@ CASES: Final[list[tuple[str, Situation, Situation, str]]] = [
     ),
     (
         "WD02",
-        Situation(silent_workers=(SilentWorker(2, 4132, 1.0, PLACE),)),
-        Situation(silent_workers=(SilentWorker(2, 4132, 0.9, PLACE),)),
-        f"Worker 2 (pid 4132) has not answered for 1.0 s: it is at {PLACE}.",
+        Situation(silent_workers=(SilentWorker(2, 4132, 1.0, is_stopped=True),)),
+        Situation(silent_workers=(SilentWorker(2, 4132, 0.9, is_stopped=True),)),
+        "Worker 2 (pid 4132) has not answered for 1.0 s: a signal or a debugger has stopped it.",
+    ),
+    (
+        "WD02",
+        Situation(silent_workers=(SilentWorker(2, 4132, 5.0, is_lost=True, tasks=tuple(tasks(1)), oldest="GET /a"),)),
+        Situation(silent_workers=(SilentWorker(2, 4132, 0.9, is_lost=True, tasks=tuple(tasks(1)), oldest="GET /a"),)),
+        "Worker 2 (pid 4132) has not answered for 5.0 s: something may hold its interpreter lock. "
+        "It has run GET /a for 40 s.",
+    ),
+    (
+        "WD02",
+        Situation(silent_workers=(SilentWorker(2, 4132, 5.0, tasks=tuple(tasks(3)), oldest="GET /a"),)),
+        Situation(silent_workers=(SilentWorker(2, 4132, 0.9, tasks=tuple(tasks(3)), oldest="GET /a"),)),
+        "Worker 2 (pid 4132) has not answered for 5.0 s: it is very busy. It has run GET /a for 40 s, and 2 more.",
     ),
     (
         "WD03",

@@ -15,13 +15,15 @@ import pytest
 from tests.support.admin import ask, listening, opened
 from tests.support.client import Client
 from waitressd.config.insighttable import CONTROLS, EXPOSABLE
+from waitressd.inhand import InHand
 from waitressd.insight.addresses import MASTERS
 from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
-from waitressd.insight.crowd import Member
+from waitressd.insight.crowd import Member, Reply
 from waitressd.insight.documents import Place, answer
 from waitressd.insight.fleet import FleetEndpoints, FleetState
 from waitressd.insight.listener import AdminListener
 from waitressd.insight.samples import Samples, as_speedscope
+from waitressd.insight.silent import Held
 
 PLACE = Place("shop", "1.0", 1, 99)
 
@@ -166,6 +168,65 @@ def test_a_silent_worker_is_a_row_and_a_finding() -> None:
         endpoints._heard[102] = time.monotonic() - 5
         again = document(found["/requests"].answer(Query("GET", "/requests", {}, "")))
         assert 5 <= again["workers"][1]["silent_seconds"] < 30
+
+
+def silent_member(stacks: str = "", **held: Any) -> Member:
+    request = InHand(time.monotonic() - 5, 0xFF, 4, 1, "GET", "/hang?secret=1")
+    return Member(
+        2,
+        102,
+        1,
+        lambda fd: True,  # it takes the connection, and closes it
+        lambda: Held({"looked_seconds": 3.0}, (request,), **held),
+        lambda seconds: stacks,
+    )
+
+
+STACKS = 'Thread 0x00000000000000ff (most recent call first):\n  File "/srv/shop.py", line 7 in hang'
+
+
+def test_of_a_silent_worker_is_shown_what_it_has_in_hand() -> None:
+    fleet = Fleet()
+    with mastering(fleet, 1) as client:
+        fleet.known.append(silent_member(STACKS))
+        _, found = asked(client, "/requests?stack=1")
+        assert found["total"] == 2
+        assert [row["id"] for row in found["requests"]] == ["2-4-1", "1-1-1"]
+        assert found["requests"][0]["target"] == "/hang"
+        assert found["requests"][0]["stack"][0]["function"] == "hang"
+        assert [row["figures"] for row in found["workers"]] == [None, {"looked_seconds": 3.0}]
+        _, found = asked(client, "/requests")
+        assert (found["requests"][0]["place"], found["stacks_missing"]) == (None, None), "nobody has asked for stacks"
+        status, found = asked(client, "/requests/2-4-1")
+        assert (status, found["id"], found["place"]) == (200, "2-4-1", "/srv/shop.py:7 hang")
+
+
+def test_where_nobody_answers_there_is_what_was_written() -> None:
+    fleet = Fleet()
+    fleet.known.append(silent_member(STACKS))
+    found = document(question(fleet, "/threads", stack="1"))
+    assert [(row["request"], row["worker"]) for row in found["threads"]] == [("2-4-1", 2)]
+    assert question(fleet, "/connections").status == 503
+    (text,) = FleetEndpoints(fleet, PLACE)._ask(Query("GET", "/threads", {}, "text/plain")).body
+    assert text.startswith(b"Worker 2 does not answer. Thread 0x00000000000000ff")
+
+
+def test_why_a_silent_worker_has_no_stacks_is_said() -> None:
+    fleet = Fleet()
+    fleet.known.append(silent_member(is_stopped=True))
+    assert "is stopped" in document(question(fleet, "/threads", stack="1"))["stacks_missing"]
+    fleet.known[:] = [silent_member()]
+    assert "did not write" in document(question(fleet, "/requests", stack="1"))["stacks_missing"]
+
+
+def test_a_finding_says_what_a_silent_worker_runs() -> None:
+    fleet = Fleet()
+    endpoints = FleetEndpoints(fleet, PLACE)
+    reply = Reply(silent_member())
+    endpoints._heard[102] = time.monotonic() - 5
+    (finding,) = endpoints._silent([reply])
+    assert finding.text.endswith("something may hold its interpreter lock. It has run GET /hang for 5.0 s.")
+    assert finding.ids == ("2-4-1",)
 
 
 def test_without_an_answer_there_is_none() -> None:

@@ -90,7 +90,7 @@ def test_equal_questions_share_an_answer_until_it_is_stale() -> None:
     [
         (0.0, SHARED_SECONDS),
         (SHARED_SECONDS * SHARE / 2, SHARED_SECONDS),
-        (0.01, 0.01 / SHARE),
+        (0.003, 0.003 / SHARE),
         (9.0, MOST_SHARED_SECONDS),
     ],
 )

@@ -1,0 +1,1 @@
+"""The long form of the test that the counts of a server are exact."""
