@@ -216,10 +216,16 @@ class Stress:
         self._fleet.signal(signal.SIGCONT)
 
     def _upgrade(self) -> None:
-        before, mark = self._version, self._fleet.mark()
-        self._version = self._write_next()
-        self._fleet.signal(signal.SIGUSR2)
-        self._fleet.wait_for("upgraded in place", mark, SETTLE_SECONDS)
+        before, self._version = self._version, self._write_next()
+        end = time.monotonic() + SETTLE_SECONDS
+        while True:  # it is refused while a worker or the template is being replaced
+            mark = self._fleet.mark()
+            self._fleet.signal(signal.SIGUSR2)
+            outcome = self._fleet.wait_for("upgraded in place|SIGUSR2: no upgrade.*", mark, SETTLE_SECONDS)[0]
+            if "no upgrade" not in outcome:
+                break
+            assert time.monotonic() < end, outcome
+            time.sleep(0.2)
         self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
         done = time.monotonic()
         assert wait_until(partial(self._load.books.last_of, self._version)), "the new version never answered"
