@@ -116,6 +116,8 @@ def trouble_with(command: Command) -> str:
 
 
 def _trouble_with_ours(arguments: list[str]) -> str:
+    if "--" in arguments:  # what follows is the command of another server
+        arguments = arguments[: arguments.index("--")]
     if not arguments or _PLACEHOLDER.fullmatch(arguments[0]):
         return ""  # a synopsis
     try:
