@@ -96,7 +96,7 @@ def test_what_happens_when_names_defaults_and_tests_that_there_are() -> None:
     defaults = re.findall(r"``(\w+)`` \((\w+)\)", tables)
     assert len(defaults) >= 10
     assert [pair for pair in defaults if SETTINGS[pair[0]].shown_default != pair[1]] == []
-    sources = [*(ROOT / "tests" / "faults").glob("*.py"), ROOT / "tests" / "fleet" / "level.py"]
+    sources = [path for folder in ("faults", "fleet") for path in (ROOT / "tests" / folder).glob("*.py")]
     scenarios = re.findall(r'(?:@scenario\(|^    )"([\w-]+)"[,:]', "".join(map(Path.read_text, sources)), re.MULTILINE)
     rows = [
         row.split("\n     - ") for row in re.findall(r"^   \* - (?!When)(.*?)(?=\n   \* - |\n\n)", page, re.M | re.S)

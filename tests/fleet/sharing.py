@@ -193,7 +193,7 @@ def cores(rounds: int = 5, seconds: float = 5) -> Result:
 
 
 SHARING: Final[dict[str, Callable[[], Result]]] = {
-    "idle": idle_connections,
+    "idle-1000": idle_connections,
     "balance": balance,
     "blocking": blocking,
     "cores": cores,
