@@ -62,5 +62,6 @@ class Figures:
             ages={},
             reloads=dict(self._plan.succession.results),
             generation=self._plan.succession.current.generation,
+            wanted=self._plan.succession.current.size,
             private_bytes={workers[number].place: count for number, count in self.private_bytes.items()},
         )

@@ -61,7 +61,7 @@ class Master:
         self._figures = Figures(self._plan, self._roster)
         self._links = Links(self._poller)
         self._leaving = Leaving()
-        self._oversight = Oversight(self._plan, self._roster)
+        self._oversight = Oversight(self._plan, self._roster, self._figures.private_bytes)
         self._outside = Outside(self._plan, self._roster, self._figures.state, self._poller)
         self._executor = Executor(
             hand,
@@ -143,6 +143,7 @@ class Master:
             self._tell(partial(self._plan.tick, now))
         if now >= self._oversight.due:
             self._judge(self._oversight.look(now))
+            self._figures.renew(now)
         self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
 
     def _judge(self, findings: Iterable[Finding]) -> None:

@@ -47,12 +47,14 @@ class Watched:
 class Oversight:
     """The looks at one fleet. The master's thread."""
 
-    def __init__(self, plan: Plan, roster: Roster) -> None:
+    def __init__(self, plan: Plan, roster: Roster, private_bytes: dict[int, int]) -> None:
+        """`private_bytes` is filled with the memory of workers, by their numbers, where it is limited or shown."""
+        self._private_bytes = private_bytes
         self._plan = plan
         self._roster = roster
         self._looks = Looks()
         self._watched: dict[int, Watched] = {}
-        self._can_measure = True
+        self._has_complained = False
         self.due = 0.0
         """When the next look should be, monotonic seconds."""
 
@@ -89,7 +91,7 @@ class Oversight:
         watched = self._watched[worker.number]
         process = self._roster.workers.get(worker.number)
         row = self._roster.row_of(process) if process is not None else None
-        reading = _read(row, now, watched.ready_at) if row else Reading(age_seconds=now - watched.ready_at)
+        reading = _read(row, now) if row is not None else Reading(age_seconds=now - watched.ready_at)
         reading = replace(reading, memory_bytes=self._memory(worker, watched, now))
         limits = watched.limits.of_place(worker.place, worker.code.size)
         verdict = watched.case.look(self._looks, reading, limits)
@@ -98,22 +100,26 @@ class Oversight:
         return verdict
 
     def _memory(self, worker: Worker, watched: Watched, now: float) -> int | None:
-        """Measure the memory of a worker, if it is limited and time."""
-        if not watched.limits.max_memory_bytes or now < watched.memory_due or not worker.pid or not self._can_measure:
+        """Measure the memory of a worker, if it is time and somebody wants to know."""
+        is_limited = watched.limits.max_memory_bytes > 0
+        if now < watched.memory_due or not worker.pid or not (is_limited or self._roster.metrics is not None):
             return None
         watched.memory_due = now + MEMORY_SECONDS
         size = processes.private_memory(worker.pid)
-        if size is None and not processes.can_measure_memory():
-            self._can_measure = False
+        if size is not None:
+            self._private_bytes[worker.number] = size
+        elif is_limited and not self._has_complained and not processes.can_measure_memory():
+            self._has_complained = True
             text = "worker_max_memory has no effect: this system does not tell what memory a process has of its own"
             say(logging.WARNING, "%s", text)
         return size
 
 
-def _read(row: Row, now: float, ready_at: float) -> Reading:
+def _read(row: Row, now: float) -> Reading:
     return Reading(
         age_seconds=now - row[Field.BORN_AT] / MS_PER_SECOND,
-        turned_at=row[Field.TURNED_AT] / MS_PER_SECOND or ready_at,  # it may hang before it has ever written
+        # It may hang before its event loop has ever turned; one that writes nothing means something else by a row.
+        turned_at=(row[Field.TURNED_AT] or row[Field.LOOKED_AT]) / MS_PER_SECOND,
         threads=row[Field.THREADS],
         busy=row[Field.BUSY],
         queued=row[Field.QUEUED],
