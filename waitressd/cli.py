@@ -32,6 +32,7 @@ from waitressd.config.helptext import long_help, short_help
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
+from waitressd.console import loading
 from waitressd.deploy import WRONG, Runner
 from waitressd.encryption import open_certificates, served_certificates
 from waitressd.fleet.cores import find_cores
@@ -204,7 +205,7 @@ def serve(command: Command) -> int:
             in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
             prints = not in_log and not command.has("quiet")
             runner.lead_unloaded(prints=prints)
-            application = _guarded(plan.load_application)
+            application = _guarded(plan.load_application, where=command.app or command.config)
             if application is None:
                 runner.end.status = FAILED
                 return FAILED
@@ -307,7 +308,7 @@ def check(command: Command) -> int:
     """Report every problem and every advice. Binds nothing."""
     plan = examine(command, with_logs=True)
     log_setup(command).apply(plan.source)
-    if _guarded(plan.load_application) is None:
+    if _guarded(plan.load_application, where=command.app or command.config) is None:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))
     for advice in advices:
@@ -331,10 +332,11 @@ def this_machine() -> Machine:
 # ---- applications --------------------------------------------------------------------------------------------------
 
 
-def _guarded(load: Callable[[], Application]) -> Application | None:
+def _guarded(load: Callable[[], Application], *, where: str) -> Application | None:
     """Load the application; show the traceback of what it raises, without the frames of its loaders."""
     try:
-        return load()
+        with loading(where, sys.stderr):
+            return load()
     except (ConfigError, StartError):
         raise
     except Exception as error:  # border: loading the application runs its code

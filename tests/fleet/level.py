@@ -20,6 +20,7 @@ from typing import Final
 from tests.fleet.accounts import Accounts, Lines
 from tests.fleet.hangs import HANGS
 from tests.fleet.result import Result, site_folder
+from tests.fleet.sharing import SHARING
 from tests.fleet.stress import DIES_SOON, SECTIONS
 from tests.support.client import Client
 from tests.support.fleets import LATELY_SECONDS, REFUSED, RELOADED, ROLLED_BACK, Fleet, kill_worker, serving, started
@@ -330,6 +331,7 @@ SCENARIOS: Final[dict[str, Callable[[], Result]]] = {
     "logs-and-metrics": logs_and_metrics,
     "memory": memory,
     "boot-trouble": boot_trouble,
+    **SHARING,
     **HANGS,
 }
 

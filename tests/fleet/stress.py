@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.fleet.accounts import Accounts, Doom, Lines
-from tests.support.client import Client
+from tests.support.client import Client, many_clients
 from tests.support.fleets import (
     LATELY_SECONDS,
     REFUSED,
@@ -98,6 +98,7 @@ class Stress:
             (self._reload, 6), (self._reload_twice, 1), (self._resize, 2), (self._wrong_value, 2), (self._broken, 3),
             (self._address_in_use, 1), (self._kill, 4), (self._terminate, 2), (self._kill_template, 1),
             (self._rotate, 2), (self._pause_master, 1), (self._show_stacks, 1), (self._rest, 2),
+            (self._pause_worker, 2), (self._reload_with_idle_ones, 2),
             (self._hang, 1), (self._freeze, 2), (self._more_or_fewer, 2),
             *(((self._doomed, 1),) if self._plan.preload == "on" else ()),
         )  # fmt: skip
@@ -224,6 +225,29 @@ class Stress:
         self._fleet.signal(signal.SIGSTOP)
         time.sleep(self._dice.random())
         self._fleet.signal(signal.SIGCONT)
+
+    def _pause_worker(self) -> None:
+        """Who comes new meanwhile must not wait for it."""
+        lately = self._load.books.pids(time.monotonic() - LATELY_SECONDS)
+        victim = self._dice.choice(sorted(lately))
+        if self._workers == 1 or len(lately) < 2:
+            return
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            for _ in range(10):
+                with Client(self._fleet.address) as client:
+                    assert client.get("/quick", "Connection: close").status == 200
+        finally:
+            os.kill(victim, signal.SIGCONT)
+
+    def _reload_with_idle_ones(self) -> None:
+        """Not one connection that waits for a request is closed by it."""
+        with many_clients(self._fleet.address, 50) as clients:
+            for client in clients[:40]:
+                assert client.get("/quick").status == 200
+            self._reload()
+            for client in clients:
+                assert client.get("/quick").status == 200
 
     def _hang(self) -> None:
         """Have a worker hold the interpreter lock for ever; what it had in hand is lost with it."""

@@ -20,8 +20,6 @@ class Figures:
     def __init__(self, plan: Plan, roster: Roster) -> None:
         self._plan = plan
         self._roster = roster
-        self.private_bytes: Final[dict[int, int]] = {}
-        """Memory of workers that they share with nobody, by their numbers; written by who looks at it."""
         self._exits: Counter[str] = Counter(
             {"finished": 0, "killed": 0, "failed": 0, Kind.STALLED.value: 0, Kind.STUCK.value: 0}
         )
@@ -33,7 +31,10 @@ class Figures:
         """Return the last picture."""
         now = time.monotonic()
         ages = {place: now - born for place, born in self._born.items()}
-        return replace(self._state, ages=ages, moved=self._roster.moved_connections())
+        processes = list(self._roster.workers.values())
+        private_bytes = {each.place: each.private_bytes for each in processes if each.private_bytes is not None}
+        moved = self._roster.moved_connections()
+        return replace(self._state, ages=ages, moved=moved, private_bytes=private_bytes)
 
     def count_exit(self, worker: int, how: str) -> None:
         """A worker has ended, and the plan has not been told yet."""
@@ -51,8 +52,6 @@ class Figures:
         workers = self._plan.crew.workers
         self._born_at = {number: self._born_at.get(number, now) for number in workers}
         self._born = {worker.place: self._born_at[number] for number, worker in workers.items()}
-        for number in self.private_bytes.keys() - workers.keys():
-            del self.private_bytes[number]
         for number, worker in workers.items():
             self._roster.note_stage(number, worker.stage)
         stages = Counter(worker.stage.name.lower() for worker in workers.values())
@@ -63,5 +62,4 @@ class Figures:
             reloads=dict(self._plan.succession.results),
             generation=self._plan.succession.current.generation,
             wanted=self._plan.succession.current.size,
-            private_bytes={workers[number].place: count for number, count in self.private_bytes.items()},
         )

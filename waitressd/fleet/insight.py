@@ -187,7 +187,8 @@ class FleetInsight:
         requests = row.in_hand()
         return Held(
             # As they are at this moment, also where the worker has hung since it wrote its figures.
-            figures_of(row, known.stage, time.monotonic()) | {"busy_threads": len(requests)},
+            figures_of(row, known.stage, time.monotonic())
+            | {"busy_threads": len(requests), "private_bytes": worker.private_bytes},
             requests,
             is_stopped=processes.is_stopped(worker.pid),
             shows_query=self._shows_query,

@@ -61,7 +61,7 @@ class Master:
         self._figures = Figures(self._plan, self._roster)
         self._links = Links(self._poller)
         self._leaving = Leaving()
-        self._oversight = Oversight(self._plan, self._roster, self._figures.private_bytes)
+        self._oversight = Oversight(self._plan, self._roster)
         self._outside = Outside(self._plan, self._roster, self._figures.state, self._poller)
         self._executor = Executor(
             hand,
@@ -91,6 +91,7 @@ class Master:
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
             self._executor.join()
             self._outside.close()
+            self._executor.shown.end()
         for process in self._roster.everyone():
             process.close()
         self._links.close_all()
@@ -120,7 +121,7 @@ class Master:
     def _turn(self) -> None:
         now = time.monotonic()
         due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, now + LONGEST_SLEEP_SECONDS)
-        due = min(due, self._oversight.due)
+        due = min(due, self._oversight.due, self._executor.shown.due)
         found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
@@ -137,13 +138,13 @@ class Master:
         now = time.monotonic()
         self._roster.signal_due(now)
         self._roster.pass_on_stacks(now)
+        self._executor.shown.look(now)
         self._executor.reopener.on_tick()
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:
             self._tell(partial(self._plan.tick, now))
         if now >= self._oversight.due:
             self._judge(self._oversight.look(now))
-            self._figures.renew(now)
         self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
 
     def _judge(self, findings: Iterable[Finding]) -> None:

@@ -47,14 +47,12 @@ class Watched:
 class Oversight:
     """The looks at one fleet. The master's thread."""
 
-    def __init__(self, plan: Plan, roster: Roster, private_bytes: dict[int, int]) -> None:
-        """`private_bytes` is filled with the memory of workers, by their numbers, where it is limited or shown."""
-        self._private_bytes = private_bytes
+    def __init__(self, plan: Plan, roster: Roster) -> None:
         self._plan = plan
         self._roster = roster
         self._looks = Looks()
         self._watched: dict[int, Watched] = {}
-        self._has_complained = False
+        self._can_measure = True
         self.due = 0.0
         """When the next look should be, monotonic seconds."""
 
@@ -100,16 +98,19 @@ class Oversight:
         return verdict
 
     def _memory(self, worker: Worker, watched: Watched, now: float) -> int | None:
-        """Measure the memory of a worker, if it is time and somebody wants to know."""
-        is_limited = watched.limits.max_memory_bytes > 0
-        if now < watched.memory_due or not worker.pid or not (is_limited or self._roster.metrics is not None):
+        """Measure the memory of a worker, if it is limited or shown, and time."""
+        is_limited = bool(watched.limits.max_memory_bytes)
+        is_wanted = is_limited or self._roster.metrics is not None
+        if not is_wanted or now < watched.memory_due or not worker.pid or not self._can_measure:
             return None
         watched.memory_due = now + MEMORY_SECONDS
         size = processes.private_memory(worker.pid)
-        if size is not None:
-            self._private_bytes[worker.number] = size
-        elif is_limited and not self._has_complained and not processes.can_measure_memory():
-            self._has_complained = True
+        process = self._roster.workers.get(worker.number)
+        if process is not None:
+            process.private_bytes = size
+        if size is None and not processes.can_measure_memory():
+            self._can_measure = False
+        if size is None and not self._can_measure and is_limited:
             text = "worker_max_memory has no effect: this system does not tell what memory a process has of its own"
             say(logging.WARNING, "%s", text)
         return size

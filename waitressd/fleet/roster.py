@@ -87,6 +87,7 @@ class Worker(Process):
     is_ready: bool = False
     row: int | None = None  # of the metrics
     board_row: int | None = None  # None: it does without
+    private_bytes: int | None = None  # of its memory, as it was measured last
     stacks: StackFile | None = None  # where it writes them, from the order to serve on
 
 

@@ -75,12 +75,12 @@ def test_the_stage_of_each_worker_is_in_its_row_and_what_is_known_of_it_goes_wit
         row = roster.row_of(worker)
         assert row is not None
         row[Field.PASSED_ON], row[Field.REBALANCED] = 3, 2
-        figures.private_bytes[1] = 4096
+        worker.private_bytes = 4096
         figures.renew(101.0)
         assert row[Field.STAGE] == WorkerStage.SERVING
         assert figures.state().private_bytes == {1: 4096}
         assert figures.state().moved == {"placed": 3, "rebalanced": 2}
-        roster.retire(worker)
+        roster.retire(roster.workers.pop(1))
         plan.died(102.0, 1, "signal 9")
         figures.renew(102.0)
         assert figures.state().private_bytes == {}

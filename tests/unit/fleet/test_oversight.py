@@ -23,8 +23,7 @@ class Fleet:
 
     def __init__(self, **settings: str) -> None:
         self.plan, self.roster = Plan(), Roster(StartCommand(("true",), {}, "/"))
-        self.private_bytes: dict[int, int] = {}
-        self.oversight = Oversight(self.plan, self.roster, self.private_bytes)
+        self.oversight = Oversight(self.plan, self.roster)
         hello = Hello(workers=2, is_preloaded=True, preload_is_off="", settings=settings)
         self.roster.codes[1] = Code(0, None, None, 1, hello)
         self.roster.board = Board.create(4)
@@ -115,7 +114,7 @@ def test_memory_is_measured_when_a_worker_is_ready_and_every_ten_seconds(fleets:
     fleets.append(fleet := Fleet(worker_max_memory="1M"))
     ((number, verdict),) = fleet.oversight.measure(1, START)
     assert (number, verdict.kind) == (1, Kind.BORN_TOO_BIG)
-    assert fleet.private_bytes[1] > 1 << 20
+    assert (fleet.roster.workers[1].private_bytes or 0) > 1 << 20
     fleet.oversight.look(START)  # the other is measured for the first time
     assert fleet.oversight.look(START + 9) == []
     assert [(number, verdict.kind) for number, verdict in fleet.oversight.look(START + 10)] == [
