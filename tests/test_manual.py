@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.insightfake import requests_document
 from waitressd.config.adjustments import ALIASES, SETTINGS
+from waitressd.config.inifile import from_file
 from waitressd.config.subcommands import SUBCOMMANDS
 
 ROOT: Final = Path(__file__).parent.parent
@@ -139,3 +141,15 @@ def test_what_those_pages_name_exists() -> None:
             if len(cells) == 3:
                 for name in re.findall(r"``([a-z]+_[a-z_]+)``", cells[1]):
                     assert name in SETTINGS, f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", ["other-applications", "coming-from-mod-wsgi", "pyramid", "flask", "django"])
+def test_every_section_for_a_server_in_these_pages_is_taken(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", text)
+    blocks += [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in re.findall(r"include:: (.*ini)\n", text)]
+    sections = [block for block in blocks if "[server:main]" in block]
+    assert sections
+    for section in sections:
+        (tmp_path / "page.ini").write_text(textwrap.dedent(section), encoding="utf-8")
+        from_file(str(tmp_path / "page.ini"), "main", {}, {}).check()

@@ -160,7 +160,8 @@ class WorkerProcess:
         match message.name:
             case "drain":
                 fields: dict[str, Any] = message.fields
-                self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
+                takes_backlog = bool(fields.get("takes_backlog", fields["is_last"]))
+                self._server.stop(float(fields["seconds"]), takes_backlog=takes_backlog)
             case "set_aside":
                 # Nothing of what it has ends, so nothing new must come to it; what it has may end as at any stop.
                 self._server.stop(float(message.fields["seconds"]), takes_backlog=False)
