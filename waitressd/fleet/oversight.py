@@ -73,6 +73,7 @@ class Oversight:
         if worker is None or worker.stage not in WATCHED:
             return []
         watched = self._watched[number] = self._begin(worker, now)
+        self.due = min(self.due, now + watched.limits.look_seconds)
         if not watched.limits.max_memory_bytes:
             return []
         limits = Limits(max_memory_bytes=watched.limits.of_place(worker.place, worker.code.size).max_memory_bytes)
