@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bin_folder = prepare(options.environment, servers, scenarios)
     plan = Plan(bin_folder, rounds, seconds, options.server_cores, options.load_cores)
     results: list[Result] = []
+    before = report.load()  # what others do on the machine: our own load comes later
     for scenario in scenarios:
         found = measure(plan, scenario, servers)
         if found:
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     facts = {
         "machine": report.machine(),
+        "load": f"{before} when the run began, {report.load()} when it ended",
         "versions": versions(bin_folder),
         "rounds": rounds,
         "seconds": seconds,

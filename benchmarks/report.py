@@ -1,6 +1,7 @@
 """What was measured, as a table for a terminal, a table for the manual, and JSON."""
 
 import json
+import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -20,10 +21,13 @@ HEADINGS: Final = (
     "p99 ms",
     "memory MiB",
     "ours ÷ theirs",
+    "CPU: ours ÷ theirs",
     "errors",
 )
 TITLES: Final = {scenario.name: scenario.title for scenario in SCENARIOS}
 GOALS: Final = {scenario.name: scenario.goals for scenario in SCENARIOS}
+CPU_GOALS: Final = {scenario.name: scenario.cpu_goals for scenario in SCENARIOS}
+STATIC: Final = frozenset(server.name for server in SERVERS if server.is_static)
 SCALING_GOALS: Final = {scenario.name: scenario.scaling_goal for scenario in SCENARIOS if len(scenario.workers) > 1}
 SCALING_HEADINGS: Final = (
     "server",
@@ -46,16 +50,27 @@ def ratio(ours: Result | None, theirs: Result) -> float | None:
     return ours.median.rate / theirs.median.rate
 
 
+def cpu_ratio(ours: Result | None, theirs: Result) -> float | None:
+    """Return our CPU time for each request divided by theirs."""
+    if ours is None or ours.server == theirs.server or not theirs.median.cpu_microseconds:
+        return None
+    return ours.median.cpu_microseconds / theirs.median.cpu_microseconds
+
+
+def _verdict(times: float | None, goal: float | None, *, is_reached: bool) -> str:
+    """Say how far we are from what we want."""
+    if times is None:
+        return ""
+    return f"{times:.2f}" + ("" if goal is None else f" ({'reaches' if is_reached else 'misses'} {goal:g})")
+
+
 def rows(results: Sequence[Result]) -> list[list[str]]:
     """Return the cells of one scenario's table, the fastest server first."""
     ours = next((result for result in results if result.server == OURS), None)
     table = []
     for result in sorted(results, key=lambda each: -each.median.rate):
-        sample, times = result.median, ratio(ours, result)
-        goal = GOALS[result.scenario].get(result.server)
-        verdict = "" if times is None else f"{times:.2f}"
-        if times is not None and goal is not None:
-            verdict += f" ({'reaches' if times >= goal else 'misses'} {goal:g})"
+        sample, times, part = result.median, ratio(ours, result), cpu_ratio(ours, result)
+        goal, most = GOALS[result.scenario].get(result.server), CPU_GOALS[result.scenario].get(result.server)
         table.append([
             result.server,
             f"{sample.rate:,.0f}",
@@ -63,7 +78,8 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
             f"{sample.p50_microseconds / 1000:,.2f}",
             f"{sample.p99_microseconds / 1000:,.2f}",
             f"{sample.memory_bytes / 2**20:,.1f}",
-            verdict,
+            _verdict(times, goal, is_reached=(times or 0.0) >= (goal or 0.0)),
+            _verdict(part, most, is_reached=(part or 0.0) <= (most or 0.0)),
             f"{sample.errors:.0f}" if sample.errors else "",
         ])  # fmt: skip
     return table
@@ -133,7 +149,8 @@ def rst_tables(results: Sequence[Result], facts: dict[str, Any], underline: str 
     peers = ", ".join(f"{name} {facts['versions'][name]}" for name in packages)
     lines = [
         f"Measured on {facts['machine']} with CPython {facts['versions']['python']}: the median of",
-        f"{facts['rounds']} interleaved rounds of {facts['seconds']:g} seconds" + (f"; {peers}." if peers else "."), "",
+        f"{facts['rounds']} interleaved rounds of {facts['seconds']:g} seconds" + (f"; {peers}." if peers else "."),
+        f"How busy the machine was: {facts['load']}.", "",
     ]  # fmt: skip
     for group in grouped(results):
         title = TITLES[group[0].scenario]
@@ -142,6 +159,25 @@ def rst_tables(results: Sequence[Result], facts: dict[str, Any], underline: str 
             lines += [f"   {'*' if index == 0 else ' '} - {cell}".rstrip() for index, cell in enumerate(row)]
         lines.append("")
     return "\n".join(lines)
+
+
+def better(results: Sequence[Result]) -> list[str]:
+    """Return a line for each scenario in which another server has more requests per second or takes less CPU time."""
+    lines = []
+    for group in grouped(results):
+        ours = next((result for result in group if result.server == OURS), None)
+        said = []
+        for result in group:
+            times, part = ratio(ours, result), cpu_ratio(ours, result)
+            if result.server in STATIC or times is None or part is None:
+                continue
+            figures = [f"{1 / times:.2f} of our requests/s"] if times < 1 else []
+            figures += [f"{1 / part:.2f} of our CPU time"] if part > 1 else []
+            if figures:
+                said.append(f"{result.server} {' and '.join(figures)}")
+        if said:
+            lines.append(f"- {TITLES[group[0].scenario]}: {'; '.join(said)}")
+    return lines
 
 
 def manual_page(results: Sequence[Result], facts: dict[str, Any]) -> str:
@@ -155,7 +191,9 @@ def manual_page(results: Sequence[Result], facts: dict[str, Any]) -> str:
    :alt: requests per second of each server in each scenario
 
 """
-    return head + rst_tables(results, facts)
+    lines = better(results)
+    where = ["Where others are better", "-----------------------", "", *lines, "", ""] if lines else []
+    return head + "\n".join(where) + rst_tables(results, facts)
 
 
 def manual_workers(results: Sequence[Result], facts: dict[str, Any]) -> str:
@@ -180,6 +218,11 @@ def machine() -> str:
     """Describe the machine in a few words."""
     cores = sum(line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines())
     return f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}, {cores} cores"
+
+
+def load() -> str:
+    """Describe how busy the machine is."""
+    return f"load average {os.getloadavg()[0]:.1f}"
 
 
 def as_json(results: Sequence[Result], facts: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.support import chromium
 
 WIDTHS: Final = (400, 900, 1400)
-PICTURED: Final = ("index", "settings", "behind-nginx", "tutorial")
+PICTURED: Final = ("index", "settings", "tutorial", "kubernetes", "what-happens-when")
 _WIDER: Final = "return document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -75,6 +75,38 @@ def check_widths(browser: chromium.Browser, folder: Path) -> list[str]:
     return found
 
 
+def check_filter(browser: chromium.Browser, folder: Path) -> list[str]:
+    """Return what is wrong with the box that finds settings."""
+    page = folder / "settings.html"
+    if not page.is_file():
+        return []
+    browser.leave()
+    browser.driver.get(page.as_uri())
+    found = []
+    for text, wanted in {
+        "queue": "queue_limit",
+        "drain-delay": "drain_delay",
+        "no such word": "",
+        "": "threads",
+    }.items():
+        browser.run(_TYPE, text)
+        shown = browser.run(_SHOWN)
+        if (wanted not in shown) if wanted else shown:
+            found.append(f"settings.html: {text!r} leads to {', '.join(shown) or 'nothing'}")
+    return found
+
+
+_TYPE: Final = """
+const input = document.querySelector(".settings-filter input");
+input.value = arguments[0];
+input.dispatchEvent(new Event("input"));
+"""
+_SHOWN: Final = """
+const names = [...document.querySelectorAll("section > section > h3 code")];
+return names.filter(name => name.checkVisibility()).map(name => name.textContent);
+"""
+
+
 def take_pictures(browser: chromium.Browser, folder: Path, pictures: Path) -> None:
     """Keep what a few pages look like, at each width, in both colours."""
     pictures.mkdir(parents=True, exist_ok=True)
@@ -100,7 +132,7 @@ def main() -> int:
         sys.stdout.write(f"not looked at in a browser; install {missing}\n")
     else:
         with tempfile.TemporaryDirectory() as own, chromium.running_browser(Path(own)) as browser:
-            broken += check_widths(browser, folder)
+            broken += check_widths(browser, folder) + check_filter(browser, folder)
             if len(sys.argv) > 2:
                 take_pictures(browser, folder, Path(sys.argv[2]))
             browser.leave()

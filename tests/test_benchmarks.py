@@ -24,7 +24,13 @@ FAST = Sample(
     rate=1200.0, cpu_microseconds=10.0, p50_microseconds=500, p99_microseconds=900, memory_bytes=2**20, errors=0
 )
 SLOW = replace(FAST, rate=100.0)
-FACTS = {"machine": "a machine", "versions": {"python": "3.13.0", "waitress": "3.0.2"}, "rounds": 1, "seconds": 2.0}
+FACTS = {
+    "machine": "a machine",
+    "versions": {"python": "3.13.0", "waitress": "3.0.2"},
+    "rounds": 1,
+    "seconds": 2.0,
+    "load": "none",
+}
 
 
 def results() -> list[Result]:
@@ -49,6 +55,30 @@ def test_a_table_says_how_far_we_are_from_the_goal() -> None:
     assert "   * - waitressd\n     - 1,200\n" in report.manual_page(results(), FACTS)
 
 
+def test_a_table_compares_the_cpu_time_of_requests() -> None:
+    ours = Result("stream", "waitressd", FAST, (FAST,))
+    for theirs, verdict in ((10.0, "1.00 (reaches 1)"), (8.0, "1.25 (misses 1)"), (0.0, "")):
+        peer = Result("stream", "granian", replace(SLOW, cpu_microseconds=theirs), ())
+        assert report.rows([ours, peer])[1][7] == verdict
+    assert report.rows([ours, replace(ours, server="gunicorn")])[1][7] == "1.00"
+
+
+def test_the_manual_names_where_others_are_better() -> None:
+    ours = Result("hello-64", "waitressd", FAST, (FAST,))
+    cheaper = Result("hello-64", "bjoern", replace(SLOW, cpu_microseconds=5.0), ())
+    faster = Result("hello-64", "granian", replace(FAST, rate=1500.0, cpu_microseconds=8.0), ())
+    worse = Result("hello-64", "waitress", replace(SLOW, cpu_microseconds=90.0), ())
+    static = replace(faster, server="nginx")
+    said = (
+        "- hello, 64 connections: bjoern 0.50 of our CPU time; granian 1.25 of our requests/s and 0.80 of our CPU time"
+    )
+    assert report.better([ours, cheaper, faster, worse, static]) == [said]
+    assert said in report.manual_page([ours, cheaper, faster], FACTS)
+    assert report.better([ours, worse]) == []
+    assert "others" not in report.manual_page([ours, worse], FACTS)
+    assert "How busy the machine was: none." in report.manual_page([ours, worse], FACTS)
+
+
 def test_everything_is_in_the_json() -> None:
     found = json.loads(report.as_json(results(), FACTS))
     assert [each["server"] for each in found["results"]] == ["waitress", "waitressd"]
@@ -64,7 +94,7 @@ def test_the_picture_is_well_formed_and_draws_to_scale() -> None:
 def test_every_scenario_has_an_application_and_names_its_goals_by_server() -> None:
     names = {server.name for server in SERVERS}
     for scenario in SCENARIOS:
-        assert set(scenario.goals) | set(scenario.only) <= names
+        assert set(scenario.goals) | set(scenario.cpu_goals) | set(scenario.only) <= names
         assert scenario.workers == tuple(sorted(set(scenario.workers)))
         assert (scenario.scaling_goal > 0) == (len(scenario.workers) > 1)
         module, _, name = scenario.app.partition(":")

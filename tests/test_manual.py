@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -11,12 +12,13 @@ import pytest
 
 from tests.support.insightfake import requests_document
 from waitressd.config.adjustments import ALIASES, SETTINGS
+from waitressd.config.inifile import from_file
 from waitressd.config.subcommands import SUBCOMMANDS
 
 ROOT: Final = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py"])
+@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py", "render_moving.py"])
 def test_the_rendered_pages_are_what_the_tables_give(script: str) -> None:
     run = subprocess.run(
         [sys.executable, f"docs/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -121,3 +123,33 @@ def test_the_readme_has_the_two_commands() -> None:
     assert len(commands) == 2
     assert commands[0].endswith("--config configs/development.ini")
     assert commands[1].endswith(".venv/bin/pytest -n 4")
+
+
+@pytest.mark.parametrize("server", ["granian-2.8", "mod-wsgi-6.1", "cheroot-11.1"])
+def test_a_page_for_those_who_come_has_every_option_of_their_server(server: str) -> None:
+    """The lists are what those servers say of themselves; `convert` has tests for gunicorn and uWSGI."""
+    options = (ROOT / "tests" / "unit" / "convert" / f"{server}.txt").read_text(encoding="utf-8").split()
+    page = (ROOT / "docs" / f"coming-from-{server.rpartition('-')[0]}.rst").read_text(encoding="utf-8")
+    assert [option for option in options if f"``{option}``" not in page] == []
+
+
+def test_what_those_pages_name_exists() -> None:
+    """Each name with an underscore in the column about us is a setting, or a key of egg:waitressd#wsgi."""
+    for page in (ROOT / "docs").glob("coming-from-*.rst"):
+        for row in page.read_text(encoding="utf-8").split("\n   * - ")[2:]:
+            cells = row.split("\n     - ")
+            if len(cells) == 3:
+                for name in re.findall(r"``([a-z]+_[a-z_]+)``", cells[1]):
+                    assert name in SETTINGS, f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", ["other-applications", "coming-from-mod-wsgi", "pyramid", "flask", "django"])
+def test_every_section_for_a_server_in_these_pages_is_taken(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", text)
+    blocks += [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in re.findall(r"include:: (.*ini)\n", text)]
+    sections = [block for block in blocks if "[server:main]" in block]
+    assert sections
+    for section in sections:
+        (tmp_path / "page.ini").write_text(textwrap.dedent(section), encoding="utf-8")
+        from_file(str(tmp_path / "page.ini"), "main", {}, {}).check()

@@ -6,7 +6,6 @@ application's own.
 """
 
 import contextlib
-import importlib
 import logging
 import os
 import platform
@@ -21,6 +20,7 @@ from typing import Any, Final, cast
 
 from waitressd import __version__
 from waitressd.admin import answers_of
+from waitressd.applications import StartError, import_application
 from waitressd.config import listing
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.advice import advise, log_advice
@@ -29,10 +29,10 @@ from waitressd.config.commandline import Command, parse_command
 from waitressd.config.completion import script
 from waitressd.config.errors import ConfigError, Problem, together
 from waitressd.config.helptext import long_help, short_help
-from waitressd.config.hints import reference_hint
 from waitressd.config.inifile import ServerSection
 from waitressd.config.inisource import IniSource
 from waitressd.config.origins import COMMAND_LINE
+from waitressd.console import loading
 from waitressd.deploy import WRONG, Runner
 from waitressd.encryption import open_certificates, served_certificates
 from waitressd.fleet.cores import find_cores
@@ -43,7 +43,6 @@ from waitressd.rlimits import connection_bound
 from waitressd.signals import patient_signals
 from waitressd.standardstreams import fill_streams
 from waitressd.wiring import build_request_logs, silent_loggers
-from waitressd.wording import did_you_mean
 from waitressd.wsgi.application import trouble_with
 from waitressd.wsgi.task import Application
 
@@ -54,10 +53,6 @@ logger = logging.getLogger("waitressd")
 
 # The frames of these are left out of a traceback of the application.
 _LOADERS: Final = ("waitressd", "paste", "plaster", "plaster_pastedeploy", "importlib", "runpy", "hupper")
-
-
-class StartError(Exception):
-    """The server cannot start, for a reason that one sentence explains."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +205,7 @@ def serve(command: Command) -> int:
             in_log = logger.isEnabledFor(logging.INFO) and logger.hasHandlers()
             prints = not in_log and not command.has("quiet")
             runner.lead_unloaded(prints=prints)
-            application = _guarded(plan.load_application)
+            application = _guarded(plan.load_application, where=command.app or command.config)
             if application is None:
                 runner.end.status = FAILED
                 return FAILED
@@ -313,7 +308,7 @@ def check(command: Command) -> int:
     """Report every problem and every advice. Binds nothing."""
     plan = examine(command, with_logs=True)
     log_setup(command).apply(plan.source)
-    if _guarded(plan.load_application) is None:
+    if _guarded(plan.load_application, where=command.app or command.config) is None:
         return FAILED
     advices = list(dict.fromkeys(advise(plan.advice())))
     for advice in advices:
@@ -337,10 +332,11 @@ def this_machine() -> Machine:
 # ---- applications --------------------------------------------------------------------------------------------------
 
 
-def _guarded(load: Callable[[], Application]) -> Application | None:
+def _guarded(load: Callable[[], Application], *, where: str) -> Application | None:
     """Load the application; show the traceback of what it raises, without the frames of its loaders."""
     try:
-        return load()
+        with loading(where, sys.stderr):
+            return load()
     except (ConfigError, StartError):
         raise
     except Exception as error:  # border: loading the application runs its code
@@ -354,25 +350,3 @@ def _own_part(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LOADERS:
         trace = trace.tb_next
     return trace
-
-
-def import_application(reference: str, *, call: bool) -> Any:  # noqa: ANN401 - whether it is one is checked later
-    """Import ``MODULE:OBJECT``. Raises StartError."""
-    module_name, _, path = reference.partition(":")
-    if not module_name or not path:
-        raise ConfigError(
-            [Problem(COMMAND_LINE.place, reference, f"expected MODULE:OBJECT{reference_hint(reference)}")]
-        )
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            text = f"{reference}: there is no module {error.name} (looked in {Path.cwd()} and sys.path)"
-            raise StartError(f"{text}{reference_hint(reference)}") from None
-        raise
-    for name in path.removesuffix("()").split("."):
-        if not hasattr(found, name):
-            owner = getattr(found, "__name__", type(found).__name__)
-            raise StartError(f"{reference}: {owner} has no {name}{did_you_mean(name, dir(found))}")
-        found = getattr(found, name)
-    return found() if call or path.endswith("()") else found

@@ -5,6 +5,7 @@ later call of the server against `SystemExit`, and would turn an error raised th
 """
 
 import logging
+import math
 import os
 import socket
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from waitressd import console
 from waitressd.command import LINK_VARIABLE
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
@@ -66,6 +68,8 @@ class Runner:
         self._logs = logs or LogSetup()
         self._listeners: list[Listener] = []
         self._recruit = _recruit()
+        is_watched = console.is_screen(sys.stderr) and self._logs.level < logging.WARNING
+        self._waiting = console.Waiting(operator_log.write if is_watched else None)
         self._known = _known_before() if server.adjustments.may_be_fleet or self._recruit is not None else []
         self.end = ProcessEnd(lambda: server.drain_end, server.adjustments.shutdown_timeout)
         server.on_stop = self.end.begin
@@ -105,11 +109,37 @@ class Runner:
         keep_while_serving(server.on_ready, self._listeners)
         with operator_log.running(), self.end.bounded():
             server.print_listen(SERVING)
-            if say is not None:
+            if not self._greet() and say is not None:
                 for line in server.announce(SERVING):
                     say(line)
+            server.on_tick.append(self._say_what_is_waited_for)
             server.run()
+            self._waiting.end()
         return 0
+
+    def _greet(self) -> bool:
+        """Show somebody at a terminal what has begun; say whether there is one."""
+        if not self._waiting.is_watched:
+            return False
+        server, adjustments = self._server, self._server.adjustments
+        start = console.Start(
+            addresses=[
+                line.removeprefix(SERVING.partition("{")[0].removesuffix("http://"))
+                for line in server.announce(SERVING)
+            ],
+            threads=adjustments.threads,
+            config=self._logs.config,
+            admin=str(next(iter(adjustments.admin_listen), "")),
+        )
+        operator_log.write(console.banner(start, coloured=console.takes_colours(sys.stderr)))
+        return True
+
+    def _say_what_is_waited_for(self, now: float) -> None:
+        end = self._server.drain_end
+        if self._waiting.is_watched and end != math.inf:
+            figures = self._server.snapshot()
+            requests = figures.busy_threads + figures.queue_depth
+            self._waiting.look(now, console.finishing(requests, "request", end - now))
 
     def lead_unloaded(self, *, prints: bool) -> None:
         """Become the master now, where each worker loads the application for itself and this process need not.

@@ -1,12 +1,12 @@
-"""The way in of the ``waitressd`` command: to what asks a running server, or to what serves.
+"""The way in of the ``waitressd`` command: to what asks a running server, to what converts a file, or to what serves.
 
-Neither pays for the other: a command that asks imports nothing of the server, and the server nothing of such commands.
+None pays for another: a command that asks imports nothing of the server, and the server nothing of such commands.
 """
 
 import sys
 from collections.abc import Sequence
 
-from waitressd.config.subcommands import SUBCOMMANDS
+from waitressd.config.subcommands import CONVERT, SUBCOMMANDS
 from waitressd.standardstreams import fill_streams
 
 
@@ -14,9 +14,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in SUBCOMMANDS:
+        fill_streams()
+        if arguments[0] == CONVERT.name:
+            from waitressd.convert.command import run as convert  # noqa: PLC0415 - for those who move in alone
+
+            return convert(arguments[1:])
         from waitressd.tools.commands import run  # noqa: PLC0415 - for those who ask alone
 
-        fill_streams()
         return run(arguments[0], arguments[1:])
     from waitressd.cli import main as serve  # noqa: PLC0415 - for those who serve alone
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.support.fleets import Kill
+from tests.support.fleets import Kill, unexplained
 from tests.support.load import Books, Loss
 
 AFTERMATH_SECONDS: Final = 1.0
@@ -22,10 +22,9 @@ class Doom:
     begin: float
     end: float
 
-    def explains(self, loss: Loss, pids: frozenset[int]) -> bool:
-        """Whether a worker of this version had it in hand. `pids` are those that have answered with this version."""
-        in_time = self.begin < loss.noticed < self.end + AFTERMATH_SECONDS
-        return in_time and (loss.pid == 0 or loss.pid in pids)
+    def explains(self, loss: Loss) -> bool:
+        """Whether a worker of this version may have had it in hand: kept connections of the others move to it."""
+        return self.begin < loss.noticed < self.end + AFTERMATH_SECONDS
 
 
 @dataclass
@@ -37,16 +36,8 @@ class Accounts:
 
     def unexplained(self, books: Books) -> list[Loss]:
         """Return what was lost without a worker's death."""
-        pids = {
-            doom: frozenset(answer.pid for answer in books.answers if answer.version == doom.version)
-            for doom in self.dooms
-        }
-        return [
-            loss
-            for loss in books.lost + books.silent
-            if not any(kill.explains(loss) for kill in self.kills)
-            and not any(doom.explains(loss, pids[doom]) for doom in self.dooms)
-        ]
+        losses = unexplained(books.lost + books.silent, self.kills)
+        return [loss for loss in losses if not any(doom.explains(loss) for doom in self.dooms)]
 
     def dead(self, books: Books) -> frozenset[int]:
         """Name the processes that died with whatever they had not written yet."""

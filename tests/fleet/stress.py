@@ -1,5 +1,6 @@
 """Steps at random under load, each followed by a look at what answers; the books of it all at the end."""
 
+import contextlib
 import os
 import random
 import re
@@ -12,18 +13,21 @@ from pathlib import Path
 from typing import Final
 
 from tests.fleet.accounts import Accounts, Doom, Lines
+from tests.support.client import Client, many_clients
 from tests.support.fleets import (
     LATELY_SECONDS,
     REFUSED,
     RELOADED,
     ROLLED_BACK,
     Fleet,
+    Kill,
     kill_worker,
     serving,
 )
 from tests.support.load import Books, Load
 from tests.support.site import Site
 from tests.support.waiting import wait_until
+from waitressd.fleet.succession import PROVING_SECONDS
 
 SETTLE_SECONDS: Final = 30.0
 """How long a step may take until the fleet is whole again, on a machine that others use too."""
@@ -32,7 +36,8 @@ SECTIONS: Final = (
     "[request_log:access]\nuse = egg:waitressd#json\npath = %(here)s/access.log\n"
     "[request_log:metrics]\nuse = egg:waitressd#metrics\nlisten = 127.0.0.1:0\n"
 )
-SETTINGS: Final = {"request_log": "access\n    metrics", "worker_boot_timeout": 4}
+SETTINGS: Final = {"request_log": "access\n    metrics", "worker_boot_timeout": 4, "worker_stall_timeout": 3}
+MOST_WORKERS: Final = 4
 
 DIES_SOON: Final = """
 dying = []
@@ -83,7 +88,8 @@ class Stress:
         self._dice = random.Random(plan.seed)
         self._version = 1  # that serves
         self._newest = 1  # that was ever written
-        self._workers = 2
+        self._trusted_at = 0.0
+        self._workers = self._configured = 2  # signals change the former until the next reload
         self._rotations = 0
 
     def steps_at_random(self, end: float) -> None:
@@ -91,7 +97,9 @@ class Stress:
         choices = (
             (self._reload, 6), (self._reload_twice, 1), (self._resize, 2), (self._wrong_value, 2), (self._broken, 3),
             (self._address_in_use, 1), (self._kill, 4), (self._terminate, 2), (self._kill_template, 1),
-            (self._rotate, 2), (self._pause_master, 1), (self._rest, 2), (self._upgrade, 2),
+            (self._rotate, 2), (self._pause_master, 1), (self._show_stacks, 1), (self._rest, 2),
+            (self._pause_worker, 2), (self._reload_with_idle_ones, 2), (self._upgrade, 2),
+            (self._hang, 1), (self._freeze, 2), (self._more_or_fewer, 2),
             *(((self._doomed, 1),) if self._plan.preload == "on" else ()),
         )  # fmt: skip
         steps, weights = zip(*choices, strict=True)
@@ -137,6 +145,7 @@ class Stress:
     def _reload(self) -> None:
         before, self._version = self._version, self._write_next()
         self._hang_up(RELOADED)
+        self._note_reload()
         done = time.monotonic()
         assert wait_until(partial(self._load.books.last_of, self._version)), "the new version never answered"
         time.sleep(LATELY_SECONDS)
@@ -151,10 +160,12 @@ class Stress:
         self._fleet.signal(signal.SIGHUP)
         assert wait_until(partial(self._load.books.last_of, self._version), SETTLE_SECONDS)
         self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
+        self._note_reload()
 
     def _resize(self) -> None:
-        self._workers = self._dice.choice([count for count in (1, 2, 3, 4) if count != self._workers])
-        self._site.write_ini(workers=self._workers, supervise="true")
+        counts = range(1, MOST_WORKERS + 1)
+        self._configured = self._dice.choice([count for count in counts if count != self._configured])
+        self._site.write_ini(workers=self._configured, supervise="true")
         self._reload()
 
     def _wrong_value(self) -> None:
@@ -227,10 +238,76 @@ class Stress:
             assert time.monotonic() < end, outcome
             time.sleep(0.2)
         self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
+        self._note_reload()
         done = time.monotonic()
         assert wait_until(partial(self._load.books.last_of, self._version)), "the new version never answered"
         time.sleep(LATELY_SECONDS)
         assert self._load.books.last_of(before) < done, "an old answer after the upgrade was reported done"
+
+    def _pause_worker(self) -> None:
+        """Who comes new meanwhile must not wait for it."""
+        lately = self._load.books.pids(time.monotonic() - LATELY_SECONDS)
+        victim = self._dice.choice(sorted(lately))
+        if self._workers == 1 or len(lately) < 2:
+            return
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            for _ in range(10):
+                with Client(self._fleet.address) as client:
+                    assert client.get("/quick", "Connection: close").status == 200
+        finally:
+            os.kill(victim, signal.SIGCONT)
+
+    def _reload_with_idle_ones(self) -> None:
+        """Not one connection that waits for a request is closed by it."""
+        with many_clients(self._fleet.address, 50) as clients:
+            for client in clients[:40]:
+                assert client.get("/quick").status == 200
+            self._reload()
+            for client in clients:
+                assert client.get("/quick").status == 200
+
+    def _hang(self) -> None:
+        """Have a worker hold the interpreter lock for ever; what it had in hand is lost with it."""
+        if time.monotonic() < self._trusted_at:
+            return  # it might be the second one of new code, which would be rolled back
+        time.sleep(LATELY_SECONDS)
+        living = frozenset(self._load.books.pids(time.monotonic() - LATELY_SECONDS))
+        mark = self._fleet.mark()
+        with Client(self._fleet.address) as client:
+            client.send(b"GET /hold/1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(LATELY_SECONDS)
+            moment = time.monotonic()
+            stalled = self._fleet.wait_for(r"\(pid (\d+), generation \d+\) has stalled.*", mark, SETTLE_SECONDS)
+        self.accounts.kills.append(Kill(int(stalled[1]), moment, living))
+        assert "it had in hand GET /" in stalled[0], stalled[0]
+
+    def _freeze(self) -> None:
+        """Stop a worker for less than its timeout: nobody minds."""
+        victim = self._dice.choice(sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS)))
+        with contextlib.suppress(ProcessLookupError):  # a reload has just replaced it
+            os.kill(victim, signal.SIGSTOP)
+            time.sleep(self._dice.random())
+            os.kill(victim, signal.SIGCONT)
+        assert f"(pid {victim}, " not in "".join(re.findall(".*stalled.*", self._fleet.output))
+
+    def _more_or_fewer(self) -> None:
+        """Ask by a signal for a worker more or less."""
+        is_more = self._workers == 1 or (self._workers < MOST_WORKERS and self._dice.random() < 0.5)
+        self._workers += 1 if is_more else -1
+        mark = self._fleet.mark()
+        self._fleet.signal(signal.SIGTTIN if is_more else signal.SIGTTOU)
+        self._fleet.wait_for(rf"SIGTT(IN|OU): {self._workers} workers? from now on", mark)
+
+    def _note_reload(self) -> None:
+        self._workers = self._configured
+        self._trusted_at = time.monotonic() + PROVING_SECONDS
+
+    def _show_stacks(self) -> None:
+        mark = self._fleet.mark()
+        self._fleet.signal(signal.SIGQUIT)
+        for place in range(1, self._workers + 1):
+            self._fleet.wait_for(rf"the stacks of worker {place} \(pid \d+\):\nThread 0x", mark, SETTLE_SECONDS)
 
     def _rest(self) -> None:
         time.sleep(self._dice.random() * 2)

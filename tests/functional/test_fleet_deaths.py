@@ -14,7 +14,16 @@ from typing import Final
 import pytest
 
 from tests.support.client import Client
-from tests.support.fleets import DIED, LATELY_SECONDS, RELOADED, Fleet, kill_worker, needs_a_fleet, serving
+from tests.support.fleets import (
+    DIED,
+    LATELY_SECONDS,
+    RELOADED,
+    Fleet,
+    kill_worker,
+    needs_a_fleet,
+    serving,
+    unexplained,
+)
 from tests.support.load import Load
 from tests.support.site import Site
 from tests.support.waiting import wait_until
@@ -75,7 +84,7 @@ def test_a_kill_from_outside_under_load_costs_the_requests_of_one_worker(tmp_pat
                 time.sleep(LATELY_SECONDS)
         books = load.stop()
         assert books.wrong == []
-        assert [loss for loss in books.lost + books.silent if not any(kill.explains(loss) for kill in kills)] == []
+        assert unexplained(books.lost + books.silent, kills) == []
         for kill in kills:
             assert len(lines_of_death(fleet.output, kill.victim)) == 1
         assert fleet.terminate(10) == 0

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from tests.support.client import Client
-from tests.support.fleets import REFUSED, RELOADED, ROLLED_BACK, Fleet, needs_a_fleet, serving
+from tests.support.fleets import MOVED_AT_MOST, REFUSED, RELOADED, ROLLED_BACK, Fleet, needs_a_fleet, serving
 from tests.support.load import Load
 from tests.support.servers import free_port
 from tests.support.site import Site
@@ -255,7 +255,10 @@ def test_workers_that_die_young_are_rolled_back(tmp_path: Path) -> None:
         books = load.stop()
         assert {answer.version for answer in books.answers if answer.sent > done + 0.5} == {1}
         dead = {answer.pid for answer in books.answers if answer.version == 2}
-        assert {loss.pid for loss in books.lost + books.silent} <= dead | {0}
+        losses = [loss for loss in books.lost + books.silent if loss.pid not in dead | {0}]
+        gone = {answer.pid for answer in books.answers} - {member.pid for member in fleet.members()}
+        # Connections of those that were replaced had moved to those that died, and a few of the others.
+        assert len([loss for loss in losses if loss.pid not in gone]) <= MOVED_AT_MOST
         assert versions(fleet) == {1}
         site.write(3)
         fleet.reload()

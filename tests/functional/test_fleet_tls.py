@@ -67,6 +67,18 @@ def test_without_a_signal_each_worker_renews_for_itself(site: Site) -> None:
 
 
 @pytest.mark.parametrize("site", [0], indirect=True)
+def test_an_encrypted_connection_ends_with_its_worker(site: Site) -> None:
+    """What its encryption needs is in that process. It ends as TLS wants it, so its client comes again."""
+    context = ssl.create_default_context(cafile=str(site.pki.authority()))
+    with site.server.connect() as client:
+        client.sock = context.wrap_socket(client.sock, server_hostname="shop.example")
+        assert not client.get("/").closes
+        site.server.signal(signal.SIGHUP)
+        site.server.wait_for_output("reload done: generation 2 serves with 2 workers")
+        assert client.sock.recv(1) == b""
+
+
+@pytest.mark.parametrize("site", [0], indirect=True)
 def test_a_session_of_one_worker_is_resumed_by_another(site: Site) -> None:
     """They come from one process that had the contexts before they were forked."""
     context = ssl.create_default_context(cafile=str(site.pki.authority()))

@@ -79,6 +79,7 @@ def test_a_worker_that_cannot_answer_keeps_nobody_waiting(tmp_path: Path) -> Non
 
 def test_a_killed_worker_and_a_reload_do_not_close_the_address(tmp_path: Path) -> None:
     with asked_fleet(tmp_path) as (fleet, path), Client(path) as probe:
+        assert ask(probe, "/live", host="localhost").status == 200  # one that says nothing is closed after a while
         before = {row["pid"] for row in document(path, "/threads")[1]["workers"]}
         fleet.reload()
         after = {row["pid"] for row in document(path, "/threads")[1]["workers"]}

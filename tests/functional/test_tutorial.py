@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,8 @@ import pytest
 from tests.support.client import Client
 from tests.support.fleets import needs_a_fleet
 from tests.support.manual import DOCS, blocks
-from tests.support.servers import ROOT, ServerProcess, free_port, start_process
+from tests.support.servers import ROOT, free_port
+from tests.support.terminals import Terminal, in_terminal
 from tests.support.waiting import wait_until
 
 pytestmark = needs_a_fleet
@@ -39,7 +41,7 @@ def pattern_of(lines: list[str]) -> str:
             at = match.end()
         return "".join(parts) + re.escape(text[at:])
 
-    return r"(?:.*\n)*?\s*".join(loose(line.strip()) for line in lines if line.strip() not in {"", "..."})
+    return r"(?:.*\n)*?.*?\s*".join(loose(line.strip()) for line in lines if line.strip() not in {"", "..."})
 
 
 class Reader:
@@ -48,8 +50,8 @@ class Reader:
     def __init__(self, folder: Path, ports: dict[str, str]) -> None:
         self.folder = folder
         self.ports = ports
-        self.server: ServerProcess | None = None
-        self.client: Client | None = None
+        self.terminal: Terminal | None = None
+        self.stack = ExitStack()
         self.commands = 0
         programs = folder / "programs"
         programs.mkdir()
@@ -57,7 +59,8 @@ class Reader:
             (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n', encoding="ascii")
             (programs / name).chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "PORT": ports["6543"], "PYTHONPATH": str(ROOT)}
+        own = {"PATH": path, "PORT": ports["6543"], "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+        self.environment = {**os.environ, **own}
 
     def follow(self, text: str) -> None:
         """Do what a block says."""
@@ -78,9 +81,9 @@ class Reader:
         if command.startswith("export PYTHONPATH="):
             self.environment["PYTHONPATH"] = f"{command.partition('=')[2]}{os.pathsep}{ROOT}"
         elif command.startswith("pkill -"):
-            assert self.server is not None
-            self.server.signal(signal.Signals[f"SIG{command.split()[1].removeprefix('-')}"])
-        elif any("Serving on" in line for line in lines):
+            assert self.terminal is not None
+            self.terminal.signal(signal.Signals[f"SIG{command.split()[1].removeprefix('-')}"])
+        elif any(line.strip().startswith("Ctrl-C stops it") for line in lines):
             self.start(command.removeprefix(INSTALL), lines)
         elif command.endswith(" &"):
             self.ask_meanwhile(command.removesuffix(" &"))
@@ -93,45 +96,44 @@ class Reader:
     def start(self, command: str, lines: list[str]) -> None:
         """Start a server in the place of the one before."""
         self.end([])
-        shell = ("/bin/sh", "-c", f"exec {command}")
         folder = ROOT if "configs/" in command else self.folder
-        self.server = start_process([], command=shell, cwd=folder, environment=self.environment)
+        words = ["/bin/sh", "-c", f'cd "{folder}" && exec {command}']
+        self.terminal = self.stack.enter_context(in_terminal([*words], self.environment, (40, 200)))
         self.expect_from_server(lines)
-        with self.server.connect() as client:  # from here on it hears Ctrl-C
+        with self.connect() as client:  # from here on it hears Ctrl-C
             assert client.get("/").status == 200
+
+    def connect(self) -> Client:
+        assert self.terminal is not None
+        found = self.terminal.read_until_match(r"http://127\.0\.0\.1:(\d+)")
+        return Client(("127.0.0.1", int(found[1])))
 
     def ask_meanwhile(self, command: str) -> None:
         """Have a request under way, which ends by itself."""
-        assert self.server is not None
-        with self.server.connect() as client:
-            address = client.sock.getpeername()
-        path = command.rpartition(f":{address[1]}")[2]
-        self.client = self.server.connect()
-        self.client.send(f"GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode())
+        client = self.stack.enter_context(self.connect())
+        path = re.sub(r"^\S+ http://[\d.:]+", "", command)
+        client.send(f"GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode())
         with Client(str(self.folder / "admin.sock")) as admin:
             assert wait_until(lambda: path.encode() in admin.get("/requests").body)
 
     def expect_from_server(self, lines: list[str]) -> None:
         """Wait until the server has said something."""
-        assert self.server is not None
-        self.server.wait_for_output(pattern_of(lines))
+        assert self.terminal is not None
+        self.terminal.read_until_match(pattern_of(lines))
 
     def end(self, lines: list[str]) -> None:
         """Press Ctrl-C in the terminal of the server."""
-        if self.server is not None:
-            self.server.signal(signal.SIGINT)
-            assert self.server.wait() == 0
+        if self.terminal is not None:
+            self.terminal.press("\x03")
+            assert self.terminal.wait() == 0
             if lines:
                 self.expect_from_server(lines)
             self.leave()
 
     def leave(self) -> None:
         """Close the terminals."""
-        if self.client is not None:
-            self.client.close()
-        if self.server is not None:
-            self.server.kill()
-        self.client = self.server = None
+        self.stack.close()
+        self.terminal = None
 
 
 @pytest.fixture
@@ -150,6 +152,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         somebody.leave()
 
 
+@pytest.mark.timeout(180)  # it starts a server five times, and asks one that is slow
 def test_somebody_who_follows_it_arrives(reader: Reader) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")

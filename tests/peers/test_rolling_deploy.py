@@ -122,6 +122,7 @@ def run_script(folder: Path, version: int, restart: Callable[[str, str], int]) -
     return script
 
 
+@pytest.mark.timeout(180)  # six starts and three stops under load
 def test_no_request_is_lost_while_one_machine_after_the_other_gets_a_new_version(tmp_path: Path) -> None:
     program("haproxy")
     with machines(tmp_path) as all_of_them:

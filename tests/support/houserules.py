@@ -23,7 +23,7 @@ _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "kinds"}
-    | {"fdstore", "insight", "admin", "life", "listening", "inhand"}
+    | {"fdstore", "insight", "admin", "life", "listening", "inhand", "console"}
     | _MIDDLE
 )
 
@@ -37,6 +37,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "life": frozenset(),
     "listening": frozenset({"net"}),
     "version": frozenset(),
+    "console": frozenset({"version"}),
     "forks": frozenset(),
     "inhand": frozenset({"forks"}),
     "operatorlog": frozenset({"forks"}),
@@ -50,7 +51,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "kinds": frozenset({"wording"}),
     "config": frozenset({"config", "http", "kinds", "wording"}),
     "requestlog": frozenset(
-        {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording"}
+        {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording", "console"}
     ),
     "metrics": frozenset({"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version"}),
     "insight": frozenset(
@@ -58,8 +59,11 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
         | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version", "inhand"}
     ),
     "admin": frozenset({"insight", "config", "net", "wsgi"}),
-    "tools": frozenset({"tools", "http", "config", "kinds", "wording"}),
+    "tools": frozenset({"tools", "http", "config", "kinds", "wording", "console"}),
     "routes": frozenset({"routes"}),
+    "applications": frozenset({"config", "kinds", "wording", "wsgi"}),
+    "convert": frozenset({"convert", "config", "kinds", "wording", "tools"}),
+    "testing": frozenset({"testing", "server", "wsgi"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
     "fdstore": frozenset({"net", "systemd"}),
@@ -78,8 +82,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "startadvice": frozenset({"config", "fleet", "logfiles"}),
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
-    "cli": _ASSEMBLY | {"waitressd", "fleet", "logsetup", "deploy", "cli", "tools"},
-    "entry": frozenset({"cli", "tools", "config", "standardstreams"}),
+    "cli": _ASSEMBLY | {"waitressd", "applications", "fleet", "logsetup", "deploy", "cli", "tools"},
+    "entry": frozenset({"cli", "tools", "convert", "config", "standardstreams"}),
     "__main__": frozenset({"entry"}),
     "__init__": frozenset({"server", "serving", "config", "http", "place", "version"}),
 }
@@ -111,6 +115,7 @@ THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupp
 OUTSIDE: Final[dict[str, frozenset[str]]] = {
     "tools": frozenset({"textual", "rich"}),
     "routes": frozenset({"pyramid", "django", "flask"}),
+    "testing": frozenset({"pytest", "django", "trustme"}),
 }
 """What layers beside the serving core may import of others, where that is installed."""
 
@@ -137,7 +142,7 @@ MORE_BOOLEANS: Final[dict[str, int]] = {
 
 PREDICATE: Final = re.compile(r"_*(is|has|may|can)_")
 NOT_EVERYWHERE: Final = frozenset(
-    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes"}
+    {"grp", "pwd", "resource", "hupper", "multiprocessing.util", "ctypes", "trustme"}
     | {
         "waitressd.fleet",
         "waitressd.fleet.hazards",
@@ -148,6 +153,7 @@ NOT_EVERYWHERE: Final = frozenset(
     | {
         "waitressd.cli",
         "waitressd.tools.commands",
+        "waitressd.convert.command",
         "waitressd.config.inisource",
     }  # who serves and who asks, of the other
     | {

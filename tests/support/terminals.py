@@ -39,6 +39,16 @@ class Terminal:
                 assert text in self.shown(), f"ended; {text!r} is not in {self.shown()[-3000:]!r}"
         return self.shown()
 
+    def read_until_match(self, pattern: str) -> "re.Match[str]":
+        """Read until what the program has drawn has a match."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            if match := re.search(pattern, self.shown()):
+                return match
+            assert time.monotonic() < end, f"{pattern!r} is not in {self.shown()[-3000:]!r}"
+            if not self._read(end) and not re.search(pattern, self.shown()):
+                raise AssertionError(f"ended; {pattern!r} is not in {self.shown()[-3000:]!r}")
+
     def _read(self, end: float) -> bool:
         if not select.select([self._descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
             return True

@@ -15,7 +15,7 @@ import pytest
 from tests.support import configapp
 from tests.support.pki import Pki
 from waitressd import __version__
-from waitressd.cli import StartError, build_plan, import_application, main, open_source, this_machine
+from waitressd.cli import build_plan, main, open_source, this_machine
 from waitressd.config.commandline import parse_command
 from waitressd.fleet.cores import find_cores
 
@@ -178,30 +178,6 @@ def test_variables_win_over_default() -> None:
     Path("a.ini").write_text(INI.replace("backlog = 5", "port_number = 5"), encoding="utf-8")
     assert plan("a.ini").adjustments.port == 5
     assert plan("a.ini", "port_number=6").adjustments.port == 6
-
-
-@pytest.mark.parametrize(
-    ("reference", "call", "expected"),
-    [
-        ("shop:app", False, "app"),
-        ("shop:Site.app", False, "site"),
-        ("shop:make", True, "made"),
-        ("shop:make()", False, "made"),
-    ],
-)
-def test_references(reference: str, *, call: bool, expected: str) -> None:
-    Path("shop.py").write_text(
-        "app = 'app'\nclass Site:\n    app = 'site'\ndef make():\n    return 'made'\n", encoding="utf-8"
-    )
-    assert import_application(reference, call=call) == expected
-
-
-def test_a_module_that_a_module_misses_is_the_application_s_own_trouble() -> None:
-    Path("shop2.py").write_text("import nosuchmodule\n", encoding="utf-8")
-    with pytest.raises(ModuleNotFoundError):
-        import_application("shop2:app", call=False)
-    with pytest.raises(StartError, match=r"there is no module shop3"):
-        import_application("shop3.sub:app", call=False)
 
 
 def test_the_machine_says_what_it_has() -> None:

@@ -60,3 +60,21 @@ def test_a_word_with_a_colon_is_an_application(capsys: pytest.CaptureFixture[str
     assert "top:app: there is no module top" in capsys.readouterr().err
     assert main(["top:app"]) == 1
     assert "there is no module top" in capsys.readouterr().err
+
+
+def test_who_converts_imports_nothing_of_the_server() -> None:
+    found = modules("convert", "--", "gunicorn", "shop:app")
+    assert layers(found) - {"version"} <= {
+        "entry",
+        "convert",
+        "tools",
+        "config",
+        "kinds",
+        "wording",
+        "standardstreams",
+        "http",
+    }
+    assert "waitressd.tools.client" not in found
+    assert not {
+        name for name in modules("ready", "--timeout=0.1", "127.0.0.1:1") if name.startswith("waitressd.convert")
+    }

@@ -5,7 +5,7 @@ from typing import Final
 
 from waitressd.config.commandline import OPTIONS, settable
 from waitressd.config.options import Option
-from waitressd.config.subcommands import SUBCOMMANDS
+from waitressd.config.subcommands import CONVERT, SUBCOMMANDS
 
 
 def offered() -> Iterator[Option]:
@@ -46,7 +46,7 @@ def _bash() -> str:
             "# bash completion for waitressd; write it to ~/.local/share/bash-completion/completions/waitressd",
             "_waitressd() {",
             '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" first="${COMP_WORDS[1]}"',
-            f"    local options='{_words(offered())}' commands=''",
+            f"    local options='{_words(offered())}' commands='' files='!*.ini'",
             "    COMPREPLY=()",
             f"    (( COMP_CWORD == 1 )) && commands='{' '.join(SUBCOMMANDS)}'",
             "    # bash splits --name=value into three words",
@@ -58,11 +58,12 @@ def _bash() -> str:
             '    case "$first" in',
             *(f"        {command.name}) options='{_words(command.options)}';;" for command in SUBCOMMANDS.values()),
             "    esac",
+            f'    [[ "$first" == {CONVERT.name} ]] && files=""',
             "    if [[ $cur == -* ]]; then",
             '        COMPREPLY=($(compgen -W "$options" -- "$cur"))',
             "        [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace",
             "    else",
-            '        COMPREPLY=($(compgen -W "$commands" -- "$cur") $(compgen -f -X "!*.ini" -- "$cur")',
+            '        COMPREPLY=($(compgen -W "$commands" -- "$cur") $(compgen -f -X "$files" -- "$cur")',
             '            $(compgen -d -- "$cur"))',
             "    fi",
             "}",
@@ -91,7 +92,8 @@ def _zsh() -> str:
     for command in SUBCOMMANDS.values():
         lines += [f"    {command.name})", "        _arguments \\"]
         lines += [f"            {line} \\" for option in command.options for line in _zsh_option(option)]
-        lines += ["            '*:address or ini file:_waitressd_target'", "        return;;"]
+        target = "file:_files" if command is CONVERT else "address or ini file:_waitressd_target"
+        lines += [f"            '*:{target}'", "        return;;"]
     lines += ["esac", "_arguments \\"]
     lines += [f"    {line} \\" for option in offered() for line in _zsh_option(option)]
     lines.append("    '*:command, ini file or MODULE\\:OBJECT:_waitressd_target'")
@@ -117,6 +119,8 @@ def _fish() -> str:
         lines.append(f"complete -c waitressd -n __fish_use_subcommand -a {command.name} -d '{_plain(command.summary)}'")
         seen = f"__fish_seen_subcommand_from {command.name}"
         lines += [_fish_option(option, seen) for option in command.options]
+        if command is CONVERT:
+            lines.append(f"complete -c waitressd -n '{seen}' -F")
     none_seen = f"not __fish_seen_subcommand_from {' '.join(SUBCOMMANDS)}"
     lines += [_fish_option(option, none_seen) for option in offered()]
     return "\n".join([*lines, ""])

@@ -23,7 +23,7 @@ NAME=VALUE is put in place of %(NAME)s in the ini file.
 def short_help() -> str:
     """Render the help that fits on a screen: the options, and the names of the settings by groups."""
     lines = [_HEAD, *(option.help_lines() for option in OPTIONS)]
-    lines += ["", "Commands that ask a running server (waitressd COMMAND --help explains them):"]
+    lines += ["", "Commands (waitressd COMMAND --help explains them):"]
     lines.append(_filled(" ".join(SUBCOMMANDS), 2))
     lines += ["", "Settings, each as --NAME=VALUE (--help-all explains them):"]
     for group in Group:
@@ -36,7 +36,7 @@ def short_help() -> str:
 def long_help() -> str:
     """Render the help that explains every setting."""
     options = [option.help_lines() for option in OPTIONS]
-    commands = ["", "Commands that ask a running server (waitressd COMMAND --help explains them):", *subcommand_lines()]
+    commands = ["", "Commands (waitressd COMMAND --help explains them):", *subcommand_lines()]
     return "\n".join([_HEAD, *options, *commands, *_explained()])
 
 

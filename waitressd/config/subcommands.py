@@ -19,6 +19,14 @@ _ABOUT_ADDRESSES: Final = (
     "and the admin_token_file are taken; NAME=VALUE behind it is put in place of %(NAME)s. Without either, {variable} "
     "is one of them. To serve an ini file that is named {name}, write file+ini:{name}"
 )
+CONVERTED: Final = ("gunicorn", "uwsgi", "waitress")
+"""The servers whose configuration can be converted."""
+_ABOUT_CONVERT: Final = (
+    "FILE is a gunicorn.conf.py, an ini file with a section [uwsgi] or [server:main], or a Procfile or unit of systemd "
+    "with a line that starts one of them; COMMAND is such a line. Nothing of it is run. The result is printed, with a "
+    "comment for each line that has no counterpart. To serve an ini file that is named convert, write "
+    "file+ini:convert"
+)
 _COMMON: Final = (
     Option("token-file", "lines 'read TOKEN' and 'control TOKEN', or one token alone", metavar="FILE"),
     Option("timeout", "how long to wait for an answer (2 s)", metavar="SECONDS"),
@@ -48,30 +56,81 @@ class Subcommand:
         """All options: its own, and those of every such command."""
         return (*self.own, *_COMMON)
 
+    @property
+    def operands(self) -> str:
+        """What comes after the options."""
+        return f"[{self.word}] [ADDRESS | FILE.ini]" if self.word else "[ADDRESS | FILE.ini]"
+
+    @property
+    def about(self) -> str:
+        """What the words mean."""
+        return _ABOUT_ADDRESSES.format(variable=ADMIN_VARIABLE, name=self.name)
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """What each exit status means, from 0 up."""
+        no = {"ready": "it is not ready", "live": "it is not live"}.get(
+            self.name, "no; nothing found, with --fail-empty"
+        )
+        return (
+            "yes, or done",
+            no,
+            "a wrong command line, ini file or token file",
+            "no answer that can be used; the line says why",
+        )
+
     def help(self) -> str:
         """Write the help."""
-        word = f" [{self.word}]" if self.word else ""
         lines = [
-            f"Usage: waitressd {self.name} [OPTIONS]{word} [ADDRESS | FILE.ini]",
+            f"Usage: waitressd {self.name} [OPTIONS] {self.operands}",
             f"{self.summary[0].upper()}{self.summary[1:]}.",
             "",
-            textwrap.fill(_ABOUT_ADDRESSES.format(variable=ADMIN_VARIABLE, name=self.name), WIDTH),
+            textwrap.fill(self.about, WIDTH),
             "",
             *(option.help_lines() for option in self.options),
             "",
-            *_statuses(self.name),
+            *_status_lines(self.statuses),
         ]
         return "\n".join(lines)
 
 
-def _statuses(name: str) -> Iterator[str]:
-    no = {"ready": "it is not ready", "live": "it is not live"}.get(name, "no; nothing found, with --fail-empty")
-    yield "Status: 0 yes, or done"
-    yield f"        1 {no}"
-    yield "        2 a wrong command line, ini file or token file"
-    yield "        3 no answer that can be used; the line says why"
+class ConvertCommand(Subcommand):
+    """The command that asks nobody: it reads a file of another server."""
+
+    __slots__ = ()
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """All options."""
+        return (*self.own, _COMMON[-1])
+
+    @property
+    def operands(self) -> str:
+        """What comes after the options."""
+        return "FILE | -- COMMAND..."
+
+    @property
+    def about(self) -> str:
+        """What the words mean."""
+        return _ABOUT_CONVERT
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """What each exit status means, from 0 up."""
+        return ("it was converted", "", "a wrong command line, or a file that cannot be converted")
 
 
+def _status_lines(meanings: tuple[str, ...]) -> Iterator[str]:
+    for status, meaning in enumerate(meanings):
+        if meaning:
+            yield f"{'        ' if status else 'Status: '}{status} {meaning}"
+
+
+CONVERT: Final = ConvertCommand(
+    "convert",
+    "write the configuration of gunicorn, uWSGI or waitress as an ini file",
+    own=(Option("from", "whose file it is, if that is not recognised", metavar="SERVER", choices=CONVERTED),),
+)
 SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     command.name: command
     for command in (
@@ -131,6 +190,7 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
             ),
         ),
         Subcommand("drain", "have the server finish its requests and end, as SIGTERM does", own=(_JSON,)),
+        CONVERT,
     )
 }
 """By their names, in the order of the help."""

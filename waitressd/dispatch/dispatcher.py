@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.arrivals import Arrivals
-from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
+from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare, Mark
 from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.moving import Moving
@@ -71,7 +71,7 @@ class Dispatcher:
         self.timekeeper = Timekeeper(role, self.logs, self.clock)
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
-        self.blocking = BlockingShare(machine.thread_time)
+        self.blocking = BlockingShare(machine.thread_time, machine.processor_delay)
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self.bounds = bounds
@@ -286,7 +286,7 @@ class Dispatcher:
             return False
         worker.started = started = self.now
         worker.job = job
-        cpu_started = self.blocking.started() if self.blocking.share else 0.0
+        mark = self.blocking.started() if self.blocking.share else None
         # Put down the claim, run, take it back: if it is still there, nothing at all was spent on threading: no lock,
         # no wake-up, no system call. The bound method is a new object each time, so the watcher tells two tasks apart.
         run = job.run
@@ -296,11 +296,11 @@ class Dispatcher:
             wake()
         run()
         if not role.keep(worker):
-            self._settle_aside(job, started, cpu_started)
+            self._settle_aside(job, started, mark)
             return False
         self.now = now = self.clock()
-        if cpu_started or now - started > BLOCKED_SECONDS:
-            self.blocking.ended(now - started, cpu_started)
+        if mark or now - started > BLOCKED_SECONDS:
+            self.blocking.ended(now - started, mark, is_alone=not role.running)
         job.settle(started)
         return True
 
@@ -328,15 +328,15 @@ class Dispatcher:
         """Run a job without the role. The worker's own thread."""
         worker.job = job
         worker.started = started = self.clock()
-        cpu_started = self.blocking.started()
+        mark = self.blocking.started()
         job.note(started, 0.0)
         job.run()
-        self._settle_aside(job, started, cpu_started)
+        self._settle_aside(job, started, mark)
 
-    def _settle_aside(self, job: Job, started: float, cpu_started: float) -> None:
+    def _settle_aside(self, job: Job, started: float, mark: Mark) -> None:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
         ended = self.clock()
-        self.blocking.ended(ended - started, cpu_started)
+        self.blocking.ended_aside(ended - started, mark)
         job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()
@@ -483,7 +483,7 @@ class Dispatcher:
         self._acceptor.forget_limit()
         self._acceptor.seal(self.now)
         self._arrivals.part()
-        if self._siblings is not None and not self._acceptor.takes_backlog and self._siblings.has_heir():
+        if self._siblings is not None and not self._acceptor.takes_backlog:
             self._moving = Moving(self, self._siblings)
         else:
             self.idle_seconds = min(self.idle_seconds, self._drain_idle_seconds)

@@ -12,6 +12,7 @@ from waitressd.net.handover import Siblings
 from waitressd.net.progress import NEVER
 
 PATIENCE_SECONDS: Final = 2.0  # for siblings whose mailboxes are full
+HEIR_SECONDS: Final = 0.5  # for the first sibling: a worker that is to be replaced may hear of it before its heir does
 RETRY_SECONDS: Final = 0.002
 
 
@@ -40,12 +41,13 @@ class Moving:
         self._loop = loop
         self._siblings = siblings
         self._patience_end = loop.now + PATIENCE_SECONDS
+        self._heir_end = loop.now + HEIR_SECONDS
         self.retry_at = NEVER
         """When `relieve` is wanted next although nothing happens, monotonic seconds."""
 
     def has_heir(self) -> bool:
-        """Whether somebody goes on with what is given away. Any thread."""
-        return self._siblings.has_heir()
+        """Whether somebody goes on with what is given away, or may be about to. Any thread."""
+        return self._loop.now < self._heir_end or self._siblings.has_heir()
 
     def share(self, count: int) -> int:
         """Give so many connections that are at rest to siblings that have fewer; return how many these took."""

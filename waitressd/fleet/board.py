@@ -44,7 +44,7 @@ class Field(IntEnum):  # where a number is in a row; no state
     BORN_AT = 4  # it was asked for
     # -- the worker writes
     LOOKED_AT = 8  # its watcher looked last: the interpreter runs, whatever the event loops do
-    TURNED_AT = 9  # every event loop of it turned, or was found to rest and woke when it was told to
+    TURNED_AT = 9  # an event loop of it turned; one that rests is made to, once a second
     CONNECTIONS = 10
     IDLE = 11  # connections that are kept without a request on them: these may be moved
     BUSY = 12  # threads that run a task

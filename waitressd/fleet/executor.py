@@ -3,12 +3,10 @@
 Whatever comes of it, the plan is told through `tell`.
 """
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 from waitressd.config.errors import ConfigError
 from waitressd.fdstore import FdStore
@@ -20,15 +18,13 @@ from waitressd.fleet.links import Links
 from waitressd.fleet.outside import Outside
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Code, Roster, Worker
+from waitressd.fleet.shown import Shown
 from waitressd.fleet.spools import Spools
 from waitressd.listeners import open_listeners
 from waitressd.logfiles import Reopener
-from waitressd.net.listener import Listener
 from waitressd.net.logs import say
-from waitressd.operatorlog import operator_log
 from waitressd.systemd import Notifier
 
-SERVING: Final = "Serving on http://{}"
 Event = Callable[[], list[Action]]
 
 
@@ -49,12 +45,12 @@ class Executor:
     spools: Spools = field(default_factory=Spools)
     names: str = ""  # of the addresses
     status: int | None = None  # of the process, once the fleet has ended
-    _unsaid: Sequence[Listener] = field(init=False)
+    shown: Shown = field(init=False)
     _store: FdStore = field(init=False)
     _leaves_backlog: bool = False  # to the next start
 
     def __post_init__(self) -> None:
-        self._unsaid = tuple(self.hand.listeners)
+        self.shown = Shown(self.hand, self.plan)
         self.names = ", ".join(listener.name for listener in self.hand.listeners)
         self._store = FdStore(self.notifier)
 
@@ -95,8 +91,8 @@ class Executor:
             self.roster.ask_for_stacks(worker)  # while it still is as it was
             worker.tell("set_aside", seconds=action.seconds)
         elif isinstance(action, actions.Drain):
-            takes_backlog = action.is_last and not self._leaves_backlog
-            worker.tell("drain", seconds=action.seconds, is_last=action.is_last, takes_backlog=takes_backlog)
+            leaves_backlog = action.is_last and self._leaves_backlog
+            worker.tell("drain", seconds=action.seconds, is_last=action.is_last, leaves_backlog=leaves_backlog)
         elif isinstance(action, actions.Abort):
             worker.tell("abort")
         else:
@@ -117,7 +113,7 @@ class Executor:
     def _tell_manager(self, action: actions.Serving | actions.Reloading | actions.Stopping) -> None:
         match action:
             case actions.Serving(status):
-                self._say_addresses()
+                self.shown.say_addresses()
                 self._store.keep(self.roster.listeners())
                 self.notifier.ready(f"Serving on {self.names} {status}")
             case actions.Reloading(status):
@@ -185,15 +181,6 @@ class Executor:
         self.reopener.ask()
         for process in self.roster.everyone():
             process.tell("reopen")
-
-    def _say_addresses(self) -> None:
-        """Say once where the fleet serves."""
-        for listener in self._unsaid:
-            line = listener.announce(SERVING.format(listener.name))
-            say(logging.INFO, line)
-            if self.hand.prints:
-                operator_log.write(line + "\n")
-        self._unsaid = ()
 
     def bury(self, worker: Worker, how: str, *, is_clean: bool) -> None:
         """Forget a worker that has ended, and keep what it leaves."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from waitressd.fleet.plan import Plan
+from waitressd.fleet.roster import Roster
 from waitressd.fleet.states import WorkerStage
 from waitressd.fleet.verdicts import Kind
 from waitressd.metrics.shown import FleetState
@@ -17,8 +18,9 @@ _TOLD: Final = (WorkerStage.ASIDE, WorkerStage.DRAINING, WorkerStage.LEAVING, Wo
 class Figures:
     """A picture of the plan, made anew after each event by the master's thread; `state` is for any thread."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, roster: Roster) -> None:
         self._plan = plan
+        self._roster = roster
         self._exits: Counter[str] = Counter(
             {"finished": 0, "killed": 0, "failed": 0, Kind.STALLED.value: 0, Kind.STUCK.value: 0}
         )
@@ -29,7 +31,11 @@ class Figures:
     def state(self) -> FleetState:
         """Return the last picture."""
         now = time.monotonic()
-        return replace(self._state, ages={place: now - born for place, born in self._born.items()})
+        ages = {place: now - born for place, born in self._born.items()}
+        processes = list(self._roster.workers.values())
+        private_bytes = {each.place: each.private_bytes for each in processes if each.private_bytes is not None}
+        moved = self._roster.moved_connections()
+        return replace(self._state, ages=ages, moved=moved, private_bytes=private_bytes)
 
     def carry(self) -> dict[str, Any]:
         """Write down what the next master counts on from."""
@@ -56,6 +62,8 @@ class Figures:
         workers = self._plan.crew.workers
         self._born_at = {number: self._born_at.get(number, now) for number in workers}
         self._born = {worker.place: self._born_at[number] for number, worker in workers.items()}
+        for number, worker in workers.items():
+            self._roster.note_stage(number, worker.stage)
         stages = Counter(worker.stage.name.lower() for worker in workers.values())
         self._state = FleetState(
             workers={stage.name.lower(): stages[stage.name.lower()] for stage in WorkerStage if stage.name != "GONE"},
@@ -63,4 +71,5 @@ class Figures:
             ages={},
             reloads=dict(self._plan.succession.results),
             generation=self._plan.succession.current.generation,
+            wanted=self._plan.succession.current.size,
         )

@@ -195,9 +195,12 @@ class FleetInsight:
         row, known = self._roster.row_of(worker), self._plan.crew.workers.get(worker.number)
         if row is None or known is None:
             return None
+        requests = row.in_hand()
         return Held(
-            figures_of(row, known.stage, time.monotonic()),
-            row.in_hand(),
+            # As they are at this moment, also where the worker has hung since it wrote its figures.
+            figures_of(row, known.stage, time.monotonic())
+            | {"busy_threads": len(requests), "private_bytes": worker.private_bytes},
+            requests,
             is_stopped=processes.is_stopped(worker.pid),
             shows_query=self._shows_query,
         )

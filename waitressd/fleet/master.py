@@ -62,7 +62,7 @@ class Master:
         self._last_failure = ""  # what a process has said that could not load its code
         self._fed_at = 0.0  # the watchdog
         self._oom_kills = processes.oom_kills()
-        self._figures = Figures(self._plan)
+        self._figures = Figures(self._plan, self._roster)
         self._links = Links(self._poller)
         self._leaving = Leaving()
         self._oversight = Oversight(self._plan, self._roster)
@@ -102,6 +102,7 @@ class Master:
             self._upgrade.drop()
             self._executor.join()
             self._outside.close()
+            self._executor.shown.end()
         for process in self._roster.everyone():
             process.close()
         self._links.close_all()
@@ -142,7 +143,7 @@ class Master:
     def _turn(self) -> None:
         now = time.monotonic()
         due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, self._oversight.due, self._upgrade.due)
-        seconds = max(0.0, min(due - now, LONGEST_SLEEP_SECONDS))
+        seconds = max(0.0, min(due - now, self._executor.shown.due - now, LONGEST_SLEEP_SECONDS))
         with self._signals.let_through():
             found = [key.data for key, _ in self._poller.select(seconds)]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
@@ -154,6 +155,7 @@ class Master:
         now = time.monotonic()
         self._roster.signal_due(now)
         self._roster.pass_on_stacks(now)
+        self._executor.shown.look(now)
         self._executor.reopener.on_tick()
         self._stop(self._leaving.on_tick(now), "drain_delay is over")
         if now >= self._plan.due:

@@ -89,7 +89,7 @@ class Oversight:
         watched = self._watched[worker.number]
         process = self._roster.workers.get(worker.number)
         row = self._roster.row_of(process) if process is not None else None
-        reading = _read(row, now, watched.ready_at) if row else Reading(age_seconds=now - watched.ready_at)
+        reading = _read(row, now) if row is not None else Reading(age_seconds=now - watched.ready_at)
         reading = replace(reading, memory_bytes=self._memory(worker, watched, now))
         limits = watched.limits.of_place(worker.place, worker.code.size)
         verdict = watched.case.look(self._looks, reading, limits)
@@ -98,22 +98,29 @@ class Oversight:
         return verdict
 
     def _memory(self, worker: Worker, watched: Watched, now: float) -> int | None:
-        """Measure the memory of a worker, if it is limited and time."""
-        if not watched.limits.max_memory_bytes or now < watched.memory_due or not worker.pid or not self._can_measure:
+        """Measure the memory of a worker, if it is limited or shown, and time."""
+        is_limited = bool(watched.limits.max_memory_bytes)
+        is_wanted = is_limited or self._roster.metrics is not None
+        if not is_wanted or now < watched.memory_due or not worker.pid or not self._can_measure:
             return None
         watched.memory_due = now + MEMORY_SECONDS
         size = processes.private_memory(worker.pid)
+        process = self._roster.workers.get(worker.number)
+        if process is not None:
+            process.private_bytes = size
         if size is None and not processes.can_measure_memory():
             self._can_measure = False
+        if size is None and not self._can_measure and is_limited:
             text = "worker_max_memory has no effect: this system does not tell what memory a process has of its own"
             say(logging.WARNING, "%s", text)
         return size
 
 
-def _read(row: Row, now: float, ready_at: float) -> Reading:
+def _read(row: Row, now: float) -> Reading:
     return Reading(
         age_seconds=now - row[Field.BORN_AT] / MS_PER_SECOND,
-        turned_at=row[Field.TURNED_AT] / MS_PER_SECOND or ready_at,  # it may hang before it has ever written
+        # It may hang before its event loop has ever turned; one that writes nothing means something else by a row.
+        turned_at=(row[Field.TURNED_AT] or row[Field.LOOKED_AT]) / MS_PER_SECOND,
         threads=row[Field.THREADS],
         busy=row[Field.BUSY],
         queued=row[Field.QUEUED],

@@ -17,6 +17,7 @@ from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Keep, Link, LinkError, Message
 from waitressd.fleet.mailboxes import Mailboxes
+from waitressd.fleet.moved import Moved
 from waitressd.fleet.processes import Death
 from waitressd.fleet.stackfile import SETTLED_SECONDS, StackFile, with_requests
 from waitressd.metrics.fleet import FleetMetrics
@@ -95,6 +96,7 @@ class Worker(Process):
     is_ready: bool = False
     row: int | None = None  # of the metrics
     board_row: int | None = None  # None: it does without
+    private_bytes: int | None = None  # of its memory, as it was measured last
     stacks: StackFile | None = None  # where it writes them, from the order to serve on
 
 
@@ -121,6 +123,7 @@ class Roster:
     codes: dict[int, Code] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     _later: list[tuple[float, int, int]] = field(default_factory=list)  # signals: when, to which process, which
+    _moved: Moved = field(default_factory=Moved)
     _stacks_until: float = 0.0  # somebody was asked for stacks: until then they may come at any moment
 
     def carry(self, keep: Keep) -> dict[str, Any]:
@@ -261,6 +264,17 @@ class Roster:
         if row is not None:
             row[Field.PID] = pid
 
+    def note_stage(self, number: int, stage: int) -> None:
+        """The plan has moved a worker, or has not."""
+        worker = self.workers.get(number)
+        row = self.row_of(worker) if worker is not None else None
+        if row is not None:
+            row[Field.STAGE] = stage
+
+    def moved_connections(self) -> dict[str, int]:
+        """Return how many connections workers have given to each other since the start, by why. Any thread."""
+        return self._moved.look(self.board)
+
     def retire(self, worker: Worker) -> None:
         """It has ended: what it has counted stays, and its row of the board is the next one's. Twice is harmless."""
         if self.metrics is not None and worker.row is not None:
@@ -268,8 +282,10 @@ class Roster:
         if worker.stacks is not None:
             self._log_stacks(worker, worker.stacks.close(), time.monotonic())
         if self.board is not None and worker.board_row is not None:
+            self._moved.look(self.board)
             self.board.free(worker.board_row)
             worker.board_row = None
+            self._moved.bury(worker.number)  # last: a look in another thread would find it again
 
     def in_hand(self, worker: Worker, now: float) -> str:
         """Name the requests that a worker has in hand, in a part of a line; "" if there are none."""

@@ -192,6 +192,7 @@ class FleetEndpoints:
             return None
         merged = merging.merge(path, documents, parameters)
         if "findings" in merged:
+            merging.add_silent(merged, (each.held.figures for each in silences))
             merged["findings"] = [*map(asdict, self._silent(replies)), *merged["findings"]]
         rows = {name: iter(value) for name, value in merged.items() if isinstance(value, list)}
         return answer(self._head(replies) | merged | rows)
@@ -226,9 +227,12 @@ class FleetEndpoints:
         )
 
     def _silence(self, reply: Reply) -> float:
-        """For how long a worker has said nothing, as far as it was asked."""
-        now = self._clock()
-        return 0.0 if reply.status else now - self._heard.setdefault(reply.member.pid, now)
+        """For how long a worker has said nothing, as far as it was asked, or has not written down that it lives."""
+        if reply.status:
+            return 0.0
+        now, held = self._clock(), reply.member.held() or Held()
+        # Nobody may have asked for a while: then it is silent since it has last written down anything.
+        return max(now - self._heard.setdefault(reply.member.pid, now), held.figures.get("looked_seconds") or 0.0)
 
     def _head(self, replies: Iterable[Reply]) -> dict[str, Any]:
         """Return what every document begins with; where nobody was asked, nobody has answered or been silent."""

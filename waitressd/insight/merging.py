@@ -124,6 +124,16 @@ def _stats(documents: Documents, _parameters: Parameters) -> Document:
     }
 
 
+def add_silent(stats: Document, figures: Iterable[Mapping[str, Any]]) -> None:
+    """Add what workers that do not answer had written of themselves last: their threads are busy all the same."""
+    for each in figures:
+        busy, limit = each["busy_threads"], each["threads_limit"]
+        for name, count in (("busy", busy), ("limit", limit), ("idle", max(0, limit - busy))):
+            stats["threads"][name] = _total((stats["threads"][name], count))
+        stats["queue"]["depth"] = _total((stats["queue"]["depth"], each["queue_depth"]))
+        stats["connections"] = _total((stats["connections"], each["connections"]))
+
+
 def _phase(rows: Sequence[Document]) -> Document:
     counted = [row for row in rows if row["count"] is not None]
     if not counted:

@@ -3,13 +3,13 @@
 Knows questions and answers; knows no sockets.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
 from waitressd.insight.endpoints import bad_question, json_answer
+from waitressd.insight.slices import WORK_CLOCK
 from waitressd.net.logs import report_defect
 
 SHARED_SECONDS: Final = 0.1  # how long an answer is good for whoever asks the same, at least
@@ -46,14 +46,15 @@ class Rendering:
         self._pieces: Iterator[bytes] = iter(())
         self._made: list[bytes] = []
 
-    def work(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> bool:
+    def work(self, seconds: float, clock: Callable[[], float] = WORK_CLOCK) -> bool:
         """Go on making it for so long, or a piece longer; True once it is whole. Whatever fails, there is an answer.
 
-        The time is that of this thread alone: while others compute, nobody waits for this one.
+        The time is what this thread computes: while others do, or while it sleeps, nobody waits for this one. Whoever
+        wants to look at something else now and then gives a clock that goes on.
         """
-        begin = clock()
-        is_whole = self._work(begin + seconds, clock)
-        self.spent_seconds += clock() - begin
+        begin = WORK_CLOCK()
+        is_whole = self._work(clock() + seconds, clock)
+        self.spent_seconds += WORK_CLOCK() - begin
         return is_whole
 
     def _work(self, end: float, clock: Callable[[], float]) -> bool:

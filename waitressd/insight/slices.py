@@ -17,12 +17,19 @@ SLICE_SECONDS: Final = 0.00025  # of work without a pause
 PAUSE_SECONDS: Final = 0.0001
 
 
+FINE_SECONDS: Final = 0.0001  # what a clock must tell apart to measure a slice
+WORK_CLOCK: Final = (
+    time.thread_time if time.get_clock_info("thread_time").resolution <= FINE_SECONDS else time.perf_counter
+)
+"""The time that a thread computes; where the system counts that in large steps, time as it passes."""
+
+
 class Stopwatch:
     """Says when the present slice of work is over: by the time that this thread computes, not while others do."""
 
     __slots__ = ("_clock", "_end", "_seconds")
 
-    def __init__(self, seconds: float = SLICE_SECONDS, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(self, seconds: float = SLICE_SECONDS, clock: Callable[[], float] = WORK_CLOCK) -> None:
         self._seconds = seconds
         self._clock = clock
         self._end = clock() + seconds

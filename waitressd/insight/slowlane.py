@@ -5,6 +5,7 @@ a minute must not keep anybody from looking at a stack; there are few of them.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -48,7 +49,7 @@ class SlowLane:
 
     def _work(self, rendering: Rendering) -> None:
         while not (self._ends or rendering.is_given_up):
-            if rendering.work(_SLICE_SECONDS):
+            if rendering.work(_SLICE_SECONDS, time.monotonic):
                 self._on_whole(rendering)
                 return
         rendering.close()

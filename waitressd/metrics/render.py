@@ -253,13 +253,21 @@ def _fleet(state: FleetState) -> str:
         return (f"{_name(name, _label(label, value))} {count}" for value, count in values.items())
 
     ages = (f"{_name('worker_age_seconds', _worker(place))} {age:.3f}" for place, age in state.ages.items())
+    private = (
+        f"{_name('worker_private_bytes', _worker(place))} {count}" for place, count in state.private_bytes.items()
+    )
+    moved = rows("worker_moved_connections_total", "reason", state.moved)
     exits = rows("worker_restarts_total", "reason", state.exits)
     generation = [f"waitressd_generation {state.generation}"]
+    wanted = [f"waitressd_workers_wanted {state.wanted}"]
     return "\n".join(
         (
             _family("workers", "gauge", "Worker processes by stage", rows("workers", "state", state.workers)),
+            _family("workers_wanted", "gauge", "How many worker processes there should be", wanted),
             _family("worker_restarts_total", "counter", "Worker processes that have ended, by reason", exits),
             _family("worker_age_seconds", "gauge", "How long the worker has been running", ages),
+            _family("worker_private_bytes", "gauge", "Memory that a worker shares with no other process", private),
+            _family("worker_moved_connections_total", "counter", "Connections given to another worker", moved),
             _family("reloads_total", "counter", "Reloads by result", rows("reloads_total", "result", state.reloads)),
             _family("generation", "gauge", "Number of the application code that runs", generation),
         )

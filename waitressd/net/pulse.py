@@ -59,6 +59,11 @@ class Pulse:
         return 0.0
 
     @property
+    def turned_at(self) -> float | None:
+        """Since when all loops have turned (monotonic seconds), but those that have ended; None if no other is left."""
+        return min((loop.turned_at for loop in self._loops if not loop.has_ended), default=None)
+
+    @property
     def is_whole(self) -> bool:
         """Whether every thread is there that should be."""
         return all(loop.is_whole or loop.has_ended for loop in self._loops)

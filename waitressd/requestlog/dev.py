@@ -5,12 +5,12 @@ own line about the failure, so that it is shown once.
 """
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from waitressd.console import takes_colours
 from waitressd.kinds import boolean
 from waitressd.requestlog.context import current
 from waitressd.requestlog.escaping import escape
@@ -86,8 +86,7 @@ class DevLog:
     def _is_coloured(self) -> bool:
         if self._colour is not None:
             return self._colour
-        # https://no-color.org: an environment variable that many tools agree on.
-        return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        return takes_colours(sys.stderr)
 
 
 def _paint(code: str, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from waitressd.tools.documents import Document
 from waitressd.tools.tables import Column, Flow, Line, Part, Row, Table
 from waitressd.tools.texts import gauge, long_time, number, percent, short_time, size, sparkline, tenths
+from waitressd.tools.workerviews import workers
 
 _THREAD_NUMBER: Final = re.compile(r"waitressd\D*(\d+)")
 _URGENT_SECONDS: Final = 10.0
@@ -403,7 +404,7 @@ _CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 
 def stats(document: Document, encoding: str = "utf-8") -> list[Part]:
     """Show ``/stats``."""
-    parts: list[Part] = [title_line(document), *findings(document), *figures(document, encoding)]
+    parts: list[Part] = [title_line(document), *findings(document), *figures(document, encoding), *workers(document)]
     phases = [
         Row(
             (

@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from waitressd.config.commandline import OPTIONS, SHELLS, settable
 from waitressd.config.completion import offered, script
 from waitressd.config.subcommands import SUBCOMMANDS
+
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def test_every_option_is_offered() -> None:
@@ -45,6 +48,10 @@ def test_the_shell_takes_its_script(shell: str) -> None:
         (["requests", "--ph"], ["--phase="]),
         (["requests", "--phase", "=", "q"], ["queued"]),
         (["profile", "--threads", "=", ""], ["busy", "all"]),
+        (["convert", "--fr"], ["--from="]),
+        (["convert", "--from", "=", "u"], ["uwsgi"]),
+        (["convert", "pyproject.tom"], ["pyproject.toml"]),
+        (["requests", "pyproject.tom"], []),
         (["profile", "--url"], []),
         (["--threads", "=", "bus"], []),
     ],
@@ -57,6 +64,6 @@ def test_bash_completes(words: list[str], offered: list[str]) -> None:
         "compopt() { :; }\n" + script("bash") + f"COMP_WORDS=({line}); COMP_CWORD={len(words)}\n"
         '_waitressd; printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    done = subprocess.run([bash], input=text, capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run([bash], input=text, capture_output=True, text=True, check=True, timeout=20, cwd=ROOT)
     assert done.stdout.split() == offered
     assert done.stderr == ""

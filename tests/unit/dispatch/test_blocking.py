@@ -1,49 +1,129 @@
-"""Only time off the CPU counts as blocking."""
+"""Only time off the CPU counts as blocking, and of that only what a task has chosen itself."""
 
-import time
+from waitressd.dispatch.blocking import DOUBTED_SHARE, HAND_OVER_SHARE, REVIEW_REST, REVIEW_TASKS, BlockingShare
 
-from waitressd.dispatch.blocking import HAND_OVER_SHARE, BlockingShare
-
-
-def burn(seconds: float) -> None:
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        pass
+FAST = 0.00001
 
 
-def run(share: BlockingShare, wall_seconds: float, *, burns: float = 0.0) -> None:
-    """Count a task of some wall time, of which `burns` were computed in this thread."""
-    cpu_started = share.started()
-    burn(burns)
-    share.ended(wall_seconds, cpu_started)
+class Thread:
+    """One thread, whose tasks compute, sleep, and wait for a processor or for the GIL."""
+
+    def __init__(self) -> None:
+        self.cpu = 1.0
+        self.delay = 1.0
+        self.asked = 0
+        self.blocking = BlockingShare(lambda: self.cpu, self._ask)
+
+    def _ask(self) -> float:
+        self.asked += 1
+        return self.delay
+
+    @property
+    def hands_over(self) -> bool:
+        return self.blocking.share > HAND_OVER_SHARE
+
+    def run(self, off: float, *, burns: float = 0.0, delay: float = 0.0, is_alone: bool = True) -> None:
+        """Run a task with the role: it computes, is delayed by others on the machine, and is off the CPU besides."""
+        mark = self.blocking.started()
+        self.cpu += burns
+        self.delay += delay
+        self.blocking.ended(off + burns + delay, mark, is_alone=is_alone)
+
+    def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0) -> None:
+        """The same without the role."""
+        mark = self.blocking.started()
+        self.cpu += burns
+        self.delay += delay
+        self.blocking.ended_aside(off + burns + delay, mark)
 
 
-def test_tasks_that_wait_raise_the_share_above_the_bound_where_the_role_is_given_away_before() -> None:
-    share = BlockingShare()
+def blocked() -> Thread:
+    """Return a thread whose tasks have blocked until the role is given away before each."""
+    thread = Thread()
     for _ in range(20):
-        run(share, 0.001)
-    assert share.share > HAND_OVER_SHARE
+        thread.run(0.001)
+    assert thread.hands_over
+    return thread
 
 
 def test_tasks_that_compute_never_do() -> None:
-    share = BlockingShare()
+    thread = Thread()
     for _ in range(40):
-        run(share, 0.001, burns=0.001)
-        assert share.share < HAND_OVER_SHARE
+        thread.run(0.0, burns=0.001)
+        assert not thread.hands_over
 
 
 def test_one_slow_task_in_a_hundred_does_not() -> None:
-    share = BlockingShare()
+    thread = Thread()
     for number in range(1000):
-        run(share, 0.05 if number % 100 == 0 else 0.00001)
-        assert share.share < HAND_OVER_SHARE
+        thread.run(0.05 if number % 100 == 0 else FAST)
+        assert not thread.hands_over
+
+
+def test_tasks_that_a_busy_machine_delays_do_not() -> None:
+    thread = Thread()
+    for _ in range(200):
+        thread.run(0.0, burns=0.0003, delay=0.004)
+        thread.run_aside(0.0, burns=0.006, delay=0.004)  # its role was taken meanwhile
+        assert not thread.hands_over
+
+
+def test_tasks_that_wait_do_although_the_machine_is_busy() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = Thread()
+        for _ in range(20):
+            run(thread, 0.010, burns=0.0001, delay=0.001)
+        assert thread.hands_over
+
+
+def test_the_kernel_is_asked_only_where_there_is_a_doubt() -> None:
+    thread = Thread()
+    for number in range(1000):
+        thread.run(0.05 if number % 200 == 0 else FAST)
+        assert thread.blocking.share < DOUBTED_SHARE
+    assert thread.asked == 0
+    thread = blocked()
+    asked = thread.asked
+    for _ in range(100):
+        thread.run_aside(0.001)
+    assert thread.asked == asked
+
+
+def test_slow_tasks_say_nothing_while_others_run_beside_them() -> None:
+    thread = Thread()
+    for _ in range(100):
+        thread.run(0.005, is_alone=False)
+    assert thread.blocking.share == 0.0
+
+
+def test_what_fights_for_the_gil_is_found_out_in_the_end() -> None:
+    thread = blocked()
+    for _ in range(REVIEW_TASKS):
+        thread.run_aside(0.003, burns=0.001)
+    assert not thread.hands_over
+    for _ in range(200):  # some end that ran side by side, and those that have begun since run alone
+        thread.run_aside(0.003, burns=0.001)
+        thread.run(0.0, burns=0.001)
+        assert not thread.hands_over
+    assert thread.blocking.share < DOUBTED_SHARE
+
+
+def test_what_blocks_is_soon_side_by_side_again_after_it_was_looked_at() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = blocked()
+        while thread.hands_over:
+            thread.run_aside(0.010, burns=0.0001)
+        for _ in range(REVIEW_REST):
+            thread.run_aside(0.010, burns=0.0001)
+        assert not thread.hands_over
+        run(thread, 0.010, burns=0.0001)
+        assert thread.hands_over
 
 
 def test_fast_tasks_bring_the_share_down_to_nothing_and_nothing_is_measured_then() -> None:
-    share = BlockingShare()
-    for _ in range(50):
-        run(share, 0.001)
-    for _ in range(400):
-        run(share, 0.00001)
-    assert share.share == 0.0
-    assert share.started() == 0.0
+    for run in (Thread.run, Thread.run_aside):
+        thread = blocked()
+        for _ in range(400):
+            run(thread, FAST)
+        assert thread.blocking.share == 0.0
+        assert thread.blocking.started() is None

@@ -12,7 +12,7 @@ from tests.support.loop import BEGIN, GET, Loop
 from tests.support.siblings import Mate
 from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.dispatcher import DRAIN_IDLE_SECONDS
-from waitressd.dispatch.moving import PATIENCE_SECONDS
+from waitressd.dispatch.moving import HEIR_SECONDS, PATIENCE_SECONDS
 from waitressd.dispatch.states import DispatcherState
 from waitressd.net.ledger import Ledger
 from waitressd.net.preface import ProxyProtocol
@@ -248,6 +248,8 @@ def test_without_an_heir_a_drain_ends_them_as_ever() -> None:
         both.mates[1].is_serving = False
         drain(both)
         both.first.turn()
+        both.first.time += HEIR_SECONDS
+        both.first.turn()
         both.first.request(client, GET)
         answer = client.receive()
         assert answer.closes
@@ -257,6 +259,20 @@ def test_without_an_heir_a_drain_ends_them_as_ever() -> None:
         both.first.turn(3)
         assert both.first.dispatcher.finished
         assert other.sock.recv(1) == b""
+
+
+def test_an_heir_may_come_a_moment_later() -> None:
+    with two() as both, both.first.connect() as client, both.first.connect() as other:
+        both.mates[1].is_serving = False
+        drain(both)
+        both.first.turn()
+        assert ask(both.first, client) == 200
+        assert len(both.first.channels) == 2
+        both.mates[1].is_serving = True
+        both.first.turn(2)
+        assert both.first.channels == []
+        both.second.settle()
+        assert [ask(both.second, each) for each in (client, other)] == [200, 200]
 
 
 def test_the_stop_of_all_passes_nothing() -> None:
@@ -275,6 +291,8 @@ def test_an_heir_that_goes_too_leaves_it_to_the_one_who_gave() -> None:
         both.mates[1].is_serving = False
         both.first.turn(2)
         assert len(both.first.channels) == 1
+        both.first.time += HEIR_SECONDS
+        both.first.turn()
         both.first.request(client, GET)
         assert client.receive().closes
 

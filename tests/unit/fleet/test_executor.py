@@ -31,7 +31,7 @@ def executor(listen: str, interpreter: str = sys.executable) -> Iterator[tuple[E
     hello = Hello(workers=2, is_preloaded=False, preload_is_off="", settings={"listen": listen})
     plan, roster = Plan(), Roster(command)
     roster.codes[1] = Code(0, None, None, 1, hello)
-    figures = Figures(plan)
+    figures = Figures(plan, roster)
     hand = HandOver(command, hello, (), None, LogSetup(), prints=False)
     with selectors.DefaultSelector() as poller:
         outside, links = Outside(plan, roster, figures.state, poller), Links(poller)
@@ -41,7 +41,7 @@ def executor(listen: str, interpreter: str = sys.executable) -> Iterator[tuple[E
             told,
         )
         roster.keep_addresses(())
-        roster.guard.close()
+        roster.close()
 
 
 def _no_upgrade() -> None:

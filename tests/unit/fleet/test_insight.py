@@ -166,10 +166,11 @@ def test_what_a_worker_has_written_of_itself_is_known_without_asking(
         row = roster.row_of(worker)
         assert row is not None
         now = time.monotonic()
-        row[Field.BORN_AT], row[Field.LOOKED_AT], row[Field.BUSY] = to_ms(now - 60), to_ms(now - 3), 4
+        row[Field.BORN_AT], row[Field.LOOKED_AT], row[Field.QUEUED] = to_ms(now - 60), to_ms(now - 3), 4
         held = member.held()
         assert held is not None
-        assert (held.figures["stage"], held.figures["busy_threads"]) == ("serving", 4)
+        assert (held.figures["stage"], held.figures["queue_depth"]) == ("serving", 4)
+        assert held.figures["busy_threads"] == 0, "as it is now"
         assert 60 <= held.figures["age_seconds"] < 90
         assert 3 <= held.figures["looked_seconds"] < 33
         assert held.figures["turned_seconds"] is None

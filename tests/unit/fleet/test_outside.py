@@ -23,7 +23,7 @@ def hello(**settings: str) -> Hello:
 
 def test_an_admin_address_answers_from_the_code_that_has_one_to_the_end(tmp_path: Path) -> None:
     plan, roster, poller = Plan(), Roster(StartCommand((), {}, "/")), selectors.DefaultSelector()
-    outside = Outside(plan, roster, Figures(plan).state, poller)
+    outside = Outside(plan, roster, Figures(plan, roster).state, poller)
     with poller:
         outside.show(hello())
         outside.look(time.monotonic(), is_leaving=False)
@@ -49,7 +49,7 @@ def test_an_admin_address_answers_from_the_code_that_has_one_to_the_end(tmp_path
 
 def test_the_address_of_a_request_log_answers_metrics_and_may_be_another_after_a_reload(tmp_path: Path) -> None:
     plan, roster, poller = Plan(), Roster(StartCommand((), {}, "/")), selectors.DefaultSelector()
-    outside = Outside(plan, roster, Figures(plan).state, poller)
+    outside = Outside(plan, roster, Figures(plan, roster).state, poller)
     old, new = (f"{tmp_path}/{name}.sock" for name in ("old", "new"))
     first = replace(hello(), counts=True, metrics=[f"unix:{old}"])
     second = replace(hello(), counts=True, metrics=[f"unix:{new}"])

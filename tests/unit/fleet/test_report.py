@@ -70,11 +70,11 @@ def test_what_a_server_does_is_in_its_row(row: Row) -> None:
 
             def is_idle() -> bool:
                 report.on_tick(monotonic() + LOOK_SECONDS)
-                return row[Field.BUSY] == row[Field.QUEUED] == 0 and row[Field.REQUESTS] == 3
+                is_over = row[Field.BUSY] == row[Field.QUEUED] == 0 and row[Field.REQUESTS] == 3
+                return is_over and all(row[field] >= before for field in times)
 
+            times = (Field.LOOKED_AT, Field.TURNED_AT, Field.ENDED_AT)
             assert wait_until(is_idle)
-            for field in (Field.LOOKED_AT, Field.TURNED_AT, Field.ENDED_AT):
-                assert row[field] >= before
             assert row.in_hand() == []
 
 
@@ -84,9 +84,10 @@ class Loop:
     is_whole = is_accepting = True
     has_ended = False
     turned_at = 0.0
+    pokes = 0
 
     def wake(self) -> None:
-        """Nobody is there."""
+        self.pokes += 1
 
 
 @dataclass
@@ -97,16 +98,19 @@ class Idle:
     lanes: Sequence[Lane] = ()
 
 
-def test_a_loop_that_hangs_has_turned_last_when_it_was_asked_to(row: Row) -> None:
+def test_a_loop_that_rests_is_made_to_turn_and_one_that_hangs_is_known_by_when_it_did(row: Row) -> None:
     loop = Loop()
     report = Report(row, inhand.note_in(row.entries), Idle(Pulse([loop])))
     report.on_tick(100.0)
-    loop.turned_at = 100.1
+    assert loop.pokes == 1
+    loop.turned_at = 100.25
     report.on_tick(101.0)
-    assert (row[Field.LOOKED_AT], row[Field.TURNED_AT]) == (101_000, 101_000)
-    report.on_tick(102.0)
+    assert (row[Field.LOOKED_AT], row[Field.TURNED_AT], loop.pokes) == (101_000, 100_250, 2)
     report.on_tick(111.0)
-    assert (row[Field.LOOKED_AT], row[Field.TURNED_AT]) == (111_000, 101_000)
+    assert (row[Field.LOOKED_AT], row[Field.TURNED_AT]) == (111_000, 100_250)
+    loop.has_ended = True
+    report.on_tick(112.0)
+    assert row[Field.TURNED_AT] == 112_000, "nothing is wrong with one that has ended"
 
 
 def test_it_looks_now_and_then_and_before_the_loops_have_begun_too(row: Row) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from waitressd.insight.merging import can_merge, merge, page
+from waitressd.insight.merging import add_silent, can_merge, merge, page
 
 
 def request(request_id: str, age: float) -> dict[str, Any]:
@@ -152,3 +152,17 @@ def test_what_is_no_document_has_no_rule() -> None:
     assert can_merge("/stats")
     assert not can_merge("/profile")
     assert not can_merge("/requests/1-2-3")
+
+
+def test_the_threads_of_a_worker_that_does_not_answer_are_busy_all_the_same() -> None:
+    stats = {
+        "threads": {"busy": 1, "idle": 3, "overdue": 0, "limit": 4},
+        "queue": {"depth": 0, "oldest_seconds": 0.0, "limit": 9},
+        "connections": 5,
+    }
+    add_silent(stats, [{"busy_threads": 3, "threads_limit": 4, "queue_depth": 2, "connections": 7}])
+    assert stats == {
+        "threads": {"busy": 4, "idle": 4, "overdue": 0, "limit": 8},
+        "queue": {"depth": 2, "oldest_seconds": 0.0, "limit": 9},
+        "connections": 12,
+    }

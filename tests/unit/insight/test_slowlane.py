@@ -1,6 +1,8 @@
 """Slow answers have threads of their own, few of them, and only as long as there is something to make."""
 
 import threading
+import time
+from collections.abc import Iterator
 from queue import SimpleQueue
 
 from tests.support.admin import echo
@@ -55,3 +57,24 @@ def test_what_goes_on_and_on_ends_with_the_server() -> None:
     assert lane.take(Rendering(QUERY, Endpoint("/profile", "profile", forever, is_slow=True)))
     lane.close()
     assert wait_until(lambda: not lane_threads())
+
+
+def test_what_sleeps_most_of_the_time_ends_as_soon() -> None:
+    begun, pieces = threading.Event(), list[bool]()
+    lane = SlowLane(lambda rendering: None)
+
+    def sampling(query: Query) -> Answer:
+        def sample() -> Iterator[bytes]:
+            for _ in range(200):
+                time.sleep(0.02)  # longer than the lane goes without a look
+                pieces.append(lane._ends)
+                begun.set()
+                yield b""
+
+        return Answer(200, "text/plain", sample())
+
+    assert lane.take(Rendering(QUERY, Endpoint("/profile", "profile", sampling, is_slow=True)))
+    assert begun.wait(10)
+    lane.close()
+    assert wait_until(lambda: not lane_threads())
+    assert sum(pieces) <= 1, "the piece that was being made at the end"

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waitressd.metrics import area as area_module
@@ -252,6 +252,7 @@ def test_a_master_that_is_cut_off_while_it_retires_goes_on_later(lines: int) -> 
     assert sums(area) == (27, 27)
 
 
+@settings(deadline=None)  # on a busy machine
 @given(st.lists(st.tuples(st.sampled_from(["count", "begin", "end", "look"]), st.integers(0, 3)), max_size=40))
 def test_counters_never_fall(steps: list[tuple[str, int]]) -> None:
     area = Area.private(4, SERIES)

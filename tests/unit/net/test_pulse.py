@@ -65,3 +65,14 @@ def test_all_loops_must_be_whole_and_accept() -> None:
     assert (pulse.is_whole, pulse.is_accepting) == (True, True)
     two.is_whole = two.is_accepting = False
     assert (pulse.is_whole, pulse.is_accepting) == (False, False)
+
+
+def test_the_loop_that_has_rested_longest_says_when_all_have_turned() -> None:
+    one, two = Loop(), Loop()
+    pulse = Pulse([one, two])
+    one.turned_at, two.turned_at = 5.0, 3.0
+    assert pulse.turned_at == 3.0
+    two.has_ended = True
+    assert pulse.turned_at == 5.0
+    one.has_ended = True
+    assert pulse.turned_at is None
