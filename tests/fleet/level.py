@@ -331,12 +331,12 @@ SCENARIOS: Final[dict[str, Callable[[], Result]]] = {
     "logs-and-metrics": logs_and_metrics,
     "memory": memory,
     "boot-trouble": boot_trouble,
-    **SHARING,
     "upgrade": lambda: Result("5 upgrades, 2 workers", *upgrades()),
     "upgrade-pserve": lambda: Result("5 upgrades, pserve, 2 workers", *upgrades("pserve")),
     "restart": lambda: Result("5 restarts behind nginx, one process", *restarts(1, is_kept=True)),
     "restart-fleet": lambda: Result("5 restarts behind nginx, 2 workers", *restarts(2, is_kept=True)),
     "restart-unkept": lambda: Result("the same without the store, to compare", *restarts(1, is_kept=False)),
+    **SHARING,
     **HANGS,
 }
 

@@ -91,8 +91,8 @@ class Executor:
             self.roster.ask_for_stacks(worker)  # while it still is as it was
             worker.tell("set_aside", seconds=action.seconds)
         elif isinstance(action, actions.Drain):
-            takes_backlog = action.is_last and not self._leaves_backlog
-            worker.tell("drain", seconds=action.seconds, is_last=action.is_last, takes_backlog=takes_backlog)
+            leaves_backlog = action.is_last and self._leaves_backlog
+            worker.tell("drain", seconds=action.seconds, is_last=action.is_last, leaves_backlog=leaves_backlog)
         elif isinstance(action, actions.Abort):
             worker.tell("abort")
         else:

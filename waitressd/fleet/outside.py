@@ -26,7 +26,7 @@ LONGEST_SLEEP_SECONDS: Final = 5.0  # of the master; bounds how late a signal is
 
 
 @dataclass(slots=True)
-class Shown:
+class Showing:
     """What a master has shown, and another one will show."""
 
     hellos: Sequence[Hello] = ()
@@ -58,7 +58,7 @@ class Outside:
         if self.insight is not None:
             self.insight.keep([hello.adjustments for hello in hellos])
 
-    def hand_over(self, shown: Shown) -> None:
+    def hand_over(self, shown: Showing) -> None:
         """Show nothing for a moment, and note what it goes on with. Raises OSError: no descriptor is left.
 
         Who asks meanwhile waits.
@@ -69,7 +69,7 @@ class Outside:
             insight, self.insight = self.insight, None
             shown.admin = insight.hand_over()
 
-    def resume(self, shown: Shown) -> None:
+    def resume(self, shown: Showing) -> None:
         """Show again what `hand_over` has noted, here or in another program. Raises OSError or ConfigError."""
         if shown.counters is not None and self._roster.metrics is None:
             self._count_on(shown.counters)

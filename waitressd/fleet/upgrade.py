@@ -28,7 +28,7 @@ from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import PROTOCOL, Keep
 from waitressd.fleet.links import Links
 from waitressd.fleet.mastersignals import MasterSignals
-from waitressd.fleet.outside import Outside, Shown
+from waitressd.fleet.outside import Outside, Showing
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster
 from waitressd.fleet.spools import Spools
@@ -68,7 +68,7 @@ class Parts:
     outside: Outside
     links: Links
 
-    def carry(self, keep: Keep, shown: Shown) -> dict[str, Any]:
+    def carry(self, keep: Keep, shown: Showing) -> dict[str, Any]:
         """Write the state down; `keep` is told of every descriptor in it."""
         return {
             "version": __version__,
@@ -95,7 +95,7 @@ class Parts:
         self.links.resume(fields["passed_on"], self.roster.everyone())
         shown = fields["shown"]
         self.show_again(
-            Shown(
+            Showing(
                 hellos=[Hello.carried(each) for each in shown["hellos"]],
                 counters=shown["counters"],
                 admin=[Listener.resume(each) for each in shown["admin"]],
@@ -105,7 +105,7 @@ class Parts:
             for worker in self.roster.workers.values():
                 worker.row = None
 
-    def show_again(self, shown: Shown) -> None:
+    def show_again(self, shown: Showing) -> None:
         """Answer again where others have asked how the fleet is. That it cannot is no reason to end it."""
         try:
             self.outside.resume(shown)
@@ -150,7 +150,7 @@ class Upgrade:
             self._begin()
 
     def _begin(self) -> None:
-        shown = Shown(self.parts.shown_for())
+        shown = Showing(self.parts.shown_for())
         try:
             self.probe = Probe(self._hand.command, self._state(int, shown))
         except OSError as error:
@@ -180,7 +180,7 @@ class Upgrade:
 
     def _execute(self, program: Path) -> None:
         """Become this program. Comes back if that is not possible, and then all is as it was."""
-        shown = Shown(self.parts.shown_for())
+        shown = Showing(self.parts.shown_for())
         descriptors: list[int] = []
 
         def keep(fd: int) -> int:
@@ -198,7 +198,7 @@ class Upgrade:
             report_defect("the upgrade has failed")
         self.parts.show_again(shown)
 
-    def _state(self, keep: Keep, shown: Shown) -> HandOver:
+    def _state(self, keep: Keep, shown: Showing) -> HandOver:
         current = self.parts.roster.codes[self.parts.plan.succession.current.number].hello
         fields = self.parts.carry(keep, shown)
         return replace(self._hand, hello=current or self._hand.hello, listeners=(), template=None, carried=fields)

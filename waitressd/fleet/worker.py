@@ -160,8 +160,9 @@ class WorkerProcess:
         match message.name:
             case "drain":
                 fields: dict[str, Any] = message.fields
-                takes_backlog = bool(fields.get("takes_backlog", fields["is_last"]))
-                self._server.stop(float(fields["seconds"]), takes_backlog=takes_backlog)
+                for listener in self._listeners:  # whoever waits there is for the next start
+                    listener.is_kept = bool(fields.get("leaves_backlog"))
+                self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
             case "set_aside":
                 # Nothing of what it has ends, so nothing new must come to it; what it has may end as at any stop.
                 self._server.stop(float(message.fields["seconds"]), takes_backlog=False)
