@@ -24,7 +24,10 @@ NO_PLACING: Final = """
 import waitressd.fleet.heirs
 waitressd.fleet.heirs.needs_placing = lambda mine: False
 waitressd.fleet.heirs.gift = lambda mine, others: 0
+import waitressd.net.acceptor
+waitressd.net.acceptor.SHARED_BURST = waitressd.net.acceptor.ACCEPT_BURST
 """
+"""Who wakes up first takes what there is, and keeps it."""
 PROBES: Final = 20
 PROBE_SECONDS: Final = 0.05
 
