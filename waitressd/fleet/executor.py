@@ -166,7 +166,7 @@ class Executor:
         if not codes:
             self._leaves_backlog = any(listener.is_kept for listener in self.roster.listeners())
         self.roster.keep_addresses(codes)
-        hellos = (self.roster.codes[code].hello for code in codes)
+        hellos = (self.roster.codes[code].hello for code in codes if code in self.roster.codes)
         self.outside.keep([hello for hello in hellos if hello is not None])
         if codes:
             self._store.keep(self.roster.listeners())

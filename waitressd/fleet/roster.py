@@ -378,8 +378,11 @@ class Roster:
         return found
 
     def keep_addresses(self, codes: Sequence[int]) -> None:
-        """Close every listener that none of these codes wants, and forget the others, if their processes are gone."""
-        kept = {id(listener) for number in codes for listener in self.codes[number].listeners}
+        """Close every listener that none of these codes wants, and forget the others, if their processes are gone.
+
+        A code may be forgotten already that the plan still knows as the way back.
+        """
+        kept = {id(listener) for number in codes if number in self.codes for listener in self.codes[number].listeners}
         for code in self.codes.values():
             for listener in code.listeners:
                 if id(listener) not in kept:
