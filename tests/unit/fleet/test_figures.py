@@ -1,5 +1,6 @@
 """What the metrics say of the workers."""
 
+import json
 import time
 
 from waitressd.command import StartCommand
@@ -85,5 +86,9 @@ def test_the_stage_of_each_worker_is_in_its_row_and_what_is_known_of_it_goes_wit
         figures.renew(102.0)
         assert figures.state().private_bytes == {}
         assert figures.state().moved == {"placed": 3, "rebalanced": 2}
+        state = json.loads(json.dumps(roster.carry(int))) | {"board": None}
+        following = Roster(StartCommand((), {}, "/"))
+        following.resume(state)
+        assert Figures(plan, following).state().moved == {"placed": 3, "rebalanced": 2}
     finally:
         roster.close()
