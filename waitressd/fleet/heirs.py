@@ -161,11 +161,13 @@ class Heirs:
 
     def _pass(self, index: int, row: Numbers, sock: socket.socket, kept: Kept) -> bool:
         mailbox = self._mailboxes[row[_PLACE]]
-        if not mailbox.put(sock, kept):
-            return False
+        # Before it is there: the sibling may take it, and find the hint, before this process goes on.
         if not row[_HINT]:
             row[_HINTED_AT] = to_ms(self._clock())
         row[_HINT] += 1
+        if not mailbox.put(sock, kept):
+            row[_HINT] = max(0, row[_HINT] - 1)
+            return False
         self._row[Field.PASSED_ON] += 1
         if index not in self._mail:
             now = self._clock()
@@ -207,22 +209,25 @@ class Heirs:
 
     def recall(self, now: float) -> Iterator[Arrival]:
         """See Siblings."""
-        for index, mail in list(self._mail.items()):
-            if now < mail.look_at:
-                continue
-            if mail.mailbox.is_empty():
-                del self._mail[index]
-            elif self._is_patient(mail, now):
-                mail.silent_since = now
-                mail.look_at = now + PATIENCE_SECONDS
-            else:
-                if mail.row[_TURNED_AT] <= to_ms(mail.silent_since):
-                    self._suspects[index] = to_ms(now)
-                while arrival := mail.mailbox.take():
-                    self._row[Field.TAKEN_OVER] += 1
-                    yield arrival
-                del self._mail[index]
-        self.due = min((mail.look_at for mail in self._mail.values()), default=NEVER)
+        try:
+            for index, mail in list(self._mail.items()):
+                if now < mail.look_at:
+                    continue
+                if mail.mailbox.is_empty():
+                    del self._mail[index]
+                elif self._is_patient(mail, now):
+                    mail.silent_since = now
+                    mail.look_at = now + PATIENCE_SECONDS
+                else:
+                    if mail.row[_TURNED_AT] <= to_ms(mail.silent_since):
+                        self._suspects[index] = to_ms(now)
+                    mail.look_at = now + LONG_SECONDS  # again, if there is no descriptor for it
+                    while arrival := mail.mailbox.take():
+                        self._row[Field.TAKEN_OVER] += 1
+                        yield arrival
+                    del self._mail[index]
+        finally:
+            self.due = min((mail.look_at for mail in self._mail.values()), default=NEVER)
 
     def _is_patient(self, mail: Mail, now: float) -> bool:
         """Whether what lies in a mailbox may be left there for another moment."""

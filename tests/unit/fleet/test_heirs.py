@@ -1,6 +1,7 @@
 """To whom a worker passes connections, by what the board says, and what it takes back."""
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -215,6 +216,63 @@ def test_others_avoid_one_that_lets_lie_what_it_got(make: MakeFleet) -> None:
     assert fleet.lies() == [1, 3]
     third.note_turn(fleet.time, 0, 0)
     assert fleet.board.row(2)[Field.HINT] == 0
+
+
+def test_what_there_is_no_descriptor_for_is_looked_at_again_after_a_while(
+    make: MakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at once, or the loop would spin until there is one."""
+    fleet = make(2)
+    first = fleet.workers[0]
+    assert first.give(fleet.sock, KEPT)
+    fleet.time += PATIENCE_SECONDS
+
+    def refuse(_fd: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            list(first.recall(fleet.time))
+    assert first.due == fleet.time + LONG_SECONDS
+    fleet.time = first.due
+    ((sock, kept),) = first.recall(fleet.time)
+    sock.close()
+    assert kept == KEPT
+    assert first.due == NEVER
+
+
+class Fast(Mailbox):
+    """One whose owner takes what is put in before the other process goes on."""
+
+    owner: Heirs
+
+    def put(self, sock: socket.socket, kept: Kept) -> bool:
+        """See Mailbox."""
+        is_in = super().put(sock, kept)
+        taken(self.owner)
+        return is_in
+
+
+def test_one_that_is_faster_than_who_gives_is_not_avoided_for_it(make: MakeFleet) -> None:
+    fleet = make(2)
+    first, second = fleet.workers
+    with contextlib.closing(Fast.from_descriptors(*map(os.dup, fleet.boxes[2].descriptors))) as box:
+        assert isinstance(box, Fast)
+        box.owner = second
+        first.add({2: box})
+        assert first.give(fleet.sock, KEPT)
+        fleet.time += 1  # it rests
+        first.note_turn(fleet.time, 0, 0)
+        assert first.give(fleet.sock, KEPT)
+
+
+def test_who_takes_nothing_more_is_not_said_to_have_it(make: MakeFleet) -> None:
+    fleet = make(2)
+    while fleet.boxes[2].put(fleet.sock, KEPT):
+        pass
+    assert not fleet.workers[0].give(fleet.sock, KEPT)
+    assert fleet.board.row(1)[Field.HINT] == 0
 
 
 # -- evening out
