@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from waitressd.fleet.board import Board, Field
 
-REASONS: Final = {"placed": Field.PASSED_ON, "rebalanced": Field.REBALANCED}
-"""Why a connection goes to another worker: when it is new, and later."""
+REASONS: Final = {"placed": Field.PASSED_ON, "rebalanced": Field.REBALANCED, "drained": Field.DRAINED}
+"""Why a connection goes to another worker: when it is new, later, and when its worker ends."""
 
 
 class Moved:

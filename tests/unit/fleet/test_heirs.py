@@ -311,6 +311,19 @@ def test_only_those_with_fewer_than_the_mean_get_a_share(make: MakeFleet) -> Non
     assert fleet.board.row(0)[Field.REBALANCED] == 29
 
 
+def test_what_is_given_is_counted_once_by_why(make: MakeFleet) -> None:
+    fleet = make(2)
+    fleet.load(40, 0)
+    first = fleet.workers[0]
+    assert first.place(fleet.sock, PEER, "x", 41)
+    assert first.share(fleet.sock, KEPT)
+    assert first.share(fleet.sock, KEPT)
+    for _ in range(3):
+        assert first.give(fleet.sock, KEPT)
+    row = fleet.board.row(0)
+    assert [row[field] for field in (Field.PASSED_ON, Field.REBALANCED, Field.DRAINED)] == [1, 2, 3]
+
+
 def test_new_places_may_come(make: MakeFleet) -> None:
     fleet = make(1)
     (first,) = fleet.workers
