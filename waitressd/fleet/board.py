@@ -53,10 +53,11 @@ class Field(IntEnum):  # where a number is in a row; no state
     ENDED_AT = 15  # a thread was free last, or had just ended a task and begun another
     REQUESTS = 16  # that have ended, where requests are counted
     ACCEPTED = 17  # connections from its listeners
-    PASSED_ON = 18  # of those, to a sibling that has less to do
+    PASSED_ON = 18  # of those, new ones that it gave to a sibling with less to do
     TAKEN_OVER = 19  # connections that siblings have passed to it
     REBALANCED = 20  # kept connections that it gave to siblings while it went on serving
     ADDRESSES = 21  # equal where the same ones are served in the same way; 0 while it takes nothing of siblings
+    DRAINED = 22  # kept connections that it gave to siblings as it ended
     # -- several write
     HINT = 24  # siblings add one for each connection that they pass; the worker sets it to 0 when it has taken them
     HINTED_AT = 25  # a sibling has passed the first of those

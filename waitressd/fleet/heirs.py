@@ -131,14 +131,14 @@ class Heirs:
         if index is None:
             return False
         kept = Kept(listener, peer, opened_at=now, idle_since=now, is_new=True)
-        return self._pass(*heirs[index][:2], sock, kept)
+        return self._pass(*heirs[index][:2], sock, kept, Field.PASSED_ON)
 
     def give(self, sock: socket.socket, kept: Kept) -> bool:
         """See Siblings."""
         heirs = self._heirs(self._clock())
         while (index := fewest([load for _, _, load in heirs])) is not None:
             number, row, _ = heirs.pop(index)
-            if self._pass(number, row, sock, kept):
+            if self._pass(number, row, sock, kept, Field.DRAINED):
                 return True
         return False
 
@@ -149,24 +149,25 @@ class Heirs:
         if not any(weights):
             return False
         ((number, row, _),) = self._dice.choices(heirs, weights)
-        if not self._pass(number, row, sock, kept):
+        if not self._pass(number, row, sock, kept, Field.REBALANCED):
             return False
         self._row[_CONNECTIONS] -= 1
-        self._row[Field.REBALANCED] += 1
         return True
 
     def has_heir(self) -> bool:
         """See Siblings."""
         return bool(self._heirs(self._clock()))
 
-    def _pass(self, index: int, row: Numbers, sock: socket.socket, kept: Kept) -> bool:
+    def _pass(self, index: int, row: Numbers, sock: socket.socket, kept: Kept, counted_as: Field) -> bool:
         mailbox = self._mailboxes[row[_PLACE]]
-        if not mailbox.put(sock, kept):
-            return False
+        # Before it is there: the sibling may take it, and find the hint, before this process goes on.
         if not row[_HINT]:
             row[_HINTED_AT] = to_ms(self._clock())
         row[_HINT] += 1
-        self._row[Field.PASSED_ON] += 1
+        if not mailbox.put(sock, kept):
+            row[_HINT] = max(0, row[_HINT] - 1)
+            return False
+        self._row[counted_as] += 1
         if index not in self._mail:
             now = self._clock()
             self._mail[index] = Mail(mailbox, row, now, now, now + PATIENCE_SECONDS)
@@ -207,22 +208,25 @@ class Heirs:
 
     def recall(self, now: float) -> Iterator[Arrival]:
         """See Siblings."""
-        for index, mail in list(self._mail.items()):
-            if now < mail.look_at:
-                continue
-            if mail.mailbox.is_empty():
-                del self._mail[index]
-            elif self._is_patient(mail, now):
-                mail.silent_since = now
-                mail.look_at = now + PATIENCE_SECONDS
-            else:
-                if mail.row[_TURNED_AT] <= to_ms(mail.silent_since):
-                    self._suspects[index] = to_ms(now)
-                while arrival := mail.mailbox.take():
-                    self._row[Field.TAKEN_OVER] += 1
-                    yield arrival
-                del self._mail[index]
-        self.due = min((mail.look_at for mail in self._mail.values()), default=NEVER)
+        try:
+            for index, mail in list(self._mail.items()):
+                if now < mail.look_at:
+                    continue
+                if mail.mailbox.is_empty():
+                    del self._mail[index]
+                elif self._is_patient(mail, now):
+                    mail.silent_since = now
+                    mail.look_at = now + PATIENCE_SECONDS
+                else:
+                    if mail.row[_TURNED_AT] <= to_ms(mail.silent_since):
+                        self._suspects[index] = to_ms(now)
+                    mail.look_at = now + LONG_SECONDS  # again, if there is no descriptor for it
+                    while arrival := mail.mailbox.take():
+                        self._row[Field.TAKEN_OVER] += 1
+                        yield arrival
+                    del self._mail[index]
+        finally:
+            self.due = min((mail.look_at for mail in self._mail.values()), default=NEVER)
 
     def _is_patient(self, mail: Mail, now: float) -> bool:
         """Whether what lies in a mailbox may be left there for another moment."""

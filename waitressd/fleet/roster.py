@@ -151,6 +151,7 @@ class Roster:
             "guard": self.guard.carry(keep),
             "unknown": [[death.pid, death.status] for death in self._unknown.values()],
             "later": self._later,
+            "moved": self._moved.carry(self.board),
         }
 
     def resume(self, fields: Mapping[str, Any]) -> None:
@@ -171,6 +172,7 @@ class Roster:
         self.guard = Guard.resume(fields["guard"])
         self._unknown = {pid: Death(pid, status) for pid, status in fields["unknown"]}
         self._later = [(at, pid, number) for at, pid, number in fields["later"]]
+        self._moved.resume(fields.get("moved", {}))
 
     def _resume_board(self, fd: int | None) -> None:
         if fd is not None:

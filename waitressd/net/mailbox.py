@@ -9,7 +9,7 @@ import array
 import contextlib
 import os
 import socket
-from typing import Final
+from typing import Final, Self
 
 from waitressd.net.handover import Arrival, Kept, decode, encode
 
@@ -28,12 +28,12 @@ class Mailbox:
         outlet.setblocking(False)
 
     @classmethod
-    def create(cls) -> "Mailbox":
+    def create(cls) -> Self:
         """Make an empty one. Raises OSError."""
         return cls(*socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
 
     @classmethod
-    def from_descriptors(cls, inlet: int, outlet: int) -> "Mailbox":
+    def from_descriptors(cls, inlet: int, outlet: int) -> Self:
         """Use the ends that another process has passed; they belong to it from now on."""
         return cls(
             *(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=end) for end in (inlet, outlet)),

@@ -1,5 +1,6 @@
 """What the metrics say of the workers."""
 
+import json
 import time
 
 from waitressd.command import StartCommand
@@ -79,11 +80,15 @@ def test_the_stage_of_each_worker_is_in_its_row_and_what_is_known_of_it_goes_wit
         figures.renew(101.0)
         assert row[Field.STAGE] == WorkerStage.SERVING
         assert figures.state().private_bytes == {1: 4096}
-        assert figures.state().moved == {"placed": 3, "rebalanced": 2}
+        assert figures.state().moved == {"placed": 3, "rebalanced": 2, "drained": 0}
         roster.retire(roster.workers.pop(1))
         plan.died(102.0, 1, "signal 9")
         figures.renew(102.0)
         assert figures.state().private_bytes == {}
-        assert figures.state().moved == {"placed": 3, "rebalanced": 2}
+        assert figures.state().moved == {"placed": 3, "rebalanced": 2, "drained": 0}
+        state = json.loads(json.dumps(roster.carry(int))) | {"board": None}
+        following = Roster(StartCommand((), {}, "/"))
+        following.resume(state)
+        assert Figures(plan, following).state().moved == {"placed": 3, "rebalanced": 2, "drained": 0}
     finally:
         roster.close()

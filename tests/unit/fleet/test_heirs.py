@@ -1,6 +1,7 @@
 """To whom a worker passes connections, by what the board says, and what it takes back."""
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -217,6 +218,63 @@ def test_others_avoid_one_that_lets_lie_what_it_got(make: MakeFleet) -> None:
     assert fleet.board.row(2)[Field.HINT] == 0
 
 
+def test_what_there_is_no_descriptor_for_is_looked_at_again_after_a_while(
+    make: MakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at once, or the loop would spin until there is one."""
+    fleet = make(2)
+    first = fleet.workers[0]
+    assert first.give(fleet.sock, KEPT)
+    fleet.time += PATIENCE_SECONDS
+
+    def refuse(_fd: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            list(first.recall(fleet.time))
+    assert first.due == fleet.time + LONG_SECONDS
+    fleet.time = first.due
+    ((sock, kept),) = first.recall(fleet.time)
+    sock.close()
+    assert kept == KEPT
+    assert first.due == NEVER
+
+
+class Fast(Mailbox):
+    """One whose owner takes what is put in before the other process goes on."""
+
+    owner: Heirs
+
+    def put(self, sock: socket.socket, kept: Kept) -> bool:
+        """See Mailbox."""
+        is_in = super().put(sock, kept)
+        taken(self.owner)
+        return is_in
+
+
+def test_one_that_is_faster_than_who_gives_is_not_avoided_for_it(make: MakeFleet) -> None:
+    fleet = make(2)
+    first, second = fleet.workers
+    with contextlib.closing(Fast.from_descriptors(*map(os.dup, fleet.boxes[2].descriptors))) as box:
+        assert isinstance(box, Fast)
+        box.owner = second
+        first.add({2: box})
+        assert first.give(fleet.sock, KEPT)
+        fleet.time += 1  # it rests
+        first.note_turn(fleet.time, 0, 0)
+        assert first.give(fleet.sock, KEPT)
+
+
+def test_who_takes_nothing_more_is_not_said_to_have_it(make: MakeFleet) -> None:
+    fleet = make(2)
+    while fleet.boxes[2].put(fleet.sock, KEPT):
+        pass
+    assert not fleet.workers[0].give(fleet.sock, KEPT)
+    assert fleet.board.row(1)[Field.HINT] == 0
+
+
 # -- evening out
 
 
@@ -251,6 +309,19 @@ def test_only_those_with_fewer_than_the_mean_get_a_share(make: MakeFleet) -> Non
     assert fleet.lies() == [3]
     assert taken(fleet.workers[2]) == 29
     assert fleet.board.row(0)[Field.REBALANCED] == 29
+
+
+def test_what_is_given_is_counted_once_by_why(make: MakeFleet) -> None:
+    fleet = make(2)
+    fleet.load(40, 0)
+    first = fleet.workers[0]
+    assert first.place(fleet.sock, PEER, "x", 41)
+    assert first.share(fleet.sock, KEPT)
+    assert first.share(fleet.sock, KEPT)
+    for _ in range(3):
+        assert first.give(fleet.sock, KEPT)
+    row = fleet.board.row(0)
+    assert [row[field] for field in (Field.PASSED_ON, Field.REBALANCED, Field.DRAINED)] == [1, 2, 3]
 
 
 def test_new_places_may_come(make: MakeFleet) -> None:
