@@ -114,8 +114,8 @@ def _default(row: Setting) -> str:
 
 
 def _markup(text: str) -> str:
-    """Write a sentence of the table as reStructuredText: names of settings as literals, asterisks as themselves."""
-    return _NAMES.sub(r"``\1``", text.replace("*", "\\*"))
+    """Write a sentence of the table as reStructuredText: names of settings as literals, all else as it is."""
+    return _NAMES.sub(r"``\1``", re.sub(r"\*|(?<=\w)_\b(?!\w)", r"\\\g<0>", text))
 
 
 def _wrapped(text: str) -> Iterator[str]:

@@ -1,8 +1,11 @@
 """What the manual draws from the code is what the code says."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -10,13 +13,18 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.support.insightfake import requests_document
+from waitressd import __version__
 from waitressd.config.adjustments import ALIASES, SETTINGS
+from waitressd.config.completion import offered
+from waitressd.config.inifile import from_file
 from waitressd.config.subcommands import SUBCOMMANDS
 
 ROOT: Final = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("script", ["render_states.py", "render_settings.py", "render_first.py", "render_moving.py"])
+@pytest.mark.parametrize(
+    "script", ["render_states.py", "render_settings.py", "render_first.py", "render_moving.py", "render_man.py"]
+)
 def test_the_rendered_pages_are_what_the_tables_give(script: str) -> None:
     run = subprocess.run(
         [sys.executable, f"docs/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -139,3 +147,50 @@ def test_what_those_pages_name_exists() -> None:
             if len(cells) == 3:
                 for name in re.findall(r"``([a-z]+_[a-z_]+)``", cells[1]):
                     assert name in SETTINGS, f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", ["other-applications", "coming-from-mod-wsgi", "pyramid", "flask", "django"])
+def test_every_section_for_a_server_in_these_pages_is_taken(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", text)
+    blocks += [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in re.findall(r"include:: (.*ini)\n", text)]
+    sections = [block for block in blocks if "[server:main]" in block]
+    assert sections
+    for section in sections:
+        (tmp_path / "page.ini").write_text(textwrap.dedent(section), encoding="utf-8")
+        from_file(str(tmp_path / "page.ini"), "main", {}, {}).check()
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="the machine has no man")
+def test_the_man_page_has_no_warnings_and_every_option() -> None:
+    page = ROOT / "docs" / "man" / "waitressd.1"
+    done = subprocess.run(
+        ["man", "--warnings", "-l", str(page)], capture_output=True, text=True, check=False, timeout=30,
+        env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for option in offered():
+        assert f"--{option.name}" in done.stdout or f"--[no-]{option.name.removeprefix('no-')}" in done.stdout
+    for name in SUBCOMMANDS:
+        assert f"waitressd {name} [OPTIONS]" in done.stdout
+
+
+def test_a_fragment_becomes_a_line_of_the_changes(tmp_path: Path) -> None:
+    pytest.importorskip("towncrier")
+    for name in ("pyproject.toml", "CHANGES.rst"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "changes", tmp_path / "changes")
+    (tmp_path / "changes" / "+one.fixed.rst").write_text("A wheel turns.\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "9.9"], cwd=tmp_path, text=True,
+        capture_output=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert "9.9\n---\n" in done.stdout, done.stdout + done.stderr
+    assert "Fixed\n~~~~~\n\n- A wheel turns.\n" in done.stdout
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    changes = (ROOT / "CHANGES.rst").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in citation
+    assert f"\n{__version__}\n{'-' * len(__version__)}\n" in changes

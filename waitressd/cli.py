@@ -198,7 +198,7 @@ def serve(command: Command) -> int:
     reopens = bool(settings.request_log or settings.tls_certificate or settings.admin_token_file or log_files())
     try:
         with (
-            patient_signals(reopens=reopens),
+            patient_signals(reopens=reopens, upgrades=settings.may_be_fleet),
             contextlib.closing(Runner(plan.adjustments, plan.section.global_conf, logs)) as runner,
             runner.end.bounded(),
         ):

@@ -20,7 +20,8 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.config.errors import ConfigError
 from waitressd.config.inifile import from_factory
 from waitressd.config.tlsadvice import ServedCertificate
-from waitressd.listeners import open_listeners
+from waitressd.fdstore import keep_while_serving
+from waitressd.listeners import open_first_listeners
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
@@ -85,7 +86,7 @@ class Runner:
         """Bind, unless that was done, here or by a master. Raises OSError that names the address."""
         if not self._listeners and self._recruit is None:
             fill_descriptors()
-            self._listeners = open_listeners(self._server.adjustments)
+            self._listeners = open_first_listeners(self._server.adjustments)
 
     def __call__(self, application: object, say: Callable[[str], None] | None = None) -> int:
         """Serve until the process is told to stop. Raises OSError that names the address which cannot be bound.
@@ -105,6 +106,7 @@ class Runner:
             self._lead(prints=say is not None)
         hurry_reloader()
         server.open(self._listeners)
+        keep_while_serving(server.on_ready, self._listeners)
         with operator_log.running(), self.end.bounded():
             server.print_listen(SERVING)
             if not self._greet() and say is not None:

@@ -12,11 +12,13 @@ from typing import Final
 from waitressd.config.addresses import FdAddress, ListenAddress, TcpAddress, UnixAddress
 from waitressd.config.adjustments import SETTINGS, Adjustments
 from waitressd.config.errors import ConfigError, Problem
+from waitressd.fdstore import Place, take_kept
 from waitressd.net import interrupt
-from waitressd.net.listener import ADMIN, HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, resolve
+from waitressd.net.listener import ADMIN, HTTP, HTTPS, REDIRECT, Listener, adopt, open_tcp, open_unix, permit, resolve
 from waitressd.systemd import inherited_descriptors
 
 _NONE_HELD: Final[Mapping[str, Sequence[Listener]]] = MappingProxyType({})
+_NONE_KEPT: Final[Mapping[Place, Listener]] = MappingProxyType({})
 
 
 def check_system(adjustments: Adjustments) -> None:
@@ -103,10 +105,24 @@ def _problem(adjustments: Adjustments, name: str, text: str) -> Problem:
     return Problem(adjustments.origin_of(name).place, f"{name} = {value}", text)
 
 
-def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listener]] = _NONE_HELD) -> list[Listener]:
+def open_first_listeners(adjustments: Adjustments) -> list[Listener]:
+    """Bind everything that the configuration names, but for what the service manager has kept from the last start.
+
+    Once in the life of a process; otherwise as `open_listeners`.
+    """
+    places = [place for address in _places(adjustments).values() for place in _places_of(address, adjustments)]
+    return open_listeners(adjustments, kept=take_kept(places))
+
+
+def open_listeners(
+    adjustments: Adjustments,
+    held: Mapping[str, Sequence[Listener]] = _NONE_HELD,
+    kept: Mapping[Place, Listener] = _NONE_KEPT,
+) -> list[Listener]:
     """Bind everything that the configuration names; nothing that was opened stays open if one address fails.
 
-    Those in `held` are open already, by the addresses that were asked for. Raises OSError whose text names the address.
+    Those in `held` are open already, by the addresses that were asked for; and those in `kept`, by where they are.
+    Raises OSError whose text names the address.
     """
     opened: list[Listener] = []
     listeners: list[Listener] = []
@@ -120,11 +136,12 @@ def open_listeners(adjustments: Adjustments, held: Mapping[str, Sequence[Listene
                 # Two names may lead to one address, as localhost and 127.0.0.1 do.
                 use = _use_of(asked, adjustments)
                 known = {(item.family, item.address) for item in listeners if _use_of(item.asked, adjustments) == use}
-                found = _open(address, adjustments, known)
+                free = {place: item for place, item in kept.items() if item not in listeners}
+                found = _take_or_open(address, adjustments, known, free)
                 opened += found
             listeners += [_described(listener, asked, adjustments) for listener in found]
     except OSError:
-        for listener in opened:
+        for listener in (*opened, *kept.values()):
             listener.close()
         raise
     return listeners
@@ -196,7 +213,7 @@ def _use_of(asked: str, adjustments: Adjustments) -> tuple[str, str]:
     return HTTPS if address in adjustments.tls_listeners else HTTP, protocol
 
 
-def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tuple[int, object]]) -> list[Listener]:
+def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[Place]) -> list[Listener]:
     if isinstance(address, TcpAddress):
         family = _family(adjustments)
         return open_tcp(address.host or None, address.port, adjustments.backlog, family=family, known=known)
@@ -204,6 +221,30 @@ def _open(address: ListenAddress, adjustments: Adjustments, known: Collection[tu
         owner = _owner_ids(adjustments.unix_socket_owner)
         return [open_unix(address.path, adjustments.backlog, mode=adjustments.unix_socket_perms, owner=owner)]
     return [_inherit(address, fd) for fd in inherited_descriptors(address.fd)]
+
+
+def _take_or_open(
+    address: ListenAddress,
+    adjustments: Adjustments,
+    known: Collection[Place],
+    kept: Mapping[Place, Listener],
+) -> list[Listener]:
+    places = _places_of(address, adjustments) if kept else ()
+    taken = [kept[place] for place in places if place in kept and place not in known]
+    for listener in taken:  # these settings may be others now
+        if listener.unix_path is not None:
+            permit(listener.unix_path, adjustments.unix_socket_perms, _owner_ids(adjustments.unix_socket_owner))
+        listener.socket.listen(adjustments.backlog)
+    if taken and isinstance(address, UnixAddress):
+        return taken
+    return taken + _open(address, adjustments, {*known, *((item.family, item.address) for item in taken)})
+
+
+def _places_of(address: ListenAddress, adjustments: Adjustments) -> list[Place]:
+    """Return where an address leads. Raises OSError: its name leads nowhere."""
+    if isinstance(address, TcpAddress):
+        return list(resolve(address.host or None, address.port, _family(adjustments)))
+    return [(socket.AF_UNIX, address.path)] if isinstance(address, UnixAddress) else []
 
 
 def _inherit(address: FdAddress, fd: int) -> Listener:

@@ -28,7 +28,7 @@ from waitressd.encryption import open_certificates, renewal_of, served_certifica
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.kinds import show_seconds
 from waitressd.life import TRANSITIONS, Life
-from waitressd.listeners import check_system, open_admin_listeners, open_listeners
+from waitressd.listeners import check_system, open_admin_listeners, open_first_listeners
 from waitressd.listening import Listening
 from waitressd.logfiles import Reopener, log_files, reopen_log_files
 from waitressd.memory import MemoryKeeper, keep_memory
@@ -137,7 +137,7 @@ class Server(Listening):
         """
         self._become(Life.LISTENING)
         fill_descriptors()
-        self._listeners = open_listeners(self.adjustments) if listeners is None else list(listeners)
+        self._listeners = open_first_listeners(self.adjustments) if listeners is None else list(listeners)
         try:
             if not here.number:  # of a worker, the master says how it is
                 self._answers.open(open_admin_listeners(self.adjustments))

@@ -5,6 +5,8 @@ import threading
 from typing import Any
 
 from waitressd.config.adjustments import Adjustments
+from waitressd.fdstore import keep_while_serving
+from waitressd.listeners import open_first_listeners
 from waitressd.operatorlog import operator_log
 from waitressd.server import Server
 from waitressd.signals import show_stacks_of_a_crash
@@ -28,7 +30,9 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
     log_start_advice(adjustments, certificates=server.served_certificates)
     if adjustments.may_be_fleet and _lead(server):
         return
-    server.open()
+    listeners = open_first_listeners(adjustments)
+    server.open(listeners)
+    keep_while_serving(server.on_ready, listeners)
     with operator_log.running():
         if not _quiet:
             server.print_listen("Serving on http://{}:{}")

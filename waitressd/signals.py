@@ -81,10 +81,11 @@ def show_stacks_of_a_crash() -> None:
 
 
 @contextlib.contextmanager
-def patient_signals(*, reopens: bool) -> Iterator[None]:
+def patient_signals(*, reopens: bool, upgrades: bool = False) -> Iterator[None]:
     """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP (of logrotate) change nothing.
 
-    Nor does SIGUSR1, where there are log files to open anew (`reopens`). In the main thread alone: no other may say
+    Nor does SIGUSR1, where there are log files to open anew (`reopens`), nor SIGUSR2, where there will be a master that
+    can be upgraded. In the main thread alone: no other may say
     what signals do.
     """
 
@@ -95,6 +96,7 @@ def patient_signals(*, reopens: bool) -> Iterator[None]:
         """Nobody has begun to write what would have to be opened anew."""
 
     wanted: dict[signal.Signals, Handler] = dict.fromkeys(_REOPENS if reopens else _known("SIGHUP"), stay)
+    wanted |= dict.fromkeys(_known("SIGUSR2") if upgrades else (), stay)
     wanted |= dict.fromkeys(_known("SIGTERM"), leave)
     is_main = threading.current_thread() is threading.main_thread()
     installed = _Installed(

@@ -7,12 +7,15 @@ from 3 upwards described by ``LISTEN_FDS`` and ``LISTEN_FDNAMES`` (sd_listen_fds
 import contextlib
 import errno
 import os
+import select
 import socket
 import time
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 FIRST_DESCRIPTOR: Final = 3
+BARRIER_SECONDS: Final = 1.0  # that a manager gets to do what it was told
 
 
 class Notifier:
@@ -25,6 +28,8 @@ class Notifier:
         self._process = os.getpid()  # one that is forked from it has nothing to say
         self.watchdog_seconds = _watchdog_seconds(environ) if self._address else 0.0
         """How often at least `alive` must be said; 0 when nobody waits for it."""
+        self.store_size = _store_size(environ) if self._address else 0
+        """How many descriptors the manager keeps for the next start; 0 when it keeps none, or does not say."""
 
     def ready(self, status: str) -> None:
         """Say that the server accepts connections: after the start, and after a reload."""
@@ -51,13 +56,38 @@ class Notifier:
         """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
-    def _send(self, message: str) -> None:
+    def store(self, name: str, fd: int) -> bool:
+        """Have a descriptor kept for the next start; False when that could not even be said.
+
+        The manager does not keep one twice that it has already.
+        """
+        return self._send(f"FDSTORE=1\nFDNAME={name}", [fd])
+
+    def unstore(self, names: Iterable[str]) -> None:
+        """Have these descriptors closed that are kept; returns when that is done, or after `BARRIER_SECONDS`."""
+        for name in names:
+            self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+        ours, theirs = os.pipe()
+        try:
+            self._send("BARRIER=1", [theirs])
+        finally:
+            os.close(theirs)
+        # The manager closes its copy when it has read what was sent before; where there is none, that is so at once.
+        poller = select.poll()
+        poller.register(ours, 0)
+        poller.poll(BARRIER_SECONDS * 1000)
+        os.close(ours)
+
+    def _send(self, message: str, descriptors: Sequence[int] = ()) -> bool:
         if not self._address or self._process != os.getpid():
-            return
+            return False
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
         # A manager that is gone or busy must not stop a server that works.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
-            sock.sendto(message.encode(), self._address)
+            sock.sendmsg([message.encode()], passed, 0, self._address)
+            return True
+        return False
 
 
 class Pulse(Protocol):
@@ -118,6 +148,19 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float:
     if not usec.isdigit() or (pid and pid != str(os.getpid())):
         return 0.0
     return int(usec) / 1_000_000
+
+
+def _store_size(environ: Mapping[str, str]) -> int:
+    size = environ.get("FDSTORE", "")  # from systemd 254 on; before, a unit may say it with Environment=
+    return int(size) if size.isdecimal() else 0
+
+
+def passed_descriptors(prefix: str, environ: Mapping[str, str] = os.environ) -> list[tuple[str, int]]:
+    """Return what was passed under names that begin like this, each name with its descriptor."""
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not environ.get("LISTEN_FDS", "").isdecimal():
+        return []
+    names = environ.get("LISTEN_FDNAMES", "").split(":")[: int(environ["LISTEN_FDS"])]
+    return [(name, FIRST_DESCRIPTOR + index) for index, name in enumerate(names) if name.startswith(prefix)]
 
 
 def inherited_descriptors(fd: int | str, environ: Mapping[str, str] = os.environ) -> list[int]:

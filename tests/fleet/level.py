@@ -22,6 +22,7 @@ from tests.fleet.hangs import HANGS
 from tests.fleet.result import Result, site_folder
 from tests.fleet.sharing import SHARING
 from tests.fleet.stress import DIES_SOON, SECTIONS
+from tests.fleet.upgrades import restarts, upgrades
 from tests.support.client import Client
 from tests.support.fleets import LATELY_SECONDS, REFUSED, RELOADED, ROLLED_BACK, Fleet, kill_worker, serving, started
 from tests.support.load import Load
@@ -330,6 +331,11 @@ SCENARIOS: Final[dict[str, Callable[[], Result]]] = {
     "logs-and-metrics": logs_and_metrics,
     "memory": memory,
     "boot-trouble": boot_trouble,
+    "upgrade": lambda: Result("5 upgrades, 2 workers", *upgrades()),
+    "upgrade-pserve": lambda: Result("5 upgrades, pserve, 2 workers", *upgrades("pserve")),
+    "restart": lambda: Result("5 restarts behind nginx, one process", *restarts(1, is_kept=True)),
+    "restart-fleet": lambda: Result("5 restarts behind nginx, 2 workers", *restarts(2, is_kept=True)),
+    "restart-unkept": lambda: Result("the same without the store, to compare", *restarts(1, is_kept=False)),
     **SHARING,
     **HANGS,
 }

@@ -98,7 +98,7 @@ class Stress:
             (self._reload, 6), (self._reload_twice, 1), (self._resize, 2), (self._wrong_value, 2), (self._broken, 3),
             (self._address_in_use, 1), (self._kill, 4), (self._terminate, 2), (self._kill_template, 1),
             (self._rotate, 2), (self._pause_master, 1), (self._show_stacks, 1), (self._rest, 2),
-            (self._pause_worker, 2), (self._reload_with_idle_ones, 2),
+            (self._pause_worker, 2), (self._reload_with_idle_ones, 2), (self._upgrade, 2),
             (self._hang, 1), (self._freeze, 2), (self._more_or_fewer, 2),
             *(((self._doomed, 1),) if self._plan.preload == "on" else ()),
         )  # fmt: skip
@@ -225,6 +225,24 @@ class Stress:
         self._fleet.signal(signal.SIGSTOP)
         time.sleep(self._dice.random())
         self._fleet.signal(signal.SIGCONT)
+
+    def _upgrade(self) -> None:
+        before, self._version = self._version, self._write_next()
+        end = time.monotonic() + SETTLE_SECONDS
+        while True:  # it is refused while a worker or the template is being replaced
+            mark = self._fleet.mark()
+            self._fleet.signal(signal.SIGUSR2)
+            outcome = self._fleet.wait_for("upgraded in place|SIGUSR2: no upgrade.*", mark, SETTLE_SECONDS)[0]
+            if "no upgrade" not in outcome:
+                break
+            assert time.monotonic() < end, outcome
+            time.sleep(0.2)
+        self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
+        self._note_reload()
+        done = time.monotonic()
+        assert wait_until(partial(self._load.books.last_of, self._version)), "the new version never answered"
+        time.sleep(LATELY_SECONDS)
+        assert self._load.books.last_of(before) < done, "an old answer after the upgrade was reported done"
 
     def _pause_worker(self) -> None:
         """Who comes new meanwhile must not wait for it."""

@@ -88,6 +88,12 @@ def test_the_example_units_fit_the_server(name: str) -> None:
     assert str(parse_listen(f"fd:{sockets['FileDescriptorName']}")) == "fd:web"
 
 
+def test_the_unit_without_a_socket_says_how_many_are_kept() -> None:
+    service = read_unit("waitressd-kept.service")["Service"]
+    assert service["Environment"] == f"FDSTORE={service['FileDescriptorStoreMax']}"  # the last one of that name
+    assert (service["Type"], service["NotifyAccess"], service["KillMode"]) == ("notify", "main", "mixed")
+
+
 OPERATION: Final = DOCS.parent / "operation"
 
 

@@ -127,25 +127,25 @@ class FleetModel(World):
         if self.trace is not None:
             self.trace.append(f"{self.now:8.3f} {event} {', '.join(map(str, arguments))}")
         succession = self.plan.succession
-        aside = sum(worker.stage is WorkerStage.ASIDE for worker in self.plan.crew)
+        aside = self._count_aside() if event == "judged" else 0
         current = succession.current
         before = self.before = Before(succession.roll, current, self._has_way_back(), current.size, aside)
-        fingerprint = self._fingerprint()
+        fingerprint = self._fingerprint() if event == "upgrade" else None
         if event in ("died", "template_died") and before.roll in TRIAL and self.is_running:
             self._count_deaths(event, arguments[0])
         is_about_code = event in ("hello", "bound", "failed", "template_died")
         if self.loading is not None and event != "tick" and not (is_about_code and arguments[0] == self.loading[0]):
             self.loading = None  # something else has happened since
         self.brought.clear()
-        serving = {worker.number for worker in self.workers.values() if worker.is_serving}
         self.verdict = None
+        was_serving = event == "judged" and self.workers[arguments[0]].is_serving
         if event == "judged":
             self.verdict = arguments[0], arguments[1].kind
             self._note_verdict(*arguments)
         super().tell(event, *arguments, **keywords)
         if self.is_running:
             self._check_size(event, before, arguments)
-            if event == "judged" and arguments[0] in serving:
+            if was_serving:
                 self._check_verdict(before, *arguments)
             if event == "upgrade":
                 self._check_upgrade(fingerprint)

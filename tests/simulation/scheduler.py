@@ -120,7 +120,7 @@ class Scheduler:
         return Machine(
             monotonic=lambda: self.now,
             thread_time=lambda: self.current.cpu_seconds if self.current is not None else 0.0,
-            processor_delay=lambda: 0.0,
+            thread_pauses=lambda: -1,
             sleep=self.sleep,
             new_lock=build_lock,
             new_condition=build_condition,

@@ -23,7 +23,7 @@ _ASSEMBLY: Final = (
     frozenset({"server", "signals", "wiring", "listeners", "logfiles", "rlimits", "operatorlog", "processend"})
     | {"certificates", "certificatefiles", "encryption", "renewal", "redirect"}
     | {"standardstreams", "systemd", "machine", "memory", "metrics", "peer", "place", "wording", "kinds"}
-    | {"insight", "admin", "life", "listening", "inhand", "console"}
+    | {"fdstore", "insight", "admin", "life", "listening", "inhand", "console"}
     | _MIDDLE
 )
 
@@ -66,7 +66,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "testing": frozenset({"testing", "server", "wsgi"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
-    "listeners": frozenset({"net", "config", "systemd"}),
+    "fdstore": frozenset({"net", "systemd"}),
+    "listeners": frozenset({"net", "config", "fdstore", "systemd"}),
     "rlimits": frozenset(),
     "certificatefiles": frozenset({"config"}),
     "certificates": frozenset({"certificatefiles", "config", "net"}),
@@ -77,7 +78,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
     "logsetup": frozenset({"config", "requestlog"}),
-    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup"},
+    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "version"},
     "startadvice": frozenset({"config", "fleet", "logfiles"}),
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
@@ -135,6 +136,7 @@ BORDER: Final = re.compile(r"#\s*border:\s*\w+")
 MORE_BOOLEANS: Final[dict[str, int]] = {
     "BackgroundQueue": 2,  # that it ends, and that a forked child has none
     "FileSink": 2,  # what the file is, and how its last line ended
+    "Listener": 2,  # that other processes accept from it, and that somebody goes on with it
 }
 """Classes with more than one boolean attribute; the numbers may fall and not rise."""
 

@@ -84,7 +84,8 @@ class Loop:
         self.poller = CountingPoller()
         self.woken: list[Worker] = []
         self.role = Role(threads, self.woken.append)
-        self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), Machine(monotonic=lambda: self.time))
+        machine = Machine(monotonic=lambda: self.time, thread_pauses=lambda: -1)
+        self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), machine)
         self.settings = ChannelSettings(
             handler=self._handle,
             new_body=lambda: BodySpool(1 << 20),

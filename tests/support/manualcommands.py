@@ -104,6 +104,8 @@ def trouble_with(command: Command) -> str:
         program = "waitressd"
     if program == "python" and arguments[:1] == ["-m"]:
         program, *arguments = arguments[1:]
+    if program == "python" and arguments[:1] == ["manage.py"]:
+        return ""  # the project's own; test_examples runs it
     if program == "waitressd":
         return _trouble_with_ours(arguments)
     if program == "pserve":
@@ -116,6 +118,8 @@ def trouble_with(command: Command) -> str:
 
 
 def _trouble_with_ours(arguments: list[str]) -> str:
+    if "--" in arguments:  # what follows is the command of another server
+        arguments = arguments[: arguments.index("--")]
     if not arguments or _PLACEHOLDER.fullmatch(arguments[0]):
         return ""  # a synopsis
     try:

@@ -101,6 +101,16 @@ def test_patience_is_not_the_applications(*, reopens: bool) -> None:
     assert {signal.getsignal(number) for number in NUMBERS if number != signal.SIGINT} == {signal.SIG_DFL}
 
 
+@pytest.mark.parametrize("upgrades", [True, False])
+def test_an_upgrade_that_comes_too_early_changes_nothing(*, upgrades: bool) -> None:
+    """Where there will be no master, the signal is the application's."""
+    with patient_signals(reopens=True, upgrades=upgrades):
+        assert callable(signal.getsignal(signal.SIGUSR2)) is upgrades
+        if upgrades:
+            signal.raise_signal(signal.SIGUSR2)
+    assert signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signals = ServerSignals(Ear(), reopens=True)

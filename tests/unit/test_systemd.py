@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from waitressd.net.pulse import Pulse
-from waitressd.systemd import Notifier, ServiceManager, inherited_descriptors
+from waitressd.systemd import Notifier, ServiceManager, inherited_descriptors, passed_descriptors
 
 
 class Manager:
@@ -200,3 +200,19 @@ def test_a_name_that_was_not_passed(environ: dict[str, str], message: str) -> No
     with pytest.raises(OSError, match=r"^") as caught:
         inherited_descriptors("shop", environ)
     assert caught.value.strerror == message
+
+
+def test_a_store_is_there_if_the_manager_says_so(environ: dict[str, str]) -> None:
+    assert Notifier(environ).store_size == 0
+    assert Notifier(environ | {"FDSTORE": "8"}).store_size == 8
+    assert Notifier(environ | {"FDSTORE": "much"}).store_size == 0
+    assert Notifier({"FDSTORE": "8"}).store_size == 0
+    assert not Notifier({}).store("name", 0)
+
+
+def test_what_was_passed_is_found_by_the_beginning_of_its_name() -> None:
+    environ = {"LISTEN_FDS": "3", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "a-1:b:a-2"}
+    assert passed_descriptors("a-", environ) == [("a-1", 3), ("a-2", 5)]
+    assert passed_descriptors("a-", environ | {"LISTEN_PID": "1"}) == []
+    assert passed_descriptors("a-", environ | {"LISTEN_FDS": ""}) == []
+    assert passed_descriptors("a-", {}) == []

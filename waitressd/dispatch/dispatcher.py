@@ -1,8 +1,7 @@
 """The event loop: listeners, channels, deadlines, and the start of every task.
 
-A turn reads first and runs then: whatever is ready is read, and the requests that are complete wait in `tasks`. They
-run one by one, and where the role is taken away between two of them, the next holder goes on with the rest. Nothing is
-polled before all of them have begun or wait for a thread.
+A turn reads first and runs then: whatever is ready is read, and complete requests wait in `tasks`. They run one by one;
+who has the role next goes on with the rest. Nothing is polled before all of them have begun or wait for a thread.
 
 Everything here runs in the thread that holds the dispatcher role, which roams (see `role.py`), unless a method says
 otherwise. What other threads may do is narrow: `give_back`, `stop`, `abort`, and, under the role's lock, what a task
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.arrivals import Arrivals
-from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare, Mark
+from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
 from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.moving import Moving
@@ -71,7 +70,7 @@ class Dispatcher:
         self.timekeeper = Timekeeper(role, self.logs, self.clock)
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
-        self.blocking = BlockingShare(machine.thread_time, machine.processor_delay)
+        self.blocking = BlockingShare(machine.thread_time, machine.thread_pauses)
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self.bounds = bounds
@@ -185,6 +184,7 @@ class Dispatcher:
     def lead(self, worker: Worker) -> bool:
         """Serve until the role is lost (True) or everything is finished (False)."""
         self.now = self.clock()  # a task may have run for long since the former holder looked
+        self.blocking.note()
         if self.fresh:
             self._arrivals.watch()
         while self._catch_up(worker):
@@ -229,6 +229,7 @@ class Dispatcher:
             self._sweep(self.heard_at)
         events = self.poller.wait(self._timeout())
         self.now = self.heard_at = now = self.clock()
+        self.blocking.note()
         if not events and now >= self._next_sweep:
             # A process that was stopped and goes on hears nothing at first, only that the time is over.
             events = self.poller.wait(0)
@@ -286,7 +287,7 @@ class Dispatcher:
             return False
         worker.started = started = self.now
         worker.job = job
-        mark = self.blocking.started() if self.blocking.share else None
+        cpu_started = self.blocking.started() if self.blocking.share else 0.0
         # Put down the claim, run, take it back: if it is still there, nothing at all was spent on threading: no lock,
         # no wake-up, no system call. The bound method is a new object each time, so the watcher tells two tasks apart.
         run = job.run
@@ -296,11 +297,11 @@ class Dispatcher:
             wake()
         run()
         if not role.keep(worker):
-            self._settle_aside(job, started, mark)
+            self._settle_aside(job, started, cpu_started)
             return False
         self.now = now = self.clock()
-        if mark or now - started > BLOCKED_SECONDS:
-            self.blocking.ended(now - started, mark, is_alone=not role.running)
+        if cpu_started or now - started > BLOCKED_SECONDS:
+            self.blocking.ended(now - started, cpu_started, is_alone=not role.running)
         job.settle(started)
         return True
 
@@ -328,15 +329,15 @@ class Dispatcher:
         """Run a job without the role. The worker's own thread."""
         worker.job = job
         worker.started = started = self.clock()
-        mark = self.blocking.started()
+        cpu_started = self.blocking.started()
         job.note(started, 0.0)
         job.run()
-        self._settle_aside(job, started, mark)
+        self._settle_aside(job, started, cpu_started)
 
-    def _settle_aside(self, job: Job, started: float, mark: Mark) -> None:
+    def _settle_aside(self, job: Job, started: float, cpu_started: float) -> None:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
         ended = self.clock()
-        self.blocking.ended_aside(ended - started, mark)
+        self.blocking.ended_aside(ended - started, cpu_started)
         job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()

@@ -2,13 +2,14 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from waitressd.command import LINK_VARIABLE, StartCommand
 from waitressd.fleet import processes
-from waitressd.fleet.link import Link
+from waitressd.fleet.link import Keep, Link
 from waitressd.operatorlog import operator_log
 
 _KEPT_BYTES: Final = 65536  # of what a process says while it loads
@@ -23,6 +24,16 @@ class Loading:
 
     pipe: int  # -1 when nobody listens any more
     said: bytearray = field(default_factory=bytearray)
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any]) -> "Loading":
+        """Go on with what `carry` has written down. Raises OSError: the descriptor is not open."""
+        os.set_inheritable(fields["pipe"], False)
+        return cls(fields["pipe"], bytearray(fields["said"].encode("latin-1")))
+
+    def carry(self, keep: Keep) -> dict[str, Any]:
+        """Write it down for another program in this process. The pipe is open."""
+        return {"pipe": keep(self.pipe), "said": self.said.decode("latin-1")}
 
     def fileno(self) -> int:
         """Return the descriptor, for a poller."""

@@ -3,7 +3,8 @@
 Answers questions and says nothing; what follows from the answers is the plan's business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from waitressd.fleet.members import YOUNG_SECONDS, Code, Credit, Place, Worker
 from waitressd.fleet.states import WorkerStage
@@ -24,6 +25,25 @@ class Crew:
     def __iter__(self) -> Iterator[Worker]:
         """Yield the workers; some may go meanwhile."""
         return iter(tuple(self.workers.values()))
+
+    def carry(self, now: float) -> dict[str, Any]:
+        """Write down for the plan of another program in this process who is there, and what has failed before."""
+        return {
+            "workers": [worker.carry(now) for worker in self],
+            "failed_boots": self.failed_boots,
+            "was_complete": self.was_complete,
+            "places": [[number, place.carry(now)] for number, place in self._places.items()],
+            "credit": self._credit.carry(now),
+        }
+
+    def resume(self, fields: Mapping[str, Any], codes: Mapping[int, Code], now: float) -> None:
+        """Go on from what `carry` has written. Raises KeyError, TypeError: another version writes it in another way."""
+        for each in fields["workers"]:
+            self.workers[each["number"]] = Worker.resume(each, codes, now)
+        self.failed_boots, self.was_complete = fields["failed_boots"], fields["was_complete"]
+        for number, place in fields["places"]:
+            self.place(number).resume(place, now)
+        self._credit.resume(fields["credit"], now)
 
     def place(self, number: int) -> Place:
         """Return the place with this number."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from waitressd.config.errors import ConfigError
+from waitressd.fdstore import FdStore
 from waitressd.fleet import actions
 from waitressd.fleet.actions import Action
 from waitressd.fleet.figures import Figures
@@ -40,14 +41,18 @@ class Executor:
     notifier: Notifier
     reopener: Reopener
     tell: Callable[[Event], None]
+    upgrade: Callable[[], None]
     spools: Spools = field(default_factory=Spools)
     names: str = ""  # of the addresses
     status: int | None = None  # of the process, once the fleet has ended
     shown: Shown = field(init=False)
+    _store: FdStore = field(init=False)
+    _leaves_backlog: bool = False  # to the next start
 
     def __post_init__(self) -> None:
         self.shown = Shown(self.hand, self.plan)
         self.names = ", ".join(listener.name for listener in self.hand.listeners)
+        self._store = FdStore(self.notifier)
 
     def join(self) -> None:
         """Wait for what threads of ours write."""
@@ -70,7 +75,7 @@ class Executor:
             case actions.ReopenLogs():
                 self.reopen()
             case actions.Upgrade():
-                pass  # whoever has asked for it sees it, and does it
+                self.upgrade()
             case actions.End(status):
                 self.status = status
 
@@ -86,7 +91,8 @@ class Executor:
             self.roster.ask_for_stacks(worker)  # while it still is as it was
             worker.tell("set_aside", seconds=action.seconds)
         elif isinstance(action, actions.Drain):
-            worker.tell("drain", seconds=action.seconds, is_last=action.is_last)
+            leaves_backlog = action.is_last and self._leaves_backlog
+            worker.tell("drain", seconds=action.seconds, is_last=action.is_last, leaves_backlog=leaves_backlog)
         elif isinstance(action, actions.Abort):
             worker.tell("abort")
         else:
@@ -108,6 +114,7 @@ class Executor:
         match action:
             case actions.Serving(status):
                 self.shown.say_addresses()
+                self._store.keep(self.roster.listeners())
                 self.notifier.ready(f"Serving on {self.names} {status}")
             case actions.Reloading(status):
                 self.notifier.reloading()
@@ -156,11 +163,18 @@ class Executor:
             self.tell(partial(self.plan.bound, now, code.number))
 
     def _keep_addresses(self, codes: tuple[int, ...]) -> None:
+        if not codes:
+            self._leaves_backlog = any(listener.is_kept for listener in self.roster.listeners())
         self.roster.keep_addresses(codes)
-        hellos = (self.roster.codes[code].hello for code in codes)
+        hellos = (self.roster.codes[code].hello for code in codes if code in self.roster.codes)
         self.outside.keep([hello for hello in hellos if hello is not None])
-        listeners = dict.fromkeys(item for code in codes for item in self.roster.codes[code].listeners)
-        self.names = ", ".join(listener.name for listener in listeners)
+        if codes:
+            self._store.keep(self.roster.listeners())
+        self.on_addresses()
+
+    def on_addresses(self) -> None:
+        """Say from now on where the fleet serves now."""
+        self.names = ", ".join(listener.name for listener in self.roster.listeners())
 
     def reopen(self) -> None:
         """Have every process open its log files anew."""

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster
@@ -36,6 +37,15 @@ class Figures:
         moved = self._roster.moved_connections()
         return replace(self._state, ages=ages, moved=moved, private_bytes=private_bytes)
 
+    def carry(self) -> dict[str, Any]:
+        """Write down what the next master counts on from."""
+        return {"exits": dict(self._exits), "born_at": sorted(self._born_at.items())}
+
+    def resume(self, fields: Mapping[str, Any]) -> None:
+        """Count on from what `carry` has written down."""
+        self._exits.update(fields["exits"])
+        self._born_at.update(fields["born_at"])
+
     def count_exit(self, worker: int, how: str) -> None:
         """A worker has ended, and the plan has not been told yet."""
         known = self._plan.crew.workers.get(worker)
@@ -61,4 +71,5 @@ class Figures:
             ages={},
             reloads=dict(self._plan.succession.results),
             generation=self._plan.succession.current.generation,
+            wanted=self._plan.succession.current.size,
         )

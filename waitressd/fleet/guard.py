@@ -7,11 +7,12 @@ page that the master writes to is there twice.
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from waitressd.fleet import processes, watched
-from waitressd.fleet.link import Link
+from waitressd.fleet.link import Keep, Link
 from waitressd.net.logs import say
 
 UNGUARDED: Final = "if the master is killed, a worker that hangs may be left behind"
@@ -22,10 +23,10 @@ _PROGRAM: Final = Path(watched.__file__)
 class Guard:
     """One guard at most: where it cannot be had or has died there is no other. The master's thread."""
 
-    def __init__(self) -> None:
-        self.pid = 0  # while there is none
-        self._link: Link | None = None
-        self._is_wanted = True
+    def __init__(self, pid: int = 0, link: Link | None = None, *, is_wanted: bool = True) -> None:
+        self.pid = pid  # 0 while there is none
+        self._link = link
+        self._is_wanted = is_wanted
 
     def watch(self, pid: int) -> None:
         """Have a child that has not been reaped ended with the master."""
@@ -37,6 +38,17 @@ class Guard:
         if self._link is not None:
             self._link.send("watch", [pidfd])
         os.close(pidfd)
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any]) -> "Guard":
+        """Go on with the guard that `carry` has written down. Raises OSError: the descriptor is no socket."""
+        link = fields["link"]
+        return cls(fields["pid"], link and Link.resume(link), is_wanted=fields["is_wanted"])
+
+    def carry(self, keep: Keep) -> dict[str, Any]:
+        """Write it down for another program in this process."""
+        link = self._link.carry(keep) if self._link is not None else None
+        return {"pid": self.pid, "is_wanted": self._is_wanted, "link": link}
 
     def on_death(self, death: processes.Death) -> None:
         """Take notice of the end of a child, which may have been the guard."""

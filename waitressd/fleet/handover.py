@@ -6,7 +6,6 @@ The process id stays, and so do the listeners; everything else of the applicatio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,16 @@ from waitressd.fleet.link import Link
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 
+STATE: Final = 1
+"""In which way it is written; to be raised when a version could misunderstand what another one writes."""
+READABLE: Final = (1,)
+"""The ways that this version understands."""
+
 _PROGRAM: Final = Path(__file__).with_name("__main__.py")
+
+
+class StateError(Exception):
+    """Another version has written what this one cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ class HandOver:
     """Whether the addresses are printed, for somebody who may not read the log."""
     can_reload: bool = True
     """Whether the command can be run again: a program that calls `waitressd.serve` would do all its work twice."""
+    carried: Mapping[str, Any] | None = None
+    """The state of the master that this one takes the place of (see `waitressd.fleet.upgrade`)."""
 
 
 def execute_master(hand: HandOver) -> NoReturn:
@@ -54,13 +64,35 @@ def execute_master(hand: HandOver) -> NoReturn:
     descriptors = [listener.fd for listener in hand.listeners]
     if hand.template is not None:
         descriptors.append(hand.template.link.fileno())
-    with _unnamed_file() as file:
+    execute(hand, _PROGRAM, descriptors)
+
+
+def execute(hand: HandOver, program: Path, descriptors: Sequence[int]) -> NoReturn:
+    """Become the program of a master, which has these descriptors. Raises OSError."""
+    with write(hand) as file:
+        # The words of the command are for people who look at the list of processes.
+        words = [str(program), str(file.fileno()), "--", *hand.command.words]
+        command = [sys.executable, *interpreter_flags(), *words]
+        processes.execute(command, hand.command.environ, [file.fileno(), *descriptors])
+
+
+def interpreter_flags() -> list[str]:
+    """Return the options with which this interpreter was started."""
+    flags: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()  # what multiprocessing uses as well
+    return flags
+
+
+def write(hand: HandOver) -> IO[bytes]:
+    """Write it to a file that has no name, and return that, for a program to be given to `take_over`."""
+    file = _unnamed_file()
+    try:
         file.write(json.dumps(_written(hand)).encode())
         file.flush()
-        # The words of the command are for people who look at the list of processes.
-        words = [str(_PROGRAM), str(file.fileno()), "--", *hand.command.words]
-        flags: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()  # what multiprocessing uses as well
-        processes.execute([sys.executable, *flags, *words], hand.command.environ, [file.fileno(), *descriptors])
+        file.seek(0)
+    except BaseException:  # border: a full disk, or a value that is none
+        file.close()
+        raise
+    return file
 
 
 def _unnamed_file() -> IO[bytes]:
@@ -72,22 +104,22 @@ def take_over(fd: int) -> HandOver:
     """Read what was left, in the process that has become the master."""
     with open(fd, "rb") as file:
         file.seek(0)
-        return _read(json.load(file))
+        return read(json.load(file))
 
 
 def _written(hand: HandOver) -> dict[str, Any]:
     template = hand.template
     return {
+        "state": STATE,
+        "python": sys.implementation.cache_tag,
         "path": list(filter(_is_text, sys.path)),  # the interpreter takes no others either
         "command": [list(hand.command.words), dict(hand.command.environ), hand.command.folder],
         "hello": hand.hello.fields(),
-        "listeners": [
-            [listener.fd, listener.asked, listener.service, _absolute(listener.unix_path), listener.bound_by]
-            for listener in hand.listeners
-        ],
+        "listeners": [listener.carry(int) for listener in hand.listeners],
         "template": None if template is None else [template.pid, template.link.fileno()],
         "logs": [hand.logs.config, dict(hand.logs.variables), hand.logs.level],
         "prints": hand.prints,
+        "carried": hand.carried,
     }
 
 
@@ -95,12 +127,14 @@ def _is_text(entry: object) -> bool:
     return isinstance(entry, str)
 
 
-def _absolute(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).absolute())  # the master does not stay in this folder
-
-
-def _read(written: Mapping[str, Any]) -> HandOver:
-    sys.path[:] = written["path"]  # a program may have found its packages by itself, as those of buildout do
+def read(written: Mapping[str, Any]) -> HandOver:
+    """Read what a master is to begin with. Raises StateError: another version has written it in another way."""
+    if written.get("state") not in READABLE:
+        raise StateError(f"the running version has written state {written.get('state')!r}, not {READABLE}; restart it")
+    if written["python"] == sys.implementation.cache_tag:
+        sys.path[:] = written["path"]  # a program may have found its packages by itself, as those of buildout do
+    else:
+        sys.path += written["path"]
     words, environ, folder = written["command"]
     with contextlib.suppress(OSError):
         os.chdir(folder)  # the application may have changed to another
@@ -108,16 +142,10 @@ def _read(written: Mapping[str, Any]) -> HandOver:
     template = written["template"]
     return HandOver(
         command=StartCommand(tuple(words), environ, folder),
-        hello=Hello.from_fields(written["hello"]),
-        listeners=[_listener(*entry) for entry in written["listeners"]],
+        hello=Hello.carried(written["hello"]),
+        listeners=[Listener.resume(entry) for entry in written["listeners"]],
         template=None if template is None else FirstTemplate(template[0], Link.from_descriptor(template[1])),
         logs=LogSetup(config, variables, level),
         prints=written["prints"],
+        carried=written["carried"],
     )
-
-
-def _listener(fd: int, asked: str, service: str, unix_path: str | None, bound_by: int) -> Listener:
-    os.set_inheritable(fd, False)
-    listener = Listener(socket.socket(fileno=fd), unix_path)
-    listener.asked, listener.service, listener.bound_by = asked, service, bound_by
-    return listener

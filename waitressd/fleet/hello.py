@@ -37,9 +37,14 @@ class Hello:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
+    def carried(cls, fields: Mapping[str, Any]) -> "Hello":
+        """Read what another version of this program has written, in this process: what is new here has its default."""
+        return cls(**{name: fields[name] for name in cls.__slots__ if name in fields})
+
+    @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Hello":
         """Read what `fields` has written. Raises LinkError: another version means other things."""
         if fields.get("protocol") != PROTOCOL:
-            text = "the new code runs another version of the server, which this master cannot lead; restart it"
+            text = "the new code runs another version of the server, which this master cannot lead; SIGUSR2 upgrades it"
             raise LinkError(text)
         return cls(**{name: fields[name] for name in cls.__slots__})

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from waitressd.config.adjustments import Adjustments
 from waitressd.fleet import processes
@@ -25,11 +25,8 @@ from waitressd.insight.page import page_endpoint
 from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.insight.silent import Held
 from waitressd.listeners import open_admin_listeners
-from waitressd.net.listener import ADMIN
+from waitressd.net.listener import ADMIN, Listener
 from waitressd.wsgi.clock import http_date
-
-if TYPE_CHECKING:
-    from waitressd.net.listener import Listener
 
 LIFE_WORDS: Final = {
     Life.STARTING: "starting",
@@ -117,6 +114,20 @@ class FleetInsight:
             self._addresses.start_with(every_endpoint)
         else:
             self._addresses.change(adjustments, every)
+
+    def hand_over(self) -> list[Listener]:
+        """Answer no more, and return copies of the listeners, at which others wait now. Raises OSError."""
+        listeners = [listener for held in self._listeners.values() for listener in held]
+        copies = [listener.copy() for listener in listeners]
+        for listener in listeners:
+            listener.is_kept = True
+        self.close()
+        return copies
+
+    def hold(self, listeners: Sequence[Listener]) -> None:
+        """Use these, which are open already, at the addresses that they were opened for. Before `open`."""
+        for listener in listeners:
+            self._listeners.setdefault(listener.asked, []).append(listener)
 
     def keep(self, every: Sequence[Adjustments]) -> None:
         """Close what none of these configurations names, of which the last one holds."""

@@ -4,7 +4,7 @@ Each verdict is acted on once: the master says it again at each look, as long as
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -27,6 +27,14 @@ class Judge:
         self._succession = succession
         self._turns = 0
         self._memory_rests_for = 0  # the generation that does not fit into worker_max_memory
+
+    def carry(self) -> list[int]:
+        """Write down what the plan of another program in this process must know."""
+        return [self._turns, self._memory_rests_for]
+
+    def resume(self, fields: Sequence[int]) -> None:
+        """Go on from what `carry` has written."""
+        self._turns, self._memory_rests_for = fields
 
     def act(self, worker: Worker, verdict: Verdict) -> None:
         """Act on a verdict, unless that was done or the worker is on its way out."""

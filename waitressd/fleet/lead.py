@@ -23,7 +23,7 @@ from waitressd.fleet.master import Master
 from waitressd.fleet.mastersignals import MASTERS_SIGNALS
 from waitressd.fleet.template import Template
 from waitressd.fleet.worker import run_worker_of
-from waitressd.listeners import open_listeners
+from waitressd.listeners import open_first_listeners
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
@@ -65,7 +65,7 @@ def lead_here(server: Server) -> int:
     if not processes.can_adopt():
         raise OSError(errno.ENOTSUP, "workers under waitressd.serve need Linux; use pserve or the command waitressd")
     fill_descriptors()
-    listeners = open_listeners(server.adjustments)
+    listeners = open_first_listeners(server.adjustments)
     hello = hello_of(server, is_preloaded=True)
     template = _fork_template(server, listeners)
     return Master(HandOver(started, hello, listeners, template, LogSetup(), prints=False, can_reload=False)).run()

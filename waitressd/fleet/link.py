@@ -10,7 +10,7 @@ import select
 import socket
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -20,6 +20,10 @@ PROTOCOL: Final = 1
 MAX_DESCRIPTORS: Final = 250  # what the kernel passes with one message
 MAX_LINE_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 65536
+
+
+Keep = Callable[[int], int]
+"""Takes a descriptor that another program in this process is to have (`waitressd.fleet.upgrade`), and returns it."""
 
 
 class LinkError(Exception):
@@ -46,11 +50,12 @@ class Link:
     `is_over` once the other end is closed.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, read: bytes = b"", descriptors: Iterable[int] = ()) -> None:
+        """`read` and `descriptors` have come over it already."""
         self.socket = sock
         self.is_over = False
-        self._buffer = bytearray()
-        self._descriptors: deque[int] = deque()
+        self._buffer = bytearray(read)
+        self._descriptors: deque[int] = deque(descriptors)
 
     @classmethod
     def pair(cls) -> tuple[Self, Self]:
@@ -64,6 +69,23 @@ class Link:
         sock = socket.socket(fileno=fd)
         sock.set_inheritable(False)
         return cls(sock)
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any]) -> Self:
+        """Go on with an end that `carry` has written down. Raises OSError: the descriptor is no socket."""
+        for fd in (fields["fd"], *fields["descriptors"]):
+            os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=fields["fd"])
+        sock.setblocking(False)
+        return cls(sock, fields["buffer"].encode("latin-1"), fields["descriptors"])
+
+    def carry(self, keep: Keep) -> dict[str, Any]:
+        """Write it down for another program in this process, with what was read and is not a whole message yet."""
+        return {
+            "fd": keep(self.fileno()),
+            "buffer": self._buffer.decode("latin-1"),
+            "descriptors": [keep(fd) for fd in self._descriptors],
+        }
 
     def fileno(self) -> int:
         """Return the descriptor, for a poller."""

@@ -5,8 +5,11 @@ Knows descriptors and the poller; what is said over a link is the master's busin
 
 import contextlib
 import selectors
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from waitressd.fleet.codes import Loading
+from waitressd.fleet.link import Keep
 from waitressd.fleet.roster import Process
 
 
@@ -23,6 +26,19 @@ class Links:
             self._poller.register(process.link, selectors.EVENT_READ, process)
         if process.loading is not None:
             self._poller.register(process.loading, selectors.EVENT_READ, process.loading)
+
+    def carry(self, keep: Keep) -> list[dict[str, Any]]:
+        """Write down for another program in this process what is passed on."""
+        return [loading.carry(keep) for loading in self._passed_on if loading.pipe >= 0]
+
+    def resume(self, fields: Iterable[Mapping[str, Any]], processes: Iterable[Process]) -> None:
+        """Go on with what `carry` has written down, and listen to these. Raises OSError."""
+        for each in fields:
+            loading = Loading.resume(each)
+            self._passed_on.append(loading)
+            self._poller.register(loading, selectors.EVENT_READ, loading)
+        for process in processes:
+            self.listen_to(process)
 
     def forget_link(self, fd: int) -> None:
         """A link was closed. At once: what follows may open another descriptor with this number."""

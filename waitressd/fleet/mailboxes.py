@@ -4,10 +4,11 @@ The master never looks into one. It holds both ends, so what lies there outlives
 goes to the next one of that place; and it gives both ends to every worker.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from waitressd.fleet.link import MAX_DESCRIPTORS, Message
+from waitressd.fleet.link import MAX_DESCRIPTORS, Keep, Message
 from waitressd.net.mailbox import Mailbox
 
 NAME: Final = "mailboxes"
@@ -28,6 +29,17 @@ class Mailboxes:
 
     def __init__(self) -> None:
         self._boxes: dict[int, Mailbox] = {}
+
+    def carry(self, keep: Keep) -> list[list[int]]:
+        """Write them down for another program in this process, with what lies in them."""
+        return [[place, *map(keep, box.descriptors)] for place, box in self._boxes.items()]
+
+    def resume(self, fields: Iterable[Sequence[int]]) -> None:
+        """Go on with what `carry` has written down. Raises OSError: a descriptor is not what it was."""
+        for place, *ends in fields:
+            for end in ends:
+                os.set_inheritable(end, False)
+            self._boxes[place] = Mailbox.from_descriptors(*ends)
 
     def introduce(self, newcomer: Worker, others: Iterable[Worker]) -> None:
         """Tell a worker that serves from now on of all mailboxes, and the `others` of its own if that is new.

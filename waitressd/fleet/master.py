@@ -10,19 +10,20 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from waitressd.config.errors import ConfigError
 from waitressd.fleet import processes
 from waitressd.fleet.actions import CodeFacts
+from waitressd.fleet.codes import Loading
 from waitressd.fleet.executor import Event, Executor, why
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.handover import HandOver
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.leaving import Leaving, Step
-from waitressd.fleet.link import LinkError, Message
+from waitressd.fleet.link import PROTOCOL, LinkError, Message
 from waitressd.fleet.links import Links
 from waitressd.fleet.mastersignals import MasterSignals
 from waitressd.fleet.names import MASTER, name_process
@@ -32,14 +33,17 @@ from waitressd.fleet.plan import Plan
 from waitressd.fleet.processes import Death
 from waitressd.fleet.roster import UNLINKED_SECONDS, Code, Process, Roster, Worker
 from waitressd.fleet.states import Life
+from waitressd.fleet.upgrade import Parts, Probe, Upgrade
 from waitressd.logfiles import Reopener
 from waitressd.net.logs import report_defect, say
-from waitressd.operatorlog import operator_log
+from waitressd.operatorlog import counted, operator_log
 from waitressd.processend import ProcessEnd
 from waitressd.signals import show_stacks_of_a_crash
 from waitressd.systemd import Notifier
+from waitressd.version import __version__
 
 LEAVING: Final = "%s: not ready from now on, stopping in %.3g s; a second signal ends at once"
+UPGRADED: Final = "upgraded in place from %s to %s; %s served on"
 NEVER: Final = float("inf")
 FAILED_SECONDS: Final = 0.1  # that the loop rests after a defect
 
@@ -73,15 +77,21 @@ class Master:
             self._notifier,
             Reopener(self._outside.open_anew),
             self._tell,
+            self._on_upgrade,
         )
+        parts = Parts(self._plan, self._roster, self._figures, self._executor.spools, self._outside, self._links)
+        self._upgrade = Upgrade(hand, parts, self._signals, self._poller)
 
     def run(self) -> int:
         """Lead until the fleet has ended; return the exit status of the process."""
         name_process(MASTER)
         processes.adopt_orphans()
-        with operator_log.running(), self._signals.heard():
+        with operator_log.running(), self._signals.heard(), self._signals.held_back():
             self._poller.register(self._signals, selectors.EVENT_READ, None)
-            self._begin()
+            if self._hand.carried is None:
+                self._begin()
+            else:
+                self._resume(self._hand.carried)
             while self._executor.status is None:
                 try:
                     self._turn()
@@ -89,6 +99,7 @@ class Master:
                     report_defect("the master failed and goes on")
                     self._events.clear()
                     time.sleep(FAILED_SECONDS)  # what fails may fail again at once
+            self._upgrade.drop()
             self._executor.join()
             self._outside.close()
             self._executor.shown.end()
@@ -116,23 +127,29 @@ class Master:
             return
         self._tell(partial(self._plan.start, time.monotonic(), _facts(hand.hello, can_reload=hand.can_reload)))
 
+    def _resume(self, fields: Mapping[str, Any]) -> None:
+        """Go on with what a master has left that was another version, and have the workers be of this one, too."""
+        self._upgrade.parts.resume(fields)
+        self._executor.on_addresses()
+        count = len(self._roster.workers)
+        say(logging.INFO, UPGRADED, fields["version"], __version__, counted(count, "worker"))
+        now = time.monotonic()
+        if fields["protocol"] != PROTOCOL:
+            self._tell(partial(self._plan.lose_templates, now))
+        self._tell(partial(self._plan.hup, now))
+
     # -- what happens
 
     def _turn(self) -> None:
         now = time.monotonic()
-        due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, now + LONGEST_SLEEP_SECONDS)
-        due = min(due, self._oversight.due, self._executor.shown.due)
-        found = [key.data for key, _ in self._poller.select(max(0.0, due - now))]
+        due = min(self._plan.due, self._roster.next_signal(), self._leaving.due, self._oversight.due, self._upgrade.due)
+        seconds = max(0.0, min(due - now, self._executor.shown.due - now, LONGEST_SLEEP_SECONDS))
+        with self._signals.let_through():
+            found = [key.data for key, _ in self._poller.select(seconds)]
         # First the signals: one to the whole group stops the fleet, and makes each worker leave.
         for number in self._signals.take():
             self._on_signal(number)
-        for source in found:
-            if isinstance(source, Process):
-                self._hear(source)
-            elif source is self._outside.insight:
-                self._on_request()
-            elif source is not None:
-                self._links.hear_loading(source)
+        self._hear_all(found)
         for death in self._reap():
             self._on_death(death)
         now = time.monotonic()
@@ -146,6 +163,21 @@ class Master:
         if now >= self._oversight.due:
             self._judge(self._oversight.look(now))
         self._outside.look(time.monotonic(), is_leaving=self._leaving.due != NEVER)
+        if self._upgrade.on_tick(time.monotonic()):
+            self._ask_for_upgrade()
+            self._upgrade.drop()
+
+    def _hear_all(self, sources: Iterable[object]) -> None:
+        """Take what the sources have that the poller has named."""
+        for source in sources:
+            if isinstance(source, Process):
+                self._hear(source)
+            elif source is self._outside.insight:
+                self._on_request()
+            elif isinstance(source, Probe):
+                source.hear()
+            elif isinstance(source, Loading):
+                self._links.hear_loading(source)
 
     def _judge(self, findings: Iterable[Finding]) -> None:
         """Tell the plan what is the matter with workers."""
@@ -166,6 +198,8 @@ class Master:
             self._tell(partial(self._plan.hup, now))
         elif number == signal.SIGUSR1:
             self._executor.reopen()
+        elif number == signal.SIGUSR2:
+            self._ask_for_upgrade()
         elif number == signal.SIGQUIT:
             self._roster.show_stacks()
         elif number in (signal.SIGTTIN, signal.SIGTTOU):
@@ -173,6 +207,16 @@ class Master:
             self._tell(partial(self._plan.resize, now, change, signal.Signals(number).name))
         elif number != signal.SIGCHLD:
             say(logging.INFO, "%s: nothing is done for this signal", signal.Signals(number).name)
+
+    def _ask_for_upgrade(self) -> None:
+        """Upgrade, or take the next step to that, if the plan allows it."""
+        if self._leaving.due != NEVER:
+            say(logging.WARNING, "SIGUSR2: no upgrade: the fleet stops")
+        else:
+            self._tell(partial(self._plan.upgrade, time.monotonic()))
+
+    def _on_upgrade(self) -> None:
+        self._upgrade.go_on()
 
     def _on_request(self) -> None:
         """Act on what somebody has asked for at the admin address."""

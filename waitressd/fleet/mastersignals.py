@@ -1,6 +1,7 @@
 """The signals of the master, heard in its loop and nowhere else."""
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from types import FrameType
 from typing import Any, Final
 
 from waitressd import forks
+from waitressd.fleet import processes
 
 MASTERS_SIGNALS: Final = frozenset(
     getattr(signal, name)
@@ -52,6 +54,33 @@ class MasterSignals:
         finally:
             self.let_go()
             forks.drop(self)
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Keep them waiting in the block, but where `let_through` is.
+
+        So no thread that begins there takes one: what is not heard yet when the process becomes another program waits
+        for that.
+        """
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, MASTERS_SIGNALS)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+    @contextlib.contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Let them come, while nothing else is done than to wait for something."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTERS_SIGNALS)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, MASTERS_SIGNALS)
+
+    def give_back(self) -> None:
+        """Have those wait again that were not taken yet, for the next program. Held back."""
+        for number in self.take():
+            processes.kill(os.getpid(), number)
 
     def take(self) -> list[int]:
         """Return the signals that have come, in their order."""

@@ -4,7 +4,9 @@ Times are those of the plan's clock, in seconds.
 """
 
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 from waitressd.fleet.actions import CodeFacts
 from waitressd.fleet.states import (
@@ -51,6 +53,27 @@ class Code:
         self.stage = TEMPLATE_TRANSITIONS[self.stage, move]
         self.deadline = deadline
 
+    def carry(self, now: float) -> dict[str, Any]:
+        """Write it down for the plan of another program in this process; times are those left, and gone by."""
+        return {
+            "number": self.number,
+            "facts": asdict(self.facts),
+            "more": self.more,
+            "generation": self.generation,
+            "stage": self.stage.name,
+            "accepted": now - self.accepted,
+            "left": _left(self.deadline, now),
+        }
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any], now: float) -> "Code":
+        """Read what `carry` has written. Raises KeyError, TypeError: another version writes it in another way."""
+        known = {name: value for name, value in fields["facts"].items() if name in CodeFacts.__slots__}
+        code = cls(fields["number"], CodeFacts(**known))
+        code.more, code.generation, code.accepted = fields["more"], fields["generation"], now - fields["accepted"]
+        code.stage, code.deadline = TemplateStage[fields["stage"]], _deadline(fields["left"], now)
+        return code
+
     @property
     def size(self) -> int:
         """How many workers there should be."""
@@ -92,6 +115,29 @@ class Worker:
         if self.stage is not before:
             self.deadline = deadline
 
+    def carry(self, now: float) -> dict[str, Any]:
+        """Write it down for the plan of another program in this process; times are those left, and gone by."""
+        return {
+            "number": self.number,
+            "place": self.place,
+            "code": self.code.number,
+            "generation": self.generation,
+            "stage": self.stage.name,
+            "pid": self.pid,
+            "served": None if self.served_from is None else now - self.served_from,
+            "left": _left(self.deadline, now),
+            "worn": self.worn,
+        }
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any], codes: Mapping[int, Code], now: float) -> "Worker":
+        """Read what `carry` has written. Raises KeyError, TypeError: another version writes it in another way."""
+        worker = cls(fields["number"], fields["place"], codes[fields["code"]], _deadline(fields["left"], now))
+        worker.generation, worker.pid, worker.worn = fields["generation"], fields["pid"], fields["worn"]
+        worker.stage = WorkerStage[fields["stage"]]
+        worker.served_from = None if fields["served"] is None else now - fields["served"]
+        return worker
+
     @property
     def name(self) -> str:
         """What the operator reads."""
@@ -105,6 +151,14 @@ class Worker:
     def service(self, now: float) -> float:
         """For how many seconds it has served."""
         return 0.0 if self.served_from is None else now - self.served_from
+
+
+def _left(deadline: float, now: float) -> float | None:
+    return None if deadline == math.inf else deadline - now
+
+
+def _deadline(left: float | None, now: float) -> float:
+    return math.inf if left is None else now + left
 
 
 class Place:
@@ -129,6 +183,15 @@ class Place:
         self.not_before = now
         return 0.0
 
+    def carry(self, now: float) -> list[float | None]:
+        """Write it down for the plan of another program in this process."""
+        return [self.failures, self.not_before - now if self.not_before > now else None]
+
+    def resume(self, fields: Sequence[Any], now: float) -> None:
+        """Go on from what `carry` has written."""
+        self.failures, left = fields
+        self.not_before = -math.inf if left is None else now + left
+
     def forgive(self) -> None:
         """Forget the failures: what comes next is another code."""
         self.failures = 0
@@ -147,6 +210,14 @@ class Credit:
     def __init__(self) -> None:
         self._left = CREDIT_DEATHS
         self._paid_at = 0.0
+
+    def carry(self, now: float) -> list[float]:
+        """Write it down for the plan of another program in this process."""
+        return [self._left, now - self._paid_at]
+
+    def resume(self, fields: Sequence[Any], now: float) -> None:
+        """Go on from what `carry` has written."""
+        self._left, self._paid_at = fields[0], now - fields[1]
 
     def take(self, now: float) -> bool:
         """Use one, if there is any left."""

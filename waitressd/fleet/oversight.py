@@ -73,6 +73,7 @@ class Oversight:
         if worker is None or worker.stage not in WATCHED:
             return []
         watched = self._watched[number] = self._begin(worker, now)
+        self.due = min(self.due, now + watched.limits.look_seconds)
         if not watched.limits.max_memory_bytes:
             return []
         limits = Limits(max_memory_bytes=watched.limits.of_place(worker.place, worker.code.size).max_memory_bytes)
@@ -89,7 +90,7 @@ class Oversight:
         watched = self._watched[worker.number]
         process = self._roster.workers.get(worker.number)
         row = self._roster.row_of(process) if process is not None else None
-        reading = _read(row, now, watched.ready_at) if row else Reading(age_seconds=now - watched.ready_at)
+        reading = _read(row, now) if row is not None else Reading(age_seconds=now - watched.ready_at)
         reading = replace(reading, memory_bytes=self._memory(worker, watched, now))
         limits = watched.limits.of_place(worker.place, worker.code.size)
         verdict = watched.case.look(self._looks, reading, limits)
@@ -116,10 +117,11 @@ class Oversight:
         return size
 
 
-def _read(row: Row, now: float, ready_at: float) -> Reading:
+def _read(row: Row, now: float) -> Reading:
     return Reading(
         age_seconds=now - row[Field.BORN_AT] / MS_PER_SECOND,
-        turned_at=row[Field.TURNED_AT] / MS_PER_SECOND or ready_at,  # it may hang before it has ever written
+        # It may hang before its event loop has ever turned; one that writes nothing means something else by a row.
+        turned_at=(row[Field.TURNED_AT] or row[Field.LOOKED_AT]) / MS_PER_SECOND,
         threads=row[Field.THREADS],
         busy=row[Field.BUSY],
         queued=row[Field.QUEUED],

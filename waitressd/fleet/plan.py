@@ -12,7 +12,8 @@ is rolled back there as well.
 
 import logging
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from waitressd.fleet.actions import (
     Action,
@@ -239,6 +240,36 @@ class Plan:
     def due(self) -> float:
         """When `tick` is wanted next, in the time of `now`; inf: no need."""
         return self.orders.clock.due
+
+    # -- the next master
+
+    def carry(self, now: float) -> dict[str, Any]:
+        """Write down what the plan of another program in this process must know. The fleet serves, without a reload."""
+        self.orders.clock.hear(now)
+        now = self.orders.now
+        return {
+            "succession": self.succession.carry(now),
+            "crew": self.crew.carry(now),
+            "judge": self.judge.carry(),
+            "numbers": self._numbers,
+        }
+
+    def resume(self, now: float, fields: Mapping[str, Any]) -> None:
+        """Go on from what `carry` has written, instead of `start`. Raises KeyError, TypeError: it cannot be read."""
+        self.orders.clock.hear(now)
+        self.life = Life.SERVING
+        self.succession.resume(fields["succession"], now)
+        self.crew.resume(fields["crew"], self.succession.codes, now)
+        self.judge.resume(fields["judge"])
+        self._numbers = fields["numbers"]
+
+    def lose_templates(self, now: float) -> list[Action]:
+        """After `resume`: the templates are of another version, and cannot be told to fork; they end."""
+        self.orders.clock.hear(now)
+        for code in self.succession.codes.values():
+            if code.stage is TemplateStage.READY:
+                self.orders.quit(code)
+        return self._settle()
 
     # -- what follows from an event
 

@@ -220,7 +220,7 @@ def spawn(command: StartCommand, environ: Mapping[str, str], link: int, stderr: 
     The master's commands wait in it until it unblocks them. Raises OSError.
     """
     words, folder = list(command.words), command.folder
-    with _blocked(COMMANDS):
+    with _blocked(COMMANDS, signal.SIG_SETMASK):
         process = subprocess.Popen(  # noqa: S603 - the command that has started this program
             words, env=dict(environ), cwd=folder, pass_fds=[link], stderr=stderr
         )
@@ -242,9 +242,9 @@ def spawn_program(path: Path, link: int) -> int:
 
 
 @contextlib.contextmanager
-def _blocked(numbers: Sequence[signal.Signals]) -> Iterator[None]:
-    """Keep signals back for the block. What is executed in it inherits that."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+def _blocked(numbers: Sequence[signal.Signals], how: int = signal.SIG_BLOCK) -> Iterator[None]:
+    """Keep signals back for the block, with SIG_SETMASK these alone. What is executed in it inherits that."""
+    former = signal.pthread_sigmask(how, numbers)
     try:
         yield
     finally:

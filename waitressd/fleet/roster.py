@@ -2,11 +2,12 @@
 
 import contextlib
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from waitressd.command import StartCommand
 from waitressd.fleet import processes
@@ -14,7 +15,7 @@ from waitressd.fleet.board import NAMED, Board, Field, Row, to_ms
 from waitressd.fleet.codes import Loading, run_command
 from waitressd.fleet.guard import Guard
 from waitressd.fleet.hello import Hello
-from waitressd.fleet.link import Link, LinkError, Message
+from waitressd.fleet.link import Keep, Link, LinkError, Message
 from waitressd.fleet.mailboxes import Mailboxes
 from waitressd.fleet.moved import Moved
 from waitressd.fleet.processes import Death
@@ -58,6 +59,14 @@ class Process:
                 break
         return messages
 
+    def carry(self, keep: Keep) -> dict[str, Any]:
+        """Write down for another program in this process what leads to it."""
+        return {
+            "pid": self.pid,
+            "link": self.link.carry(keep) if self.link is not None else None,
+            "loading": self.loading.carry(keep) if self.loading is not None and self.loading.pipe >= 0 else None,
+        }
+
     def close(self) -> None:
         """Let go of everything that leads to it."""
         if self.link is not None:
@@ -91,6 +100,15 @@ class Worker(Process):
     stacks: StackFile | None = None  # where it writes them, from the order to serve on
 
 
+_OF_WORKER: Final = ("number", "place", "code", "is_ready", "row", "board_row")
+
+
+def _resumed(fields: Mapping[str, Any]) -> tuple[int, Link | None, Loading | None]:
+    """Read what `Process.carry` has written down. Raises OSError: a descriptor is not what it was."""
+    link, loading = fields["link"], fields["loading"]
+    return fields["pid"], link and Link.resume(link), loading and Loading.resume(loading)
+
+
 @dataclass(slots=True)
 class Roster:
     """All processes of one fleet. The master's thread."""
@@ -107,6 +125,58 @@ class Roster:
     _later: list[tuple[float, int, int]] = field(default_factory=list)  # signals: when, to which process, which
     _moved: Moved = field(default_factory=Moved)
     _stacks_until: float = 0.0  # somebody was asked for stacks: until then they may come at any moment
+
+    def carry(self, keep: Keep) -> dict[str, Any]:
+        """Write them all down for another program in this process. Without the metrics."""
+        listeners = self.listeners()
+        return {
+            "listeners": [listener.carry(keep) for listener in listeners],
+            "codes": [
+                {
+                    **code.carry(keep),
+                    "number": code.number,
+                    "hello": code.hello.fields() if code.hello is not None else None,
+                    "listeners": [listeners.index(listener) for listener in code.listeners],
+                }
+                for code in self.codes.values()
+            ],
+            "workers": [
+                worker.carry(keep)
+                | {name: getattr(worker, name) for name in _OF_WORKER}
+                | {"stacks": worker.stacks.carry(keep) if worker.stacks is not None else None}
+                for worker in self.workers.values()
+            ],
+            "mailboxes": self.mailboxes.carry(keep),
+            "board": keep(self.board.fd) if self.board is not None else None,
+            "guard": self.guard.carry(keep),
+            "unknown": [[death.pid, death.status] for death in self._unknown.values()],
+            "later": self._later,
+        }
+
+    def resume(self, fields: Mapping[str, Any]) -> None:
+        """Go on with those that `carry` has written down. Raises OSError: a descriptor is not what it was."""
+        listeners = [Listener.resume(each) for each in fields["listeners"]]
+        for each in fields["codes"]:
+            code = Code(*_resumed(each), number=each["number"])
+            code.hello = Hello.carried(each["hello"]) if each["hello"] is not None else None
+            code.listeners = [listeners[index] for index in each["listeners"]]
+            self.codes[code.number] = code
+        self.mailboxes.resume(fields["mailboxes"])
+        self._resume_board(fields["board"])
+        for each in fields["workers"]:
+            worker = Worker(*_resumed(each), **{name: each[name] for name in _OF_WORKER})
+            worker.stacks = StackFile.resume(each["stacks"]) if each["stacks"] is not None else None
+            worker.board_row = worker.board_row if self.board is not None else None
+            self.workers[worker.number] = worker
+        self.guard = Guard.resume(fields["guard"])
+        self._unknown = {pid: Death(pid, status) for pid, status in fields["unknown"]}
+        self._later = [(at, pid, number) for at, pid, number in fields["later"]]
+
+    def _resume_board(self, fd: int | None) -> None:
+        if fd is not None:
+            os.set_inheritable(fd, False)
+            with contextlib.suppress(ValueError):  # its rows mean something else; the next workers have another one
+                self.board = Board.attach(fd)
 
     def load(self, number: int) -> Code:
         """Run the command for a new code. Raises OSError."""
@@ -294,6 +364,10 @@ class Roster:
         yield from self.codes.values()
         yield from self.workers.values()
 
+    def listeners(self) -> list[Listener]:
+        """Return the listeners of all codes."""
+        return list(dict.fromkeys(listener for code in self.codes.values() for listener in code.listeners))
+
     def held(self) -> dict[str, list[Listener]]:
         """Return the listeners of all codes, by the addresses that were asked for."""
         found: dict[str, list[Listener]] = {}
@@ -304,8 +378,11 @@ class Roster:
         return found
 
     def keep_addresses(self, codes: Sequence[int]) -> None:
-        """Close every listener that none of these codes wants, and forget the others, if their processes are gone."""
-        kept = {id(listener) for number in codes for listener in self.codes[number].listeners}
+        """Close every listener that none of these codes wants, and forget the others, if their processes are gone.
+
+        A code may be forgotten already that the plan still knows as the way back.
+        """
+        kept = {id(listener) for number in codes if number in self.codes for listener in self.codes[number].listeners}
         for code in self.codes.values():
             for listener in code.listeners:
                 if id(listener) not in kept:

@@ -4,10 +4,11 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from waitressd.fleet.link import Message
+from waitressd.fleet.link import Keep, Message
 from waitressd.net.logs import say
 from waitressd.requestlog.recovery import append_left
 from waitressd.requestlog.spool import Left, read_left
@@ -36,6 +37,18 @@ class Spools:
         """Hold a spool that a worker has told of."""
         fd = os.dup(message.descriptors[0])
         self._held.setdefault(worker, []).append(_Held(fd, str(message.fields["path"]), int(message.fields["mode"])))
+
+    def carry(self, keep: Keep) -> list[list[Any]]:
+        """Write them down for another program in this process."""
+        return [
+            [worker, keep(held.fd), held.path, held.mode] for worker, spools in self._held.items() for held in spools
+        ]
+
+    def resume(self, fields: Iterable[Sequence[Any]]) -> None:
+        """Go on with what `carry` has written down. Raises OSError: a descriptor is not open."""
+        for worker, fd, path, mode in fields:
+            os.set_inheritable(fd, False)
+            self._held.setdefault(worker, []).append(_Held(fd, path, mode))
 
     def bury(self, worker: int) -> None:
         """Have everything written that a worker has left. It is dead."""

@@ -11,10 +11,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from waitressd.fleet.board import new_file
+from waitressd.fleet.link import Keep
 from waitressd.inhand import InHand
 
 if sys.platform != "win32":
@@ -32,16 +33,27 @@ class StackFile:
     `look` and `close` are for the master's thread, `ask` is for any other.
     """
 
-    def __init__(self) -> None:
-        self.fd = new_file("waitressd-stacks")
+    def __init__(self, fd: int | None = None, taken_bytes: int = 0) -> None:
+        """With `fd` it is there already, and so much of it was read."""
+        self.fd = new_file("waitressd-stacks") if fd is None else fd
         """What the worker writes to; closed by `close`."""
         with contextlib.suppress(OSError):  # every process that has it writes to the end, also when it was cut
             fcntl.fcntl(self.fd, fcntl.F_SETFL, fcntl.fcntl(self.fd, fcntl.F_GETFL) | os.O_APPEND)
-        self._taken_bytes = 0  # of the file, that somebody has read
-        self._seen_bytes = 0  # at the last look
+        self._taken_bytes = taken_bytes  # of the file, that somebody has read
+        self._seen_bytes = taken_bytes  # at the last look
         self._seen_at = 0.0
         self._is_over = False
         self._asking: Final = threading.Lock()  # held by whoever waits for an answer of the worker, or reads the file
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any]) -> "StackFile":
+        """Go on with what `carry` has written down. Raises OSError: the descriptor is not open."""
+        os.set_inheritable(fields["fd"], False)
+        return cls(fields["fd"], fields["taken"])
+
+    def carry(self, keep: Keep) -> dict[str, Any]:
+        """Write it down for another program in this process. It is not closed."""
+        return {"fd": keep(self.fd), "taken": self._taken_bytes}
 
     def look(self, now: float) -> str:
         """Return what the worker has written and nobody has read, "" as long as it may be writing. Never waits.

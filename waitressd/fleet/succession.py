@@ -7,8 +7,9 @@ before still proves itself. What is refused leaves everything as it was.
 import logging
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from waitressd.fleet.actions import Bind, CodeFacts, KeepAddresses, LoadCode
 from waitressd.fleet.crew import Crew
@@ -249,6 +250,36 @@ class Succession:
     def _move_roll(self, move: RollMove, proved: float = math.inf) -> None:
         self.roll = ROLL_TRANSITIONS[self.roll, move]
         self._proved = proved
+
+    # -- the next master
+
+    def carry(self, now: float) -> dict[str, Any]:
+        """Write down what the plan of another program in this process must know. Nothing is being loaded or moved."""
+        return {
+            "codes": [code.carry(now) for code in self.codes.values()],
+            "current": self.current.number,
+            "former": None if self.former is None else self.former.number,
+            "roll": self.roll.name,
+            "left": None if self._proved == math.inf else self._proved - now,
+            "deaths": self._new_deaths,
+            "results": dict(self.results),
+            "note": self.note,
+            "place": self._template_place.carry(now),
+            "numbers": [self._numbers, self._generations],
+        }
+
+    def resume(self, fields: Mapping[str, Any], now: float) -> None:
+        """Go on from what `carry` has written. Raises KeyError, TypeError: another version writes it in another way."""
+        self.codes = {each["number"]: Code.resume(each, now) for each in fields["codes"]}
+        self.current = self.codes[fields["current"]]
+        self.former = None if fields["former"] is None else self.codes[fields["former"]]
+        self.roll = RollStage[fields["roll"]]
+        self._proved = math.inf if fields["left"] is None else now + fields["left"]
+        self._new_deaths = fields["deaths"]
+        self.results = Counter(fields["results"])
+        self.note = fields["note"]
+        self._template_place.resume(fields["place"], now)
+        self._numbers, self._generations = fields["numbers"]
 
     # -- templates
 

@@ -126,10 +126,10 @@ class Case:
     def _note_turn(self, looks: Looks, reading: Reading) -> bool:
         if reading.turned_at < self._turned_at + SAME_SECONDS:
             return False
-        is_first, self._turned_at = self._turned_at < 0, reading.turned_at
+        self._turned_at = reading.turned_at
         # It has turned since the look before, so it was not silent for longer than that, whatever stood still.
-        before = looks.counted if is_first else looks.counted - looks.gap
-        self._turned = min(looks.counted, max(before, looks.counted - (looks.now - reading.turned_at)))
+        silent = min(looks.gap, looks.now - reading.turned_at)
+        self._turned = looks.counted - max(0.0, silent)
         return True
 
     def _note_jam(self, gap: float, reading: Reading, *, has_turned: bool) -> None:

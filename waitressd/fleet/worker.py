@@ -10,7 +10,7 @@ import traceback
 from typing import Any, Final, NoReturn
 
 from waitressd.fleet import processes
-from waitressd.fleet.board import Board, Row
+from waitressd.fleet.board import Board, Field, Row, to_ms
 from waitressd.fleet.fellow import Fellow
 from waitressd.fleet.leave import leave_process
 from waitressd.fleet.link import Link, LinkError, Message
@@ -104,6 +104,7 @@ class WorkerProcess:
             report = Report(self.row, note_in(self.row.entries), self._server)
             report.tell_of_stacks(self._stacks_fd, lambda: self._link.send("stacks"))
             self._server.on_tick.append(report.on_tick)
+            self.row[Field.LOOKED_AT] = to_ms(time.monotonic())  # from now on it is judged by its row
 
     def run(self) -> NoReturn:
         """Serve until the master or a signal ends it, then leave the process."""
@@ -159,6 +160,8 @@ class WorkerProcess:
         match message.name:
             case "drain":
                 fields: dict[str, Any] = message.fields
+                for listener in self._listeners:  # whoever waits there is for the next start
+                    listener.is_kept = bool(fields.get("leaves_backlog"))
                 self._server.stop(float(fields["seconds"]), takes_backlog=bool(fields["is_last"]))
             case "set_aside":
                 # Nothing of what it has ends, so nothing new must come to it; what it has may end as at any stop.

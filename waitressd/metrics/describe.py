@@ -83,6 +83,7 @@ def _describe_tls(totals: Totals, figures: Figures) -> dict[str, Any]:
 def _describe_fleet(state: FleetState) -> Mapping[str, Any]:
     return {
         "workers": dict(state.workers),
+        "workers_wanted": state.wanted,
         "worker_exits": dict(state.exits),
         "worker_age_seconds": {str(place): seconds for place, seconds in state.ages.items()},
         "worker_private_bytes": {str(place): count for place, count in state.private_bytes.items()},

@@ -16,11 +16,16 @@ class FleetMetrics:
     that show the metrics. Raises OSError if there is no memory.
     """
 
-    def __init__(self, state: Callable[[], FleetState], rows: int = ROWS, series: int = SERIES) -> None:
-        """`series` is the bound of their number, as long as the master lives."""
-        self.fd: Final = new_file()
+    def __init__(
+        self, state: Callable[[], FleetState], rows: int = ROWS, series: int = SERIES, fd: int | None = None
+    ) -> None:
+        """`series` is the bound of their number, as long as the master lives.
+
+        `fd` is the memory in which another master has counted. Raises ValueError: it means something else by that.
+        """
+        self.fd: Final = new_file() if fd is None else fd
         """What workers need, to find their row; closed by `close`."""
-        self._area: Final = Area.create(self.fd, rows, series)
+        self._area: Final = Area.create(self.fd, rows, series) if fd is None else Area.attach(fd)
         self.view: Final = FleetView(self._area, state)
         """What there is to show."""
 

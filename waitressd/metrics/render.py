@@ -259,9 +259,11 @@ def _fleet(state: FleetState) -> str:
     moved = rows("worker_moved_connections_total", "reason", state.moved)
     exits = rows("worker_restarts_total", "reason", state.exits)
     generation = [f"waitressd_generation {state.generation}"]
+    wanted = [f"waitressd_workers_wanted {state.wanted}"]
     return "\n".join(
         (
             _family("workers", "gauge", "Worker processes by stage", rows("workers", "state", state.workers)),
+            _family("workers_wanted", "gauge", "How many worker processes there should be", wanted),
             _family("worker_restarts_total", "counter", "Worker processes that have ended, by reason", exits),
             _family("worker_age_seconds", "gauge", "How long the worker has been running", ages),
             _family("worker_private_bytes", "gauge", "Memory that a worker shares with no other process", private),

@@ -36,6 +36,8 @@ class FleetState:
     """Connections that workers have given to each other since the start, by why."""
     private_bytes: Mapping[int, int] = field(default_factory=dict)
     """Memory of the worker of each place that it shares with nobody, where that is known."""
+    wanted: int = 0
+    """How many workers there should be."""
 
 
 class Totals:

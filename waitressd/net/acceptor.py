@@ -86,7 +86,10 @@ class Acceptor:
 
     def backlogs(self) -> list[int]:
         """Return the descriptors of the listeners whose backlog is to be served at the end."""
-        return list(self._listeners) if self.takes_backlog else []
+        kept = {
+            fd for fd, (listener, _) in self._listeners.items() if listener.is_kept
+        }  # that waits for the next start
+        return [fd for fd in self._listeners if fd not in kept] if self.takes_backlog else []
 
     @property
     def is_open(self) -> bool:

@@ -12,7 +12,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +47,9 @@ REDIRECT: Final = "redirect"
 ADMIN: Final = "admin"
 
 
+_CARRIED: Final = ("asked", "service", "bound_by", "proxy_protocol", "is_kept")  # by what goes on with a socket
+
+
 class Listener:
     """A socket that accepts.
 
@@ -62,10 +65,32 @@ class Listener:
         self.is_shared = False  # whether other processes accept from it, too
         self.proxy_protocol = "off"  # which versions of it begin each connection: "off", "v1", "v2" or "any"
         self.service = HTTP  # what is served here
-        self._identity = _identity(unix_path) if unix_path else None
+        self._identity = identity_of(unix_path) if unix_path else None
         # The process; one that was forked since then leaves the file alone. 0: bound elsewhere, and it goes on there.
         self.bound_by = os.getpid()
+        self.is_kept = False  # whether somebody goes on with it when we close it: the next start, or another copy
         sock.setblocking(False)
+
+    @classmethod
+    def resume(cls, fields: Mapping[str, Any]) -> "Listener":
+        """Go on with what `carry` has written down. Raises OSError: the descriptor is no socket."""
+        os.set_inheritable(fields["fd"], False)
+        listener = cls(socket.socket(fileno=fields["fd"]), fields["unix_path"])
+        for name in _CARRIED:
+            setattr(listener, name, fields[name])
+        return listener
+
+    def carry(self, keep: Callable[[int], int]) -> dict[str, Any]:
+        """Write it down for another program in this process, which gets what `keep` is told of."""
+        path = None if self.unix_path is None else str(Path(self.unix_path).absolute())
+        return {"fd": keep(self.fd), "unix_path": path} | {name: getattr(self, name) for name in _CARRIED}
+
+    def copy(self) -> "Listener":
+        """Return another one of the same socket. Raises OSError: the process has no more descriptors."""
+        copy = Listener(self.socket.dup(), self.unix_path)
+        for name in _CARRIED:
+            setattr(copy, name, getattr(self, name))
+        return copy
 
     @property
     def name(self) -> str:
@@ -113,7 +138,7 @@ class Listener:
         connection stood. Its handshake is left unanswered instead; the one that TCP sends a second later is refused,
         or finds the next server. Where the system cannot do it nothing happens. A Unix socket loses its file.
         """
-        if not self.bound_by:
+        if not self.bound_by or self.is_kept:
             return
         self._remove_file()
         if sys.platform == "linux" and self.family in (socket.AF_INET, socket.AF_INET6):
@@ -133,7 +158,7 @@ class Listener:
                 Path(self.unix_path).unlink()
 
     def _is_ours(self, path: str) -> bool:
-        return self.bound_by == os.getpid() and self._identity == _identity(path)
+        return self.bound_by == os.getpid() and not self.is_kept and self._identity == identity_of(path)
 
 
 def resolve(host: str | None, port: int, family: int) -> list[tuple[int, tuple[Any, ...]]]:
@@ -159,7 +184,9 @@ def open_tcp(
     are left out: they have a listener already. Raises OSError naming the address.
     """
     try:
-        return _bind_all([entry for entry in resolve(host, port, family) if entry not in known], port, backlog)
+        entries = resolve(host, port, family)
+        missing = [entry for entry in entries if entry not in known]
+        return _bind_all(missing, port, backlog, has_others=len(missing) < len(entries))
     except OSError as error:
         name = f"{host or '*'}:{port}"
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
@@ -167,7 +194,9 @@ def open_tcp(
         raise OSError(error.errno, f"cannot listen on {name}: {reason}{_by(holder)}") from None
 
 
-def _bind_all(wanted: Sequence[tuple[int, tuple[Any, ...]]], port: int, backlog: int) -> list[Listener]:
+def _bind_all(
+    wanted: Sequence[tuple[int, tuple[Any, ...]]], port: int, backlog: int, *, has_others: bool
+) -> list[Listener]:
     for attempts_left in reversed(range(CHOICES_OF_PORT)):
         listeners: list[Listener] = []
         absent = None
@@ -180,7 +209,7 @@ def _bind_all(wanted: Sequence[tuple[int, tuple[Any, ...]]], port: int, backlog:
                     if error.errno not in _ABSENT:
                         raise
                     absent = error
-            if absent is not None and not listeners:
+            if absent is not None and not listeners and not has_others:
                 raise absent
         except OSError as error:
             for listener in listeners:
@@ -227,9 +256,7 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
             finally:
                 os.umask(previous)
             try:
-                Path(path).chmod(mode)
-                if owner is not None:
-                    os.chown(path, *owner)
+                permit(path, mode, owner)
                 sock.listen(backlog)
             except OSError:
                 Path(path).unlink()
@@ -242,6 +269,13 @@ def open_unix(path: str, backlog: int, *, mode: int, owner: tuple[int, int] | No
         holder = unix_owner(path) if error.errno == errno.EADDRINUSE else ""
         raise OSError(error.errno, f"cannot listen on unix:{path}: {reason}{_by(holder)}") from None
     return Listener(sock, unix_path=path)
+
+
+def permit(path: str, mode: int, owner: tuple[int, int] | None) -> None:
+    """Say who may connect to a Unix socket. Raises OSError."""
+    Path(path).chmod(mode)
+    if owner is not None:
+        os.chown(path, *owner)
 
 
 def adopt(sock: socket.socket, backlog: int | None) -> Listener:
@@ -284,7 +318,8 @@ def _make_room(path: str) -> None:
         probe.close()
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def identity_of(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from every other one that there is; None when there is no file."""
     try:
         found = os.lstat(path)
     except OSError:

@@ -346,10 +346,10 @@ def test_after_slow_tasks_fast_ones_bring_inline_back() -> None:
     with Loop() as loop:
         blocking = loop.dispatcher.blocking
         for _ in range(50):
-            blocking.ended(0.01, None, is_alone=True)
+            blocking.ended(0.01, 0.0, is_alone=True)
         assert blocking.share > HAND_OVER_SHARE
         for _ in range(200):
-            blocking.ended(0.00001, None, is_alone=True)
+            blocking.ended(0.00001, 0.0, is_alone=True)
         assert blocking.share < HAND_OVER_SHARE
 
 
@@ -570,7 +570,7 @@ def test_a_task_that_outlives_the_server_closes_its_connection_itself() -> None:
             exchange.write(b"too late")
         called = threading.Event()
         loop.dispatcher.run_in_pool(called.set)
-        loop.dispatcher._settle_aside(exchange, loop.time, None)
+        loop.dispatcher._settle_aside(exchange, loop.time, 0.0)
         assert loop.channels == []
         assert exchange.wire.fileno() == -1
         assert called.is_set()

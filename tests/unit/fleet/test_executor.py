@@ -36,9 +36,16 @@ def executor(listen: str, interpreter: str = sys.executable) -> Iterator[tuple[E
     with selectors.DefaultSelector() as poller:
         outside, links = Outside(plan, roster, figures.state, poller), Links(poller)
         reopener = Reopener(lambda: None)
-        yield Executor(hand, plan, roster, links, outside, figures, Notifier({}), reopener, told.append), told
+        yield (
+            Executor(hand, plan, roster, links, outside, figures, Notifier({}), reopener, told.append, _no_upgrade),
+            told,
+        )
         roster.keep_addresses(())
         roster.close()
+
+
+def _no_upgrade() -> None:
+    raise AssertionError
 
 
 def names(told: list[Event]) -> list[str]:

@@ -145,10 +145,14 @@ def test_stacks_of_all_processes_on_request(tmp_path: Path) -> None:
         server.wait_for_output(r'waitressd/fleet/worker.py", line \d+ in _obey')
 
 
-def test_a_signal_that_means_nothing_is_said_and_nothing_is_done(tmp_path: Path) -> None:
-    with fleet(tmp_path) as server:
+def test_a_fleet_that_leaves_begins_nothing_new(tmp_path: Path) -> None:
+    with fleet(tmp_path, "--drain-delay", "60") as server:
+        server.signal(signal.SIGTERM)
+        server.wait_for_output("not ready from now on")
+        server.signal(signal.SIGHUP)
+        server.wait_for_output("SIGHUP: nothing is done for this signal")
         server.signal(signal.SIGUSR2)
-        server.wait_for_output("SIGUSR2: nothing is done for this signal")
+        server.wait_for_output("SIGUSR2: no upgrade: the fleet stops")
         assert worker_of(server)
 
 

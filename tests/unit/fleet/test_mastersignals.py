@@ -118,3 +118,24 @@ with signals.heard():
 """
     )
     assert lines == ["True -1", "SIGHUP"]
+
+
+def test_what_is_held_back_waits_and_what_was_heard_can_be_made_to_wait_again() -> None:
+    lines = lines_of(
+        START
+        + """
+signals = MasterSignals()
+with signals.heard(), signals.held_back():
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("nothing:", names(signals))
+    with signals.let_through():
+        pass
+    print(names(signals))
+    with signals.let_through():
+        os.kill(os.getpid(), signal.SIGHUP)
+    signals.give_back()
+    print("nothing:", names(signals), [number.name for number in signal.sigpending()])
+print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+    )
+    assert lines == ["nothing: ", "SIGHUP", "nothing:  ['SIGHUP']", "set()"]

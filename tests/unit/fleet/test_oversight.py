@@ -71,6 +71,13 @@ def test_who_does_not_turn_is_found_with_what_it_has_in_hand(fleets: list[Fleet]
     assert (number, verdict.kind) == (2, Kind.STALLED)
 
 
+def test_who_hangs_before_its_loop_has_turned_is_found_if_it_writes_its_row(fleets: list[Fleet]) -> None:
+    fleets.append(fleet := Fleet(worker_stall_timeout="5"))
+    fleet.row(1)[Field.TURNED_AT] = fleet.row(2)[Field.TURNED_AT] = 0
+    fleet.row(1)[Field.LOOKED_AT] = to_ms(START)
+    assert [(number, verdict.kind) for number, verdict in fleet.look_until(START + 20)] == [(1, Kind.STALLED)]
+
+
 def test_who_is_stuck_is_found(fleets: list[Fleet]) -> None:
     fleets.append(fleet := Fleet(worker_stuck_timeout="5"))
     row = fleet.row(1)
@@ -107,6 +114,7 @@ def test_memory_is_measured_when_a_worker_is_ready_and_every_ten_seconds(fleets:
     fleets.append(fleet := Fleet(worker_max_memory="1M"))
     ((number, verdict),) = fleet.oversight.measure(1, START)
     assert (number, verdict.kind) == (1, Kind.BORN_TOO_BIG)
+    assert (fleet.roster.workers[1].private_bytes or 0) > 1 << 20
     fleet.oversight.look(START)  # the other is measured for the first time
     assert fleet.oversight.look(START + 9) == []
     assert [(number, verdict.kind) for number, verdict in fleet.oversight.look(START + 10)] == [

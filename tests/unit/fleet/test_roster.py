@@ -382,3 +382,11 @@ def test_a_command_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="gone"):
             roster.load(1)
         assert roster.codes == {}
+
+
+def test_addresses_are_kept_for_the_codes_that_there_are() -> None:
+    """A process that ends late has the plan name its codes again, the former one too, which has nobody any more."""
+    roster = Roster(StartCommand((), {}, "/"))
+    roster.codes[2] = current = Code(0, None, None, 2)
+    roster.keep_addresses((1, 2))
+    assert roster.codes == {2: current}

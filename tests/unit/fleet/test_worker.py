@@ -107,6 +107,26 @@ print(end_of(pid))
     assert lines == ["leaving", "b'HTTP/1.1 200 OK\\r\\n'", "0"]
 
 
+def test_one_that_is_set_aside_accepts_nothing_and_finishes_what_it_has() -> None:
+    lines = lines_of(
+        START
+        + READY
+        + """
+client = begin()
+ours.send("set_aside", seconds=20.0)
+print(next_name())
+late = socket.create_connection(address)
+late.sendall(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+os.close(come)
+print(client.makefile("rb").readline())
+print(end_of(pid))
+listener.accept()  # it is there for another
+print("waits")
+"""
+    )
+    assert lines == ["leaving", "b'HTTP/1.1 200 OK\\r\\n'", "0", "waits"]
+
+
 def test_the_last_one_serves_the_backlog() -> None:
     lines = lines_of(
         START

@@ -38,7 +38,7 @@ def test_one_server() -> None:
 
 def test_a_fleet() -> None:
     workers = {1: Figures(busy_threads=1), 2: Figures(busy_threads=2, certificate_ends={"a": 3.0})}
-    state = FleetState({"serving": 2}, {"killed": 1}, {2: 7.0}, {"done": 3}, 4, {"placed": 5}, {2: 4096})
+    state = FleetState({"serving": 2}, {"killed": 1}, {2: 7.0}, {"done": 3}, 4, {"placed": 5}, {2: 4096}, 3)
     found = json.loads(render_json(Picture(5.0, totals(), workers=workers, ages={1: 0.5, 2: 0.25}, fleet=state)))
     assert found["threads"]["busy"] == 3
     assert found["workers"]["2"]["threads"]["busy"] == 2
@@ -46,6 +46,7 @@ def test_a_fleet() -> None:
     assert found["tls"]["not_after"] == {"a": 3.0}
     assert found["fleet"] == {
         "workers": {"serving": 2},
+        "workers_wanted": 3,
         "worker_exits": {"killed": 1},
         "worker_age_seconds": {"2": 7.0},
         "worker_private_bytes": {"2": 4096},

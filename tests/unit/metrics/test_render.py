@@ -92,7 +92,7 @@ def test_gauges_of_one_server_and_of_a_fleet() -> None:
     assert not [
         line for line in alone if line.startswith(("process_max_fds", "waitressd_finding", "waitressd_workers"))
     ]
-    state = FleetState({"serving": 2}, {"killed": 1}, {2: 7.0}, {"done": 3}, 4, {"placed": 5}, {2: 4096})
+    state = FleetState({"serving": 2}, {"killed": 1}, {2: 7.0}, {"done": 3}, 4, {"placed": 5}, {2: 4096}, 3)
     fleet = lines_of(
         Picture(5.0, totals_of(), workers={2: figures}, ages={2: 0.25}, fleet=state, not_ready="no_worker")
     )
@@ -101,6 +101,7 @@ def test_gauges_of_one_server_and_of_a_fleet() -> None:
         'process_open_fds{worker="2"} 7',
         'waitressd_gauges_age_seconds{worker="2"} 0.250',
         'waitressd_workers{state="serving"} 2',
+        "waitressd_workers_wanted 3",
         'waitressd_worker_restarts_total{reason="killed"} 1',
         'waitressd_worker_age_seconds{worker="2"} 7.000',
         'waitressd_worker_private_bytes{worker="2"} 4096',

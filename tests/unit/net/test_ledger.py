@@ -316,7 +316,7 @@ def test_a_stop_that_does_not_wait() -> None:
         assert ended([ledger]) == {("none", "stop"): 1}
         with pytest.raises(ClientDisconnected):
             exchange.write(b"too late")
-        loop.dispatcher._settle_aside(exchange, loop.time, None)
+        loop.dispatcher._settle_aside(exchange, loop.time, 0.0)
         loop.settle()
         assert sum(counts(ledger).values()) == 1
 

@@ -1,0 +1,1 @@
+"""A Django project with the admin, and files that WhiteNoise serves."""
