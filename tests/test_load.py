@@ -71,7 +71,7 @@ def test_whole_answers_are_counted() -> None:
     assert books.versions().keys() == {3}
     assert {answer.pid for answer in books.answers} == {os.getpid()}
     assert {answer.is_kept for answer in books.answers} == {True, False}
-    assert books.last_of(3) == max(answer.received for answer in books.answers)
+    assert books.last_of(3) == max(answer.sent for answer in books.answers)
     assert sorted(answer.number for answer in books.answers) == list(range(1, len(books.answers) + 1))
 
 

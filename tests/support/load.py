@@ -79,8 +79,11 @@ class Books:
         return Counter(answer.version for answer in self.answers)
 
     def last_of(self, version: int) -> float:
-        """Return when this version answered last; 0 if it never did."""
-        return max((answer.received for answer in self.answers if answer.version == version), default=0.0)
+        """Return when the last request was sent that this version has answered; 0 if there is none.
+
+        Not when the answer was read: a worker that has answered may be gone before a busy client reads.
+        """
+        return max((answer.sent for answer in self.answers if answer.version == version), default=0.0)
 
     def first_by_others(self, pids: frozenset[int], since: float) -> float:
         """Return when a process that is not one of `pids` answered first since then; infinity if none did."""
