@@ -104,6 +104,8 @@ def trouble_with(command: Command) -> str:
         program = "waitressd"
     if program == "python" and arguments[:1] == ["-m"]:
         program, *arguments = arguments[1:]
+    if program == "python" and arguments[:1] == ["manage.py"]:
+        return ""  # what these do to the Django project, test_examples.py does
     if program == "waitressd":
         return _trouble_with_ours(arguments)
     if program == "pserve":
