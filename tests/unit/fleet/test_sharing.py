@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waitressd.fleet.sharing import GIFT_SHARE, SLACK, SLACK_SHARE, Load, fewest, gift, needs_placing, place, wants
@@ -15,6 +15,7 @@ def idle(connections: int) -> Load:
     return Load(connections, 0, 8)
 
 
+@settings(deadline=None)
 @given(LOADS, st.lists(LOADS, max_size=8))
 def test_a_new_connection_goes_only_to_one_that_clearly_has_less_to_do(mine: Load, others: list[Load]) -> None:
     index = place(mine, others)
@@ -29,6 +30,7 @@ def test_a_new_connection_goes_only_to_one_that_clearly_has_less_to_do(mine: Loa
         assert has_thread or chosen.connections == min(load.connections for load in others)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 8), st.integers(0, 200), st.randoms(use_true_random=False))
 def test_connections_that_come_at_once_are_spread(workers: int, count: int, dice: random.Random) -> None:
     loads = [0] * workers
@@ -46,6 +48,7 @@ def test_without_others_everything_is_kept() -> None:
     assert gift(1000, []) == 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.lists(st.integers(0, 1000), max_size=8))
 def test_a_gift_leaves_the_giver_with_more_than_the_mean(mine: int, others: list[int]) -> None:
     mean = (mine + sum(others)) / (1 + len(others))

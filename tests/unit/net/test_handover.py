@@ -1,7 +1,7 @@
 """What travels with a connection arrives as it was."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waitressd.http.proxyprotocol import ClientTls, Endpoint, ProxyHeader
@@ -24,6 +24,7 @@ KEPT = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(KEPT)
 def test_it_arrives_whole(kept: Kept) -> None:
     again = decode(encode(kept))
@@ -31,6 +32,7 @@ def test_it_arrives_whole(kept: Kept) -> None:
     assert (again.peer is UNIX) == (kept.peer is UNIX)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
