@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
 
-from waitressd.fleet.board import Board
+from waitressd.fleet.board import Board, Field
 from waitressd.fleet.heirs import Heirs
 from waitressd.fleet.link import Message
 from waitressd.fleet.mailboxes import mailboxes_in
@@ -43,6 +43,10 @@ class Fellow:
         boxes = mailboxes_in(message)
         if self._heirs is not None:
             self._heirs.add(boxes)
+            return
+        if self._board.row(self._own)[Field.PLACE] not in boxes:  # there was no descriptor for that; it does without
+            for box in boxes.values():
+                box.close()
             return
         (lane,) = self._server.lanes
         dispatcher = lane.dispatcher

@@ -70,7 +70,7 @@ class Heirs:
         self._limit = 0
         self._rows: list[tuple[int, Numbers]] = []
         self._rows_until = 0.0
-        self._mail: dict[int, Mail] = {}
+        self._mail: dict[tuple[int, int], Mail] = {}  # by row and place: a row may be another worker's meanwhile
         self._suspects: dict[int, float] = {}  # siblings that did not take what was passed, and when they were caught
         self._dice = random.Random()  # noqa: S311 - chances, no secrets
         self._next_look = 0.0
@@ -159,7 +159,10 @@ class Heirs:
         return bool(self._heirs(self._clock()))
 
     def _pass(self, index: int, row: Numbers, sock: socket.socket, kept: Kept, counted_as: Field) -> bool:
-        mailbox = self._mailboxes[row[_PLACE]]
+        of_place = row[_PLACE]
+        mailbox = self._mailboxes.get(of_place)
+        if mailbox is None:  # it has died since it was chosen, and the row is free
+            return False
         # Before it is there: the sibling may take it, and find the hint, before this process goes on.
         if not row[_HINT]:
             row[_HINTED_AT] = to_ms(self._clock())
@@ -168,9 +171,9 @@ class Heirs:
             row[_HINT] = max(0, row[_HINT] - 1)
             return False
         self._row[counted_as] += 1
-        if index not in self._mail:
+        if (index, of_place) not in self._mail:
             now = self._clock()
-            self._mail[index] = Mail(mailbox, row, now, now, now + PATIENCE_SECONDS)
+            self._mail[index, of_place] = Mail(mailbox, row, now, now, now + PATIENCE_SECONDS)
             self.due = min(self.due, now + PATIENCE_SECONDS)
         return True
 
@@ -209,22 +212,22 @@ class Heirs:
     def recall(self, now: float) -> Iterator[Arrival]:
         """See Siblings."""
         try:
-            for index, mail in list(self._mail.items()):
+            for key, mail in list(self._mail.items()):
                 if now < mail.look_at:
                     continue
                 if mail.mailbox.is_empty():
-                    del self._mail[index]
+                    del self._mail[key]
                 elif self._is_patient(mail, now):
                     mail.silent_since = now
                     mail.look_at = now + PATIENCE_SECONDS
                 else:
                     if mail.row[_TURNED_AT] <= to_ms(mail.silent_since):
-                        self._suspects[index] = to_ms(now)
+                        self._suspects[key[0]] = to_ms(now)
                     mail.look_at = now + LONG_SECONDS  # again, if there is no descriptor for it
                     while arrival := mail.mailbox.take():
                         self._row[Field.TAKEN_OVER] += 1
                         yield arrival
-                    del self._mail[index]
+                    del self._mail[key]
         finally:
             self.due = min((mail.look_at for mail in self._mail.values()), default=NEVER)
 

@@ -115,14 +115,24 @@ class FleetInsight:
         else:
             self._addresses.change(adjustments, every)
 
-    def hand_over(self) -> list[Listener]:
-        """Answer no more, and return copies of the listeners, at which others wait now. Raises OSError."""
-        listeners = [listener for held in self._listeners.values() for listener in held]
-        copies = [listener.copy() for listener in listeners]
-        for listener in listeners:
-            listener.is_kept = True
-        self.close()
+    def copies(self) -> list[Listener]:
+        """Return copies of the listeners. Raises OSError: no descriptor is left."""
+        copies: list[Listener] = []
+        try:
+            for held in self._listeners.values():
+                copies.extend(listener.copy() for listener in held)
+        except OSError:
+            for copy in copies:
+                copy.socket.close()
+            raise
         return copies
+
+    def leave_to_others(self) -> None:
+        """Answer no more; at copies of the listeners others wait now."""
+        for held in self._listeners.values():
+            for listener in held:
+                listener.is_kept = True
+        self.close()
 
     def hold(self, listeners: Sequence[Listener]) -> None:
         """Use these, which are open already, at the addresses that they were opened for. Before `open`."""

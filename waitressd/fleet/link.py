@@ -10,7 +10,7 @@ import select
 import socket
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -56,6 +56,7 @@ class Link:
         self.is_over = False
         self._buffer = bytearray(read)
         self._descriptors: deque[int] = deque(descriptors)
+        self._cut_messages = 0  # whose descriptors are lost: this process had no numbers for them
 
     @classmethod
     def pair(cls) -> tuple[Self, Self]:
@@ -104,16 +105,15 @@ class Link:
         return sent == len(line)
 
     def receive(self) -> list[Message]:
-        """Read what has come; [] when nothing has, or it is not whole yet. Raises LinkError."""
+        """Read what has come; [] when nothing has, or it is not whole yet. Raises LinkError.
+
+        A message is left out whose descriptors the system could not give to this process, as it has too many already:
+        that is weather, and no nonsense of the other side.
+        """
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.socket, _READ_BYTES, MAX_DESCRIPTORS)
+            data = self._read()
         except BlockingIOError:
             return []
-        except OSError:  # reset: the other end is gone, with something unread
-            data, descriptors = b"", []
-        for fd in descriptors:
-            os.set_inheritable(fd, False)  # PEP 446 speaks of what Python opens, not of what is passed
-        self._descriptors.extend(descriptors)
         if not data:
             self.is_over = True
             return []
@@ -125,12 +125,29 @@ class Link:
         messages: list[Message] = []
         try:
             for line in lines:
-                messages.append(self._message(bytes(line)))  # noqa: PERF401 - what was read before a fault is closed
+                messages += self._message(bytes(line))
         except LinkError:
             for message in messages:
                 message.close()
             raise
         return messages
+
+    def _read(self) -> bytes:
+        """Take bytes and the descriptors beside them; b"" at the end. Raises BlockingIOError."""
+        try:
+            data, descriptors, flags, _ = socket.recv_fds(self.socket, _READ_BYTES, MAX_DESCRIPTORS)
+        except BlockingIOError:
+            raise
+        except OSError:  # reset: the other end is gone, with something unread
+            return b""
+        if flags & socket.MSG_CTRUNC:
+            self._cut_messages += 1
+            while descriptors:
+                socket.close(descriptors.pop())
+        for fd in descriptors:
+            os.set_inheritable(fd, False)  # PEP 446 speaks of what Python opens, not of what is passed
+        self._descriptors.extend(descriptors)
+        return data
 
     def is_hung_up(self) -> bool:
         """Whether the other end is closed; what it has sent before may still be there."""
@@ -144,12 +161,16 @@ class Link:
         while self._descriptors:
             socket.close(self._descriptors.popleft())
 
-    def _message(self, line: bytes) -> Message:
+    def _message(self, line: bytes) -> Iterator[Message]:
+        """Yield the message in a line, unless it was cut. Raises LinkError."""
         try:
             fields = json.loads(line)
             name, count = fields.pop("name"), fields.pop("descriptors")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise LinkError(f"a message that cannot be read: {error!r}") from None
+        if self._cut_messages and type(count) is int and count > len(self._descriptors):
+            self._cut_messages -= 1
+            return
         if not isinstance(name, str) or type(count) is not int or not 0 <= count <= len(self._descriptors):
             raise LinkError(f"a message with a name and descriptors that it does not have: {name!r}, {count!r}")
-        return Message(name, fields, tuple(self._descriptors.popleft() for _ in range(count)))
+        yield Message(name, fields, tuple(self._descriptors.popleft() for _ in range(count)))

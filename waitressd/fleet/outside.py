@@ -59,15 +59,16 @@ class Outside:
             self.insight.keep([hello.adjustments for hello in hellos])
 
     def hand_over(self, shown: Showing) -> None:
-        """Show nothing for a moment, and note what it goes on with. Raises OSError: no descriptor is left.
+        """Show nothing for a moment, and note what it goes on with; who asks meanwhile waits.
 
-        Who asks meanwhile waits.
+        Raises OSError, and nothing has changed: no descriptor is left.
         """
         shown.counters = None if self._roster.metrics is None else self._roster.metrics.fd
         if self.insight is not None:
+            shown.admin = self.insight.copies()
             self._poller.unregister(self.insight)
             insight, self.insight = self.insight, None
-            shown.admin = insight.hand_over()
+            insight.leave_to_others()
 
     def resume(self, shown: Showing) -> None:
         """Show again what `hand_over` has noted, here or in another program. Raises OSError or ConfigError."""

@@ -242,6 +242,36 @@ def test_what_there_is_no_descriptor_for_is_looked_at_again_after_a_while(
     assert first.due == NEVER
 
 
+def test_what_lies_with_one_that_has_died_is_not_lost_where_its_row_is_anothers(make: MakeFleet) -> None:
+    fleet = make(3)
+    first, _, third = fleet.workers
+    third.leave()
+    assert first.give(fleet.sock, KEPT)
+    fleet.board.free(1)
+    assert fleet.board.claim(9) == 1
+    fleet.board.row(1)[Field.PLACE] = 3
+    successor = Heirs(fleet.board, 1, fleet.boxes, lambda: fleet.time)
+    successor.serve(ADDRESSES, 4, 100)
+    successor.note_turn(fleet.time, 0, 0)
+    assert first.give(fleet.sock, KEPT)
+    assert fleet.lies() == [2, 3]
+    fleet.time += PATIENCE_SECONDS
+    back = list(first.recall(fleet.time))
+    for sock, _ in back:
+        sock.close()
+    assert len(back) == 2
+    assert (fleet.lies(), first.due) == ([], NEVER)
+
+
+def test_nothing_goes_to_one_that_has_died_since_it_was_chosen(make: MakeFleet) -> None:
+    fleet = make(2)
+    first = fleet.workers[0]
+    ((index, row, _),) = first._heirs(fleet.time)
+    fleet.board.free(index)
+    assert not first._pass(index, row, fleet.sock, KEPT, Field.DRAINED)
+    assert (fleet.lies(), first.due) == ([], NEVER)
+
+
 class Fast(Mailbox):
     """One whose owner takes what is put in before the other process goes on."""
 

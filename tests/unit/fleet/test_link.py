@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import resource
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,6 +208,38 @@ def test_a_message_that_fits_only_in_part_ends_what_is_said() -> None:
             received += theirs.receive()
         assert received == []  # and the next message is not taken for the rest of it
         assert not ours.send("next")
+
+
+@contextlib.contextmanager
+def room_for(count: int) -> Iterator[None]:
+    """Let this process open so few descriptors more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as held:
+        highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+        while (fd := os.open(os.devnull, os.O_RDONLY)) <= highest:
+            held.callback(os.close, fd)
+        os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (fd + count, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is not known which descriptors are open")
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_message_that_there_are_no_descriptors_for_is_left_out_and_the_link_stands(room: int) -> None:
+    with pair() as (ours, theirs), pipes(2) as sent:
+        ours.send("before")
+        ours.send("cut", sent)
+        ours.send("after")
+        with room_for(room):
+            received = [*theirs.receive(), *theirs.receive()]
+        assert [message.name for message in received] == ["before", "after"]
+        ours.send("whole", sent)
+        (message,) = theirs.receive()
+        assert len(message.descriptors) == 2
+        message.close()
 
 
 def test_an_end_can_be_taken_over_by_its_number() -> None:

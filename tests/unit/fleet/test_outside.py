@@ -1,18 +1,22 @@
 """What a master shows to others, and that it imports nothing of what it does not show."""
 
+import errno
 import selectors
+import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.support.admin import ask
 from tests.support.client import Client
 from waitressd.command import StartCommand
 from waitressd.fleet.figures import Figures
 from waitressd.fleet.hello import Hello
-from waitressd.fleet.outside import Outside
+from waitressd.fleet.outside import Outside, Showing
 from waitressd.fleet.plan import Plan
 from waitressd.fleet.roster import Roster
 
@@ -63,6 +67,42 @@ def test_the_address_of_a_request_log_answers_metrics_and_may_be_another_after_a
         outside.keep([second])
         assert [Path(path).exists() for path in (old, new)] == [False, True]
         outside.close()
+
+
+def test_what_cannot_be_handed_over_answers_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, roster, poller = Plan(), Roster(StartCommand((), {}, "/")), selectors.DefaultSelector()
+    outside = Outside(plan, roster, Figures(plan, roster).state, poller)
+    asked = hello(admin_listen=f"unix:{tmp_path}/one.sock unix:{tmp_path}/two.sock")
+    shown, duplicate = Showing([asked]), socket.socket.dup
+    known: list[socket.socket] = []
+
+    def refuse_the_second(sock: socket.socket) -> socket.socket:
+        if known:
+            raise OSError(errno.EMFILE, "Too many open files")
+        known.append(duplicate(sock))
+        return known[0]
+
+    with poller:
+        outside.show(asked)
+        insight = outside.insight
+        with monkeypatch.context() as patch:
+            patch.setattr(socket.socket, "dup", refuse_the_second)
+            with pytest.raises(OSError, match="Too many open files"):
+                outside.hand_over(shown)
+        outside.resume(shown)
+        assert outside.insight is insight
+        assert known[0].fileno() < 0, "nothing is left behind"
+        for name in ("one", "two"):
+            with Client(f"{tmp_path}/{name}.sock") as client:
+                assert ask(client, "/ready", host="localhost").status == 503
+        outside.hand_over(shown)
+        assert outside.insight is None
+        outside.resume(shown)
+        for name in ("one", "two"):
+            with Client(f"{tmp_path}/{name}.sock") as client:
+                assert ask(client, "/ready", host="localhost").status == 503
+        outside.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_master_that_is_not_asked_imports_no_answers() -> None:
