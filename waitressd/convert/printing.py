@@ -37,9 +37,9 @@ def ini_text(sketch: Sketch) -> str:
 def _application(sketch: Sketch) -> Iterator[str]:
     if sketch.application is None:
         for text in sketch.folders:
-            yield from _comment(f"Have PYTHONPATH name the folder {text.written}.")
+            yield from _comment(f"Have PYTHONPATH name the folder {_spoken(text)}.")
         for text in sketch.environment:
-            yield from _comment(f"Set in the environment: {text.written}")
+            yield from _comment(f"Set in the environment: {_spoken(text)}")
         return
     yield "[app:main]"
     yield "use = egg:waitressd#wsgi"
@@ -51,6 +51,11 @@ def _application(sketch: Sketch) -> Iterator[str]:
     if sketch.environment:
         yield from _value("environment", tuple(sketch.environment), alone=True)
     yield ""
+
+
+def _spoken(text: Text) -> str:
+    """Write a value as a comment has it, where nothing need be escaped."""
+    return "".join(part if isinstance(part, str) else part.written for part in text.parts)
 
 
 def _setting(line: Line) -> Iterator[str]:

@@ -56,7 +56,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         ("bind = (\n", ["--from=gunicorn", "a.py"], "a.py:1: this is no Python file: '(' was never closed"),
         ("hello\n", ["a.py"], "a.py:1: this is not recognised; expected gunicorn.conf.py"),
         ("x = 1\n", ["a.py"], "a.py:1: this is not recognised"),
-        ("\0", ["a.py"], "a.py:1: this is not recognised"),
+        ("\0", ["a.py"], "a.py:1: this is no Python file: source code string cannot contain null bytes"),
         ("uwsgi:\n  http: :80\n", ["a.py"], "a.py:1: this is YAML; write the options as an ini file"),
         ("<uwsgi><http>:80</http></uwsgi>", ["a.py"], "a.py:1: this is XML"),
         ('{"uwsgi": {}}', ["a.py"], "a.py:1: this is JSON"),
