@@ -211,6 +211,8 @@ def serve(command: Command) -> int:
                 return FAILED
             runner.open()
             return runner(application, _say if prints else None)
+    except KeyboardInterrupt:  # before the server hears signals itself; a SIGTERM ends with the same status then
+        return OK
     except OSError as error:
         raise StartError(str(error.strerror or error)) from None
 

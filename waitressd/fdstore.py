@@ -39,7 +39,7 @@ class FdStore:
         To be called again when there are others.
         """
         room = self._notifier.store_size
-        wanted = {name: listener for listener in listeners if (name := _name_of(listener))}
+        wanted = {name: listener for listener in listeners if room and (name := _name_of(listener))}
         if unwanted := self._names - wanted.keys():
             self._names -= unwanted
             self._notifier.unstore(unwanted)
@@ -67,7 +67,10 @@ def keep_while_serving(on_ready: list[Callable[[str], object]], listeners: Seque
 
 def _name_of(listener: Listener) -> str:
     """Name a listener by its address, or return an empty text for one that nobody could find again."""
-    address = listener.address
+    try:
+        address = listener.address
+    except OSError:  # a stop that came with the start has closed it
+        return ""
     if listener.bound_by != os.getpid() or listener.asked.endswith(":0"):  # a port that the system chooses
         return ""
     if isinstance(address, tuple):

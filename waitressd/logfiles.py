@@ -11,6 +11,8 @@ from waitressd.operatorlog import operator_log
 from waitressd.processend import handlers_of_logging
 
 _logger: Final = logging.getLogger("waitressd")
+_KEEPS: Final = {"w": "a", "x": "a"}
+"""Modes that empty a file or want a new one, and what keeps the lines that this process has written."""
 _JOIN_SECONDS: Final = 2.0  # for files that are being opened when the server ends
 
 
@@ -96,6 +98,10 @@ def _reopen(handler: logging.FileHandler) -> None:
             # A handler without a stream opens its file at the next line, also if that is not possible now.
             handler.stream = None
             stream.close()
-            handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
+            mode, handler.mode = handler.mode, _KEEPS.get(handler.mode[:1], handler.mode[:1]) + handler.mode[1:]
+            try:
+                handler.stream = handler._open()  # noqa: SLF001 - documented as the hook that opens the file
+            finally:
+                handler.mode = mode
     finally:
         handler.release()

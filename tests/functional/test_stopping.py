@@ -315,7 +315,7 @@ def test_a_child_that_was_only_forked_holds_nothing() -> None:
             again.listen()
 
 
-@pytest.mark.parametrize(("number", "serves"), [(signal.SIGTERM, False), (signal.SIGHUP, True)])
+@pytest.mark.parametrize(("number", "serves"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGHUP, True)])
 def test_signals_while_the_application_is_loaded(number: signal.Signals, tmp_path: Path, *, serves: bool) -> None:
     (tmp_path / "slowly.py").write_text(
         "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(1)\n"

@@ -111,6 +111,14 @@ def test_a_server_has_its_listeners_kept_once_it_serves(
     assert opened[0].is_kept
 
 
+def test_what_a_stop_has_closed_meanwhile_is_not_kept(manager: Manager) -> None:
+    closed = bound()
+    closed.close()
+    FdStore(notifier(manager)).keep([closed])
+    FdStore(notifier(manager, 0)).keep([closed])
+    assert not closed.is_kept
+
+
 def test_without_a_manager_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_FDNAMES", "waitressd-a")

@@ -136,3 +136,19 @@ def test_a_failure_is_said(caplog: pytest.LogCaptureFixture) -> None:
     reopener.on_tick()
     reopener.join()
     assert "log files could not be opened anew" in caplog.messages
+
+
+@pytest.mark.parametrize("mode", ["w", "x", "w+"])
+def test_a_file_that_was_not_rotated_keeps_its_lines_whatever_its_mode(tmp_path: Path, mode: str) -> None:
+    handler = logging.FileHandler(tmp_path / "a.log", mode)
+    log = logging.getLogger("tests.reopened")
+    log.addHandler(handler)
+    try:
+        log.error("one")
+        reopen_log_files()
+        log.error("two")
+        assert (tmp_path / "a.log").read_text() == "one\ntwo\n"
+        assert handler.mode == mode
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -9,26 +9,79 @@ from typing import Final
 from waitressd.config.adjustments import ALIASES, SETTINGS
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.convert import gunicorntable, uwsgifile, uwsgitable, waitresstable
-from waitressd.convert.model import Item, Row, Sketch, Text, Variable, from_environment
+from waitressd.convert.model import Item, Row, Sketch, Text, Variable, Verdict, from_environment
 from waitressd.convert.steps import name_application
 from waitressd.wording import did_you_mean
 
 PROGRAMS: Final = {"gunicorn": "gunicorn", "uwsgi": "uwsgi", "pyuwsgi": "uwsgi", "waitress-serve": "waitress"}
 """Whose command each program is."""
 _LINE: Final = re.compile(r"^(?P<head>[A-Za-z][\w-]*:|ExecStart=|CMD|ENTRYPOINT|exec)?\s*(?P<rest>.*)$")
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+_PYTHON: Final = re.compile(r"python[\d.]*|pypy[\d.]*")
+_STARTS_NOTHING: Final = frozenset(
+    (
+        *("RUN", "COPY", "ADD", "ENV", "ARG", "LABEL", "FROM", "USER", "WORKDIR", "VOLUME"),
+        *("install", "uninstall", "which", "type", "command", "echo", "kill", "pkill", "killall"),
+        *("systemctl", "service", "supervisorctl", "cd", "mkdir", "rm", "cp", "mv", "ln", "chown", "chmod"),
+        *("useradd", "adduser", "groupadd"),
+    )
+)
+"""Words before the name of a server that make it something else than the program that is started."""
 _VARIABLE: Final = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}|(?P<bare>[A-Za-z_]\w*))")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&", ">", ">>", "2>&1", "2>"})
 
 
 def command_in(text: str) -> tuple[int, str] | None:
-    """Find the first line of a text that starts one of the servers; ``web:`` of a Procfile goes before others."""
+    """Find the line of a text that starts one of the servers.
+
+    ``web:`` of a Procfile goes before others, then what a unit, a container or a script starts at its end, then lines
+    that begin with the program, then those that have it behind another one.
+    """
     found = []
+    entry: tuple[int, list[str]] | None = None  # an ENTRYPOINT whose options a CMD may have
     for number, line in _joined_lines(text):
         match = _LINE.match(line.strip())
-        words = split_words(match["rest"]) if match and not line.lstrip().startswith(("#", ";")) else []
-        if _program_at(words) is not None:
-            found.append((match is None or match["head"] != "web:", number, " ".join(map(shlex.quote, words))))
-    return min(found)[1:] if found else None
+        if match is None or line.lstrip().startswith(("#", ";")):
+            continue
+        head, rest = match["head"] or "", match["rest"]
+        words = split_words(rest)
+        if head == "CMD" and entry is not None and rest.startswith("["):
+            number, words = entry[0], entry[1] + words  # noqa: PLW2901 - both lines are one command
+        for command in _commands(words):
+            if (index := _program_at(command)) is not None and not _STARTS_NOTHING.intersection(command[:index]):
+                found.append((_rank(head, command[:index]), -len(command) if entry else 0, number, shlex.join(command)))
+                entry = (number, command) if head == "ENTRYPOINT" and rest.startswith("[") else None
+    return min(found)[2:] if found else None
+
+
+def _rank(head: str, before: Sequence[str]) -> int:
+    """Say how likely it is that this is the command that serves; 0 is the likeliest."""
+    if head == "web:":
+        return 0
+    if head and not head.endswith(":"):
+        return 1
+    return 3 if _wrapper(before) else 2
+
+
+def _wrapper(before: Sequence[str]) -> list[str]:
+    """Return what starts the program, without what makes no difference: assignments, a Python."""
+    rest = [word for word in before if not _ASSIGNMENT.fullmatch(word) and word not in ("env", "exec")]
+    is_python = rest[1:] in ([], ["-m"]) and all(_PYTHON.fullmatch(PurePath(word).name) for word in rest[:1])
+    return [] if is_python else rest
+
+
+def _commands(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the commands that a shell would see in words, also in the one behind ``-c``."""
+    command: list[str] = []
+    for word in (*words, ";"):
+        if word not in _ENDS:
+            command.append(word)
+            continue
+        if "-c" in command[:-1] and _program_at(command[: command.index("-c")]) is None:
+            yield from _commands(split_words(command[command.index("-c") + 1]))
+        elif command:
+            yield command
+        command = []
 
 
 def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -84,10 +137,22 @@ def convert(place: str, words: Sequence[str], server: str = "") -> Sketch:
         rest = rest[:end]
         break
     sketch = _SERVERS[server](place, rest)
-    for word in words[: max(0, first - 1)]:
-        if re.fullmatch(r"[A-Za-z_]\w*=.*", word):
-            sketch.environment.append(_text(word))
+    before = words[: max(0, first - 1)]
+    sketch.environment += [_text(word) for word in before if _ASSIGNMENT.fullmatch(word)]
+    if wrapper := " ".join(_wrapper(before)):
+        sketch.leave(Item(place, "wrapper", True, wrapper), "have it start waitressd", Verdict.ELSEWHERE)
     return sketch
+
+
+def _application_in(sketch: Sketch, place: str, words: Sequence[str]) -> str:
+    """Return the word that names the application, and leave the others: what a shell would put there is not known."""
+    plain = [word for word in words if "$" not in word]
+    named = (plain or [word for word in words if ":" in word] or [""])[0]
+    for word in words:
+        if word != named:
+            why = "only a shell knows what it is; write the options yourself" if "$" in word else "it is one too many"
+            sketch.leave(Item(place, "word", word, word), why)
+    return named
 
 
 def _text(word: str) -> Text:
@@ -149,8 +214,8 @@ def _gunicorn(place: str, words: list[str]) -> Sketch:
         if key in items and key in ("bind", "raw_env"):
             given = [*items[key].values, given]  # type: ignore[assignment]  # a list of texts is a value, too
         items[key] = Item(place, key, given, text if key not in items else f"{items[key].source} {text}")
-    if read.positional:
-        items["wsgi_app"] = Item(place, "wsgi_app", _text(read.positional[0]), read.positional[0])
+    if application := _application_in(sketch, place, read.positional):
+        items["wsgi_app"] = Item(place, "wsgi_app", _text(application), application)
     for item in items.values():
         row = gunicorntable.row_of(item.name)
         assert row is not None
@@ -200,8 +265,8 @@ def _waitress(place: str, words: list[str]) -> Sketch:
         else:
             given: object = word.startswith("no_") is False if value is None else _text(value)
             waitresstable.apply(sketch, Item(place, word.removeprefix("no_") if value is None else word, given, text))
-    if read.positional:
-        item = Item(place, "app", read.positional[0], read.positional[0])
+    if application := _application_in(sketch, place, read.positional):
+        item = Item(place, "app", _text(application), application)
         name_application(sketch, item, item.text)
         sketch.is_factory = sketch.is_factory or is_factory
     waitresstable.finish(sketch)

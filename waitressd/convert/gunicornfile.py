@@ -25,14 +25,19 @@ def looks_like_it(text: str) -> bool:
     return any(gunicorntable.row_of(name) for name, _ in _settings(tree.body))
 
 
-def convert(name: str, text: str) -> Sketch:
-    """Convert the text of a file; `name` is what messages and comments call it. Raises ConfigError for a wrong one."""
+def parse(name: str, text: str) -> ast.Module:
+    """Parse the text of a file; `name` is what messages call it. Raises ConfigError where it is no Python."""
     try:
-        tree = ast.parse(text)
+        return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         text = f"this is no Python file: {getattr(error, 'msg', None) or error}"
         raise ConfigError([Problem(f"{name}:{line}", "", text)]) from None
+
+
+def convert(name: str, text: str) -> Sketch:
+    """Convert the text of a file; `name` is what messages and comments call it. Raises ConfigError for a wrong one."""
+    tree = parse(name, text)
     sketch = Sketch(f"gunicorn's {name}")
     items: dict[str, Item] = {}
     names: dict[str, object] = {}

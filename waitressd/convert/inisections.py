@@ -1,6 +1,8 @@
 """Reads ``[server:NAME]`` sections of ini files that name waitress or gunicorn."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from waitressd.config.errors import ConfigError, Problem, shorten
@@ -9,8 +11,9 @@ from waitressd.config.iniloader import Documents, IniLoader, scheme_of
 from waitressd.config.origins import display_path
 from waitressd.config.reading import NOT_SETTINGS
 from waitressd.convert import gunicorntable, waitresstable
-from waitressd.convert.model import Item, Sketch, Text, Variable
+from waitressd.convert.model import Item, Sketch, Text, Unknown, Variable
 
+_INTERPOLATION: Final = re.compile(r"%\(([^)]*)\)s")
 _FOLLOWS: Final = "it uses another section; write its lines into this one, and convert that"
 
 
@@ -64,8 +67,9 @@ def _items(loader: IniLoader, section: str) -> list[Item]:
         place = document.origin(section, name).place.partition(" [")[0]
         item = loader.value(section, name)
         source = f"{name} = {shorten(entry.value)}"
-        if item.refusal:
-            raise ConfigError([Problem(place, source, item.refusal)])
+        if item.refusal:  # as where pserve is told a variable on its command line
+            found.append(Item(place, name, Unknown(item.refusal), source))
+            continue
         value = str(item.value)
         text = Text.of(value) if "%" not in entry.value else Text((Variable(entry.value.replace("$", "$$"), value),))
         lines = [Text.of(line.strip()) for line in value.splitlines() if line.strip()]
@@ -73,8 +77,23 @@ def _items(loader: IniLoader, section: str) -> list[Item]:
     return found
 
 
+def _defaults(loader: IniLoader, section: str) -> dict[str, str]:
+    """Return what the values of a section take from [DEFAULT], as it is written there."""
+    document = loader.document
+    there = document.sections.get(GLOBAL_SECTION, {})
+    found: dict[str, str] = {}
+    texts = [entry.value for name, entry in document.sections[section].items() if name not in there]
+    while texts:
+        for name in _INTERPOLATION.findall(texts.pop()):
+            if name in there and name not in found:
+                found[name] = there[name].value.replace("$", "$$")
+                texts.append(there[name].value)
+    return {name: found[name] for name in there if name in found}
+
+
 def _waitress(loader: IniLoader, section: str) -> Sketch:
     sketch = Sketch(f"waitress's section in {display_path(loader.document.path)}", cuts_lists=True)
+    sketch.defaults = _defaults(loader, section)
     sketch.remarks.append("The command waitressd runs a section that names waitress as it is, too.")
     for item in _items(loader, section):
         waitresstable.apply(sketch, item)
@@ -84,9 +103,12 @@ def _waitress(loader: IniLoader, section: str) -> Sketch:
 
 def _gunicorn(loader: IniLoader, section: str) -> Sketch:
     sketch = Sketch(f"gunicorn's section in {display_path(loader.document.path)}")
+    sketch.defaults = _defaults(loader, section)
     items = {item.name: item for item in _items(loader, section)}
     host, port = items.pop("host", None), items.pop("port", None)
-    if host or port:
+    if unknown := [item for item in (host, port) if item and isinstance(item.value, Unknown)]:
+        items["bind"] = replace(unknown[0], name="bind")
+    elif host or port:
         address = (host.text if host else Text.of("127.0.0.1")) + ":" + (port.text if port else Text.of("8000"))
         first = host or port
         assert first is not None

@@ -172,6 +172,8 @@ class Sketch:
     is_factory: bool = False
     default_object: str = "application"
     """What is served of a module that is named alone."""
+    defaults: dict[str, str] = field(default_factory=dict)
+    """What [DEFAULT] must have for the values, as it is written."""
     folders: list[Text] = field(default_factory=list)
     environment: list[Text] = field(default_factory=list)
     left: list[tuple[Verdict, Item, str]] = field(default_factory=list)

@@ -21,6 +21,9 @@ def ini_text(sketch: Sketch) -> str:
         f"# Made by waitressd convert from {shorten(sketch.title)}. Look at it with: waitressd --check-config FILE.ini",
         *(line for remark in sketch.remarks for line in _comment(remark)),
         "",
+        *(["[DEFAULT]"] if sketch.defaults else []),
+        *(f"{name} = {value}" for name, value in sketch.defaults.items()),
+        *([""] if sketch.defaults else []),
         *_application(sketch),
         "[server:main]",
         "use = egg:waitressd",
@@ -37,9 +40,9 @@ def ini_text(sketch: Sketch) -> str:
 def _application(sketch: Sketch) -> Iterator[str]:
     if sketch.application is None:
         for text in sketch.folders:
-            yield from _comment(f"Have PYTHONPATH name the folder {text.written}.")
+            yield from _comment(f"Have PYTHONPATH name the folder {_spoken(text)}.")
         for text in sketch.environment:
-            yield from _comment(f"Set in the environment: {text.written}")
+            yield from _comment(f"Set in the environment: {_spoken(text)}")
         return
     yield "[app:main]"
     yield "use = egg:waitressd#wsgi"
@@ -51,6 +54,11 @@ def _application(sketch: Sketch) -> Iterator[str]:
     if sketch.environment:
         yield from _value("environment", tuple(sketch.environment), alone=True)
     yield ""
+
+
+def _spoken(text: Text) -> str:
+    """Write a value as a comment has it, where nothing need be escaped."""
+    return "".join(part if isinstance(part, str) else part.written for part in text.parts)
 
 
 def _setting(line: Line) -> Iterator[str]:

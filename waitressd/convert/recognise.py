@@ -34,6 +34,8 @@ def convert_file(path: str, server: str = "") -> Sketch:
     elif server == "uwsgi":
         sketch = uwsgifile.convert(name, text)
     else:
+        if path.endswith(".py"):
+            gunicornfile.parse(name, text)  # raises where it is no Python
         raise ConfigError([Problem(f"{name}:1", "", _UNKNOWN)])
     sketch.settle()
     return sketch
@@ -52,7 +54,7 @@ def _read(path: str) -> str:
             data = file.read(_LARGEST_BYTES + 1)
         if len(data) > _LARGEST_BYTES:
             raise ConfigError([Problem(path, "", "a configuration has no more than a megabyte")])
-        return data.decode()
+        return data.decode("utf-8-sig")  # Python takes a byte order mark, too
     except (OSError, ValueError) as error:
         if isinstance(error, OSError | UnicodeDecodeError):
             raise unreadable(path, error) from None

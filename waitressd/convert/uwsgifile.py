@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
+from waitressd.config.adjustments import SETTINGS
 from waitressd.config.errors import ConfigError, Problem
 from waitressd.convert import uwsgitable
-from waitressd.convert.model import HERE, Item, Sketch, Text, Unknown, Variable, from_environment
+from waitressd.convert.model import HERE, Item, Row, Sketch, Text, Unknown, Variable, from_environment
 
 _SECTION: Final = re.compile(r"\[(?P<name>[^\]]+)\]")
 _PLACE: Final = re.compile(
@@ -19,6 +20,7 @@ _PLACE: Final = re.compile(
 _CONDITIONS: Final = re.compile(r"(if|for)-?[a-z-]+|for|if")
 _ENDS: Final = frozenset({"endif", "end-if", "endfor", "end-for"})
 _CONDITION: Final = "it depends on a condition, which is not looked at here; write the line that you need"
+_SWITCH_OR_NUMBER: Final = re.compile(r"[0-9]+|true|false")
 _MOST_PARTS: Final = 1000
 _OTHER_FORMATS: Final = (
     (re.compile(r"^\s*<(\?xml|uwsgi)"), "XML"),
@@ -60,6 +62,8 @@ def convert_items(title: str, items: list[Item]) -> Sketch:
                 row.apply(sketch, item)
                 continue
             together[key] = Item(item.place, key, item.value, item.source)
+        elif _SWITCH_OR_NUMBER.fullmatch(item.text.example.strip()) and not _is_list(row):
+            together[key] = Item(item.place, key, item.value, item.source)  # of these the last one counts
         else:
             together[key] = Item(before.place, key, [*before.values, *item.values], before.source)
     for key, item in sorted(together.items(), key=lambda entry: entry[0] != "callable"):
@@ -68,6 +72,11 @@ def convert_items(title: str, items: list[Item]) -> Sketch:
         row.apply(sketch, item)
     uwsgitable.finish(sketch, list(together.values()))
     return sketch
+
+
+def _is_list(row: Row) -> bool:
+    """Whether what it becomes takes several values."""
+    return any(SETTINGS[name].kind.repeats for name in row.here if name in SETTINGS)
 
 
 def _items(name: str, text: str) -> Iterator[Item]:

@@ -3,14 +3,16 @@
 from waitressd.config.adjustments import ALIASES, SETTINGS
 from waitressd.config.hints import fold, suggest
 from waitressd.config.settings import Standing
-from waitressd.convert.model import Item, Sketch, Verdict
+from waitressd.convert.model import Item, Sketch, Unknown, Verdict
 
 
 def apply(sketch: Sketch, item: Item) -> None:
     """Convert one option."""
     name = ALIASES.get(fold(item.name), fold(item.name))
     row = SETTINGS.get(name)
-    if row is None or row.kind.python_only:
+    if isinstance(item.value, Unknown):
+        sketch.leave(item, item.value.why)
+    elif row is None or row.kind.python_only:
         sketch.leave(item, f"waitress has no such option{suggest(item.name, SETTINGS)}")
     elif row.heritage.standing in (Standing.INERT, Standing.RETIRED):
         sketch.leave(item, row.heritage.note.removesuffix("."), Verdict.NEEDLESS)

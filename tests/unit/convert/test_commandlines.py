@@ -20,6 +20,17 @@ def lines(text: str) -> dict[str, list[str]]:
         ('CMD ["uwsgi", "--ini", "a.ini"]', (1, "uwsgi --ini a.ini")),
         ("exec python -m gunicorn a:b", (1, "python -m gunicorn a:b")),
         ("python3 -m waitress a:b", (1, "python3 -m waitress a:b")),
+        ('RUN pip install gunicorn\nCMD ["gunicorn", "a:b"]', (2, "gunicorn a:b")),
+        ("WORKDIR /srv/uwsgi\nUSER gunicorn\n", None),
+        ("pip install gunicorn && gunicorn a:b", (1, "gunicorn a:b")),
+        (
+            "mkdir -p /run/gunicorn\nnewrelic-admin run-program gunicorn a:b",
+            (2, "newrelic-admin run-program gunicorn a:b"),
+        ),
+        ("tini gunicorn a:a\ngunicorn a:b", (2, "gunicorn a:b")),
+        ('ENTRYPOINT ["gunicorn", "a:b"]\nCMD ["-w", "2"]', (1, "gunicorn a:b -w 2")),
+        ('CMD ["sh", "-c", "cd /x && exec gunicorn -b :$PORT a:b"]', (1, "exec gunicorn -b ':$PORT' a:b")),
+        ('ExecStart=/bin/sh -c "gunicorn -c x.py a:b"', (1, "gunicorn -c x.py a:b")),
         ("# gunicorn a:b\n", None),
         ("gunicorn 'a:b\n", None),
         ("serve a:b\\", None),
@@ -50,6 +61,18 @@ def test_variables_of_the_shell() -> None:
     assert found["listen"] == ["0.0.0.0:${PORT}"]
     assert "threads" not in found
     assert "backlog" not in found
+
+
+def test_what_only_a_shell_knows_is_not_lost() -> None:
+    sketch = convert("p:1", split_words('ddtrace-run gunicorn $OPTIONS a:b c:d "$@"'))
+    assert sketch.application is not None
+    assert sketch.application.written == "a:b"
+    left = [item.source for _, item, _ in sketch.left]
+    assert left == ["$OPTIONS", "c:d", "$@", "ddtrace-run"]
+    sketch = convert("p:1", split_words("python3 -m gunicorn ${APP:-a:b}"))
+    assert sketch.application is not None
+    assert sketch.application.written == "${APP:-a:b}"
+    assert not sketch.left
 
 
 def test_uwsgi() -> None:

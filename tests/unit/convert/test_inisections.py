@@ -7,6 +7,7 @@ import pytest
 from waitressd.config.errors import ConfigError
 from waitressd.convert import inisections
 from waitressd.convert.model import Sketch
+from waitressd.convert.printing import ini_text
 
 
 def sketch(folder: Path, text: str, server: str = "") -> Sketch:
@@ -42,3 +43,22 @@ def test_gunicorn_s_section(tmp_path: Path) -> None:
     assert found.lines["workers"].example == "2"
     assert found.left[0][2] == "gunicorn has no such setting"
     assert sketch(tmp_path, "[server:main]\nuse = egg:gunicorn\nhost=a\n").lines["listen"].example == "a:8000"
+
+
+def test_what_a_value_takes_from_the_defaults_goes_with_it(tmp_path: Path) -> None:
+    text = (
+        "[DEFAULT]\nbase = 80\nport = %(base)s80\nother = 1\n[server:main]\nuse = egg:waitress\nlisten = *:%(port)s\n"
+    )
+    found = sketch(tmp_path, text)
+    assert found.lines["listen"].values[0].written == "*:%(port)s"
+    assert found.defaults == {"base": "80", "port": "%(base)s80"}
+    assert "\n[DEFAULT]\nbase = 80\nport = %(base)s80\n\n[server:main]\n" in ini_text(found)
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "waitress"])
+def test_a_variable_that_only_a_command_line_has_is_left(tmp_path: Path, server: str) -> None:
+    found = sketch(tmp_path, f"[server:main]\nuse = egg:{server}\nport = %(http_port)s\nthreads = 3\n")
+    assert found.lines["threads"].example == "3"
+    assert "listen" not in found.lines
+    assert "port" not in found.lines
+    assert "add http_port=VALUE to the command line" in found.left[0][2]

@@ -25,9 +25,9 @@ def test_the_parts_and_their_order() -> None:
 
 def test_without_an_application_its_surroundings_are_comments() -> None:
     sketch = Sketch("a\x1b[31m file")
-    sketch.folders = [Text.of("/a")]
+    sketch.folders = [Text.of("/a%")]
     sketch.environment = [Text.of("A=\x07")]
     text = ini_text(sketch)
-    assert "# Have PYTHONPATH name the folder /a.\n# Set in the environment: A=\\x07\n[server:main]" in text
+    assert "# Have PYTHONPATH name the folder /a%.\n# Set in the environment: A=\\x07\n[server:main]" in text
     assert text.isascii()
     assert "\x1b" not in text

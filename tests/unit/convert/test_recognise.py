@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from waitressd.config.errors import ConfigError
 from waitressd.convert.recognise import convert_file, convert_words
 
 
@@ -37,3 +38,19 @@ def test_what_is_refused_together_is_left() -> None:
     sketch = convert_words("command line", ["waitress-serve", "--host=a", "--listen=*:80", "a:b"])
     assert len(sketch.lines) == 1
     assert len(sketch.left) == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text("\ufeffworkers = 3\r\n", encoding="utf-8", newline="")
+    assert convert_file(str(path)).lines["workers"].example == "3"
+
+
+def test_a_file_of_python_that_is_none_is_told_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.conf.py"
+    path.write_text("bind = 'a'\nworkers = \n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"x.conf.py:2: this is no Python file: invalid syntax"):
+        convert_file(str(path))
+    path.write_text("x = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="this is not recognised"):
+        convert_file(str(path))

@@ -68,3 +68,9 @@ def test_the_application() -> None:
 def test_a_file_without_the_section_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"a.ini:1: there is no section \[uwsgi\]"):
         uwsgifile.convert("a.ini", "[other]\n")
+
+
+def test_of_numbers_and_switches_that_repeat_the_last_one_counts() -> None:
+    found = sketch("workers = 2", "workers = 4", "master = true", "master = false")
+    assert found.lines["workers"].example == "4"
+    assert found.lines["workers"].comments[0] == "site.ini:5: workers = 4"
