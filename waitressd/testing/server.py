@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self
 from waitressd.server import Server, create_server
 from waitressd.wsgi.task import Application
 
-_PLACES: Final = frozenset({"listen", "host", "port", "unix_socket", "sockets"})
+_PLACES: Final = frozenset({"listen", "unix_socket", "sockets"})
 _DEFAULTS: Final = {"expose_tracebacks": True, "shutdown_timeout": 5.0}
 _JOIN_SECONDS: Final = 20.0  # a stop has deadlines of its own, which end before
 _TLS_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -37,8 +37,9 @@ class _Errors(logging.Handler):
 class TestServer:
     """A server that serves from the moment of its making until `close`. Any thread.
 
-    It listens on a free port of 127.0.0.1 unless the settings say where. `tls` makes a certificate for localhost with
-    trustme, which must be installed. Raises ConfigError, OSError naming the address, RuntimeError without trustme.
+    It listens on a free port of 127.0.0.1 unless the settings say where; `host` or `port` alone leaves the other.
+    `tls` makes a certificate for localhost with trustme, which must be installed. Raises ConfigError, OSError naming
+    the address, RuntimeError without trustme.
     """
 
     __test__: ClassVar[bool] = False  # pytest looks for classes whose names begin like this
@@ -46,7 +47,7 @@ class TestServer:
     def __init__(self, application: Application, *, tls: bool = False, **settings: Any) -> None:  # noqa: ANN401 - settings have many types
         given = {**_DEFAULTS, **settings}
         if not given.keys() & _PLACES:
-            given["listen"] = "127.0.0.1:0"
+            given = {"host": "127.0.0.1", "port": 0, **given}  # as WebTest: one that is given leaves the other
         self.ca_file: str = ""
         """The file of the CA that signed the server's certificate, for clients; empty without `tls`."""
         self._cleanup = contextlib.ExitStack()

@@ -58,6 +58,13 @@ def test_a_prefix_is_a_part_of_the_url() -> None:
         assert get(f"{server.url}/a") == b"http /shop /a"
 
 
+def test_a_host_alone_leaves_the_port_and_a_port_alone_the_host() -> None:
+    with serve(hello, host="localhost") as first, serve(hello, host="localhost") as second:
+        assert first.port != second.port
+    with serve(hello, port=0) as server:
+        assert server.host == "127.0.0.1"
+
+
 def test_tls_with_a_certificate_that_clients_can_check() -> None:
     with serve(hello, tls=True) as server:
         context = ssl.create_default_context(cafile=server.ca_file)
