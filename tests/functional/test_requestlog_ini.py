@@ -312,6 +312,7 @@ def test_logrotate_loses_no_line(ini: Callable[[str, str], list[str]], tmp_path:
                 for _ in range(50):
                     client.get(f"/?{sent}")
                     sent += 1
+                wait_for(lambda: path.stat().st_size > 0)  # the rotation leaves an empty file alone
                 command = [logrotate, "--force", "--state", str(tmp_path / "state"), str(tmp_path / "rotate.conf")]
                 subprocess.run(command, check=True, timeout=30)
                 wait_for(path.exists)

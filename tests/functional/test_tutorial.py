@@ -60,7 +60,7 @@ class Reader:
             (programs / name).chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         own = {"PATH": path, "PORT": ports["6543"], "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-        self.environment = {**os.environ, **own}
+        self.environment = {**os.environ, "COLUMNS": "120", **own}
 
     def follow(self, text: str) -> None:
         """Do what a block says."""
