@@ -347,7 +347,11 @@ OTHERS: Final[tuple[Row, ...]] = (
             SERVICE_MANAGER),
     missing("vhost vhost-host max-apps no-default-app ignore-script-name worker-mount allowed-modifiers remap-modifier",
             _ONE),
-    missing("memory-report m profiler", "waitressd top, and waitressd profile, show what it does", "admin_listen"),
+    missing(
+        "memory-report m profiler",
+        "the commands waitressd top and waitressd profile show what it does",
+        "admin_listen",
+    ),
     elsewhere("if-* ifenv ifexists ifplugin ifdir for for-* end-* endif endfor blacklist whitelist "
               "set set-ph set-placeholder get "
               "resolve declare-option* eval extract",
