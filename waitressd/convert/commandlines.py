@@ -239,10 +239,8 @@ def _uwsgi(place: str, words: list[str]) -> Sketch:
         Item(place, name.lstrip("-"), True if value is None else _text(value), text)
         for name, value, text in read.options(is_flag)
     ]
-    sketch = uwsgifile.convert_items("a command line of uWSGI", items)
-    for word in read.positional:
-        sketch.leave(Item(place, word, word, word), "convert that file too")
-    return sketch
+    items += [Item(place, "ini", _text(word), word) for word in read.positional]
+    return uwsgifile.convert_items("a command line of uWSGI", items)
 
 
 def _waitress(place: str, words: list[str]) -> Sketch:

@@ -264,6 +264,15 @@ ROWS: Final[tuple[Row, ...]] = (
 def finish(sketch: Sketch, items: list[Item]) -> None:
     """Write out gunicorn's defaults where ours differ and it matters."""
     given = {item.name: item for item in items}
+    if "config" in given:
+        sketch.remarks.append("Defaults of gunicorn are not written out: the file that it reads may say otherwise.")
+    else:
+        _write_defaults(sketch, given)
+    _finish_timeout(sketch, given)
+    _finish_tls(sketch, given)
+
+
+def _write_defaults(sketch: Sketch, given: dict[str, Item]) -> None:
     nothing = Item("", "", "")
     if "listen" not in sketch.lines and "bind" not in given:
         sketch.put("listen", [f"127.0.0.1:{DEFAULT_PORT}"], nothing, "gunicorn's default.")
@@ -281,8 +290,6 @@ def finish(sketch: Sketch, items: list[Item]) -> None:
     if "forwarded_allow_ips" not in given:
         remark = "gunicorn's default: a proxy on this machine may say that a request came by https."
         trust(sketch, nothing, [Text.of("localhost")], _PROTO, remark)
-    _finish_timeout(sketch, given)
-    _finish_tls(sketch, given)
 
 
 def _finish_timeout(sketch: Sketch, given: dict[str, Item]) -> None:

@@ -390,11 +390,19 @@ def row_of(name: str) -> Row | None:
     return row_for(ROWS, name)
 
 
+_FILES: Final = frozenset(
+    ("ini", "xml", "x", "xmlconfig", "yaml", "yml", "y", "json", "j", "js", "config", "inherit", "include")
+)
+"""Options that name another file of options."""
+
+
 def finish(sketch: Sketch, items: list[Item]) -> None:
     """Write out uWSGI's defaults where ours differ and it matters."""
     given = {item.name: item for item in items}
     nothing = Item("", "", "")
-    if "threads" not in given and not any(name.startswith(("gevent", "async")) for name in given):
+    if _FILES.intersection(given):
+        sketch.remarks.append("Defaults of uWSGI are not written out: the other file may say otherwise.")
+    elif "threads" not in given and not any(name.startswith(("gevent", "async")) for name in given):
         remark = (
             "uWSGI's default: one request at a time in each process. More is faster, if the application is thread-safe."
         )
