@@ -10,7 +10,7 @@ from waitressd.config.adjustments import ALIASES, SETTINGS
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.convert import gunicorntable, uwsgifile, uwsgitable, waitresstable
 from waitressd.convert.model import Item, Row, Sketch, Text, Variable, Verdict, from_environment
-from waitressd.convert.steps import name_application
+from waitressd.convert.steps import name_application, variables
 from waitressd.wording import did_you_mean
 
 PROGRAMS: Final = {"gunicorn": "gunicorn", "uwsgi": "uwsgi", "pyuwsgi": "uwsgi", "waitress-serve": "waitress"}
@@ -138,7 +138,9 @@ def convert(place: str, words: Sequence[str], server: str = "") -> Sketch:
         break
     sketch = _SERVERS[server](place, rest)
     before = words[: max(0, first - 1)]
-    sketch.environment += [_text(word) for word in before if _ASSIGNMENT.fullmatch(word)]
+    assignments = [_text(word) for word in before if _ASSIGNMENT.fullmatch(word)]
+    if assignments:
+        variables(sketch, Item(place, "environment", assignments, " ".join(text.example for text in assignments)))
     if wrapper := " ".join(_wrapper(before)):
         sketch.leave(Item(place, "wrapper", True, wrapper), "have it start waitressd", Verdict.ELSEWHERE)
     return sketch
