@@ -10,7 +10,7 @@ from waitressd.config.adjustments import ALIASES, SETTINGS
 from waitressd.config.errors import ConfigError, Problem, shorten
 from waitressd.convert import gunicorntable, uwsgifile, uwsgitable, waitresstable
 from waitressd.convert.model import Item, Row, Sketch, Text, Variable, Verdict, from_environment
-from waitressd.convert.steps import name_application
+from waitressd.convert.steps import name_application, variables
 from waitressd.wording import did_you_mean
 
 PROGRAMS: Final = {"gunicorn": "gunicorn", "uwsgi": "uwsgi", "pyuwsgi": "uwsgi", "waitress-serve": "waitress"}
@@ -138,7 +138,9 @@ def convert(place: str, words: Sequence[str], server: str = "") -> Sketch:
         break
     sketch = _SERVERS[server](place, rest)
     before = words[: max(0, first - 1)]
-    sketch.environment += [_text(word) for word in before if _ASSIGNMENT.fullmatch(word)]
+    assignments = [_text(word) for word in before if _ASSIGNMENT.fullmatch(word)]
+    if assignments:
+        variables(sketch, Item(place, "environment", assignments, " ".join(text.example for text in assignments)))
     if wrapper := " ".join(_wrapper(before)):
         sketch.leave(Item(place, "wrapper", True, wrapper), "have it start waitressd", Verdict.ELSEWHERE)
     return sketch
@@ -239,10 +241,8 @@ def _uwsgi(place: str, words: list[str]) -> Sketch:
         Item(place, name.lstrip("-"), True if value is None else _text(value), text)
         for name, value, text in read.options(is_flag)
     ]
-    sketch = uwsgifile.convert_items("a command line of uWSGI", items)
-    for word in read.positional:
-        sketch.leave(Item(place, word, word, word), "convert that file too")
-    return sketch
+    items += [Item(place, "ini", _text(word), word) for word in read.positional]
+    return uwsgifile.convert_items("a command line of uWSGI", items)
 
 
 def _waitress(place: str, words: list[str]) -> Sketch:

@@ -68,6 +68,8 @@ def _limit_of_a_field(sketch: Sketch, item: Item) -> None:
     text = item.text.example
     if text.isdigit() and int(text) > _FOLDED_LIMIT:
         sketch.put("max_request_header_size", [item.text], item, "The limit is that of the whole head.")
+    elif text.strip() == "0":
+        sketch.leave(item, "0 is no limit there; here the head always has one, max_request_header_size (64K)")
     else:
         why = "max_request_header_size, 64K for the whole head, takes a field of this size"
         sketch.leave(item, why, Verdict.NEEDLESS)
@@ -227,7 +229,7 @@ ROWS: Final[tuple[Row, ...]] = (
     elsewhere("reload", "the option --reload of the command", is_flag=True),
     elsewhere("reload_engine", "the option --reload of the command"),
     _with_flags(elsewhere("reload_extra_files", "the option --reload of the command"), "--reload-extra-file"),
-    missing("spew", "waitressd profile shows what the threads do", is_flag=True),
+    missing("spew", "the command waitressd profile shows what the threads do", is_flag=True),
     elsewhere("check_config print_config", "options of the command, of the same names", is_flag=True),
     missing("control_socket control_socket_mode", "admin_listen answers and takes orders", "admin_listen"),
     _with_flags(
@@ -250,7 +252,10 @@ ROWS: Final[tuple[Row, ...]] = (
         "with preload = off each worker runs the code of the module; waitressd.worker_number() tells them apart",
         "preload",
     ),
-    missing("worker_int worker_abort worker_exit", "atexit, or a signal handler of the application, runs at the end"),
+    missing(
+        "worker_int worker_abort worker_exit",
+        "functions of atexit, and signal handlers of the application, are called at the end",
+    ),
     missing("pre_request post_request", _PER_REQUEST),
     missing("ssl_context", "the context is made of the settings for TLS", Group.TLS.value),
 )  # fmt: skip
@@ -259,6 +264,15 @@ ROWS: Final[tuple[Row, ...]] = (
 def finish(sketch: Sketch, items: list[Item]) -> None:
     """Write out gunicorn's defaults where ours differ and it matters."""
     given = {item.name: item for item in items}
+    if "config" in given:
+        sketch.remarks.append("Defaults of gunicorn are not written out: the file that it reads may say otherwise.")
+    else:
+        _write_defaults(sketch, given)
+    _finish_timeout(sketch, given)
+    _finish_tls(sketch, given)
+
+
+def _write_defaults(sketch: Sketch, given: dict[str, Item]) -> None:
     nothing = Item("", "", "")
     if "listen" not in sketch.lines and "bind" not in given:
         sketch.put("listen", [f"127.0.0.1:{DEFAULT_PORT}"], nothing, "gunicorn's default.")
@@ -276,8 +290,6 @@ def finish(sketch: Sketch, items: list[Item]) -> None:
     if "forwarded_allow_ips" not in given:
         remark = "gunicorn's default: a proxy on this machine may say that a request came by https."
         trust(sketch, nothing, [Text.of("localhost")], _PROTO, remark)
-    _finish_timeout(sketch, given)
-    _finish_tls(sketch, given)
 
 
 def _finish_timeout(sketch: Sketch, given: dict[str, Item]) -> None:

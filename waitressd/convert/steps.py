@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
+from waitressd.config.errors import shorten
 from waitressd.convert.model import Converter, Item, Sketch, Text, Variable, Verdict
 
 DEFAULT_CHANNEL_SECONDS: Final = 120
@@ -67,6 +68,9 @@ def name_file(sketch: Sketch, item: Item, file: Text) -> None:
         sketch.leave(item, "its name is not that of a module; name it so that Python can import it: NAME.py")
         return
     if slash:
+        if not is_line(folder):
+            sketch.leave(item, "its folder cannot be a line of pythonpath")
+            return
         sketch.folders.append(folder)
     name_application(sketch, item, Text.of(stem))
 
@@ -81,8 +85,15 @@ def _last_part(file: Text) -> tuple[Text, bool, str]:
 
 def working_folder(sketch: Sketch, item: Item) -> None:
     """Take the folder that the other server changes to: modules are looked for there."""
-    sketch.folders.insert(0, item.text)
+    if is_line(item.text):
+        sketch.folders.insert(0, item.text)
     sketch.leave(item, _FOLDER, Verdict.ELSEWHERE)
+
+
+def is_line(text: Text) -> bool:
+    """Whether a text can be one line of a value that has several."""
+    example = text.example.strip()
+    return example != "" and not example.startswith(("#", ";")) and not set(example) & set("\r\n")
 
 
 def module_folders(separator: str) -> Converter:
@@ -91,8 +102,10 @@ def module_folders(separator: str) -> Converter:
     def convert(sketch: Sketch, item: Item) -> None:
         for value in item.values:
             for folder in Text.of(value).split(separator) if separator else [Text.of(value)]:
-                if "\n" not in folder.example and folder.example.strip():
+                if is_line(folder):
                     sketch.folders.append(folder)
+                elif folder.example.strip():
+                    sketch.leave(item, f"{shorten(folder.example)} cannot be a line of pythonpath")
 
     return convert
 
@@ -102,7 +115,7 @@ def variables(sketch: Sketch, item: Item) -> None:
     for value in item.values:
         text = Text.of(value)
         name, equals, rest = text.example.partition("=")
-        if not equals or not name.strip().isidentifier() or "\n" in rest:
+        if not equals or not name.strip().isidentifier() or not is_line(text):
             sketch.leave(item, "expected NAME=VALUE")
         elif name.strip() == "SCRIPT_NAME":
             sketch.put("url_prefix", [rest], item)
@@ -121,7 +134,10 @@ def request_log(use: str) -> Converter:
 
     def convert(sketch: Sketch, item: Item) -> None:
         path = item.text
-        if not path.example.strip() or "\n" in path.example:
+        if set(path.example) & set("\r\n"):
+            sketch.leave(item, "a value is one line")
+            return
+        if not path.example.strip():
             sketch.leave(item, "there is no request log unless request_log names one", Verdict.NEEDLESS)
             return
         if sketch.put("request_log", ["access"], item):

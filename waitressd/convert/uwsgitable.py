@@ -347,7 +347,11 @@ OTHERS: Final[tuple[Row, ...]] = (
             SERVICE_MANAGER),
     missing("vhost vhost-host max-apps no-default-app ignore-script-name worker-mount allowed-modifiers remap-modifier",
             _ONE),
-    missing("memory-report m profiler", "waitressd top, and waitressd profile, show what it does", "admin_listen"),
+    missing(
+        "memory-report m profiler",
+        "the commands waitressd top and waitressd profile show what it does",
+        "admin_listen",
+    ),
     elsewhere("if-* ifenv ifexists ifplugin ifdir for for-* end-* endif endfor blacklist whitelist "
               "set set-ph set-placeholder get "
               "resolve declare-option* eval extract",
@@ -386,11 +390,19 @@ def row_of(name: str) -> Row | None:
     return row_for(ROWS, name)
 
 
+_FILES: Final = frozenset(
+    ("ini", "xml", "x", "xmlconfig", "yaml", "yml", "y", "json", "j", "js", "config", "inherit", "include")
+)
+"""Options that name another file of options."""
+
+
 def finish(sketch: Sketch, items: list[Item]) -> None:
     """Write out uWSGI's defaults where ours differ and it matters."""
     given = {item.name: item for item in items}
     nothing = Item("", "", "")
-    if "threads" not in given and not any(name.startswith(("gevent", "async")) for name in given):
+    if _FILES.intersection(given):
+        sketch.remarks.append("Defaults of uWSGI are not written out: the other file may say otherwise.")
+    elif "threads" not in given and not any(name.startswith(("gevent", "async")) for name in given):
         remark = (
             "uWSGI's default: one request at a time in each process. More is faster, if the application is thread-safe."
         )

@@ -75,6 +75,14 @@ def test_what_only_a_shell_knows_is_not_lost() -> None:
     assert not sketch.left
 
 
+@pytest.mark.parametrize("text", ["gunicorn -c a.py a:b", "uwsgi a.ini", "uwsgi --ini a.ini --http :80"])
+def test_defaults_are_not_claimed_where_another_file_may_say_otherwise(text: str) -> None:
+    sketch = convert("command line", split_words(text))
+    assert not sketch.lines.keys() & {"threads", "supervise", "trusted_proxy"}
+    assert "may say otherwise" in sketch.remarks[0]
+    assert sketch.left[0][2].startswith("convert that file too")
+
+
 def test_uwsgi() -> None:
     found = lines("uwsgi -s /run/a.sock -p 4 -M --enable-threads --http=:80 -C 660 -w shop.wsgi")
     assert found["listen"] == ["unix:/run/a.sock", "*:80"]

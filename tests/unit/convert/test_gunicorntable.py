@@ -98,3 +98,4 @@ def test_the_idle_time_matters_only_if_it_is_long() -> None:
     assert examples(keepalive=180)["channel_timeout"] == "180"
     assert examples(limit_request_field_size=100_000)["max_request_header_size"] == "100000"
     assert "max_request_header_size" not in examples(limit_request_field_size=8190)
+    assert "max_request_header_size" not in examples(limit_request_field_size=0)  # no limit there

@@ -3,7 +3,15 @@
 import pytest
 
 from waitressd.convert.model import Item, Sketch, Text, Variable
-from waitressd.convert.steps import listen_text, module_folders, name_application, request_log, variables
+from waitressd.convert.steps import (
+    listen_text,
+    module_folders,
+    name_application,
+    name_file,
+    request_log,
+    variables,
+    working_folder,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +63,24 @@ def test_an_empty_log_is_none() -> None:
     sketch = Sketch("")
     request_log("combined")(sketch, Item("", "accesslog", ""))
     assert "request_log" not in sketch.lines
+
+
+@pytest.mark.parametrize("folder", ["/a\n[server:b]", "/a\rb", "#a", ";a"])
+def test_a_folder_cannot_become_another_line(folder: str) -> None:
+    sketch = Sketch("a")
+    item = Item("f:1", "chdir", folder)
+    working_folder(sketch, item)
+    module_folders("")(sketch, item)
+    name_file(sketch, item, Text.of(f"{folder}/shop.py"))
+    assert sketch.folders == []
+    assert len(sketch.left) == 3
+
+
+@pytest.mark.parametrize("value", ["A=1\n[b]", "A=1\rb"])
+def test_nor_can_a_variable_or_a_path(value: str) -> None:
+    sketch = Sketch("a")
+    variables(sketch, Item("f:1", "env", value))
+    request_log("combined")(sketch, Item("f:2", "accesslog", value))
+    assert sketch.environment == []
+    assert sketch.log == {}
+    assert len(sketch.left) == 2
