@@ -41,7 +41,7 @@ class BlockingShare:
 
     def note(self) -> None:
         """Note that this thread begins a turn: from here on only a task makes it give up the processor by itself."""
-        if self.share:
+        if 0.0 < self.share <= HAND_OVER_SHARE:
             self._noted[get_ident()] = self._pauses()
 
     def started(self) -> float:
