@@ -18,7 +18,7 @@ BLOCKED_PART: Final = 0.8  # of a task whose role was taken: others ran beside i
 WEIGHT: Final = 0.02  # of one task in the share: about the last fifty count
 HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task runs
 FORGOTTEN_SHARE: Final = 0.001  # below it nothing is measured any more but the wall time
-REVIEW_TASKS: Final = 5000  # side by side, before it is looked at anew whether they block when they run alone
+REVIEW_TASKS: Final = 20_000  # side by side, before it is looked at anew whether they block when they run alone
 REVIEW_REST: Final = 64  # tasks that still run side by side then, and do not count
 
 
@@ -41,7 +41,7 @@ class BlockingShare:
 
     def note(self) -> None:
         """Note that this thread begins a turn: from here on only a task makes it give up the processor by itself."""
-        if self.share:
+        if 0.0 < self.share <= HAND_OVER_SHARE:
             self._noted[get_ident()] = self._pauses()
 
     def started(self) -> float:

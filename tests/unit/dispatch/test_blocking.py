@@ -78,11 +78,16 @@ def test_tasks_that_wait_do_although_the_machine_is_busy() -> None:
         assert thread.hands_over
 
 
-def test_the_kernel_is_not_asked_while_tasks_are_fast() -> None:
+def test_the_kernel_is_not_asked_where_there_is_no_doubt() -> None:
     thread = Thread()
     for _ in range(100):
         thread.run(FAST)
     assert thread.asked == 0
+    thread = blocked()
+    asked = thread.asked
+    for _ in range(100):
+        thread.run_aside(0.001)
+    assert thread.asked == asked
 
 
 def test_slow_tasks_say_nothing_while_others_run_beside_them() -> None:
