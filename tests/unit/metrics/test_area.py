@@ -226,6 +226,7 @@ class Cut(Exception):  # noqa: N818 - what ends a master in the middle
     """The end of it."""
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="CPython 3.11 may turn for ever when a trace function raises")
 @pytest.mark.parametrize("lines", range(1, 30))
 def test_a_master_that_is_cut_off_while_it_retires_goes_on_later(lines: int) -> None:
     area = Area.private(3, SERIES)
