@@ -39,12 +39,12 @@ class MasterSignals:
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
-        """Hear them in the block; those that were ignored stay so, but for SIGCHLD."""
+        """Hear them in the block; what was ignored stays so, but for SIGCHLD and SIGQUIT, which asks for stacks."""
         forks.hold(self)
         self._former_wakeup = signal.set_wakeup_fd(self._pythons.fileno(), warn_on_full_buffer=False)
         for number in MASTERS_SIGNALS:
             former = signal.getsignal(number)
-            if former != signal.SIG_IGN or number == signal.SIGCHLD:
+            if former != signal.SIG_IGN or number in (signal.SIGCHLD, signal.SIGQUIT):
                 is_ignored = self._are_last and number != signal.SIGCHLD
                 self._former[number] = signal.SIG_IGN if is_ignored else former
                 signal.signal(number, _be_heard)

@@ -153,8 +153,10 @@ def show_stacks_on_request(fd: int = _STANDARD_ERROR) -> None:
     """Have SIGQUIT write the stack of every thread to standard error or another file, also where one hangs in C code.
 
     A process that was forked calls it again: its signals are not its parent's. A handler of the application stays.
+    Where it was ignored, as in what a shell script starts in the background, it is not any more: it ends nobody here.
     """
-    if hasattr(faulthandler, "register") and signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:  # not on Windows
+    nobodys = (signal.SIG_DFL, signal.SIG_IGN)
+    if hasattr(faulthandler, "register") and signal.getsignal(signal.SIGQUIT) in nobodys:  # not on Windows
         faulthandler.unregister(signal.SIGQUIT)  # else it believes that its handler is there
         faulthandler.register(signal.SIGQUIT, file=fd, all_threads=True)
 

@@ -84,8 +84,10 @@ print("alive")
     assert lines == ["True", "alive"]
 
 
-@pytest.mark.parametrize(("name", "heard"), [("SIGHUP", ""), ("SIGINT", ""), ("SIGCHLD", "SIGCHLD")])
-def test_what_was_ignored_stays_so_but_for_the_deaths_of_children(name: str, heard: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "heard"), [("SIGHUP", ""), ("SIGINT", ""), ("SIGCHLD", "SIGCHLD"), ("SIGQUIT", "SIGQUIT")]
+)
+def test_what_was_ignored_stays_so_but_for_deaths_of_children_and_questions_for_stacks(name: str, heard: str) -> None:
     lines = lines_of(
         START
         + """

@@ -259,6 +259,18 @@ print(end_of(processes.fork(here_in_the_child)))
     assert "here_in_the_child" in ended.stderr
 
 
+def test_stacks_are_shown_also_where_a_shell_has_the_signal_ignored() -> None:
+    ended = run_script(
+        START
+        + """
+signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+processes.show_stacks_on_request()
+os.kill(os.getpid(), signal.SIGQUIT)
+"""
+    )
+    assert "most recent call first" in ended.stderr
+
+
 def test_stacks_go_where_they_are_wanted() -> None:
     ended = run_script(
         START

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -285,6 +286,15 @@ def test_stacks_that_somebody_waits_for_are_theirs(caplog: pytest.LogCaptureFixt
         assert roster.stacks_of(worker, lambda: None, 0.01) == ""
 
 
+@pytest.fixture
+def quit_that_ends() -> Iterator[None]:
+    """Children end by SIGQUIT, also where these tests run in the background of a shell script."""
+    former = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGQUIT, former)
+
+
+@pytest.mark.usefixtures("quit_that_ends")
 def test_a_process_that_was_asked_for_its_stacks_is_looked_at_soon() -> None:
     with roster_of() as roster:
         roster.command = StartCommand((sys.executable, "-c", "import signal; signal.pause()"), dict(os.environ), "/")
