@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.support.fleets import Kill, unexplained
+from tests.support.fleets import MOVED_AT_MOST, Kill, unexplained
 from tests.support.load import Books, Loss
+from waitressd.fleet.succession import DEATHS
 
 AFTERMATH_SECONDS: Final = 1.0
 """A client that thinks notices the end of its connection with its next request."""
@@ -22,9 +23,15 @@ class Doom:
     begin: float
     end: float
 
-    def explains(self, loss: Loss) -> bool:
-        """Whether a worker of this version may have had it in hand: kept connections of the others move to it."""
-        return self.begin < loss.noticed < self.end + AFTERMATH_SECONDS
+    def unexplained(self, losses: list[Loss], pids: frozenset[int]) -> list[Loss]:
+        """Return what its workers cannot have had in hand. `pids` are those that have answered with this version.
+
+        A connection that rests may have moved to one of them since the last answer on it, which was another's. Few do.
+        """
+        meanwhile = [loss for loss in losses if self.begin < loss.noticed < self.end + AFTERMATH_SECONDS]
+        moved = [loss for loss in meanwhile if loss.pid not in {0, *pids}]
+        left = moved if len(moved) > MOVED_AT_MOST * DEATHS else []
+        return [loss for loss in losses if loss not in meanwhile] + left
 
 
 @dataclass
@@ -37,7 +44,11 @@ class Accounts:
     def unexplained(self, books: Books) -> list[Loss]:
         """Return what was lost without a worker's death."""
         losses = unexplained(books.lost + books.silent, self.kills)
-        return [loss for loss in losses if not any(doom.explains(loss) for doom in self.dooms)]
+        for doom in self.dooms:
+            losses = doom.unexplained(
+                losses, frozenset(answer.pid for answer in books.answers if answer.version == doom.version)
+            )
+        return losses
 
     def dead(self, books: Books) -> frozenset[int]:
         """Name the processes that died with whatever they had not written yet."""
