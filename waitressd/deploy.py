@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waitressd import console
@@ -22,6 +23,7 @@ from waitressd.config.inifile import from_factory
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.fdstore import keep_while_serving
 from waitressd.listeners import open_first_listeners
+from waitressd.listening import log_lines
 from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 from waitressd.operatorlog import operator_log
@@ -106,33 +108,33 @@ class Runner:
             self._lead(prints=say is not None)
         hurry_reloader()
         server.open(self._listeners)
+        server.on_ready.append(partial(self._announce, server.announce(SERVING), say))
         keep_while_serving(server.on_ready, self._listeners)
         with operator_log.running(), self.end.bounded():
-            server.print_listen(SERVING)
-            if not self._greet() and say is not None:
-                for line in server.announce(SERVING):
-                    say(line)
             server.on_tick.append(self._say_what_is_waited_for)
             server.run()
             self._waiting.end()
         return 0
 
-    def _greet(self) -> bool:
-        """Show somebody at a terminal what has begun; say whether there is one."""
-        if not self._waiting.is_watched:
-            return False
-        server, adjustments = self._server, self._server.adjustments
+    def _announce(self, lines: Sequence[str], say: Callable[[str], None] | None, _serving: str) -> None:
+        """Say where requests are served, now that they are and that signals are heard."""
+        log_lines(lines)
+        if self._waiting.is_watched:
+            self._greet(lines)
+        elif say is not None:
+            for line in lines:
+                say(line)
+
+    def _greet(self, lines: Sequence[str]) -> None:
+        """Show somebody at a terminal what has begun."""
+        adjustments = self._server.adjustments
         start = console.Start(
-            addresses=[
-                line.removeprefix(SERVING.partition("{")[0].removesuffix("http://"))
-                for line in server.announce(SERVING)
-            ],
+            addresses=[line.removeprefix(SERVING.partition("{")[0].removesuffix("http://")) for line in lines],
             threads=adjustments.threads,
             config=self._logs.config,
             admin=str(next(iter(adjustments.admin_listen), "")),
         )
         operator_log.write(console.banner(start, coloured=console.takes_colours(sys.stderr)))
-        return True
 
     def _say_what_is_waited_for(self, now: float) -> None:
         end = self._server.drain_end

@@ -1,6 +1,7 @@
 """What a server listens on, as whoever runs or embeds it asks for it."""
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from waitressd.net.logs import say
@@ -51,5 +52,10 @@ class Listening:
 
     def print_listen(self, template: str) -> None:
         """Log what `announce` says."""
-        for line in self.announce(template):
-            say(logging.INFO, "%s", line)
+        log_lines(self.announce(template))
+
+
+def log_lines(lines: Sequence[str]) -> None:
+    """Log lines that `announce` has returned."""
+    for line in lines:
+        say(logging.INFO, "%s", line)

@@ -7,6 +7,7 @@ from typing import Any
 from waitressd.config.adjustments import Adjustments
 from waitressd.fdstore import keep_while_serving
 from waitressd.listeners import open_first_listeners
+from waitressd.listening import log_lines
 from waitressd.operatorlog import operator_log
 from waitressd.server import Server
 from waitressd.signals import show_stacks_of_a_crash
@@ -32,10 +33,11 @@ def serve(app: Application, *, _quiet: bool = False, **settings: Any) -> None:  
         return
     listeners = open_first_listeners(adjustments)
     server.open(listeners)
+    if not _quiet:
+        lines = server.announce("Serving on http://{}:{}")
+        server.on_ready.append(lambda _serving: log_lines(lines))
     keep_while_serving(server.on_ready, listeners)
     with operator_log.running():
-        if not _quiet:
-            server.print_listen("Serving on http://{}:{}")
         server.run()
 
 

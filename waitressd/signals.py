@@ -15,7 +15,7 @@ import inspect
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -39,6 +39,8 @@ _NEVER_OURS: Final = _known("SIGUSR2")
 _CRASHES: Final = _known("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
 _STANDARD_ERROR: Final = 2  # whatever `sys.stderr` is
 
+_early: Final[list[int]] = []
+"""What came before the server heard signals, and is not forgotten."""
 _nobodys: Final[list[Any]] = [signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None]
 """What `getsignal` gives where the application has set no handler."""
 
@@ -52,6 +54,11 @@ class _Installed:
         forks.hold(self)
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+    @property
+    def numbers(self) -> Container[int]:
+        """The signals that have one."""
+        return self._handlers.keys()
 
     def put_back(self) -> None:
         """Put the former handlers back, but not over one that was set meanwhile. Twice is harmless."""
@@ -82,18 +89,19 @@ def show_stacks_of_a_crash() -> None:
 
 @contextlib.contextmanager
 def patient_signals(*, reopens: bool, upgrades: bool = False) -> Iterator[None]:
-    """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP (of logrotate) change nothing.
+    """Before the server hears signals, let SIGTERM end with cleaning up, and SIGHUP wait until it does.
 
-    Nor does SIGUSR1, where there are log files to open anew (`reopens`), nor SIGUSR2, where there will be a master that
-    can be upgraded. In the main thread alone: no other may say
-    what signals do.
+    So does SIGUSR1, where there are log files to open anew (`reopens`), and SIGUSR2, where there will be a master that
+    can be upgraded. In the main thread alone: no other may say what signals do.
     """
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
-    def stay(_number: int, _frame: FrameType | None) -> None:
-        """Nobody has begun to write what would have to be opened anew."""
+    def stay(number: int, _frame: FrameType | None) -> None:
+        """Whoever sends it may know of the server already, and has moved a log or renewed a certificate."""
+        if number not in _early:
+            _early.append(number)
 
     wanted: dict[signal.Signals, Handler] = dict.fromkeys(_REOPENS if reopens else _known("SIGHUP"), stay)
     wanted |= dict.fromkeys(_known("SIGUSR2") if upgrades else (), stay)
@@ -103,12 +111,20 @@ def patient_signals(*, reopens: bool, upgrades: bool = False) -> Iterator[None]:
         {number: act for number, act in wanted.items() if is_main and signal.getsignal(number) == signal.SIG_DFL}
     )
     _nobodys.extend((leave, stay))
+    _early.clear()  # in a child that was forked, what its parent has not heard yet is the parent's
     try:
         yield
     finally:
         installed.put_back()
         _nobodys.remove(leave)
         _nobodys.remove(stay)
+
+
+def raise_early_signals(numbers: Container[int]) -> None:
+    """Have those come now that came too early. The main thread, when it has handlers for them or has blocked them."""
+    for number in [number for number in _early if number in numbers]:
+        _early.remove(number)
+        signal.raise_signal(number)
 
 
 class ServerSignals:
@@ -132,6 +148,7 @@ class ServerSignals:
         self._installed = _Installed(
             {number: self._receive for number in ours if signal.getsignal(number) != signal.SIG_IGN}
         )
+        raise_early_signals(self._installed.numbers)
 
     def describe(self) -> str:
         """Say which handlers of the application are known; empty if there are none."""

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from tests.support.client import Client
-from tests.support.fleets import MOVED_AT_MOST, REFUSED, RELOADED, ROLLED_BACK, Fleet, needs_a_fleet, serving
+from tests.support.fleets import MOVED_AT_MOST, REFUSED, RELOADED, ROLLED_BACK, Fleet, needs_a_fleet, serving, started
 from tests.support.load import Load
 from tests.support.servers import free_port
 from tests.support.site import Site
@@ -286,6 +286,21 @@ def test_a_signal_during_a_reload_is_remembered_once(tmp_path: Path) -> None:
         assert len(re.findall(RELOADED, fleet.since(mark))) == 2, fleet.since(mark)
         # The template before the last stays while the new code proves itself.
         assert wait_until(lambda: len(fleet.members()) <= 5), fleet.members()
+
+
+def test_a_reload_that_is_asked_for_while_the_application_is_loaded_is_not_forgotten(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    # What a deployment does: it writes the new code, and does not know that the old one is still being loaded.
+    waits = "from pathlib import Path\nPath('begun').touch()\nwhile not Path('renewed').exists(): time.sleep(0.01)"
+    site.write(1, waits)
+    with started(site) as fleet:
+        assert wait_until((tmp_path / "begun").exists)
+        site.write(2)
+        fleet.signal(signal.SIGHUP)
+        (tmp_path / "renewed").touch()
+        fleet.wait_for(RELOADED)
+        assert versions(fleet) == {2}
+        assert fleet.terminate(10) == 0
 
 
 @pytest.mark.parametrize("preload", ["on", "off"])

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.handshakes import client_context
 from tests.support.pki import Files, Pki
-from tests.support.servers import ServerProcess, running_server, server_process
+from tests.support.servers import ServerProcess, running_server, server_process, start_process
 from tests.support.waiting import wait_until
 from waitressd.config.x509 import parse_certificate
 
@@ -183,3 +183,34 @@ def test_a_server_tells_what_it_serves(tmp_path: Path) -> None:
     (served,) = server.server.served_certificates
     assert snapshot.certificate_ends == {"shop.example": served.own.not_after.timestamp()}
     assert snapshot.reloads == {"renewed": 0, "refused": 0}
+
+
+LATE = """
+import os, pathlib, signal, time
+from waitressd.deploy import demo
+def app(global_conf):
+    pathlib.Path("begun").touch()
+    while not pathlib.Path("renewed").exists():
+        time.sleep(0.01)
+    return demo(global_conf)
+"""
+
+
+def test_a_signal_while_the_application_is_loaded_is_not_forgotten(tmp_path: Path) -> None:
+    """The certificates have been read by then, and the one who renews them does not know that nobody hears yet."""
+    site = Site(tmp_path)
+    (tmp_path / "late.py").write_text(LATE)
+    (tmp_path / "tls.ini").write_text(INI.format(interval=0).replace("waitressd.deploy:demo", "late:app"))
+    server = start_process([str(tmp_path / "tls.ini")], cwd=tmp_path)
+    try:
+        assert wait_until((tmp_path / "begun").exists)
+        site.renew()
+        server.signal(signal.SIGHUP)
+        (tmp_path / "renewed").touch()
+        site.server = server
+        server.wait_for_output("Serving on")
+        server.wait_for_output("INFO new certificate for shop.example until ")
+        assert site.serial() == site.serial_in_file()
+        assert server.terminate() == 0
+    finally:
+        server.kill()

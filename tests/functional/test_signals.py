@@ -59,6 +59,7 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 
 
 def check_serving(server: ServerProcess) -> None:
+    server.wait_for_output("Serving on")
     with server.connect() as client:
         assert client.get("/").status == 200
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from waitressd.signals import ServerSignals, patient_signals
+from waitressd.signals import ServerSignals, patient_signals, raise_early_signals
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signals here")
 
@@ -101,8 +101,38 @@ def test_patience_is_not_the_applications(*, reopens: bool) -> None:
     assert {signal.getsignal(number) for number in NUMBERS if number != signal.SIGINT} == {signal.SIG_DFL}
 
 
+def test_what_comes_too_early_is_heard_once_when_there_are_handlers() -> None:
+    server = Ear()
+    with patient_signals(reopens=True, upgrades=True):
+        for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP):
+            signal.raise_signal(number)
+        ServerSignals(server, reopens=True).put_back()
+        assert server.heard == [signal.SIGUSR1, signal.SIGHUP]  # and the last is a master's
+        ServerSignals(server, reopens=True).put_back()
+        assert len(server.heard) == 2
+
+
+def test_what_came_too_early_waits_for_a_master_where_it_is_blocked() -> None:
+    with patient_signals(reopens=True, upgrades=True):
+        signal.raise_signal(signal.SIGUSR2)
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        raise_early_signals({signal.SIGUSR2})
+        assert signal.sigpending() == {signal.SIGUSR2}
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def test_what_came_too_early_is_not_a_childs() -> None:
+    server = Ear()
+    with patient_signals(reopens=True):
+        signal.raise_signal(signal.SIGHUP)
+    with patient_signals(reopens=True):
+        ServerSignals(server, reopens=True).put_back()
+    assert server.heard == []
+
+
 @pytest.mark.parametrize("upgrades", [True, False])
-def test_an_upgrade_that_comes_too_early_changes_nothing(*, upgrades: bool) -> None:
+def test_an_upgrade_that_comes_too_early_ends_nobody(*, upgrades: bool) -> None:
     """Where there will be no master, the signal is the application's."""
     with patient_signals(reopens=True, upgrades=upgrades):
         assert callable(signal.getsignal(signal.SIGUSR2)) is upgrades

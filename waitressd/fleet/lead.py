@@ -28,6 +28,7 @@ from waitressd.logsetup import LogSetup
 from waitressd.net.listener import Listener
 from waitressd.net.logs import say
 from waitressd.server import Server
+from waitressd.signals import raise_early_signals
 from waitressd.standardstreams import fill_descriptors
 
 
@@ -47,6 +48,7 @@ def lead(server: Server, program: Program) -> NoReturn:
     template = _fork_template(server, program.listeners) if hello.is_preloaded else None
     # From here until the master hears them, signals wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, MASTERS_SIGNALS)
+    raise_early_signals(MASTERS_SIGNALS)
     for number in MASTERS_SIGNALS - started.ignored:  # what the application ignores, a master would as well
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
