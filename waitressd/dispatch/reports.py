@@ -86,7 +86,7 @@ class DispatcherLogs:
         """What every busy thread is doing, and for how long."""
         now = self._clock()
         busy = [
-            f"{describe(worker)} ({self.name(worker.job)}, {now - worker.started:.1f} s)"
+            f"{describe(worker)} ({self.name(worker.job)}, {max(0.0, now - worker.started):.1f} s)"
             for worker in self.workers
             if is_busy(worker)
         ]
