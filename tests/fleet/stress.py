@@ -155,11 +155,13 @@ class Stress:
         mark = self._fleet.mark()
         self._version = self._write_next()
         self._fleet.signal(signal.SIGHUP)
+        self._fleet.wait_for("reload: ", mark, SETTLE_SECONDS)  # else the two signals may come as one
         time.sleep(self._dice.random() * 0.3)
         self._version = self._write_next()
         self._fleet.signal(signal.SIGHUP)
+        # The first may have found the last version already, and the second would meet the next step.
+        self._fleet.wait_for(rf"{RELOADED}[\s\S]*{RELOADED}", mark, SETTLE_SECONDS)
         assert wait_until(partial(self._load.books.last_of, self._version), SETTLE_SECONDS)
-        self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
         self._note_reload()
 
     def _resize(self) -> None:
