@@ -89,6 +89,7 @@ class Stress:
         self._version = 1  # that serves
         self._newest = 1  # that was ever written
         self._trusted_at = 0.0
+        self._has_killed = False  # since the last reload
         self._workers = self._configured = 2  # signals change the former until the next reload
         self._rotations = 0
 
@@ -200,6 +201,9 @@ class Stress:
         self._repair()
 
     def _kill(self) -> None:
+        if self._has_killed and time.monotonic() < self._trusted_at:
+            return  # two deaths of new code, and it would be rolled back
+        self._has_killed = True
         time.sleep(LATELY_SECONDS)
         kill = kill_worker(self._load, self._dice.choice, seconds=SETTLE_SECONDS)
         self.accounts.kills.append(kill)
@@ -303,6 +307,7 @@ class Stress:
 
     def _note_reload(self) -> None:
         self._workers = self._configured
+        self._has_killed = False
         self._trusted_at = time.monotonic() + PROVING_SECONDS
 
     def _show_stacks(self) -> None:
