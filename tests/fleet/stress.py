@@ -209,9 +209,14 @@ class Stress:
         self.accounts.kills.append(kill)
         self._fleet.wait_for(rf"\b{kill.victim}\b.*SIGKILL")
 
+    def _workers_of_late(self) -> list[int]:
+        """Return who has answered lately and lives; one that a signal or a reload has taken away may be among those."""
+        living = {member.pid for member in self._fleet.members()}
+        return sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS) & living)
+
     def _terminate(self) -> None:
         time.sleep(LATELY_SECONDS)
-        victim = self._dice.choice(sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS)))
+        victim = self._dice.choice(self._workers_of_late())
         os.kill(victim, signal.SIGTERM)
         assert wait_until(lambda: victim not in {member.pid for member in self._fleet.members()}, SETTLE_SECONDS)
 
@@ -252,8 +257,8 @@ class Stress:
 
     def _pause_worker(self) -> None:
         """Who comes new meanwhile must not wait for it."""
-        lately = self._load.books.pids(time.monotonic() - LATELY_SECONDS)
-        victim = self._dice.choice(sorted(lately))
+        lately = self._workers_of_late()
+        victim = self._dice.choice(lately)
         if self._workers == 1 or len(lately) < 2:
             return
         os.kill(victim, signal.SIGSTOP)
@@ -290,7 +295,7 @@ class Stress:
 
     def _freeze(self) -> None:
         """Stop a worker for less than its timeout: nobody minds."""
-        victim = self._dice.choice(sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS)))
+        victim = self._dice.choice(self._workers_of_late())
         with contextlib.suppress(ProcessLookupError):  # a reload has just replaced it
             os.kill(victim, signal.SIGSTOP)
             time.sleep(self._dice.random())
