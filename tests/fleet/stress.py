@@ -211,8 +211,15 @@ class Stress:
 
     def _workers_of_late(self) -> list[int]:
         """Return who has answered lately and lives; one that a signal or a reload has taken away may be among those."""
-        living = {member.pid for member in self._fleet.members()}
-        return sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS) & living)
+        found: set[int] = set()
+
+        def is_anybody() -> bool:
+            living = {member.pid for member in self._fleet.members()}
+            found.update(self._load.books.pids(time.monotonic() - LATELY_SECONDS) & living)
+            return bool(found)
+
+        assert wait_until(is_anybody), "nobody answers"
+        return sorted(found)
 
     def _terminate(self) -> None:
         time.sleep(LATELY_SECONDS)
