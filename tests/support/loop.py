@@ -88,7 +88,7 @@ class Loop:
         self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), machine)
         self.settings = ChannelSettings(
             handler=self._handle,
-            new_body=lambda: BodySpool(1 << 20),
+            new_body=settings.pop("new_body", lambda _length: BodySpool(1 << 20)),
             http_date=lambda: DATE,
             deadlines=deadlines or Deadlines(),
             **settings,

@@ -197,17 +197,16 @@ class Dispatcher:
         """Act on the events of this turn, but run nothing yet.
 
         What a job adds waits for the next turn: between two requests of one client everybody else has one. No more is
-        read at once than may wait for a thread; what does not fit is read when those have had their turn.
+        read at once than may wait for a thread, and nothing behind a large body, which is in the processor's cache now;
+        what is left is read when those have had their turn.
         """
-        count = self._unread or len(self.ready)
-        self._unread = 0
-        if count > self._read_ahead:
-            self._unread = count - self._read_ahead
-            count = self._read_ahead
+        left = self._unread or len(self.ready)
+        count = left if left < self._read_ahead else self._read_ahead
+        self._unread = left - count
         channel = None
         ready, channels = self.ready, self.channels
         try:
-            for _ in range(count):
+            for number in range(count):
                 fd, mask = ready.popleft()
                 channel = channels.get(fd)
                 if channel is None:
@@ -216,6 +215,9 @@ class Dispatcher:
                     exchange = channel.on_ready(mask)
                     if exchange is not None:
                         self.tasks.append(exchange)
+                        if exchange.upload is not None and exchange.upload.is_large:
+                            self._unread += count - number - 1
+                            break
         except Exception:  # border: a defect of ours costs one client, not all of them
             report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:

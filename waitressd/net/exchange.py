@@ -50,14 +50,15 @@ class Exchange(Outgoing):
     """
 
     __slots__ = (
-        "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number", "reader",
-        "request", "returned_at", "started_at", "upload", "waiting_since",
+        "ask_bytes", "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number",
+        "reader", "request", "returned_at", "started_at", "upload", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
         super().__init__(line, connection.encoder, loop, settings)
         self.connection = connection
         self.reader = connection.reader
+        self.ask_bytes = settings.recv_bytes  # of the next read
         self.number = 1  # of the request on its connection
         self.request: Request | None = None
         self.body: BinaryIO | None = None

@@ -20,7 +20,7 @@ from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
 from waitressd.net.exchange import Exchange
 from waitressd.net.poller import HANGUP, READ
-from waitressd.net.progress import NEVER, Deadlines
+from waitressd.net.progress import LARGE_BYTES, NEVER, Deadlines
 from waitressd.net.states import ChannelState, ExchangeState
 
 
@@ -157,6 +157,24 @@ def test_no_more_is_read_at_once_than_may_wait() -> None:
         assert loop.serve()
         assert [client.receive().status for client in clients] == [200] * 5
     assert [count for count, _ in handler.backlogs] == [1, 0, 1, 0, 0]
+
+
+def test_a_large_body_is_used_before_more_is_read() -> None:
+    """What is read behind it would drive it out of the processor's cache."""
+    handler = Watching()
+    with Loop(handler) as loop:
+        handler.loop = loop
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(loop.connect()) for _ in range(3)]
+            for client, size in zip(clients, (10, LARGE_BYTES, 10), strict=True):
+                loop.request(client, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+                loop.request(client, b"x" * (size - 1))
+            for client in clients:
+                client.send(b"x")
+            loop.dispatcher._turn()
+            assert loop.serve()
+            assert [client.receive().status for client in clients] == [200] * 3
+    assert [count for count, _ in handler.backlogs] == [1, 0, 0]
 
 
 def test_a_request_that_waits_too_long_for_its_turn_is_refused(caplog: pytest.LogCaptureFixture) -> None:
