@@ -145,7 +145,7 @@ class Loop:
         dispatcher = self.dispatcher
         dispatcher._unread = len(dispatcher.ready)
         while dispatcher._unread:
-            dispatcher._read_ready()
+            dispatcher._read_ready(self.worker)
             if not dispatcher._catch_up(self.worker):
                 return False
         return dispatcher._catch_up(self.worker)

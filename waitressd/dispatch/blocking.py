@@ -20,6 +20,9 @@ HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task
 FORGOTTEN_SHARE: Final = 0.001  # below it nothing is measured any more but the wall time
 REVIEW_TASKS: Final = 20_000  # side by side, before it is looked at anew whether they block when they run alone
 REVIEW_REST: Final = 64  # tasks that still run side by side then, and do not count
+SAMPLE: Final = 8  # of the tasks that run side by side because others block, one in so many is measured and counts
+UNCOUNTED: Final = -1.0
+"""In place of the CPU time before a task: it does not count."""
 
 
 class BlockingShare:
@@ -45,7 +48,15 @@ class BlockingShare:
             self._noted[get_ident()] = self._pauses()
 
     def started(self) -> float:
-        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call."""
+        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call.
+
+        Where most tasks block, what a few of them do says enough: UNCOUNTED for the others, which `ended_aside` need
+        not hear of.
+        """
+        if self.share > HAND_OVER_SHARE:
+            self._aside += 1
+            if self._aside % SAMPLE:
+                return UNCOUNTED
         return self._thread_time() if self.share else 0.0
 
     def ended(self, wall_seconds: float, cpu_started: float, *, is_alone: bool) -> None:
@@ -53,6 +64,8 @@ class BlockingShare:
 
         A slow one does not count if others ran beside it: it may have waited for the GIL.
         """
+        if cpu_started == UNCOUNTED:
+            return
         if wall_seconds <= BLOCKED_SECONDS:
             self._count(has_blocked=False)
         elif is_alone:
@@ -62,7 +75,6 @@ class BlockingShare:
         """Count a task that ran without the role, or lost it on the way."""
         needed = BLOCKED_SECONDS
         if self.share > HAND_OVER_SHARE:
-            self._aside += 1
             if self._aside >= REVIEW_TASKS:
                 # Threads that fight for the GIL look as if they blocked. Those to come run alone, and tell the truth.
                 self._aside = -REVIEW_REST

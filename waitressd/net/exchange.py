@@ -39,6 +39,8 @@ _WAIT: Final = Sending.WAIT
 _RUN: Final = ExchangeMove.RUN
 _KEEP: Final = ExchangeMove.KEEP
 _RUNNING: Final = ExchangeState.RUNNING
+_QUEUED: Final = ExchangeState.QUEUED
+_QUEUE: Final = ExchangeMove.QUEUE
 _OPEN: Final = ChannelState.OPEN
 
 
@@ -147,9 +149,9 @@ class Exchange(Outgoing):
 
     def queue(self) -> None:
         """The request waits for a thread; harmless when it does already."""
-        if self.state is ExchangeState.QUEUED:
+        if self.state is _QUEUED:
             return
-        self.move(ExchangeMove.QUEUE)
+        self.state = NEXT[self.state][_QUEUE]  # type: ignore[assignment]  # as in begin()
         if not self.line.mask:
             self.line.watch(READ)
         self.waiting_since = self.loop.heard_at

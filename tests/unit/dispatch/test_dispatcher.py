@@ -220,7 +220,7 @@ def test_a_request_that_was_read_is_not_read_again_before_its_turn() -> None:
         (channel,) = loop.channels
         loop.dispatcher.ready.extend([(channel.fd, READ), (channel.fd, 0)])
         loop.dispatcher._unread = 3
-        loop.dispatcher._read_ready()
+        loop.dispatcher._read_ready(loop.worker)
         assert list(loop.dispatcher.tasks) == [channel.exchange]
         assert channel.state is ChannelState.OPEN
         assert loop.serve()
