@@ -301,7 +301,7 @@ class Dispatcher:
             return False
         self.now = now = self.clock()
         if cpu_started or now - started > BLOCKED_SECONDS:
-            self.blocking.ended(now - started, cpu_started, is_alone=not role.running)
+            self.blocking.ended(now - started, cpu_started, is_alone=not role.running, sends=job.send_count)
         job.settle(started)
         return True
 
@@ -337,7 +337,7 @@ class Dispatcher:
     def _settle_aside(self, job: Job, started: float, cpu_started: float) -> None:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
         ended = self.clock()
-        self.blocking.ended_aside(ended - started, cpu_started)
+        self.blocking.ended_aside(ended - started, cpu_started, sends=job.send_count)
         job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()
