@@ -311,7 +311,7 @@ class Dispatcher:
             return False
         self.now = now = self.clock()
         if cpu_started or now - started > BLOCKED_SECONDS:
-            self.blocking.ended(now - started, cpu_started, is_alone=not role.running)
+            self.blocking.ended(now - started, cpu_started, is_alone=not role.running, sends=job.send_count)
         job.settle(started)
         return True
 
@@ -328,7 +328,7 @@ class Dispatcher:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
         ended = self.clock()
         if cpu_started != UNCOUNTED:
-            self.blocking.ended_aside(ended - started, cpu_started)
+            self.blocking.ended_aside(ended - started, cpu_started, sends=job.send_count)
         job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()

@@ -34,6 +34,10 @@ class Job(Protocol):
     waiting_since: float
     """Since when it could run, monotonic seconds."""
 
+    @property
+    def send_count(self) -> int:
+        """How often it has sent something since it began: each time others may take the interpreter, if they wait."""
+
     def queue(self) -> None:
         """The job waits for a thread; harmless when it does already. Holder of the role."""
 

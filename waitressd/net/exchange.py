@@ -163,6 +163,7 @@ class Exchange(Outgoing):
         """A thread has the request. Holder of the role, or a task thread that took it out of the queue."""
         self.state = NEXT[self.state][_RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
         self.deadline = NEVER
+        self.send_count = 0
         if self.loop.draining and not (self.line.can_be_passed and self.loop.has_heir()):
             self.encoder.forbid_keep_alive()
 

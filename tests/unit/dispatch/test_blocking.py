@@ -27,22 +27,22 @@ class Thread:
     def hands_over(self) -> bool:
         return self.blocking.share > HAND_OVER_SHARE
 
-    def run(self, off: float, *, burns: float = 0.0, delay: float = 0.0, is_alone: bool = True) -> None:
+    def run(self, off: float, *, burns: float = 0.0, delay: float = 0.0, is_alone: bool = True, sends: int = 1) -> None:
         """Run a task with the role: it computes, is delayed by others on the machine, and is off the CPU besides."""
         self.blocking.note()
         cpu_started = self.blocking.started()
         self.cpu += burns
         self.pauses += off > 0
-        self.blocking.ended(off + burns + delay, cpu_started, is_alone=is_alone)
+        self.blocking.ended(off + burns + delay, cpu_started, is_alone=is_alone, sends=sends)
 
-    def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0) -> None:
+    def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0, sends: int = 1) -> None:
         """The same without the role."""
         self.blocking.note()
         cpu_started = self.blocking.started()
         self.cpu += burns
         self.pauses += off > 0
         if cpu_started != UNCOUNTED:
-            self.blocking.ended_aside(off + burns + delay, cpu_started)
+            self.blocking.ended_aside(off + burns + delay, cpu_started, sends=sends)
 
 
 def blocked() -> Thread:
@@ -81,6 +81,26 @@ def test_tasks_that_wait_do_although_the_machine_is_busy() -> None:
         thread = Thread()
         for _ in range(20):
             run(thread, 0.010, burns=0.0001, delay=0.001)
+        assert thread.hands_over
+
+
+def test_streams_that_take_the_gil_from_each_other_do_not() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = Thread()
+        for _ in range(200):
+            run(thread, 200 * 0.0001, burns=0.001, sends=200)
+            assert not thread.hands_over
+        thread = blocked()
+        for _ in range(200):
+            run(thread, 200 * 0.0001, burns=0.001, sends=200)
+        assert not thread.hands_over
+
+
+def test_streams_that_wait_for_each_of_their_blocks_do() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = Thread()
+        for _ in range(20):
+            run(thread, 200 * 0.001, burns=0.001, sends=200)
         assert thread.hands_over
 
 
