@@ -39,6 +39,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "version": frozenset(),
     "console": frozenset({"version"}),
     "forks": frozenset(),
+    "firstuse": frozenset(),
+    "memoryfile": frozenset(),
     "inhand": frozenset({"forks"}),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"net", "operatorlog"}),
@@ -52,8 +54,11 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "config": frozenset({"config", "http", "kinds", "wording"}),
     "requestlog": frozenset(
         {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording", "console"}
+        | {"firstuse"}
     ),
-    "metrics": frozenset({"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version"}),
+    "metrics": frozenset(
+        {"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version", "firstuse", "memoryfile"}
+    ),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
         | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version", "inhand"}
@@ -78,14 +83,14 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
     "logsetup": frozenset({"config", "requestlog"}),
-    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "version"},
+    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "version", "memoryfile"},
     "startadvice": frozenset({"config", "fleet", "logfiles"}),
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "applications", "fleet", "logsetup", "deploy", "cli", "tools"},
     "entry": frozenset({"cli", "tools", "convert", "config", "standardstreams"}),
     "__main__": frozenset({"entry"}),
-    "__init__": frozenset({"server", "serving", "config", "http", "place", "version"}),
+    "__init__": frozenset({"server", "serving", "config", "http", "place", "version", "firstuse"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -150,6 +155,8 @@ NOT_EVERYWHERE: Final = frozenset(
         "waitressd.fleet.insight",
     }  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    # nor does a master for what it does not need to answer
+    | {"waitressd.insight.inquiry", "waitressd.config.inisource", "hashlib", "hmac", "tempfile", "difflib"}
     | {
         "waitressd.cli",
         "waitressd.tools.commands",
