@@ -4,11 +4,10 @@ The public names. They are looked up at first use, so that `waitressd.http` alon
 imported without the server, and so that `import waitressd` costs nothing in a program that only asks for the version.
 """
 
-from typing import TYPE_CHECKING, Final
-
 from waitressd.firstuse import names_at_first_use
 from waitressd.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it: see waitressd.entry, before which this is imported
 if TYPE_CHECKING:
     from waitressd.config.adjustments import Adjustments
     from waitressd.config.errors import ConfigError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Adjustments", "ConfigError", "RequestTimeout", "__version__", "create_server", "serve", "worker_number"]
 
-_HOMES: Final = {
+_HOMES = {
     "__version__": "waitressd.version",
     "Adjustments": "waitressd.config.adjustments",
     "ConfigError": "waitressd.config.errors",

@@ -155,6 +155,7 @@ NOT_EVERYWHERE: Final = frozenset(
         "waitressd.fleet.insight",
     }  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    | {"waitressd.config.subcommands", "waitressd.standardstreams"}  # nor is Ctrl-C to be late for the command
     # nor does a master for what it does not need to answer
     | {"waitressd.insight.inquiry", "waitressd.config.inisource", "hashlib", "hmac", "tempfile", "difflib"}
     | {
