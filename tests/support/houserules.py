@@ -67,7 +67,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "tools": frozenset({"tools", "http", "config", "kinds", "wording", "console"}),
     "routes": frozenset({"routes"}),
     "applications": frozenset({"config", "kinds", "wording", "wsgi"}),
-    "convert": frozenset({"convert", "config", "kinds", "wording", "tools"}),
+    "convert": frozenset({"convert", "config", "kinds", "wording", "tools", "ciphers"}),
     "testing": frozenset({"testing", "server", "wsgi"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
@@ -75,7 +75,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "listeners": frozenset({"net", "config", "fdstore", "systemd"}),
     "rlimits": frozenset(),
     "certificatefiles": frozenset({"config"}),
-    "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "ciphers": frozenset(),
+    "certificates": frozenset({"certificatefiles", "ciphers", "config", "net"}),
     "encryption": frozenset({"certificates", "config", "renewal"}),
     "redirect": frozenset({"http"}),
     "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
@@ -112,7 +113,7 @@ INI_READERS: Final = frozenset({
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
 
-SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py"})
+SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py", "waitressd/ciphers.py"})
 """The only files that may import OpenSSL; they are imported themselves only where TLS is configured."""
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
@@ -172,7 +173,13 @@ NOT_EVERYWHERE: Final = frozenset(
         "tty",
     }  # nor a command that draws no screen
     | {"waitressd.insight.assembly"}  # nor a server without an admin address
-    | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
+    | {
+        "waitressd.ciphers",
+        "waitressd.certificates",
+        "waitressd.net.handshake",
+        "waitressd.redirect",
+        "waitressd.renewal",
+    }  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""
 PROCESS_CALL: Final = re.compile(
@@ -280,7 +287,7 @@ def check_outside_imports(source: Source) -> Iterator[str]:
         elif top in NOT_FOR.get(source.layer, frozenset()):
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
         elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
-            yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
+            yield f"{source.short}:{line}: {module} is for {' '.join(sorted(SSL_USERS))} (a plain server goes without)"
         elif top in OUTSIDE.get(source.layer, frozenset()):
             continue
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:
