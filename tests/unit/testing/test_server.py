@@ -79,7 +79,8 @@ def test_what_the_application_raises_is_kept_and_logged(caplog: pytest.LogCaptur
     with serve(failing) as server, serve(failing) as other:
         with pytest.raises(urllib.error.HTTPError) as caught:
             get(f"{server.url}/a")
-        assert "LookupError" in caught.value.read().decode()
+        with caught.value as answer:
+            assert "LookupError" in answer.read().decode()
         assert [str(error) for error in server.errors] == ["/a"]
         assert other.errors == []
     assert "Exception while serving" in caplog.text
