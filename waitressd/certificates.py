@@ -132,9 +132,17 @@ class _Quiet:
         self._former = former
 
     def __call__(self, unraisable: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs exists for type checkers alone
-        error = unraisable.exc_value
-        if not (isinstance(error, UnicodeDecodeError) and error.object == unraisable.object):
+        if not self._is_about_a_name(unraisable):
             self._former(unraisable)
+
+    @staticmethod
+    def _is_about_a_name(unraisable: Any) -> bool:  # noqa: ANN401 - the same
+        error, what = unraisable.exc_value, unraisable.object
+        if isinstance(error, UnicodeDecodeError):
+            # The object is the name; from CPython 3.14 on, the text has it.
+            return error.object == what or "servername" in (unraisable.err_msg or "")
+        # PyPy goes on without the name, which it misses next.
+        return isinstance(error, UnboundLocalError) and getattr(what, "__func__", None) is Names.choose
 
     @classmethod
     def install(cls) -> None:
