@@ -11,6 +11,9 @@ class PlainJob:
     def __init__(self) -> None:
         self.waiting_since = 0.0
 
+    def wait(self) -> None:
+        """Wait for its turn."""
+
     def queue(self) -> None:
         """Wait."""
 

@@ -144,15 +144,18 @@ class Exchange(Outgoing):
             if self.state is not ExchangeState.QUEUED:
                 self.waiting_since = 0.0
 
+    def wait(self) -> None:
+        """The request has waited long for its turn; harmless when it waits already."""
+        if self.state is not ExchangeState.QUEUED:
+            self.move(ExchangeMove.QUEUE)
+            self.waiting_since = self.loop.heard_at
+            self.deadline = self.waiting_since + self.settings.deadlines.queue_timeout
+
     def queue(self) -> None:
         """The request waits for a thread; harmless when it does already."""
-        if self.state is ExchangeState.QUEUED:
-            return
-        self.move(ExchangeMove.QUEUE)
+        self.wait()
         if not self.line.mask:
             self.line.watch(READ)
-        self.waiting_since = self.loop.heard_at
-        self.deadline = self.waiting_since + self.settings.deadlines.queue_timeout
 
     # -- the task
 
