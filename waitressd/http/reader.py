@@ -341,8 +341,9 @@ class RequestReader:
         """Forget what is not used yet."""
         self._decoder = None
         self._remaining = 0
-        self.dropped_bytes += self.buffered_bytes
-        self._consume(len(self.buffer))
+        if self.buffer:  # which a client that asked for the end has nothing in
+            self.dropped_bytes += self.buffered_bytes
+            self._consume(len(self.buffer))
 
     def _move(self, event: ReadEvent) -> None:
         try:

@@ -394,15 +394,17 @@ class Exchange(Outgoing):
         """The connection ends, or brings no further request: let go of everything."""
         if self.state >= ExchangeState.REVOKED:
             return  # the task lets go of the rest
-        self._forget_task()
+        if self.state < _RUNNING:
+            self._forget_task()
         if self.recorder is not None:
             self.recorder.on_end(self)
-        if self.state > ExchangeState.HEAD:
+        if self.ledger is not None and self.state > ExchangeState.HEAD:
             self._count()
         self.move(ExchangeMove.END)
         self.deadline = NEVER
         self._drop_body()
-        self._drop_outbuf()
+        if self.outbuf is not None:
+            self._drop_outbuf()
         self.request = self.context = self.environ = self.failure = None
 
     def close(self) -> None:
