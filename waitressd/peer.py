@@ -4,13 +4,13 @@ Knows what socket addresses look like and what a PROXY header says; knows no soc
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from waitressd.http.proxyprotocol import ProxyHeader
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+# Made for each connection, and so are origins: a tuple is made in a quarter of the time of a frozen dataclass.
+class Peer(NamedTuple):
     """One end of a connection. A Unix socket has no port, and a name for an address. Any thread."""
 
     address: str
@@ -81,8 +81,7 @@ class Tls:
     """The client's, if it has shown one; it is valid then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where the requests of one connection come from. Any thread."""
 
     peer: Peer

@@ -12,6 +12,9 @@ class PlainJob:
         self.waiting_since = 0.0
         self.send_count = 0
 
+    def wait(self) -> None:
+        """Wait for its turn."""
+
     def queue(self) -> None:
         """Wait."""
 

@@ -4,7 +4,6 @@ Everything here is for the holder of the dispatcher role.
 """
 
 from collections import deque
-from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from waitressd.net.channel import Channel
 from waitressd.net.eventloop import EventLoop
 from waitressd.net.poller import READ
 from waitressd.net.recorder import Fault
+from waitressd.net.states import ExchangeState
 
 
 class ArrivalLoop(EventLoop, Protocol):
@@ -22,10 +22,6 @@ class ArrivalLoop(EventLoop, Protocol):
     channels: dict[int, Channel]
     ready: deque[tuple[int, int]]
     logs: DispatcherLogs
-
-    @property
-    def tasks(self) -> Collection[object]:
-        """The requests that wait for their turn."""
 
 
 class Arrivals:
@@ -73,11 +69,16 @@ class Arrivals:
         return count > before
 
     def watch(self) -> None:
-        """A former holder's task still has a new channel: let the poller tell when its client leaves."""
+        """A former holder's task may still have new channels: let the poller tell when their clients leave.
+
+        All others are read, and run or queued, before anything is polled.
+        """
         loop = self._loop
         unwatched: list[tuple[Channel, OSError]] = []
         with self._lock:
             for channel in [loop.channels[fd] for fd in self.fresh]:
+                if channel.exchange.state is not ExchangeState.RUNNING:
+                    continue
                 try:
                     channel.register()
                 except OSError as error:  # nobody would hear of the client any more
@@ -85,10 +86,7 @@ class Arrivals:
         for channel, why in unwatched:
             loop.logs.exhausted("gave up a connection of %s, which cannot be watched: %s", channel.peer, why)
             self.fresh.discard(channel.fd)
-            if channel.exchange in loop.tasks:
-                channel.exchange.break_off(Fault.CLIENT)
-            else:
-                channel.give_up(Fault.CLIENT)
+            channel.give_up(Fault.CLIENT)
 
     def part(self) -> None:
         """Take what siblings have passed, and nothing more of them."""

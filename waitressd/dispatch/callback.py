@@ -19,6 +19,9 @@ class Callback:
         self._log = log
         self.waiting_since = now
 
+    def wait(self) -> None:
+        """Nothing to note."""
+
     def queue(self) -> None:
         """Nothing to prepare."""
 

@@ -355,7 +355,7 @@ class Dispatcher:
 
     def _may_still_run(self, job: Job) -> bool:
         """Note that a job had to wait for its turn; False when that was too long, and it is refused."""
-        job.queue()
+        job.wait()
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
             self.logs.queued(self.backlog)

@@ -32,6 +32,11 @@ def needs_placing(mine: Load) -> bool:
     return mine.connections > SLACK or mine.is_busy
 
 
+def enough(connections: int) -> float:
+    """Return from how many connections on another worker gets no new one of a worker that has so many."""
+    return connections - SLACK - connections / SLACK_SHARE
+
+
 def place(mine: Load, others: Sequence[Load]) -> int | None:
     """Return which of the others should have a new connection, which `mine` counts already; None: keep it.
 
@@ -43,7 +48,7 @@ def place(mine: Load, others: Sequence[Load]) -> int | None:
         if free:
             return min(free, key=lambda index: others[index])
     least = fewest(others)
-    if least is None or others[least].connections >= mine.connections - SLACK - mine.connections / SLACK_SHARE:
+    if least is None or others[least].connections >= enough(mine.connections):
         return None
     return least
 

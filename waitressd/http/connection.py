@@ -11,6 +11,7 @@ from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import CLOSED, Event, Request
 from waitressd.http.limits import Limits
 from waitressd.http.reader import RequestReader
+from waitressd.http.recent import Recent
 from waitressd.http.states import Reading, Sending
 
 _HELD, _WAIT, _READY = Reading.HELD, Sending.WAIT, Sending.READY
@@ -25,10 +26,13 @@ class Connection:
 
     __slots__ = ("encoder", "reader")
 
-    def __init__(self, limits: Limits, ident: str) -> None:
-        """`ident` is the value of the Server field, '' for none. Raises ValueError: it cannot be sent."""
-        self.reader = RequestReader(limits)
-        self.encoder = ResponseEncoder(self.reader, ident)
+    def __init__(self, limits: Limits, ident: str, recent: Recent | None = None) -> None:
+        """`ident` is the value of the Server field, '' for none. Raises ValueError: it cannot be sent.
+
+        Connections that share a `recent` learn from each other.
+        """
+        self.reader = RequestReader(limits, recent)
+        self.encoder = ResponseEncoder(self.reader, ident, recent)
 
     def next_event(self) -> Event:
         """The next part of what the client says; a request's response may be encoded from then on.

@@ -14,6 +14,7 @@ from waitressd.http.events import Request
 from waitressd.http.framing import Framing
 from waitressd.http.grammar import is_field_value
 from waitressd.http.reader import RequestReader
+from waitressd.http.recent import Answer, Recent
 from waitressd.http.response import NO_CONTENT, ResponseHead, build_head, build_lines
 from waitressd.http.states import (
     PERSISTENCE_TRANSITIONS,
@@ -65,6 +66,7 @@ class ResponseEncoder:
         "_ident",
         "_known",
         "_reader",
+        "_recent",
         "_size_line",
         "_unsent",
         "body_bytes",
@@ -75,15 +77,19 @@ class ResponseEncoder:
         "surplus_bytes",
     )
 
-    def __init__(self, reader: RequestReader, ident: str) -> None:
-        """`ident` is the value of the Server field, '' for none. Raises ValueError: it cannot be sent."""
+    def __init__(self, reader: RequestReader, ident: str, recent: Recent | None = None) -> None:
+        """`ident` is the value of the Server field, '' for none. Raises ValueError: it cannot be sent.
+
+        With `recent`, what it knows of earlier connections is used, and learns from this one.
+        """
+        self._recent = recent
         self._ident = _server_line(ident)
         self._reader = reader
         self._framing = Framing.NONE
         self._size_line = b""  # of a chunk of `piece_bytes`
         self._unsent = 0  # octets that a body with a length still lacks
         # What the application said first, and the head that was made of it; () when it has said something else since.
-        self._known: tuple[str, list[tuple[str, str]], ResponseHead] | tuple[()] | None = None
+        self._known: Answer | tuple[()] | None = None
         self.sending = Sending.WAIT
         self.persistence = Persistence.KEPT
         """What follows the current response."""
@@ -138,10 +144,23 @@ class ResponseEncoder:
             if known[1] == fields and known[0] == status:
                 return known[2]
             self._known = ()
-        head = build_head(status, fields)
-        if known is None and type(fields) is list:
-            self._known = status, fields.copy(), head
-        return head
+        elif known is None:
+            return self._build_first_head(status, fields)
+        return build_head(status, fields)
+
+    def _build_first_head(self, status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
+        recent = self._recent
+        answer = recent.answer if recent is not None else None
+        if answer is None or answer[1] != fields or answer[0] != status:
+            head = build_head(status, fields)
+            # A pair that is no tuple may be changed by the application, and would still be the same one.
+            if type(fields) is not list or list in map(type, fields):
+                return head
+            answer = status, fields.copy(), head
+            if recent is not None:
+                recent.answer = answer
+        self._known = answer
+        return answer[2]
 
     def forget(self) -> None:
         """Give up what is only kept to be fast; for a connection that rests."""

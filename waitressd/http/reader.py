@@ -12,6 +12,7 @@ from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, 
 from waitressd.http.grammar import FIELD_OCTETS
 from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_start_line
 from waitressd.http.limits import BLANK_LINES, METHOD_BYTES, Limits
+from waitressd.http.recent import Recent
 from waitressd.http.repeated import Known, learn
 from waitressd.http.states import READING_TRANSITIONS, ReadEvent, Reading
 
@@ -39,6 +40,7 @@ class RequestReader:
         "_limits",
         "_line_bytes",
         "_position",
+        "_recent",
         "_remaining",
         "_scanned",
         "_searched",
@@ -51,8 +53,10 @@ class RequestReader:
         "request",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, recent: Recent | None = None) -> None:
+        """With `recent`, what it knows of earlier connections is used, and learns from this one."""
         self._limits = limits
+        self._recent = recent
         self.reading = Reading.IDLE
         self.buffer: bytes | bytearray = b""
         """What was fed and not used yet, which begins at `_position`; empty without. Others only look at it."""
@@ -138,8 +142,11 @@ class RequestReader:
             known = self._known
             request = known.parse(head, self._limits) if known is not None else None
             if request is None:
-                request = parse_head(head, self._limits)
-                if known is not None or self.request is None:
+                if self._recent is not None and known is None and self.request is None:
+                    request = self._recent.parse(head, self._limits)
+                else:
+                    request = parse_head(head, self._limits)
+                if known is not None or (self.request is None and request.keep_alive):
                     self._known = learn(known, request, head)
         except HttpError:
             self.refuse_head()
@@ -340,8 +347,9 @@ class RequestReader:
         """Forget what is not used yet."""
         self._decoder = None
         self._remaining = 0
-        self.dropped_bytes += self.buffered_bytes
-        self._consume(len(self.buffer))
+        if self.buffer:  # which a client that asked for the end has nothing in
+            self.dropped_bytes += self.buffered_bytes
+            self._consume(len(self.buffer))
 
     def _move(self, event: ReadEvent) -> None:
         try:

@@ -85,7 +85,7 @@ class Channel:
 
     @property
     def sent_bytes(self) -> int:
-        """What the kernel has taken for the client, likewise. Any thread."""
+        """What the kernel has taken for the client since the connection began. Any thread."""
         return self.exchange.sent_bytes
 
     @property
@@ -340,7 +340,7 @@ class Channel:
             exchange.may_be_followed
             or connection.reader.dropped_bytes
             # Nothing of a small response is left here that a reset could destroy.
-            or wire.unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES
+            or (exchange.sent_bytes > IN_FLIGHT_BYTES and wire.unacknowledged_bytes(self.wire) > IN_FLIGHT_BYTES)
             or wire.drop_unread(self.wire)
         ):
             self._linger()
@@ -450,8 +450,8 @@ class Channel:
             self._let_go(reset=reset, is_shared=is_shared)
 
     def _let_go(self, *, reset: bool, is_shared: bool) -> None:
-        with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says
-            if self.mask:
+        if self.mask:  # which nearly no connection has that brought one request
+            with contextlib.suppress(OSError):  # the socket must be closed whatever the poller says
                 self.watch(0)
         if reset:
             wire.reset_at_close(self.wire)

@@ -9,6 +9,7 @@ from waitressd.http.connection import AnsweringConnection, Connection
 from waitressd.http.errors import HttpError
 from waitressd.http.events import Request
 from waitressd.http.limits import Limits
+from waitressd.http.recent import Recent
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.preface import Preface, ProxyPreface, ProxyProtocol, SecureProtocol
@@ -49,11 +50,12 @@ class ChannelSettings:
     proxy_protocol: ProxyProtocol | None = None  # with one, each connection begins with a PROXY header
     tls: SecureProtocol | None = None  # with one, what follows is encrypted
     answer: Callable[[Request], HttpError] | None = None  # with one, the handler is never asked
+    recent: Recent = field(default_factory=Recent, compare=False)  # what its connections learn from each other
 
     def connect(self) -> Connection:
         """Return the HTTP state of a new connection."""
         if self.answer is None:
-            return Connection(self.limits, self.ident)
+            return Connection(self.limits, self.ident, self.recent)
         return AnsweringConnection(self.limits, self.ident, self.answer)
 
     def begin(self, sock: socket.socket) -> tuple[Wire, Preface | None]:

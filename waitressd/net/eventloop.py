@@ -38,8 +38,11 @@ class Job(Protocol):
     def send_count(self) -> int:
         """How often it has sent something since it began: each time others may take the interpreter, if they wait."""
 
+    def wait(self) -> None:
+        """The job has waited long for its turn, which comes before anything is polled. Holder of the role."""
+
     def queue(self) -> None:
-        """The job waits for a thread; harmless when it does already. Holder of the role."""
+        """The job waits for a thread, while the loop goes on; harmless when it does already. Holder of the role."""
 
     def refuse(self, error: HttpError) -> bool:
         """Answer without a thread; False when the job cannot be refused. Holder of the role."""

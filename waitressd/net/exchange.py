@@ -147,15 +147,18 @@ class Exchange(Outgoing):
             if self.state is not ExchangeState.QUEUED:
                 self.waiting_since = 0.0
 
+    def wait(self) -> None:
+        """The request has waited long for its turn; harmless when it waits already."""
+        if self.state is not _QUEUED:
+            self.state = NEXT[self.state][_QUEUE]  # type: ignore[assignment]  # as in begin()
+            self.waiting_since = self.loop.heard_at
+            self.deadline = self.waiting_since + self.settings.deadlines.queue_timeout
+
     def queue(self) -> None:
         """The request waits for a thread; harmless when it does already."""
-        if self.state is _QUEUED:
-            return
-        self.state = NEXT[self.state][_QUEUE]  # type: ignore[assignment]  # as in begin()
+        self.wait()
         if not self.line.mask:
             self.line.watch(READ)
-        self.waiting_since = self.loop.heard_at
-        self.deadline = self.waiting_since + self.settings.deadlines.queue_timeout
 
     # -- the task
 
@@ -395,15 +398,17 @@ class Exchange(Outgoing):
         """The connection ends, or brings no further request: let go of everything."""
         if self.state >= ExchangeState.REVOKED:
             return  # the task lets go of the rest
-        self._forget_task()
+        if self.state < _RUNNING:
+            self._forget_task()
         if self.recorder is not None:
             self.recorder.on_end(self)
-        if self.state > ExchangeState.HEAD:
+        if self.ledger is not None and self.state > ExchangeState.HEAD:
             self._count()
         self.move(ExchangeMove.END)
         self.deadline = NEVER
         self._drop_body()
-        self._drop_outbuf()
+        if self.outbuf is not None:
+            self._drop_outbuf()
         self.request = self.context = self.environ = self.failure = None
 
     def close(self) -> None:

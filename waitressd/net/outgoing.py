@@ -65,10 +65,7 @@ class Outgoing:
 
     @property
     def sent_bytes(self) -> int:
-        """What the kernel has taken for the client since the connection began, heads included. Any thread.
-
-        Counted where there is a ledger, else not known.
-        """
+        """What the kernel has taken for the client since the connection began, heads included. Any thread."""
         taken_bytes, outbuf = self._taken_bytes, self.outbuf  # in this order, so that nothing is counted twice
         return taken_bytes + (outbuf.flushed_bytes if outbuf is not None else 0)
 
@@ -97,8 +94,7 @@ class Outgoing:
                 sent = 0
             except OSError:
                 raise self.lose(Fault.CLIENT) from None
-            if self.ledger is not None:
-                self._taken_bytes += sent
+            self._taken_bytes += sent
             if sent == len(data):
                 return
             self._write_slowly((memoryview(data)[sent:],))

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.loop import GET, Loop
+from waitressd.net.poller import READ
 from waitressd.net.states import ExchangeState
 
 
@@ -18,9 +19,27 @@ def test_accepting_says_whether_anybody_waited() -> None:
         assert arrivals.fresh == {channel.fd for channel in loop.channels}
 
 
-@pytest.mark.parametrize("runs", [False, True])
+def test_the_poller_knows_a_new_client_only_while_something_is_polled_before_its_answer() -> None:
+    """However long the turn lasts in which it is answered, or who answers the others of that turn."""
+    with Loop() as loop:
+        arrivals = loop.dispatcher._arrivals
+        address = loop.listener.socket.getsockname()
+        with Client(address, timeout=5), Client(address, timeout=5), Client(address, timeout=5):
+            while len(loop.channels) < 3:
+                arrivals.accept(loop.listener.fd)
+            running, waiting, queued = loop.channels
+            running.exchange.begin()  # by a thread that has lost the role
+            for late in (waiting, queued):
+                late.exchange.wait()
+                assert not late.mask
+            queued.exchange.queue()
+            arrivals.watch()
+            assert [channel.mask for channel in (running, waiting, queued)] == [READ, 0, READ]
+            assert arrivals.fresh == {waiting.fd}
+
+
 def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, runs: bool
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Loop() as loop, loop.connect() as known:
         loop.request(known, GET)
@@ -30,8 +49,7 @@ def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
         assert arrivals.accept(loop.listener.fd)
         (fd,) = arrivals.fresh
         exchange = loop.dispatcher.channels[fd].exchange
-        if runs:
-            exchange.begin()
+        exchange.begin()
 
         def refuse(_fd: int, _mask: int) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -40,9 +58,8 @@ def test_a_new_client_that_cannot_be_watched_is_given_up_alone(
             patch.setattr(loop.dispatcher.poller, "add", refuse)
             arrivals.watch()
             assert not arrivals.fresh
-            assert exchange.is_broken is runs
-            if runs:
-                exchange.settle()
+            assert exchange.is_broken
+            exchange.settle()
             assert exchange.state is ExchangeState.DONE
         assert "cannot be watched" in caplog.text
         loop.request(known, GET)

@@ -7,6 +7,7 @@ from waitressd.http.errors import HttpError
 def test_a_callback_is_called_once_and_has_nothing_to_bring_back() -> None:
     called: list[str] = []
     job = Callback(lambda: called.append("one"), called.append, 0.0)
+    job.wait()
     job.queue()
     assert not job.refuse(HttpError(503, "No thread was free."))  # sooner or later it must be called
     job.begin()
