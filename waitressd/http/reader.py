@@ -26,6 +26,8 @@ _IDLE, _HELD, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.HELD, Reading.BODY, R
 _DATA, _END, _GO_ON = ReadEvent.DATA, ReadEvent.END, ReadEvent.GO_ON
 # Where a request head leads from IDLE, which `next_event` has just seen: looked up once instead of for each request.
 _AFTER_HEAD, _AFTER_WHOLE = READING_TRANSITIONS[_IDLE, ReadEvent.HEAD], READING_TRANSITIONS[_IDLE, ReadEvent.WHOLE]
+# And where all of a body leads from BODY.
+_AFTER_BODY: Final = READING_TRANSITIONS[READING_TRANSITIONS[_BODY, _DATA], _END]
 
 
 class RequestReader:
@@ -244,18 +246,22 @@ class RequestReader:
 
     def take_body(self) -> bytes | None:
         """Take a length-framed body that is here in whole, in place of its events; None if it is not, or has begun."""
-        remaining, start = self._remaining, self._position
-        if not remaining or len(self.buffer) - start < remaining:
+        remaining, start, buffer = self._remaining, self._position, self.buffer
+        end = start + remaining
+        if not remaining or len(buffer) < end:
             return None
         if self.request is None or self.request.content_length != remaining:
             return None
-        data = bytes(self.buffer[start : start + remaining])
-        self._remaining = 0
-        self._consume(start + remaining)
         if self.reading is _HELD:
             self._move(_GO_ON)
-        self._move(_DATA)
-        self._move(_END)
+        self.reading = _AFTER_BODY  # as above: there is something left of the body, so it is in BODY
+        data = bytes(buffer[start:end])
+        self._remaining = 0
+        if end == len(buffer):  # as in _consume, whose call nearly every small body is spared
+            self.buffer = b""
+            self._position = 0
+        else:
+            self._consume(end)
         return data
 
     def go_on(self) -> None:

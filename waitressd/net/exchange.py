@@ -439,8 +439,10 @@ class Exchange(Outgoing):
 
     def _drop_body(self) -> None:
         if self.body is not None:
-            with contextlib.suppress(OSError, BufferError):  # of what the application does with it
+            try:  # noqa: SIM105 - suppress() would take ten times as long, of each small body
                 self.body.close()
+            except (OSError, BufferError):  # of what the application does with it
+                pass
             self.body = None
         if self.upload is not None:
             self.upload.close()
