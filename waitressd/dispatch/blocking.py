@@ -25,6 +25,9 @@ HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task
 FORGOTTEN_SHARE: Final = 0.001  # below it nothing is measured any more but the wall time
 REVIEW_TASKS: Final = 20_000  # side by side, before it is looked at anew whether they block when they run alone
 REVIEW_REST: Final = 64  # tasks that still run side by side then, and do not count
+SAMPLE: Final = 8  # of the tasks that run side by side because others block, one in so many is measured and counts
+UNCOUNTED: Final = -1.0
+"""In place of the CPU time before a task: it does not count."""
 
 
 class BlockingShare:
@@ -50,7 +53,15 @@ class BlockingShare:
             self._noted[get_ident()] = self._pauses()
 
     def started(self) -> float:
-        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call."""
+        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call.
+
+        Where most tasks block, what a few of them do says enough: UNCOUNTED for the others, which `ended_aside` need
+        not hear of.
+        """
+        if self.share > HAND_OVER_SHARE:
+            self._aside += 1
+            if self._aside % SAMPLE:
+                return UNCOUNTED
         return self._thread_time() if self.share else 0.0
 
     def ended(self, wall_seconds: float, cpu_started: float, *, is_alone: bool, sends: int = 1) -> None:
@@ -58,6 +69,8 @@ class BlockingShare:
 
         A slow one does not count if others ran beside it: it may have waited for the GIL.
         """
+        if cpu_started == UNCOUNTED:
+            return
         if sends > 1:
             wall_seconds -= SENT_SECONDS * (sends - 1)
         if wall_seconds <= BLOCKED_SECONDS:
@@ -71,7 +84,6 @@ class BlockingShare:
             wall_seconds -= SENT_SECONDS * (sends - 1)
         needed = BLOCKED_SECONDS
         if self.share > HAND_OVER_SHARE:
-            self._aside += 1
             if self._aside >= REVIEW_TASKS:
                 # Threads that fight for the GIL look as if they blocked. Those to come run alone, and tell the truth.
                 self._aside = -REVIEW_REST

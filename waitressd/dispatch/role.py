@@ -199,6 +199,12 @@ class Role:
     def finish(self, worker: Worker) -> Assignment:
         """A worker that has lost the role, or has ended its task without it, asks what to do next."""
         with self.lock:
+            if self.queue and not (worker.is_reserve or worker.is_replaced or self.stopping):
+                # Written out for what a busy server does most: one task has ended, the next one begins.
+                worker.job = job = self.queue.popleft()
+                job.begin()
+                worker.assignment = Assignment.RUN
+                return Assignment.RUN
             if not worker.is_reserve:  # which lost the role without a task
                 self.running -= 1
             return self._assign(worker)

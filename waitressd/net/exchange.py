@@ -39,6 +39,8 @@ _WAIT: Final = Sending.WAIT
 _RUN: Final = ExchangeMove.RUN
 _KEEP: Final = ExchangeMove.KEEP
 _RUNNING: Final = ExchangeState.RUNNING
+_QUEUED: Final = ExchangeState.QUEUED
+_QUEUE: Final = ExchangeMove.QUEUE
 _OPEN: Final = ChannelState.OPEN
 
 
@@ -50,14 +52,15 @@ class Exchange(Outgoing):
     """
 
     __slots__ = (
-        "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number", "reader",
-        "request", "returned_at", "started_at", "upload", "waiting_since",
+        "ask_bytes", "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number",
+        "reader", "request", "returned_at", "started_at", "upload", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
         super().__init__(line, connection.encoder, loop, settings)
         self.connection = connection
         self.reader = connection.reader
+        self.ask_bytes = settings.recv_bytes  # of the next read
         self.number = 1  # of the request on its connection
         self.request: Request | None = None
         self.body: BinaryIO | None = None
@@ -146,9 +149,9 @@ class Exchange(Outgoing):
 
     def queue(self) -> None:
         """The request waits for a thread; harmless when it does already."""
-        if self.state is ExchangeState.QUEUED:
+        if self.state is _QUEUED:
             return
-        self.move(ExchangeMove.QUEUE)
+        self.state = NEXT[self.state][_QUEUE]  # type: ignore[assignment]  # as in begin()
         if not self.line.mask:
             self.line.watch(READ)
         self.waiting_since = self.loop.heard_at
