@@ -37,8 +37,8 @@ from waitressd.requestlog.dev import dev
 from waitressd.requestlog.formats import combined, common, template
 from waitressd.requestlog.jsonlines import json_lines
 from waitressd.requestlog.loading import Factory, Trouble, load
+from waitressd.requestlog.options import DEFAULT_LOGGER
 from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
-from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
 from waitressd.wording import assignment_hint
 from waitressd.wsgi.clock import http_date

@@ -35,7 +35,7 @@ def _open_sockets() -> Kind[tuple[socket, ...]]:
     return Kind("a list of bound stream sockets, from Python only", parse, lambda _: "", "SOCKETS", python_only=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # see EffectiveSettings
 class SettingsTable:
     """Every setting: its default, its kind, its group, its sentence, and how it compares with waitress."""
 
