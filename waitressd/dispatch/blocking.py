@@ -25,6 +25,7 @@ HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task
 FORGOTTEN_SHARE: Final = 0.001  # below it nothing is measured any more but the wall time
 REVIEW_TASKS: Final = 20_000  # side by side, before it is looked at anew whether they block when they run alone
 REVIEW_REST: Final = 64  # tasks that still run side by side then, and do not count
+MEASURED_SECONDS: Final = 0.0001  # from one look at the CPU time of the holder to the next: so much may be unknown
 SAMPLE: Final = 8  # of the tasks that run side by side because others block, one in so many is measured and counts
 UNCOUNTED: Final = -1.0
 """In place of the CPU time before a task: it does not count."""
@@ -36,7 +37,7 @@ class BlockingShare:
     Written without a lock by every thread that ends a task: a lost update only delays the next decision a little.
     """
 
-    __slots__ = ("_aside", "_noted", "_pauses", "_thread_time", "share")
+    __slots__ = ("_aside", "_cpu", "_cpu_until", "_noted", "_pauses", "_thread_time", "share")
 
     def __init__(
         self, thread_time: Callable[[], float] = time.thread_time, pauses: Callable[[], int] = thread_pauses
@@ -46,17 +47,32 @@ class BlockingShare:
         self._noted: dict[int, int] = {}  # pauses of each thread so far
         self._aside = 0  # tasks that ran side by side since the last review; below 0 they do not count
         self.share = 0.0
+        self._cpu = 0.0  # the CPU time of the holder, up to this moment:
+        self._cpu_until = 0.0
 
     def note(self) -> None:
         """Note that this thread begins a turn: from here on only a task makes it give up the processor by itself."""
+        self._cpu_until = 0.0  # the last turn may have been another thread's
         if 0.0 < self.share <= HAND_OVER_SHARE:
             self._noted[get_ident()] = self._pauses()
 
-    def started(self) -> float:
-        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call.
+    def started(self, now: float) -> float:
+        """The CPU time of this thread before a task that keeps the role, 0 while no task was slow.
 
-        Where most tasks block, what a few of them do says enough: UNCOUNTED for the others, which `ended_aside` need
-        not hear of.
+        It may be a little old: to ask costs a system call, as much as a tenth of a quick request.
+        """
+        if not self.share:
+            return 0.0
+        if now >= self._cpu_until:
+            self._cpu = self._thread_time()
+            self._cpu_until = now + MEASURED_SECONDS
+        return self._cpu
+
+    def started_aside(self) -> float:
+        """The same before a task that runs without the role.
+
+        Where most tasks block, what a few of them do says enough: UNCOUNTED for the others, which `ended_aside` is not
+        to hear of.
         """
         if self.share > HAND_OVER_SHARE:
             self._aside += 1
@@ -69,12 +85,11 @@ class BlockingShare:
 
         A slow one does not count if others ran beside it: it may have waited for the GIL.
         """
-        if cpu_started == UNCOUNTED:
-            return
         if sends > 1:
             wall_seconds -= SENT_SECONDS * (sends - 1)
         if wall_seconds <= BLOCKED_SECONDS:
-            self._count(has_blocked=False)
+            share = self.share * (1 - WEIGHT)  # `_count` without its call
+            self.share = share if share > FORGOTTEN_SHARE else 0.0
         elif is_alone:
             self._count(has_blocked=self._blocked_seconds(wall_seconds, cpu_started) > BLOCKED_SECONDS)
 

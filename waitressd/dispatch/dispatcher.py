@@ -297,7 +297,7 @@ class Dispatcher:
             return False
         worker.started = started = self.now
         worker.job = job
-        cpu_started = self.blocking.started() if self.blocking.share else 0.0
+        cpu_started = self.blocking.started(started) if self.blocking.share else 0.0
         # Put down the claim, run, take it back: if it is still there, nothing at all was spent on threading: no lock,
         # no wake-up, no system call. The bound method is a new object each time, so the watcher tells two tasks apart.
         run = job.run
@@ -319,7 +319,7 @@ class Dispatcher:
         """Run a job without the role. The worker's own thread."""
         worker.job = job
         worker.started = started = self.clock()
-        cpu_started = self.blocking.started()
+        cpu_started = self.blocking.started_aside()
         job.note(started, 0.0)
         job.run()
         self._settle_aside(job, started, cpu_started)

@@ -9,7 +9,7 @@ class Thread:
     """One thread, whose tasks compute, sleep, and wait for a processor or for the GIL."""
 
     def __init__(self) -> None:
-        self.cpu = 1.0
+        self.now = self.cpu = 1.0
         self.pauses = 1
         self.asked = 0
         self.measured = 0
@@ -30,15 +30,16 @@ class Thread:
     def run(self, off: float, *, burns: float = 0.0, delay: float = 0.0, is_alone: bool = True, sends: int = 1) -> None:
         """Run a task with the role: it computes, is delayed by others on the machine, and is off the CPU besides."""
         self.blocking.note()
-        cpu_started = self.blocking.started()
+        cpu_started = self.blocking.started(self.now)
         self.cpu += burns
         self.pauses += off > 0
+        self.now += off + burns + delay
         self.blocking.ended(off + burns + delay, cpu_started, is_alone=is_alone, sends=sends)
 
     def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0, sends: int = 1) -> None:
         """The same without the role."""
         self.blocking.note()
-        cpu_started = self.blocking.started()
+        cpu_started = self.blocking.started_aside()
         self.cpu += burns
         self.pauses += off > 0
         if cpu_started != UNCOUNTED:
@@ -150,10 +151,10 @@ def test_what_blocks_is_soon_side_by_side_again_after_it_was_looked_at() -> None
 def test_fast_tasks_bring_the_share_down_to_nothing_and_nothing_is_measured_then() -> None:
     for run in (Thread.run, Thread.run_aside):
         thread = blocked()
-        for _ in range(400 + 20 * SAMPLE):
+        for _ in range(400 + 60 * SAMPLE):
             run(thread, FAST)
         assert thread.blocking.share == 0.0
-        assert thread.blocking.started() == 0.0
+        assert thread.blocking.started(thread.now) == thread.blocking.started_aside() == 0.0
 
 
 def test_one_of_eight_tasks_is_measured_where_most_block() -> None:
@@ -166,13 +167,25 @@ def test_one_of_eight_tasks_is_measured_where_most_block() -> None:
 
 
 def test_a_task_that_is_not_measured_changes_nothing() -> None:
-    for run in (Thread.run, Thread.run_aside):
-        thread = blocked()
-        while thread.blocking.started() == UNCOUNTED:
-            pass
-        share = thread.blocking.share
-        for _ in range(SAMPLE - 1):
-            run(thread, FAST)
-            assert thread.blocking.share == share
-        run(thread, FAST)
-        assert thread.blocking.share < share
+    thread = blocked()
+    while thread.blocking.started_aside() == UNCOUNTED:
+        pass
+    share = thread.blocking.share
+    for _ in range(SAMPLE - 1):
+        thread.run_aside(FAST)
+        assert thread.blocking.share == share
+    thread.run_aside(FAST)
+    assert thread.blocking.share < share
+
+
+def test_quick_tasks_of_one_turn_are_measured_together() -> None:
+    thread = Thread()
+    thread.run(0.05)
+    measured = thread.measured
+    thread.blocking.note()
+    for number in range(20):
+        thread.blocking.started(thread.now + number * FAST)
+    assert thread.measured == measured + 2
+    thread.blocking.note()  # another thread may have the role now
+    thread.blocking.started(thread.now)
+    assert thread.measured == measured + 3
