@@ -6,20 +6,16 @@ python docs/render_man.py --check    says whether it is what the options give, a
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-DOCS: Final = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+from rendering import write_or_check
 
-# The tree that this page belongs to comes first on the path.
-from waitressd import __version__  # noqa: E402 - see above
-from waitressd.config.commandline import OPTIONS, settable  # noqa: E402 - see above
-from waitressd.config.options import Option  # noqa: E402 - see above
-from waitressd.config.settings import Group, Setting  # noqa: E402 - see above
-from waitressd.config.subcommands import ADMIN_VARIABLE, SUBCOMMANDS, Subcommand  # noqa: E402 - see above
+from waitressd import __version__
+from waitressd.config.commandline import OPTIONS, settable
+from waitressd.config.options import Option
+from waitressd.config.settings import Group, Setting
+from waitressd.config.subcommands import ADMIN_VARIABLE, SUBCOMMANDS, Subcommand
 
-PAGE: Final = DOCS / "man" / "waitressd.1"
 _HEAD: Final = """\
 .\\" Rendered from the options by docs/render_man.py; change it there.
 .TH WAITRESSD 1 "" "waitressd {version}" "User Commands"
@@ -112,17 +108,5 @@ def man_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Write or check the page."""
-    text = man_page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(text, encoding="utf-8")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-        sys.stderr.write("docs/man/waitressd.1 is not what the options give; run python docs/render_man.py\n")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check({"man/waitressd.1": man_page()}, "render_man.py"))

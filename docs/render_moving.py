@@ -6,20 +6,15 @@ python docs/render_moving.py --check    says whether they are what the tables gi
 
 import re
 import sys
-import textwrap
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
-DOCS: Final = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+from rendering import table, write_or_check
 
-# The tree that these pages belong to comes first on the path.
-from waitressd.config.adjustments import SETTINGS  # noqa: E402 - see above
-from waitressd.convert import gunicorntable, uwsgitable  # noqa: E402 - see above
-from waitressd.convert.model import Row, Verdict  # noqa: E402 - see above
+from waitressd.config.adjustments import SETTINGS
+from waitressd.convert import gunicorntable, uwsgitable
+from waitressd.convert.model import Row, Verdict
 
-_WIDTH: Final = 118
 _RENDERED: Final = ".. Rendered from the tables of waitressd/convert by docs/render_moving.py; change it there.\n"
 _NAMES: Final = re.compile(rf"(?<![\w`])({'|'.join(name for name in SETTINGS if '_' in name)})(?![\w`])")
 _HEADINGS: Final = {
@@ -63,7 +58,7 @@ def _page(head: str, rows: Iterable[Row], include: str) -> str:
         chosen = [row for row in rows if (row.verdict if row.convert is None else None) is verdict]
         parts.append(f"{heading}\n{'-' * len(heading)}\n")
         heads = ("There", "Here", "What to know") if verdict in (None, Verdict.MISSING) else ("There", "What to know")
-        parts.extend(_table(heads, [_cells(row, with_here=len(heads) == 3) for row in chosen]))
+        parts.extend(table(heads, [_cells(row, with_here=len(heads) == 3) for row in chosen]))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip("\n") + "\n"
 
 
@@ -80,18 +75,6 @@ def _markup(text: str) -> str:
     return _NAMES.sub(r"``\1``", text.replace("*", "\\*"))
 
 
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield ".. list-table::\n   :header-rows: 1\n"
-    for cells in (heads, *rows):
-        for index, cell in enumerate(cells):
-            start = "   * - " if index == 0 else "     - "
-            lines = textwrap.fill(
-                cell, _WIDTH, initial_indent=start, subsequent_indent=" " * 7, break_on_hyphens=False
-            ).rstrip()
-            yield lines or start.rstrip()
-    yield ""
-
-
 def render_pages() -> dict[str, str]:
     """Render every page, by the name of its file below ``docs/``."""
     return {
@@ -100,19 +83,5 @@ def render_pages() -> dict[str, str]:
     }
 
 
-def main() -> int:
-    """Write or check the pages."""
-    stale = []
-    for name, text in render_pages().items():
-        path = DOCS / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-    for name in stale:
-        sys.stderr.write(f"docs/{name} is not what the tables give; run python docs/render_moving.py\n")
-    return 1 if stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(render_pages(), "render_moving.py"))

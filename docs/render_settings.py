@@ -8,18 +8,14 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-DOCS: Final = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+from rendering import WIDTH, table, write_or_check
 
-# The tree that these pages belong to comes first on the path.
-from waitressd.config.adjustments import SETTINGS  # noqa: E402 - see above
-from waitressd.config.advice import all_rules  # noqa: E402 - see above
-from waitressd.config.settings import Group, Setting, Standing  # noqa: E402 - see above
+from waitressd.config.adjustments import SETTINGS
+from waitressd.config.advice import all_rules
+from waitressd.config.settings import Group, Setting, Standing
 
-_WIDTH: Final = 118
 _RENDERED: Final = ".. Rendered from the table of settings by docs/render_settings.py; change it there.\n"
 
 _SETTINGS_HEAD: Final = """\
@@ -77,7 +73,7 @@ def _index() -> Iterator[str]:
         links = " · ".join(f"`{row.name}`_" for row in SETTINGS.values() if row.group is group)
         yield f"`{group.value}`_\n" + textwrap.fill(
             links,
-            _WIDTH,
+            WIDTH,
             initial_indent="    ",
             subsequent_indent="    ",
             break_on_hyphens=False,
@@ -119,7 +115,7 @@ def _markup(text: str) -> str:
 
 
 def _wrapped(text: str) -> Iterator[str]:
-    yield textwrap.fill(text, _WIDTH, break_on_hyphens=False, break_long_words=False)
+    yield textwrap.fill(text, WIDTH, break_on_hyphens=False, break_long_words=False)
     yield ""
 
 
@@ -132,9 +128,9 @@ def waitress_page() -> str:
             _RENDERED,
             _WAITRESS_HEAD,
             _heading("Options of waitress", "-"),
-            *_table(("Option", "Here", "Default", "What to know"), map(_waitress_row, rows)),
+            *table(("Option", "Here", "Default", "What to know"), map(_waitress_row, rows)),
             _heading("Settings that waitress does not have", "-"),
-            *_table(("Setting", "Default", "What it does"), map(_new_row, new)),
+            *table(("Setting", "Default", "What it does"), map(_new_row, new)),
             ".. include:: waitress-behaviour.inc",
         ]
     )
@@ -147,20 +143,6 @@ def _waitress_row(row: Setting) -> tuple[str, ...]:
 
 def _new_row(row: Setting) -> tuple[str, ...]:
     return f"``{row.name}``", _default(row).rstrip("."), _markup(row.summary)
-
-
-def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    yield ".. list-table::\n   :header-rows: 1\n"
-    for cells in (heads, *rows):
-        for index, cell in enumerate(cells):
-            start = "   * - " if index == 0 else "     - "
-            yield (
-                textwrap.fill(
-                    cell, _WIDTH, initial_indent=start, subsequent_indent=" " * 7, break_on_hyphens=False
-                ).rstrip()
-                or start.rstrip()
-            )
-    yield ""
 
 
 def advice_page() -> str:
@@ -184,20 +166,5 @@ def render_pages() -> dict[str, str]:
     return {name: re.sub(r"\n{3,}", "\n\n", render()).rstrip("\n") + "\n" for name, render in PAGES.items()}
 
 
-def main() -> int:
-    """Write or check the pages."""
-    pages = render_pages()
-    stale = []
-    for name, text in pages.items():
-        path = DOCS / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-    for name in stale:
-        sys.stderr.write(f"docs/{name} is not what the table gives; run python docs/render_settings.py\n")
-    return 1 if stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(render_pages(), "render_settings.py"))

@@ -54,10 +54,7 @@ def test_requests_of_all_workers_are_listed_with_the_line_where_they_are(tmp_pat
         finally:
             for client in clients:
                 client.close()
-        fleet.signal(signal.SIGTERM)
-        fleet.wait_for("SIGTERM: stopping")  # two that come at once would be one
-        fleet.signal(signal.SIGTERM)
-        fleet.wait(20)
+        fleet.cut_off()
 
 
 def test_a_worker_that_cannot_answer_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The page of a fleet in a real browser: it shows the requests of all workers, and those of one alone."""
 
 import json
-import signal
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -59,7 +58,4 @@ def test_it_shows_all_workers_and_each_of_them(browser: Browser, tmp_path: Path)
         finally:
             for client in clients:
                 client.close()
-        fleet.signal(signal.SIGTERM)
-        fleet.wait_for("SIGTERM: stopping")  # two that come at once would be one
-        fleet.signal(signal.SIGTERM)
-        fleet.wait(20)
+        fleet.cut_off()
