@@ -43,11 +43,12 @@ def can_run(server: Server, scenario: Scenario, bin_folder: Path) -> bool:
     """Whether the server and the application can be imported, or the program be found."""
     if server.program:
         return find_program(server.program) is not None
+    python = server.interpreter or (str(bin_folder / "python"),)
     modules = [server.module, scenario.app.partition(":")[0]]
     # bjoern and uWSGI would start something when they are imported, so the server is only looked for.
     code = "import importlib.util, sys; sys.exit(not importlib.util.find_spec(sys.argv[1]))"
-    found = _succeeds(bin_folder, "-c", code, modules[0])
-    return found and _succeeds(bin_folder, "-W", "ignore", "-c", f"import {modules[1]}")
+    found = _succeeds(*python, "-c", code, modules[0])
+    return found and _succeeds(*python, "-W", "ignore", "-c", f"import {modules[1]}")
 
 
 def find_program(name: str) -> str | None:
@@ -77,11 +78,10 @@ def _system_programs(wants_libev: bool) -> None:  # noqa: FBT001 - one question,
 
 
 def _has(folder: Path, package: str) -> bool:
-    return _succeeds(folder / "bin", "-m", "pip", "show", "-q", package)
+    return _succeeds(str(folder / "bin" / "python"), "-m", "pip", "show", "-q", package)
 
 
-def _succeeds(bin_folder: Path, *arguments: str) -> bool:
-    command = [str(bin_folder / "python"), *arguments]
+def _succeeds(*command: str) -> bool:
     return not subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 

@@ -1,12 +1,13 @@
 """The rounds: every server of a scenario runs, and one after the other gets its share of each round."""
 
+import math
 import os
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -18,7 +19,7 @@ from benchmarks.scenarios import Scenario
 from benchmarks.servers import Place, Server, make_certificate, takes_part
 
 FILE_BYTES: Final = 32 * 1024 * 1024
-WARM_UP_SECONDS: Final = 1.0
+STILL_FALLING: Final = 0.97  # a second in which a request costs less than this part of the cheapest one before
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Plan:
     seconds: float
     server_cores: str = ""  # as taskset writes them; empty: all
     load_cores: str = ""
+    warm_up_seconds: float = 1.0  # before each round
+    settle_seconds: int = 0  # at most, before the first round
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def measure(plan: Plan, scenario: Scenario, servers: Sequence[Server]) -> list[R
     """Measure each server that can take part, in interleaved rounds that begin with another server each time."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name, ExitStack() as stack:
         started = list(_start_all(plan, scenario, servers, stack, Path(name)))
+        for each in started:
+            _settle(plan, scenario, each)
         samples: dict[Running, list[Sample]] = {each: [] for each in started}
         for number in range(plan.rounds):
             turn = number % max(1, len(started))
@@ -127,9 +132,22 @@ def _start_all(
             yield Running(server.name, workers, place.port, tree)
 
 
+def _settle(plan: Plan, scenario: Scenario, each: Running) -> None:
+    """Load a server until two seconds have made it no faster: a compiler that works meanwhile takes its time."""
+    second = replace(plan, seconds=1.0, warm_up_seconds=0.0)
+    cheapest, unchanged = math.inf, 0
+    for _ in range(plan.settle_seconds):
+        cost = _sample(second, scenario, each).cpu_microseconds
+        unchanged = 0 if cost < cheapest * STILL_FALLING else unchanged + 1
+        cheapest = min(cheapest, cost)
+        if unchanged == 2:
+            return
+
+
 def _sample(plan: Plan, scenario: Scenario, each: Running) -> Sample:
     with _company(scenario, each.port):
-        run_load(scenario, each.port, WARM_UP_SECONDS, plan.load_cores)
+        if plan.warm_up_seconds:
+            run_load(scenario, each.port, plan.warm_up_seconds, plan.load_cores)
         before = each.tree.cpu_seconds()
         load = run_load(scenario, each.port, plan.seconds, plan.load_cores)
         cpu = each.tree.cpu_seconds() - before

@@ -29,6 +29,7 @@ GOALS: Final = {scenario.name: scenario.goals for scenario in SCENARIOS}
 CPU_GOALS: Final = {scenario.name: scenario.cpu_goals for scenario in SCENARIOS}
 STATIC: Final = frozenset(server.name for server in SERVERS if server.is_static)
 SCALING_GOALS: Final = {scenario.name: scenario.scaling_goal for scenario in SCENARIOS if len(scenario.workers) > 1}
+WORDS: Final = frozenset({"server", "interpreter", "version"})  # headings of columns that hold no figures
 SCALING_HEADINGS: Final = (
     "server",
     "workers",
@@ -130,16 +131,20 @@ def table_of(results: Sequence[Result]) -> list[list[str]]:
 
 def text_table(results: Sequence[Result]) -> str:
     """Render one scenario for a terminal."""
-    cells = table_of(results)
+    return f"{TITLES[results[0].scenario]}\n{text_cells(table_of(results))}"
+
+
+def text_cells(cells: Sequence[Sequence[str]]) -> str:
+    """Render a table, headings first, for a terminal."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    words = {column for column, heading in enumerate(cells[0]) if heading == "server" or "÷" in heading}
+    words = {column for column, heading in enumerate(cells[0]) if heading in WORDS or "÷" in heading}
     lines = [
         "  ".join(
             cell.ljust(width) if column in words else cell.rjust(width) for column, (cell, width) in enumerate(pairs)
         )
         for pairs in (list(zip(row, widths, strict=True)) for row in cells)
     ]
-    return "\n".join([TITLES[results[0].scenario], *(line.rstrip() for line in lines), ""])
+    return "\n".join([*(line.rstrip() for line in lines), ""])
 
 
 def rst_tables(results: Sequence[Result], facts: dict[str, Any], underline: str = "-") -> str:
@@ -155,10 +160,13 @@ def rst_tables(results: Sequence[Result], facts: dict[str, Any], underline: str 
     for group in grouped(results):
         title = TITLES[group[0].scenario]
         lines += [title[0].upper() + title[1:], underline * len(title), "", ".. list-table::", "   :header-rows: 1", ""]
-        for row in table_of(group):
-            lines += [f"   {'*' if index == 0 else ' '} - {cell}".rstrip() for index, cell in enumerate(row)]
-        lines.append("")
+        lines += [*rst_cells(table_of(group)), ""]
     return "\n".join(lines)
+
+
+def rst_cells(cells: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a list-table with these cells."""
+    return [f"   {'*' if index == 0 else ' '} - {cell}".rstrip() for row in cells for index, cell in enumerate(row)]
 
 
 def better(results: Sequence[Result]) -> list[str]:

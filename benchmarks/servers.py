@@ -53,6 +53,7 @@ class Server:
     module: str = ""
     package: str = ""
     program: str = ""  # a program of the system instead of a package
+    interpreter: tuple[str, ...] = ()  # the words that start it, where it is not that of the environment
     is_static: bool = False  # takes part where a static answer exists, as the practical limit
 
 

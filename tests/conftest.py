@@ -5,11 +5,26 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.support.leaks import Holdings, wait_for_nothing_left
+
+# Where trustme cannot be installed (see pyproject.toml): these are about certificates throughout.
+collect_ignore = (
+    []
+    if find_spec("trustme")
+    else [
+        "functional/test_tls_mistakes.py",
+        "property/test_x509.py",
+        "unit/config/test_tlsadvice.py",
+        "unit/config/test_x509.py",
+        "unit/test_certificatefiles.py",
+        "unit/test_certificates.py",
+    ]
+)
 
 
 def pytest_configure() -> None:

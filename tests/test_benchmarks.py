@@ -1,6 +1,7 @@
 """The driver of the benchmarks: figures are what they say, tables and pictures are right."""
 
 import json
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import apps, chart, report
-from benchmarks.environment import find_program
+from benchmarks import apps, chart, interpreters, report
+from benchmarks.environment import can_run, find_program
 from benchmarks.load import run_load
 from benchmarks.measure import Result, Sample, limit_rate, summarize
 from benchmarks.processes import Process, Tree, running
@@ -110,6 +111,39 @@ def test_every_server_gets_a_command_for_each_scenario(tmp_path: Path) -> None:
                 if len(scenario.workers) > 1:
                     assert server.command(replace(place, workers=2), scenario) != command
                 assert server.is_static or any(scenario.app.partition(":")[0] in part for part in command)
+
+
+def test_a_table_of_interpreters_has_a_line_for_each_and_columns_for_each_scenario() -> None:
+    hello = Result("hello-64", "CPython 3.13", FAST, (FAST,))
+    found = [hello, replace(hello, server="PyPy"), replace(hello, scenario="django", median=replace(SLOW, errors=2.0))]
+    versions = {"CPython 3.13": "CPython 3.13.0, GCC 12.2.0", "PyPy": "PyPy 8.0.1"}
+    facts = {**FACTS, "versions": versions, "settle": 10}
+    head, *lines = interpreters.rows(found, versions)
+    assert [cell.partition(":")[0] for cell in head[2::2]] == ["Hello, 64 connections", "Django hello"]
+    assert lines == [
+        ["CPython 3.13", "CPython 3.13.0, GCC 12.2.0", "10.0", "1,200", "10.0", "100 (2 errors)"],
+        ["PyPy", "PyPy 8.0.1", "10.0", "1,200", "", ""],
+    ]
+    page = interpreters.manual_table(found, {**facts, "server_cores": "0", "load_cores": "1"})
+    assert "   * - PyPy\n     - PyPy 8.0.1\n     - 10.0\n     - 1,200\n     -\n     -\n" in page
+    assert "The servers ran on core 0, wrk on core 1." in page
+    assert "The servers" not in interpreters.manual_table(found, {**facts, "server_cores": "", "load_cores": ""})
+
+
+def test_an_interpreter_is_a_name_and_the_words_that_start_it(tmp_path: Path) -> None:
+    given = interpreters.Interpreter.parse(f"3.15, JIT = env 'PYTHON_JIT=1' {sys.executable}")
+    assert given.name == "3.15, JIT"
+    assert given.words == ("env", "PYTHON_JIT=1", sys.executable)
+    assert platform.python_version() in given.describe()
+    assert f", pytest {pytest.__version__}" in given.describe(["pytest"])
+    scenario = SCENARIOS[0]
+    command = given.server.command(Place(Path("/env/bin"), 8080, tmp_path, tmp_path / "file"), scenario)
+    assert command[:5] == [*given.words, "-m", "waitressd"]
+    assert command[-1] == scenario.app
+    assert can_run(given.server, scenario, tmp_path)
+    for wrong in ("3.15", "=python", "3.15="):
+        with pytest.raises(ValueError, match=wrong):
+            interpreters.Interpreter.parse(wrong)
 
 
 CHILDREN = """

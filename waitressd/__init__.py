@@ -4,11 +4,10 @@ The public names. They are looked up at first use, so that `waitressd.http` alon
 imported without the server, and so that `import waitressd` costs nothing in a program that only asks for the version.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
-
+from waitressd.firstuse import names_at_first_use
 from waitressd.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it: see waitressd.entry, before which this is imported
 if TYPE_CHECKING:
     from waitressd.config.adjustments import Adjustments
     from waitressd.config.errors import ConfigError
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Adjustments", "ConfigError", "RequestTimeout", "__version__", "create_server", "serve", "worker_number"]
 
-_HOMES: Final = {
+_HOMES = {
+    "__version__": "waitressd.version",
     "Adjustments": "waitressd.config.adjustments",
     "ConfigError": "waitressd.config.errors",
     "RequestTimeout": "waitressd.http.errors",
@@ -28,16 +28,4 @@ _HOMES: Final = {
     "worker_number": "waitressd.place",
 }
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the names have different types; checkers see the imports above
-    """Look a public name up where it lives; the module system remembers it from then on."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'waitressd' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, also those not yet looked up."""
-    return sorted(__all__)
+__getattr__, __dir__ = names_at_first_use(__name__, _HOMES)

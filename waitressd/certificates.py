@@ -8,7 +8,7 @@ import re
 import ssl
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,18 +26,17 @@ from waitressd.certificatefiles import (
     read,
     read_passphrase,
 )
+from waitressd.ciphers import GOOD_CIPHERS, why_refused
 from waitressd.config.adjustments import Adjustments
 from waitressd.config.tlsadvice import ServedCertificate
 from waitressd.config.x509 import Certificate, parse_certificate, pem_blocks
 from waitressd.net.tls import prepare
 
-GOOD_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _VERIFY: Final = {"optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 _MISMATCH: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 _TOO_WEAK: Final = re.compile(r"(EE|CA)_(KEY_TOO_SMALL|MD_TOO_WEAK)")
-_CIPHER_WORDS: Final = re.compile(r"[:, ]+")
 _HOST: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 T = TypeVar("T")
@@ -133,9 +132,17 @@ class _Quiet:
         self._former = former
 
     def __call__(self, unraisable: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs exists for type checkers alone
-        error = unraisable.exc_value
-        if not (isinstance(error, UnicodeDecodeError) and error.object == unraisable.object):
+        if not self._is_about_a_name(unraisable):
             self._former(unraisable)
+
+    @staticmethod
+    def _is_about_a_name(unraisable: Any) -> bool:  # noqa: ANN401 - the same
+        error, what = unraisable.exc_value, unraisable.object
+        if isinstance(error, UnicodeDecodeError):
+            # The object is the name; from CPython 3.14 on, the text has it.
+            return error.object == what or "servername" in (unraisable.err_msg or "")
+        # PyPy goes on without the name, which it misses next.
+        return isinstance(error, UnboundLocalError) and getattr(what, "__func__", None) is Names.choose
 
     @classmethod
     def install(cls) -> None:
@@ -183,7 +190,8 @@ class _Loader:
         pairs = [pair for pair in map(self._pair, range(len(adjustments.tls_certificate))) if pair is not None]
         if adjustments.tls_client_ca:
             self._client_cas = self._try(self._authorities) or ()
-        self._errors.extend(_bad_ciphers(adjustments.tls_ciphers))
+        if (ciphers := adjustments.tls_ciphers) and (trouble := why_refused(ciphers)):
+            self._errors.append(CertificateError("tls_ciphers", ciphers, trouble))
         contexts = [] if self._errors else self._contexts(pairs)
         if not self._errors and marks != {path: mark_of(path) for path in marks}:
             text = "a file was changed while it was read; start again"
@@ -326,37 +334,6 @@ class _Loader:
 
 def _words(reason: str) -> str:
     return reason.replace("_", " ").lower().replace("ee key", "its key").replace("ca key", "a CA's key")
-
-
-def _bad_ciphers(ciphers: str) -> Iterator[CertificateError]:
-    """Find what OpenSSL does not know, each word by itself, and suites that protect nothing."""
-    if not ciphers:
-        return
-    words = [word for word in _CIPHER_WORDS.split(ciphers) if word and word[0] not in "!-+@"]
-    unknown = [word for word in words if not _suites(word)]
-    if unknown:
-        text = (
-            f"OpenSSL has no suite of TLS 1.2 for {' '.join(unknown)}; openssl ciphers -v prints all, "
-            "and an empty value is a good choice"
-        )
-        yield CertificateError("tls_ciphers", ciphers, text)
-        return
-    suites = _suites(ciphers)
-    open_ones = [each["name"] for each in suites if not each["strength_bits"] or each.get("auth") == "auth-null"]
-    if open_ones or not suites:
-        what = f"{open_ones[0]} protects nothing" if open_ones else "no suite is left"
-        text = f"{what}; write {GOOD_CIPHERS}, or leave the value empty, which is the same"
-        yield CertificateError("tls_ciphers", ciphers, text)
-
-
-def _suites(ciphers: str) -> list[Any]:
-    """Return the suites of TLS 1.2 and before that a text stands for."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.set_ciphers(ciphers)
-    except ssl.SSLError:
-        return []
-    return [each for each in context.get_ciphers() if each["protocol"] != "TLSv1.3"]
 
 
 def _served(pair: _Pair) -> ServedCertificate:

@@ -1,8 +1,8 @@
 """The ``waitressd`` command.
 
 Exit status: 0 after a graceful stop or a good check, 1 when something failed at run time (an address in use, an
-application that cannot be loaded), 2 for a wrong command line or configuration. The only traceback ever shown is the
-application's own.
+application that cannot be loaded), 2 for a wrong command line or configuration, 130 after Ctrl-C before there is
+anything to stop. The only traceback ever shown is the application's own.
 """
 
 import contextlib
@@ -109,8 +109,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG
     except StartError as error:
         print(f"waitressd: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
         return FAILED
 
 
@@ -272,7 +270,9 @@ def _files_of(command: Command) -> list[str]:
 
 def run_reloaded(arguments: list[str]) -> None:
     """Run the command in hupper's worker."""
-    sys.exit(main(arguments))
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(arguments))
+    sys.exit(FAILED)
 
 
 # ---- checking ------------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from waitressd.config.inisource import IniSource
-from waitressd.requestlog.sinks import DEFAULT_LOGGER
+from waitressd.requestlog.options import DEFAULT_LOGGER
+
+if TYPE_CHECKING:
+    from waitressd.config.inisource import IniSource
 
 _logger: Final = logging.getLogger("waitressd")
 
@@ -26,16 +28,22 @@ class LogSetup:
     level: int = logging.NOTSET
     """The level of the server's own logger, if the command line has said one."""
 
-    def apply(self, source: IniSource | None = None) -> None:
+    def apply(self, source: "IniSource | None" = None) -> None:
         """Configure logging; `source` is the file if it has been read already. The main thread. Raises ConfigError."""
         if self.config:
-            (source or IniSource(self.config, self.variables)).setup_logging()
+            (source or self._read()).setup_logging()
         else:
             logging.basicConfig(format="%(asctime)s %(levelname)-5.5s [%(name)s] %(message)s")
             _logger.setLevel(logging.INFO)
             _print_requests()
         if self.level != logging.NOTSET:
             _logger.setLevel(self.level)
+
+    def _read(self) -> "IniSource":
+        # PasteDeploy and all that goes with it, for a master that has such a file alone, and answers before it is read.
+        from waitressd.config.inisource import IniSource  # noqa: PLC0415 - see above
+
+        return IniSource(self.config, self.variables)
 
 
 def _print_requests() -> None:

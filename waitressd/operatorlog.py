@@ -56,6 +56,7 @@ class OperatorLog:
         self._drops = count(1)
         self._dropped = 0
         self._dropped_and_said = 0
+        self._is_held = False
 
     def say(
         self, target: logging.Logger, level: int, message: str, *values: object, error: bool | BaseException = False
@@ -98,6 +99,16 @@ class OperatorLog:
                 self._ring()
                 thread_or_none.join(FLUSH_SECONDS)
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Write nothing while the block runs, at whose end logging is set up. The lines wait. One thread at a time."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            self._ring()
+
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Wait until what was said so far is written; False when the log does not take it in time."""
         written = threading.Lock()
@@ -126,6 +137,8 @@ class OperatorLog:
         self._write_all()
 
     def _write_all(self) -> None:
+        if self._is_held:
+            return
         with contextlib.suppress(IndexError):
             while True:
                 job = self._jobs.popleft()

@@ -37,13 +37,13 @@ from waitressd.requestlog.dev import dev
 from waitressd.requestlog.formats import combined, common, template
 from waitressd.requestlog.jsonlines import json_lines
 from waitressd.requestlog.loading import Factory, Trouble, load
+from waitressd.requestlog.options import DEFAULT_LOGGER
 from waitressd.requestlog.requestlogger import Identify, RequestLogger, RequestLogs
-from waitressd.requestlog.sinks import DEFAULT_LOGGER
 from waitressd.rlimits import connection_bound
 from waitressd.wording import assignment_hint
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.environ import EnvironBuilder, EnvironSettings
-from waitressd.wsgi.input import BodySpool
+from waitressd.wsgi.input import BodySpool, MemoryBudget
 from waitressd.wsgi.proxies import TrustedProxies
 from waitressd.wsgi.task import Application, TaskSettings, WsgiHandler
 
@@ -84,8 +84,10 @@ def build_lane(
     if adjustments.counts_requests:
         lane.dispatcher.ledger = Ledger(adjustments.metrics_series, adjustments.slow_threshold)
     secure = _secure_protocols(adjustments, listeners, credentials)
+    new_body = body_spools(adjustments)
     for listener in listeners:
         settings = channel_settings(adjustments, application, listener, logs, secure.get(listener))
+        settings = replace(settings, new_body=new_body)  # of one budget
         if listener.service == REDIRECT:
             settings = replace(settings, answer=_redirect(adjustments, secure, credentials))
         lane.dispatcher.add_listener(listener, settings)
@@ -167,6 +169,13 @@ def _fill(record: Callable[..., Record], adjustments: Adjustments, **others: obj
     return record(**{name: getattr(adjustments, name) for name in names}, **others)
 
 
+def body_spools(adjustments: Adjustments) -> Callable[[int | None], BodySpool]:
+    """Make what keeps request bodies, by their length if that is known; all of them share one budget of memory."""
+    overflow, directory = adjustments.inbuf_overflow, adjustments.spool_directory or None
+    budget = MemoryBudget(adjustments.inbuf_memory)
+    return lambda length: BodySpool(overflow, directory, budget, length)
+
+
 def channel_settings(
     adjustments: Adjustments,
     application: Application,
@@ -198,7 +207,7 @@ def channel_settings(
     handler = WsgiHandler(application, EnvironBuilder(environ), tasks, observer).__call__
     return ChannelSettings(
         handler=noting(_limited(handler, adjustments)),
-        new_body=lambda: BodySpool(adjustments.inbuf_overflow, directory),
+        new_body=body_spools(adjustments),
         http_date=http_date,
         listener=listener.name,
         scheme="https" if tls is not None else adjustments.url_scheme,

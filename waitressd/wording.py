@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
 _COMMENT: Final = re.compile(r"\s[#;].*", re.DOTALL)
@@ -11,6 +10,9 @@ _ASSIGNMENT: Final = re.compile(r"\n\s*(?P<line>[A-Za-z_][\w.-]*(?:\s*=|:\s).*)"
 
 def did_you_mean(word: str, known: Iterable[str], alike: float = 0.6) -> str:
     """Say what a misspelt word may be: "; did you mean X?", or nothing. `alike` is how near it must come, up to 1."""
+    # For those alone who have written something wrong.
+    from difflib import get_close_matches  # noqa: PLC0415 - see above
+
     near = get_close_matches(word, list(known), 1, alike)
     return f"; did you mean {near[0]}?" if near else ""
 

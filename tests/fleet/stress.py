@@ -89,6 +89,7 @@ class Stress:
         self._version = 1  # that serves
         self._newest = 1  # that was ever written
         self._trusted_at = 0.0
+        self._has_killed = False  # since the last reload
         self._workers = self._configured = 2  # signals change the former until the next reload
         self._rotations = 0
 
@@ -155,11 +156,13 @@ class Stress:
         mark = self._fleet.mark()
         self._version = self._write_next()
         self._fleet.signal(signal.SIGHUP)
+        self._fleet.wait_for("reload: ", mark, SETTLE_SECONDS)  # else the two signals may come as one
         time.sleep(self._dice.random() * 0.3)
         self._version = self._write_next()
         self._fleet.signal(signal.SIGHUP)
+        # The first may have found the last version already, and the second would meet the next step.
+        self._fleet.wait_for(rf"{RELOADED}[\s\S]*{RELOADED}", mark, SETTLE_SECONDS)
         assert wait_until(partial(self._load.books.last_of, self._version), SETTLE_SECONDS)
-        self._fleet.wait_for(RELOADED, mark, SETTLE_SECONDS)
         self._note_reload()
 
     def _resize(self) -> None:
@@ -198,14 +201,29 @@ class Stress:
         self._repair()
 
     def _kill(self) -> None:
+        if self._has_killed and time.monotonic() < self._trusted_at:
+            return  # two deaths of new code, and it would be rolled back
+        self._has_killed = True
         time.sleep(LATELY_SECONDS)
         kill = kill_worker(self._load, self._dice.choice, seconds=SETTLE_SECONDS)
         self.accounts.kills.append(kill)
         self._fleet.wait_for(rf"\b{kill.victim}\b.*SIGKILL")
 
+    def _workers_of_late(self) -> list[int]:
+        """Return who has answered lately and lives; one that a signal or a reload has taken away may be among those."""
+        found: set[int] = set()
+
+        def is_anybody() -> bool:
+            living = {member.pid for member in self._fleet.members()}
+            found.update(self._load.books.pids(time.monotonic() - LATELY_SECONDS) & living)
+            return bool(found)
+
+        assert wait_until(is_anybody), "nobody answers"
+        return sorted(found)
+
     def _terminate(self) -> None:
         time.sleep(LATELY_SECONDS)
-        victim = self._dice.choice(sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS)))
+        victim = self._dice.choice(self._workers_of_late())
         os.kill(victim, signal.SIGTERM)
         assert wait_until(lambda: victim not in {member.pid for member in self._fleet.members()}, SETTLE_SECONDS)
 
@@ -246,8 +264,8 @@ class Stress:
 
     def _pause_worker(self) -> None:
         """Who comes new meanwhile must not wait for it."""
-        lately = self._load.books.pids(time.monotonic() - LATELY_SECONDS)
-        victim = self._dice.choice(sorted(lately))
+        lately = self._workers_of_late()
+        victim = self._dice.choice(lately)
         if self._workers == 1 or len(lately) < 2:
             return
         os.kill(victim, signal.SIGSTOP)
@@ -284,7 +302,7 @@ class Stress:
 
     def _freeze(self) -> None:
         """Stop a worker for less than its timeout: nobody minds."""
-        victim = self._dice.choice(sorted(self._load.books.pids(time.monotonic() - LATELY_SECONDS)))
+        victim = self._dice.choice(self._workers_of_late())
         with contextlib.suppress(ProcessLookupError):  # a reload has just replaced it
             os.kill(victim, signal.SIGSTOP)
             time.sleep(self._dice.random())
@@ -301,6 +319,7 @@ class Stress:
 
     def _note_reload(self) -> None:
         self._workers = self._configured
+        self._has_killed = False
         self._trusted_at = time.monotonic() + PROVING_SECONDS
 
     def _show_stacks(self) -> None:

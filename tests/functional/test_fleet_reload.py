@@ -221,8 +221,9 @@ def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
 def test_a_dropped_address_refuses_at_once_and_is_open_again_after_the_way_back(tmp_path: Path) -> None:
     """While nobody accepts there, clients would wait for nobody."""
     site = Site(tmp_path, preload="on")
-    kept, dropped = site.settings["listen"], ("127.0.0.1", free_port())
-    site.write_ini(listen=f"{kept}\n    127.0.0.1:{dropped[1]}")
+    # No other test listens at this one, also while nobody does.
+    kept, dropped = site.settings["listen"], ("127.0.0.2", free_port())
+    site.write_ini(listen=f"{kept}\n    127.0.0.2:{dropped[1]}")
     with serving(site) as fleet:
         with Client(dropped) as client:
             assert client.get("/").status == 200

@@ -74,7 +74,8 @@ def test_the_master_is_another_program_without_the_application(tmp_path: Path) -
         (master,) = [member for member in fleet.members() if member.pid == fleet.pid]
         assert "fleet" in master.command
         assert "production.ini" in master.command
-        assert sizes["waitressd-main"] < 25_000_000, sizes
+        # PyPy itself takes 60 MB.
+        assert sizes["waitressd-main"] < (25_000_000 if sys.implementation.name == "cpython" else 80_000_000), sizes
 
 
 def test_one_worker_is_the_process_itself(tmp_path: Path) -> None:

@@ -378,7 +378,7 @@ class RoleModel:
                 return (yield from self.resign(worker))
             yield POLL
             self.poll()
-            yield from self.read_ready()
+            yield from self.read_ready(worker)
 
     def end_late(self, holder: ModelWorker) -> None:
         """The holder takes a request from its task, as at the end of its time."""
@@ -419,9 +419,10 @@ class RoleModel:
         """Take the request that was read first."""
         return self.tasks.popleft()
 
-    def read_ready(self) -> Steps:
+    def read_ready(self, worker: ModelWorker) -> Steps:
         """Read what is ready and run nothing, as `Dispatcher._read_ready`."""
         progress = not self.ready
+        gives_away = worker.is_reserve and self.random.random() < self.hand_over_chance
         while self.ready:
             connection, _event = self.ready.popleft()
             before = connection.mask, connection.state
@@ -429,6 +430,9 @@ class RoleModel:
             if ordinary and connection.state == IDLE:
                 yield FREE
                 self.read(connection)
+                if gives_away and self.tasks:
+                    self.sometimes["given away while others are read"] += bool(self.ready)
+                    yield from self.give_away(self.next_task())
             progress = progress or ordinary or before != (connection.mask, connection.state)
         self.spins = 0 if progress else self.spins + 1
         if self.spins > SPIN_LIMIT:
@@ -517,7 +521,7 @@ class RoleModel:
         return True
 
     def pass_on(self, worker: ModelWorker, job: ModelConnection) -> Generator[int, None, bool]:
-        """The reserve has a job, as `Dispatcher._pass_on`; False when the role is lost."""
+        """The reserve has a job, as `Passing.pass_on`; False when the role is lost."""
         yield FREE
         if self.role.waiting and self.random.random() >= self.hand_over_chance:
             self.tasks.appendleft(job)
@@ -528,6 +532,11 @@ class RoleModel:
                 self.sometimes["passed back"] += 1
                 return False
             self.next_task()
+        yield from self.give_away(job)
+        return True
+
+    def give_away(self, job: ModelConnection) -> Steps:
+        """The reserve gives a job to a worker that waits, or queues it, as `Passing.give_away`."""
         job.state = QUEUED
         yield LOCKED
         if self.role.offer(job):
@@ -535,7 +544,6 @@ class RoleModel:
         else:
             self.given.add(job)
             self.sometimes["job given away"] += 1
-        return True
 
     def run_aside(self, worker: ModelWorker, job: ModelConnection) -> Steps:
         """Run a job without the role and give it back."""

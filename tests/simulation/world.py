@@ -237,7 +237,7 @@ class World:
         is_limited = self.limits.least_seconds < NO_LIMIT
         return ChannelSettings(
             handler=timed(handle, self.machine.monotonic) if is_limited else handle,
-            new_body=lambda: BodySpool(rng.choice((10, 1000, 100_000))),
+            new_body=lambda _length: BodySpool(rng.choice((10, 1000, 100_000))),
             http_date=lambda: DATE,
             recv_bytes=rng.choice((7, 100, 4096)),
             machine=self.machine,

@@ -39,6 +39,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "version": frozenset(),
     "console": frozenset({"version"}),
     "forks": frozenset(),
+    "firstuse": frozenset(),
+    "memoryfile": frozenset(),
     "inhand": frozenset({"forks"}),
     "operatorlog": frozenset({"forks"}),
     "processend": frozenset({"net", "operatorlog"}),
@@ -52,8 +54,11 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "config": frozenset({"config", "http", "kinds", "wording"}),
     "requestlog": frozenset(
         {"requestlog", "http", "peer", "ratelimit", "forks", "place", "operatorlog", "kinds", "wording", "console"}
+        | {"firstuse"}
     ),
-    "metrics": frozenset({"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version"}),
+    "metrics": frozenset(
+        {"metrics", "dispatch", "net", "http", "requestlog", "config", "kinds", "version", "firstuse", "memoryfile"}
+    ),
     "insight": frozenset(
         {"insight", "dispatch", "net", "http", "config", "requestlog", "metrics", "peer", "place", "forks", "systemd"}
         | {"ratelimit", "operatorlog", "machine", "kinds", "wording", "life", "version", "inhand"}
@@ -62,7 +67,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "tools": frozenset({"tools", "http", "config", "kinds", "wording", "console"}),
     "routes": frozenset({"routes"}),
     "applications": frozenset({"config", "kinds", "wording", "wsgi"}),
-    "convert": frozenset({"convert", "config", "kinds", "wording", "tools"}),
+    "convert": frozenset({"convert", "config", "kinds", "wording", "tools", "ciphers"}),
     "testing": frozenset({"testing", "server", "wsgi"}),
     "systemd": frozenset(),
     "standardstreams": frozenset(),
@@ -70,7 +75,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "listeners": frozenset({"net", "config", "fdstore", "systemd"}),
     "rlimits": frozenset(),
     "certificatefiles": frozenset({"config"}),
-    "certificates": frozenset({"certificatefiles", "config", "net"}),
+    "ciphers": frozenset(),
+    "certificates": frozenset({"certificatefiles", "ciphers", "config", "net"}),
     "encryption": frozenset({"certificates", "config", "renewal"}),
     "redirect": frozenset({"http"}),
     "renewal": frozenset({"certificates", "certificatefiles", "config", "operatorlog"}),
@@ -78,14 +84,14 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "wiring": (_ASSEMBLY - {"server"}) | {"wiring"},
     "server": _ASSEMBLY,
     "logsetup": frozenset({"config", "requestlog"}),
-    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "version"},
+    "fleet": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "version", "memoryfile"},
     "startadvice": frozenset({"config", "fleet", "logfiles"}),
     "serving": _ASSEMBLY | {"fleet", "startadvice"},
     "deploy": _ASSEMBLY | {"waitressd", "fleet", "command", "logsetup", "startadvice", "deploy"},
     "cli": _ASSEMBLY | {"waitressd", "applications", "fleet", "logsetup", "deploy", "cli", "tools"},
     "entry": frozenset({"cli", "tools", "convert", "config", "standardstreams"}),
     "__main__": frozenset({"entry"}),
-    "__init__": frozenset({"server", "serving", "config", "http", "place", "version"}),
+    "__init__": frozenset({"server", "serving", "config", "http", "place", "version", "firstuse"}),
 }
 """Which layers a layer may import; those in the middle do not know each other, and `net` does not know `dispatch`."""
 
@@ -107,7 +113,7 @@ INI_READERS: Final = frozenset({
 })  # fmt: skip
 """The only files that may import something that is not in the standard library."""
 
-SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py"})
+SSL_USERS: Final = frozenset({"waitressd/net/tls.py", "waitressd/certificates.py", "waitressd/ciphers.py"})
 """The only files that may import OpenSSL; they are imported themselves only where TLS is configured."""
 
 THIRD_PARTY: Final = frozenset({"plaster", "plaster_pastedeploy", "paste", "hupper"})
@@ -150,6 +156,9 @@ NOT_EVERYWHERE: Final = frozenset(
         "waitressd.fleet.insight",
     }  # a single process pays nothing for it
     | {"waitressd.metrics.fleet", "waitressd.server"}  # nor does a master that shows no metrics
+    | {"waitressd.config.subcommands", "waitressd.standardstreams"}  # nor is Ctrl-C to be late for the command
+    # nor does a master for what it does not need to answer
+    | {"waitressd.insight.inquiry", "waitressd.config.inisource", "hashlib", "hmac", "tempfile", "difflib"}
     | {
         "waitressd.cli",
         "waitressd.tools.commands",
@@ -164,7 +173,13 @@ NOT_EVERYWHERE: Final = frozenset(
         "tty",
     }  # nor a command that draws no screen
     | {"waitressd.insight.assembly"}  # nor a server without an admin address
-    | {"waitressd.certificates", "waitressd.net.handshake", "waitressd.redirect", "waitressd.renewal"}  # nor for TLS
+    | {
+        "waitressd.ciphers",
+        "waitressd.certificates",
+        "waitressd.net.handshake",
+        "waitressd.redirect",
+        "waitressd.renewal",
+    }  # nor for TLS
 )
 """What a system or an installation may lack, or what costs a start that does not need it."""
 PROCESS_CALL: Final = re.compile(
@@ -272,7 +287,7 @@ def check_outside_imports(source: Source) -> Iterator[str]:
         elif top in NOT_FOR.get(source.layer, frozenset()):
             yield f"{source.short}:{line}: {source.layer} must not import {module}"
         elif top in {"ssl", "_ssl"} and source.in_package and source.path not in SSL_USERS:
-            yield f"{source.short}:{line}: {module} is for net/tls.py and certificates.py (a plain server goes without)"
+            yield f"{source.short}:{line}: {module} is for {' '.join(sorted(SSL_USERS))} (a plain server goes without)"
         elif top in OUTSIDE.get(source.layer, frozenset()):
             continue
         elif top not in sys.stdlib_module_names and source.path not in INI_READERS:

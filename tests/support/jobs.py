@@ -6,10 +6,11 @@ from waitressd.http.errors import HttpError
 class PlainJob:
     """A job that does nothing, has no client, and cannot be refused."""
 
-    __slots__ = ("waiting_since",)
+    __slots__ = ("send_count", "waiting_since")
 
     def __init__(self) -> None:
         self.waiting_since = 0.0
+        self.send_count = 0
 
     def wait(self) -> None:
         """Wait for its turn."""

@@ -88,7 +88,7 @@ class Loop:
         self.dispatcher = Dispatcher(self.poller, self.role, bounds or Bounds(), machine)
         self.settings = ChannelSettings(
             handler=self._handle,
-            new_body=lambda: BodySpool(1 << 20),
+            new_body=settings.pop("new_body", lambda _length: BodySpool(1 << 20)),
             http_date=lambda: DATE,
             deadlines=deadlines or Deadlines(),
             **settings,
@@ -145,7 +145,7 @@ class Loop:
         dispatcher = self.dispatcher
         dispatcher._unread = len(dispatcher.ready)
         while dispatcher._unread:
-            dispatcher._read_ready()
+            dispatcher._read_ready(self.worker)
             if not dispatcher._catch_up(self.worker):
                 return False
         return dispatcher._catch_up(self.worker)

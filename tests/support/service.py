@@ -34,7 +34,7 @@ class Service:
         handler: RequestHandler = self._handle if limits is NO_LIMITS else timed(self._handle, time.monotonic)
         settings = ChannelSettings(
             handler=interruptible(handler) if limits.request_timeout_interrupt else handler,
-            new_body=lambda: BodySpool(1 << 20),
+            new_body=lambda _length: BodySpool(1 << 20),
             http_date=lambda: DATE,
             **options,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.support.servers import ROOT
 
 SHARED: Final = """
-import ctypes, json, os, random, signal, threading, time
+import ctypes, json, os, random, re, signal, sys, threading, time
 import waitressd
 
 VERSION = {version}
@@ -30,7 +30,11 @@ def page(path, environ):
     if what == "sleep":
         time.sleep(float(value))
     elif what == "hold":  # the interpreter lock, as a long regular expression does
-        getattr(ctypes, "PyDLL", ctypes.CDLL)(None).usleep(int(float(value) * 1_000_000))
+        if sys.implementation.name == "cpython":
+            ctypes.PyDLL(None).usleep(int(float(value) * 1_000_000))
+        until = time.monotonic() + float(value)
+        while sys.implementation.name != "cpython" and time.monotonic() < until:
+            re.match("(a+)+$", "a" * 20 + "b")
     elif what == "quick":
         pass
     else:

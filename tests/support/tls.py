@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
-
-import trustme
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from tests.support.client import TIMEOUT_SECONDS, Address, Client
+from tests.support.pki import new_authority
 from waitressd.net.tls import prepare
+
+if TYPE_CHECKING:
+    import trustme
 
 HOST: Final = "shop.example"
 NAMES: Final = (HOST, "localhost", "127.0.0.1")
@@ -20,19 +22,19 @@ PIECE_BYTES: Final = 64 * 1024
 
 
 @cache
-def authority() -> trustme.CA:
+def authority() -> "trustme.CA":
     """Return the CA of all tests of this process."""
-    return trustme.CA()
+    return new_authority()
 
 
 @cache
-def server_certificate() -> trustme.LeafCert:
+def server_certificate() -> "trustme.LeafCert":
     """Return the certificate of the servers under test."""
     return authority().issue_cert(*NAMES)
 
 
 @cache
-def client_certificate(name: str = "alice@example.org", common_name: str = "Alice") -> trustme.LeafCert:
+def client_certificate(name: str = "alice@example.org", common_name: str = "Alice") -> "trustme.LeafCert":
     """Return a certificate for a client."""
     return authority().issue_cert(name, common_name=common_name)
 
@@ -60,7 +62,7 @@ def server_context(*, verify: ssl.VerifyMode = ssl.CERT_NONE) -> ssl.SSLContext:
 
 
 def client_context(
-    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, certificate: trustme.LeafCert | None = None
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, certificate: "trustme.LeafCert | None" = None
 ) -> ssl.SSLContext:
     """Return the context of a client that trusts the CA of the tests and speaks one version."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

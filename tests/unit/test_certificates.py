@@ -5,7 +5,8 @@ import socket
 import ssl
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trustme
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from tests.support.handshakes import client_context, shaken_hands
 from tests.support.pki import Files, Pki, encrypt, openssl
-from waitressd.certificates import Certificates, CertificatesError, files_of, load
+from waitressd.certificates import Certificates, CertificatesError, Names, files_of, load
 from waitressd.config.adjustments import Adjustments
 
 
@@ -393,3 +394,28 @@ def test_other_exceptions_that_nobody_catches_are_still_told(pki: Pki, monkeypat
     Fails()
     gc.collect()
     assert [type(error) for error in told] == [LookupError]
+
+
+NAME = b"abc\xffdef"
+WRONG = UnicodeDecodeError("ascii", NAME, 3, 4, "ordinal not in range(128)")
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "what", "count"),
+    [
+        (WRONG, None, NAME, 0),  # CPython up to 3.13
+        (WRONG, f"Exception ignored in ssl servername callback while decoding name {NAME!r}", None, 0),  # from 3.14
+        (WRONG, None, b"another", 1),
+        (UnboundLocalError("name"), None, Names(()).choose, 0),  # PyPy, after the first
+        (UnboundLocalError("name"), None, print, 1),
+        (LookupError(), None, Names(()).choose, 1),
+    ],
+)
+def test_what_each_interpreter_says_of_a_wrong_name_is_kept_quiet(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str | None, what: object, count: int
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+    load(Adjustments.from_keywords(**pki.issue("a.example").settings))
+    sys.unraisablehook(cast("Any", SimpleNamespace(exc_value=error, err_msg=text, object=what)))
+    assert told == [error] * count

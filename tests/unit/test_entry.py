@@ -28,7 +28,14 @@ def layers(names: set[str]) -> set[str]:
 
 def test_who_asks_imports_nothing_of_the_server() -> None:
     found = modules("ready", "--timeout=0.1", "127.0.0.1:1")
-    assert layers(found) - {"version"} == {"entry", "tools", "config", "kinds", "wording", "standardstreams"}
+    assert layers(found) - {"version", "firstuse"} == {
+        "entry",
+        "tools",
+        "config",
+        "kinds",
+        "wording",
+        "standardstreams",
+    }
     assert (
         not {"textual", "plaster", "waitressd.config.adjustments", "waitressd.tools.top", "waitressd.tools.tables"}
         & found
@@ -64,7 +71,7 @@ def test_a_word_with_a_colon_is_an_application(capsys: pytest.CaptureFixture[str
 
 def test_who_converts_imports_nothing_of_the_server() -> None:
     found = modules("convert", "--", "gunicorn", "shop:app")
-    assert layers(found) - {"version"} <= {
+    assert layers(found) - {"version", "firstuse"} <= {
         "entry",
         "convert",
         "tools",

@@ -1,5 +1,6 @@
 """Who says something to the operator never waits for a log."""
 
+import contextlib
 import logging
 import sys
 import threading
@@ -184,3 +185,20 @@ def test_text_for_standard_error_keeps_its_place_among_the_lines(capsys: pytest.
 def test_text_for_nobody_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     OperatorLog().write("text")
+
+
+@pytest.mark.parametrize("has_thread", [False, True])
+def test_lines_wait_for_logging_to_be_set_up(gate: Gate, *, has_thread: bool) -> None:
+    gate.open.set()
+    log = OperatorLog()
+    LOGGER.setLevel(logging.CRITICAL)
+    with log.running() if has_thread else contextlib.nullcontext():
+        with log.held():
+            log.say(LOGGER, logging.INFO, "one")
+            log.say(LOGGER, logging.INFO, "two")
+            assert not log.flush(0.01)
+            LOGGER.setLevel(logging.INFO)
+        log.say(LOGGER, logging.INFO, "three")
+        assert log.flush()
+    LOGGER.setLevel(logging.NOTSET)
+    assert gate.messages == ["one", "two", "three"]

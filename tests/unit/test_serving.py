@@ -57,7 +57,10 @@ def test_children_of_the_program_are_left_to_the_program() -> None:
     program = PROGRAM.replace("import waitressd", "import subprocess, threading, waitressd", 1).replace(
         "waitressd.serve(",
         "child = subprocess.Popen(['sh', '-c', 'sleep 0.3; exit 7'])\n"
-        "threading.Timer(1, lambda: print('child', child.wait(), flush=True)).start()\n"
+        "def look(): print('child', child.wait(), flush=True); threading.Event().wait()\n"
+        "look = threading.Timer(1, look)\n"
+        "look.daemon = True\n"
+        "look.start()\n"
         "waitressd.serve(",
         1,
     )

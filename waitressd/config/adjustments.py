@@ -14,7 +14,7 @@ from waitressd.config.rules import conflicts, exclusions
 from waitressd.config.settings import Setting, row_of
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)  # see EffectiveSettings
 class Adjustments(EffectiveSettings):
     """Every setting with its checked value, and where each value came from.
 

@@ -18,6 +18,7 @@ SHORTEST_KILL_SECONDS: Final = 30.0
 MANY_THREADS: Final = 100
 # Beside this, a held connection needs a kilobyte or so; what it may buffer is what counts.
 _ASSUMED_DESCRIPTORS: Final = 1024
+FREE_BODY_BYTES: Final = 64 * 1024  # of each request body, which does not count for inbuf_memory
 
 
 def _public(adjustments: Adjustments) -> list[str]:
@@ -95,20 +96,22 @@ def _short_keep_alive(facts: Facts) -> Iterator[Finding]:
     "Buffers may need more memory than there is",
     "the connections that may be held, times what each may buffer in memory, is more than the machine has",
     "slow clients in large numbers can take all memory, and the system kills the process",
-    "set connection_limit, or lower inbuf_overflow and outbuf_overflow (the rest goes to disk)",
+    "set connection_limit, or lower outbuf_overflow and inbuf_memory (the rest goes to disk)",
 )
 def _promised_memory(facts: Facts) -> Iterator[Finding]:
     adjustments, machine = facts.adjustments, facts.machine
     if not machine.memory_bytes:
         return
     connections = adjustments.connection_limit or min(machine.descriptors or _ASSUMED_DESCRIPTORS, _ASSUMED_DESCRIPTORS)
-    each = adjustments.inbuf_overflow + adjustments.outbuf_overflow + adjustments.max_request_header_size
-    if connections * each > machine.memory_bytes:
-        name = "outbuf_overflow" if adjustments.outbuf_overflow > adjustments.inbuf_overflow else "inbuf_overflow"
+    each = adjustments.outbuf_overflow + adjustments.max_request_header_size
+    free = min(adjustments.inbuf_overflow, FREE_BODY_BYTES)
+    bodies = min(connections * adjustments.inbuf_overflow, connections * free + adjustments.inbuf_memory)
+    together = connections * each + bodies
+    if together > machine.memory_bytes:
         yield (
-            name,
-            f"{connections} connections may buffer {_rough(each)} each, {_rough(connections * each)} together, "
-            f"and there are {_rough(machine.memory_bytes)}",
+            "inbuf_memory" if bodies - connections * free > connections * each else "outbuf_overflow",
+            f"{connections} connections may buffer {_rough(each)} each and {_rough(bodies)} of request bodies, "
+            f"{_rough(together)} together, and there are {_rough(machine.memory_bytes)}",
         )
 
 
@@ -435,6 +438,19 @@ Rule(
     "it goes on working: the server counts requests, and shows them at its listen; but there is more to be seen",
     "name that address in admin_listen and leave the request log out",
 )(lambda facts: insightadvice.former_metrics(facts.adjustments))
+
+
+@Rule(
+    "W140",
+    "Large bodies go to a file all the same",
+    "inbuf_overflow is set, and is more than inbuf_memory",
+    "a body that is larger than all the memory for bodies goes to a temporary file",
+    "raise inbuf_memory, which is for all bodies of a process together, or lower inbuf_overflow",
+)
+def _larger_than_memory(facts: Facts) -> Iterator[Finding]:
+    overflow, memory = facts.adjustments.inbuf_overflow, facts.adjustments.inbuf_memory
+    if "inbuf_overflow" in facts.adjustments.origins and overflow > memory:
+        yield "inbuf_overflow", f"inbuf_overflow is {show_size(overflow)}, and inbuf_memory is {show_size(memory)}"
 
 
 def all_rules() -> tuple[Rule, ...]:

@@ -15,7 +15,11 @@ from waitressd.config.timelimittable import TimeLimitTable
 
 @dataclass(frozen=True, kw_only=True)
 class EffectiveSettings(InsightTable, TimeLimitTable, FleetTable, SettingsTable):
-    """The value of every setting, and where each came from. What the rules look at."""
+    """The value of every setting, and where each came from. What the rules look at.
+
+    What a dataclass gets to begin with is made here, once: to make it again for each table, and for what comes after,
+    takes as long as everything else that reads settings.
+    """
 
     origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
     """Where each given value came from, by the name of the setting; what is missing has its default."""

@@ -10,7 +10,7 @@ SHORTEST_AGE_SECONDS: Final = 10.0  # a worker that is younger is never replaced
 _DAY: Final = 86400.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # see EffectiveSettings
 class FleetTable:
     """Every setting about worker processes that hang, or are to be renewed, as in `SettingsTable`."""
 

@@ -20,7 +20,7 @@ PUBLIC: Final = frozenset({"probes", "metrics"})
 _DAY: Final = 86400.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # see EffectiveSettings
 class InsightTable:
     """Every setting of insight, as in `SettingsTable`."""
 

@@ -35,7 +35,7 @@ def _open_sockets() -> Kind[tuple[socket, ...]]:
     return Kind("a list of bound stream sockets, from Python only", parse, lambda _: "", "SOCKETS", python_only=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # see EffectiveSettings
 class SettingsTable:
     """Every setting: its default, its kind, its group, its sentence, and how it compares with waitress."""
 
@@ -317,18 +317,17 @@ class SettingsTable:
     )
 
     recv_bytes: int = Group.BUFFERS.setting(
-        # Measured with bodies of 1 MiB: 1.9 times as many as with 64K, and more than with 128K. From 128K on, the C
-        # library asks the system for the memory of each read and gives it back.
+        # Where the memory of a read is the C library's as it is by itself: from 128K on it asks the system for it.
         96 * _KIB,
         kinds.size(512, 16 * _MIB),
-        "Bytes that one read from a socket asks for.",
+        "Bytes that one read from a socket asks for; of a body whose length is known, all that is missing, up to 1M.",
         changed("The default was 8192; large bodies need fewer system calls now."),
     )
     inbuf_overflow: int = Group.BUFFERS.setting(
-        _MIB,
+        8 * _MIB,
         kinds.size(0),
-        "Bytes of a request body kept in memory; the rest goes to a temporary file.",
-        changed("The default was 512K; a file costs more than the memory it spares."),
+        "Largest request body that is kept in memory, if inbuf_memory has room for it; a larger one goes to a file.",
+        changed("The default was 512K; a file costs more than memory, and inbuf_memory bounds that of all bodies."),
     )
     outbuf_overflow: int = Group.BUFFERS.setting(
         _MIB,
@@ -345,6 +344,12 @@ class SettingsTable:
             "The default was 16M. Disk is cheaper than a thread that waits for a slow client. The wait ends with "
             "send_timeout; in waitress it holds the thread until the client hangs up."
         ),
+    )
+    inbuf_memory: int = Group.BUFFERS.setting(
+        64 * _MIB,
+        kinds.size(0),
+        "Memory that the request bodies of a process may take together; beyond it they go to temporary files.\n"
+        "64K of each body are in memory in any case, and do not count before the body has more.",
     )
     spool_directory: str = Group.BUFFERS.setting(
         "",

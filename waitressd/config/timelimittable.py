@@ -64,7 +64,7 @@ def route_timeouts() -> Kind[tuple[RouteTimeout, ...]]:
     return Kind("lines like /reports/* 60 or POST /upload 0", parse, show, "PATTERN SECONDS", repeats=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # see EffectiveSettings
 class TimeLimitTable:
     """Every setting of time limits, as in `SettingsTable`."""
 

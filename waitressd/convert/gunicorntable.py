@@ -19,6 +19,7 @@ from waitressd.convert.model import (
 )
 from waitressd.convert.steps import (
     SERVICE_MANAGER,
+    cipher_suites,
     flag,
     idle_seconds,
     listen_text,
@@ -182,7 +183,7 @@ ROWS: Final[tuple[Row, ...]] = (
     _row("keyfile", "tls_key", "", becomes("tls_key")),
     _row("ca_certs", "tls_client_ca", "", becomes("tls_client_ca")),
     _row("cert_reqs", "tls_client_verify", "CERT_NONE is a tls_client_ca left out", _cert_reqs),
-    _row("ciphers", "tls_ciphers", "Those of TLS 1.3 are always on", becomes("tls_ciphers")),
+    _row("ciphers", "tls_ciphers", "Those of TLS 1.3 are always on", cipher_suites),
     missing("ssl_version", "TLS 1.2 and 1.3 are spoken", "tls_min_version"),
     needless("do_handshake_on_connect", "a handshake holds no thread", is_flag=True),
     needless("suppress_ragged_eofs", "a client that hangs up without a farewell is no error", is_flag=True),

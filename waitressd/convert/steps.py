@@ -163,3 +163,15 @@ def idle_seconds(sketch: Sketch, item: Item) -> None:
         sketch.leave(item, why, Verdict.NEEDLESS)
     else:
         sketch.put("channel_timeout", [item.text], item)
+
+
+def cipher_suites(sketch: Sketch, item: Item) -> None:
+    """Take a list of suites if the server will: what others take may have suites in it that protect nothing."""
+    # With OpenSSL, which most files have no use for.
+    from waitressd.ciphers import why_refused  # noqa: PLC0415 - see above
+
+    refusal = why_refused(item.text.example) if item.text.is_plain and item.text.example else ""
+    if refusal:
+        sketch.leave(item, f"tls_ciphers does not take this: {refusal}")
+    else:
+        sketch.put("tls_ciphers", [item.text], item)

@@ -17,6 +17,7 @@ from waitressd.convert.model import (
 )
 from waitressd.convert.steps import (
     SERVICE_MANAGER,
+    cipher_suites,
     flag,
     idle_seconds,
     listen_text,
@@ -77,7 +78,7 @@ def _https(sketch: Sketch, item: Item) -> None:
             for name, file in zip(("tls_certificate", "tls_key"), files[:2], strict=True):
                 sketch.add(name, [file], Item("", item.name, file))
         if len(files) > 2 and files[2].example:
-            sketch.put("tls_ciphers", [files[2]], Item("", item.name, files[2]))
+            cipher_suites(sketch, Item("", item.name, files[2], f"the ciphers of {item}"))
         if len(files) > 3 and files[3].example:
             ca = files[3].removeprefix("!")
             sketch.put("tls_client_ca", [ca], Item("", item.name, ca))

@@ -4,6 +4,10 @@ A task that waits (for a database, a disk, a lock) frees the interpreter for oth
 second thread beside it only fights with it for the GIL. So what counts is the time a task spent off the CPU, but not
 all of it: a busy machine takes the CPU away, and a task that has never given it up by itself has not blocked. One that
 waits for the GIL does give it up; so a task is judged where no other one runs beside it.
+
+A stream gives the GIL up with each block that it sends, and others that stream beside it take it: each of them waits a
+little at each block, as if it were blocked, and they would run side by side for that very reason, at twice the cost.
+So what counts of a task that sends often is the time for each block.
 """
 
 import time
@@ -14,12 +18,16 @@ from typing import Final
 from waitressd.machine import thread_pauses
 
 BLOCKED_SECONDS: Final = 0.0005  # off the CPU; a task that was longer counts as one that blocks
+SENT_SECONDS: Final = 0.0005  # of a task that do not count for each send but the first
 BLOCKED_PART: Final = 0.8  # of a task whose role was taken: others ran beside it, and may have had the GIL
 WEIGHT: Final = 0.02  # of one task in the share: about the last fifty count
 HAND_OVER_SHARE: Final = 0.10  # above it the role is given away before the task runs
 FORGOTTEN_SHARE: Final = 0.001  # below it nothing is measured any more but the wall time
 REVIEW_TASKS: Final = 20_000  # side by side, before it is looked at anew whether they block when they run alone
 REVIEW_REST: Final = 64  # tasks that still run side by side then, and do not count
+SAMPLE: Final = 8  # of the tasks that run side by side because others block, one in so many is measured and counts
+UNCOUNTED: Final = -1.0
+"""In place of the CPU time before a task: it does not count."""
 
 
 class BlockingShare:
@@ -45,24 +53,37 @@ class BlockingShare:
             self._noted[get_ident()] = self._pauses()
 
     def started(self) -> float:
-        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call."""
+        """The CPU time of this thread before a task, 0 while no task was slow and it is not worth a system call.
+
+        Where most tasks block, what a few of them do says enough: UNCOUNTED for the others, which `ended_aside` need
+        not hear of.
+        """
+        if self.share > HAND_OVER_SHARE:
+            self._aside += 1
+            if self._aside % SAMPLE:
+                return UNCOUNTED
         return self._thread_time() if self.share else 0.0
 
-    def ended(self, wall_seconds: float, cpu_started: float, *, is_alone: bool) -> None:
+    def ended(self, wall_seconds: float, cpu_started: float, *, is_alone: bool, sends: int = 1) -> None:
         """Count a task that kept the role; `cpu_started` is what `started` said, in the same thread.
 
         A slow one does not count if others ran beside it: it may have waited for the GIL.
         """
+        if cpu_started == UNCOUNTED:
+            return
+        if sends > 1:
+            wall_seconds -= SENT_SECONDS * (sends - 1)
         if wall_seconds <= BLOCKED_SECONDS:
             self._count(has_blocked=False)
         elif is_alone:
             self._count(has_blocked=self._blocked_seconds(wall_seconds, cpu_started) > BLOCKED_SECONDS)
 
-    def ended_aside(self, wall_seconds: float, cpu_started: float) -> None:
+    def ended_aside(self, wall_seconds: float, cpu_started: float, *, sends: int = 1) -> None:
         """Count a task that ran without the role, or lost it on the way."""
+        if sends > 1:
+            wall_seconds -= SENT_SECONDS * (sends - 1)
         needed = BLOCKED_SECONDS
         if self.share > HAND_OVER_SHARE:
-            self._aside += 1
             if self._aside >= REVIEW_TASKS:
                 # Threads that fight for the GIL look as if they blocked. Those to come run alone, and tell the truth.
                 self._aside = -REVIEW_REST

@@ -1,6 +1,7 @@
 """A job without a client. Knows what a job is, and nothing else."""
 
 from collections.abc import Callable
+from typing import Final
 
 from waitressd import forks
 from waitressd.http.errors import HttpError
@@ -10,6 +11,8 @@ class Callback:
     """A job without a client: somebody else's code that must not run in the event loop itself."""
 
     __slots__ = ("_call", "_log", "waiting_since")
+
+    send_count: Final = 0
 
     def __init__(self, call: Callable[[], object], log: Callable[[str], None], now: float) -> None:
         self._call = call

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from waitressd import forks
 from waitressd.dispatch.arrivals import Arrivals
-from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, BlockingShare
-from waitressd.dispatch.bounds import QUEUE_FULL, QUEUE_LATE, Bounds
+from waitressd.dispatch.blocking import BLOCKED_SECONDS, HAND_OVER_SHARE, UNCOUNTED, BlockingShare
+from waitressd.dispatch.bounds import QUEUE_LATE, Bounds
 from waitressd.dispatch.callback import Callback
 from waitressd.dispatch.moving import Moving
+from waitressd.dispatch.passing import Passing
 from waitressd.dispatch.reports import DispatcherLogs, has_begun
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.settling import Settling
@@ -84,6 +85,7 @@ class Dispatcher:
         self.registered = self.fresh.discard  # the poller knows a channel
         self.is_accepting = self._acceptor.is_accepting  # any thread
         self.admit = self._acceptor.admit  # the client that a balancer connects for
+        self._passing = Passing(self)
         self._settling = Settling()
         self._returned = self._settling.waiting  # jobs whose task ended without the role, and tasks that are late
         self._asked: deque[DispatcherState] = deque()  # by other threads
@@ -170,10 +172,10 @@ class Dispatcher:
     def expire(self, job: Job) -> None:
         """A request waited too long for a thread."""
         if self.role.withdraw(job):
-            self._refuse(job, QUEUE_LATE)
+            self.refuse(job, QUEUE_LATE)
 
-    def _refuse(self, job: Job, reason: str) -> bool:
-        """Answer 503; False when the job cannot be refused."""
+    def refuse(self, job: Job, reason: str) -> bool:
+        """Answer a job 503 that waits for a thread; False when it cannot be refused."""
         if not job.refuse(HttpError(503, reason, (("Retry-After", "1"),))):
             return False
         self.logs.refused(self.backlog()[0])
@@ -190,24 +192,27 @@ class Dispatcher:
         while self._catch_up(worker):
             if not self._unread and not self._turn():
                 return False
-            self._read_ready()
+            self._read_ready(worker)
         return True
 
-    def _read_ready(self) -> None:
+    def _read_ready(self, worker: Worker) -> None:
         """Act on the events of this turn, but run nothing yet.
 
         What a job adds waits for the next turn: between two requests of one client everybody else has one. No more is
-        read at once than may wait for a thread; what does not fit is read when those have had their turn.
+        read at once than may wait for a thread, and nothing behind a large body, which is in the processor's cache now;
+        what is left is read when those have had their turn.
         """
-        count = self._unread or len(self.ready)
-        self._unread = 0
-        if count > self._read_ahead:
-            self._unread = count - self._read_ahead
-            count = self._read_ahead
+        left = self._unread or len(self.ready)
+        count = left if left < self._read_ahead else self._read_ahead
+        self._unread = left - count
         channel = None
         ready, channels = self.ready, self.channels
+        # Beside workers that block, the reserve keeps nothing for later: who ends a task in the middle of this finds
+        # the next one, and need not be woken for it.
+        is_passed_on = worker.is_reserve and self.blocking.share > HAND_OVER_SHARE
+        take = self._passing.give_away if is_passed_on else self.tasks.append
         try:
-            for _ in range(count):
+            for number in range(count):
                 fd, mask = ready.popleft()
                 channel = channels.get(fd)
                 if channel is None:
@@ -215,7 +220,11 @@ class Dispatcher:
                 else:
                     exchange = channel.on_ready(mask)
                     if exchange is not None:
-                        self.tasks.append(exchange)
+                        upload = exchange.upload  # behind the next line, the request may be another thread's
+                        take(exchange)
+                        if upload is not None and upload.is_large:
+                            self._unread += count - number - 1
+                            break
         except Exception:  # border: a defect of ours costs one client, not all of them
             report_defect("serving %s failed", channel and channel.peer)
             if channel is not None:
@@ -227,6 +236,7 @@ class Dispatcher:
         # silence whose bytes were here, however long this process was held up itself.
         if self.heard_at >= self._next_sweep:
             self._sweep(self.heard_at)
+        self._passing.tell()
         events = self.poller.wait(self._timeout())
         self.now = self.heard_at = now = self.clock()
         self.blocking.note()
@@ -277,7 +287,7 @@ class Dispatcher:
     def _start(self, worker: Worker, job: Job) -> bool:
         """Run a job, or have it run by another worker; False when the role is lost."""
         if worker.is_reserve:
-            return self._pass_on(job)
+            return self._passing.pass_on(job)
         role = self.role
         job.waiting_since = self.heard_at
         job.begin()
@@ -301,28 +311,8 @@ class Dispatcher:
             return False
         self.now = now = self.clock()
         if cpu_started or now - started > BLOCKED_SECONDS:
-            self.blocking.ended(now - started, cpu_started, is_alone=not role.running)
+            self.blocking.ended(now - started, cpu_started, is_alone=not role.running, sends=job.send_count)
         job.settle(started)
-        return True
-
-    def _pass_on(self, job: Job) -> bool:
-        """The reserve runs no job: a worker that waits gets it, else it is queued; False when the role is lost.
-
-        Where jobs are quick the role goes with it, so that the next one wakes nobody.
-        """
-        role = self.role
-        if role.waiting and self.blocking.share <= HAND_OVER_SHARE:
-            self.tasks.appendleft(job)
-            if role.pass_back():
-                return False
-            self.tasks.popleft()
-        # Nobody but the holder takes from those that wait. Where there is one, nothing is queued.
-        is_full = not role.waiting and len(role.queue) >= self.bounds.queue_limit
-        if is_full and self._refuse(job, QUEUE_FULL):
-            return True
-        job.queue()
-        if role.offer(job):
-            self.logs.queued(*self.backlog())
         return True
 
     def run_aside(self, worker: Worker, job: Job) -> None:
@@ -337,7 +327,8 @@ class Dispatcher:
     def _settle_aside(self, job: Job, started: float, cpu_started: float) -> None:
         forks.end_stray()  # in a child, no task finds its claim again: each comes here
         ended = self.clock()
-        self.blocking.ended_aside(ended - started, cpu_started)
+        if cpu_started != UNCOUNTED:
+            self.blocking.ended_aside(ended - started, cpu_started, sends=job.send_count)
         job.note(started, ended)
         with self.role.lock:
             settled = job.settle_aside()
@@ -367,8 +358,8 @@ class Dispatcher:
         job.wait()
         waited = self.now - self.heard_at
         if waited >= LONG_WAIT_SECONDS:
-            self.logs.queued(*self.backlog())
-        return waited < self.bounds.queue_timeout or not self._refuse(job, QUEUE_LATE)
+            self.logs.queued(self.backlog)
+        return waited < self.bounds.queue_timeout or not self.refuse(job, QUEUE_LATE)
 
     def backlog(self) -> tuple[int, float]:
         """Say how many requests wait for a thread, and for how long the first of them has. Any thread; a moment ago."""

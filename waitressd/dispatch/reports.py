@@ -61,9 +61,12 @@ class DispatcherLogs:
             whose = "whose request or answer was" if count == 1 else "whose requests or answers were"
             say(logging.WARNING, "the stop closed %s %s not complete", counted(count, "connection"), whose)
 
-    def queued(self, count: int, waited_seconds: float) -> None:
-        """So many requests wait because all threads are busy, the first of them for so long."""
-        if not count or self._queued.skip():  # a thread has taken it meanwhile
+    def queued(self, backlog: Callable[[], tuple[int, float]]) -> None:
+        """Requests wait because all threads are busy: so many, the first of them for so long."""
+        if self._queued.skip():
+            return
+        count, waited_seconds = backlog()
+        if not count:  # a thread has taken it meanwhile
             return
         self._queued(
             "%s for a thread, the oldest for %.1f s; the threads run: %s",

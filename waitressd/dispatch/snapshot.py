@@ -6,13 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from waitressd.dispatch.dispatcher import Dispatcher
-from waitressd.net.states import ChannelState, ExchangeState
-
-PHASES: Final = (
-    *(state.name.lower() for state in ExchangeState if state < ExchangeState.REVOKED),
-    ChannelState.LINGERING.name.lower(),
-)
-"""What a connection may be waiting for, as `Channel.phase` says it."""
+from waitressd.net.states import PHASES
 
 
 @dataclass(frozen=True, slots=True)

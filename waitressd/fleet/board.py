@@ -11,12 +11,12 @@ import contextlib
 import mmap
 import os
 import sys
-import tempfile
 from enum import IntEnum
 from typing import Final, Self
 from zlib import crc32
 
 from waitressd.inhand import ENTRY_BYTES, InHand, read
+from waitressd.memoryfile import new_file
 
 ROWS: Final = 600
 """How many workers there can be at once. The system gives memory for those rows alone that were used."""
@@ -196,15 +196,6 @@ class Board:
             row.release()
         with contextlib.suppress(BufferError):  # a thread reads; then the memory goes when that is done
             self._memory.close()
-
-
-def new_file(name: str) -> int:
-    """Return the descriptor of an empty file without a name, in memory where the system can do that. Raises OSError."""
-    if hasattr(os, "memfd_create"):
-        with contextlib.suppress(OSError):  # not allowed here
-            return os.memfd_create(name)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 SIGNATURE: Final = crc32(repr((_OWNERS, _HEAD_BYTES, FIELDS_BYTES, ROW_BYTES, ENTRY_BYTES, *map(repr, Field))).encode())

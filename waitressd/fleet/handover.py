@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from waitressd.fleet import processes
 from waitressd.fleet.hello import Hello
 from waitressd.fleet.link import Link
 from waitressd.logsetup import LogSetup
+from waitressd.memoryfile import new_file
 from waitressd.net.listener import Listener
 
 STATE: Final = 1
@@ -84,7 +84,7 @@ def interpreter_flags() -> list[str]:
 
 def write(hand: HandOver) -> IO[bytes]:
     """Write it to a file that has no name, and return that, for a program to be given to `take_over`."""
-    file = _unnamed_file()
+    file = os.fdopen(new_file("waitressd"), "w+b")
     try:
         file.write(json.dumps(_written(hand)).encode())
         file.flush()
@@ -93,11 +93,6 @@ def write(hand: HandOver) -> IO[bytes]:
         file.close()
         raise
     return file
-
-
-def _unnamed_file() -> IO[bytes]:
-    """Return a file that ends with its last descriptor. In memory: a service may have no disk to write to."""
-    return os.fdopen(os.memfd_create("waitressd"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 def take_over(fd: int) -> HandOver:

@@ -20,7 +20,8 @@ from waitressd.fleet.states import Life, WorkerStage
 from waitressd.insight.addresses import AdminAddresses
 from waitressd.insight.crowd import Member
 from waitressd.insight.documents import place_of
-from waitressd.insight.fleet import FleetEndpoints, FleetState
+from waitressd.insight.fleet import FleetEndpoints
+from waitressd.insight.fleetview import FleetState
 from waitressd.insight.page import page_endpoint
 from waitressd.insight.prometheus import metrics_endpoints
 from waitressd.insight.silent import Held
@@ -112,6 +113,7 @@ class FleetInsight:
                 view.not_ready = lambda: endpoints.not_ready()[0]
                 every_endpoint += metrics_endpoints(view)
             self._addresses.start_with(every_endpoint)
+            _ = endpoints.inquiry  # which may take its time from here on
         else:
             self._addresses.change(adjustments, every)
 

@@ -85,7 +85,6 @@ class Master:
     def run(self) -> int:
         """Lead until the fleet has ended; return the exit status of the process."""
         name_process(MASTER)
-        processes.adopt_orphans()
         with operator_log.running(), self._signals.heard(), self._signals.held_back():
             self._poller.register(self._signals, selectors.EVENT_READ, None)
             if self._hand.carried is None:
@@ -111,6 +110,7 @@ class Master:
         return self._executor.status
 
     def _begin(self) -> None:
+        processes.adopt_orphans()
         hand = self._hand
         template = hand.template
         first = Code(0, None, None, 1, hand.hello, hand.listeners)
@@ -129,7 +129,12 @@ class Master:
 
     def _resume(self, fields: Mapping[str, Any]) -> None:
         """Go on with what a master has left that was another version, and have the workers be of this one, too."""
-        self._upgrade.parts.resume(fields)
+        # Those who ask at its addresses have been waiting since the other one ended; the log can wait longer.
+        with operator_log.held():
+            try:
+                self._upgrade.parts.resume(fields)
+            finally:
+                _set_up_logging(self._hand)
         self._executor.on_addresses()
         count = len(self._roster.workers)
         say(logging.INFO, UPGRADED, fields["version"], __version__, counted(count, "worker"))
@@ -391,12 +396,17 @@ def _facts(hello: Hello, *, can_reload: bool = True) -> CodeFacts:
 def lead_from(hand: HandOver) -> int:
     """Be the master in a process of its own, and return its exit status."""
     show_stacks_of_a_crash()
-    try:
-        hand.logs.apply()
-    except ConfigError as error:  # it was good a moment ago, when the application was loaded
-        sys.stderr.write(f"{error}\n")
+    if hand.carried is None:
+        _set_up_logging(hand)
     # Handlers of logging may hang, and Python waits for them without a bound.
     end = ProcessEnd(time.monotonic, 0.0, has_program=False)
     with end.bounded():
         end.status = Master(hand).run()
     return end.status
+
+
+def _set_up_logging(hand: HandOver) -> None:
+    try:
+        hand.logs.apply()
+    except ConfigError as error:  # it was good a moment ago, when the application was loaded
+        sys.stderr.write(f"{error}\n")

@@ -4,11 +4,9 @@ Knows processes; decides nothing. What only Linux has is asked for when it is ne
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -57,6 +55,8 @@ class Death:
 
 def can_adopt() -> bool:
     """Whether this system can make a process the parent of every orphan below it (prctl(2), Linux)."""
+    import ctypes  # noqa: PLC0415 - see `_prctl`
+
     asked = ctypes.c_int()
     return _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(asked))
 
@@ -64,12 +64,16 @@ def can_adopt() -> bool:
 def adopt_orphans() -> bool:
     """Make this process the parent of every orphan below it; False where that cannot be had. The master alone.
 
-    A worker is born by way of a process in between that ends at once, and so becomes a child of the master.
+    A worker is born by way of a process in between that ends at once, and so becomes a child of the master. What it
+    executes is that parent as well.
     """
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _prctl(option: int, argument: object) -> bool:
+    # Large, and a master that takes the place of another has no use for it.
+    import ctypes  # noqa: PLC0415 - see above
+
     try:
         return sys.platform.startswith("linux") and not ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
     except (OSError, AttributeError):  # a C library without it
@@ -143,10 +147,10 @@ def _begin_anew() -> None:
     """Forget what was the parent's. The only thread of a child."""
     signal.set_wakeup_fd(-1)
     forks.welcome_child()
-    random.seed()
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:  # its generator goes on where the parent's was, in every child alike
-        numpy_random.seed()
+    for name in ("random", "numpy.random"):
+        generator = sys.modules.get(name)
+        if generator is not None:  # it goes on where the parent's was, in every child alike
+            generator.seed()
 
 
 def show_stacks_on_request(fd: int = _STANDARD_ERROR) -> None:

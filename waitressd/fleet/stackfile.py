@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from waitressd.fleet.board import new_file
 from waitressd.fleet.link import Keep
 from waitressd.inhand import InHand
+from waitressd.memoryfile import new_file
 
 if sys.platform != "win32":
     import fcntl

@@ -188,8 +188,8 @@ class Upgrade:
             return fd
 
         try:
+            operator_log.flush()  # while it is still answered
             self.parts.outside.hand_over(shown)
-            operator_log.flush()
             self._signals.give_back()
             handover.execute(self._state(keep, shown), program, descriptors)
         except OSError as error:

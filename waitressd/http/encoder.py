@@ -67,6 +67,7 @@ class ResponseEncoder:
         "_known",
         "_reader",
         "_recent",
+        "_size_line",
         "_unsent",
         "body_bytes",
         "persistence",
@@ -85,6 +86,7 @@ class ResponseEncoder:
         self._ident = _server_line(ident)
         self._reader = reader
         self._framing = Framing.NONE
+        self._size_line = b""  # of a chunk of `piece_bytes`
         self._unsent = 0  # octets that a body with a length still lacks
         # What the application said first, and the head that was made of it; () when it has said something else since.
         self._known: Answer | tuple[()] | None = None
@@ -268,21 +270,28 @@ class ResponseEncoder:
 
         What exceeds the Content-Length is cut off and counted in `surplus_bytes`.
         """
+        count = len(data)
+        if self._framing is _CHUNKED and count > _JOINED_CHUNK_BYTES:
+            self._move(_DATA)
+            self._size_line = b"%x\r\n" % self._account(count)
+            return [self._size_line, data, b"\r\n"]
+        block = self.encode_block(data)
+        return [block] if block else []
+
+    def encode_block(self, data: bytes) -> bytes:
+        """`encode_data` in one piece, for a block that may be copied. Most of what a stream costs beside its sends."""
         if self.sending is not _BODY:  # where data leads nowhere else
             self._move(_DATA)
         count = len(data)
         if self._framing is _CHUNKED:
-            self.piece_bytes = count
+            if count != self.piece_bytes:  # the blocks of a stream are often of one size
+                self.piece_bytes = count
+                self._size_line = b"%x\r\n" % count
             self.body_bytes += count
-            if not data:
-                return []  # an empty chunk would be the last one
-            if count <= _JOINED_CHUNK_BYTES:
-                return [b"%x\r\n%b\r\n" % (count, data)]
-            return [b"%x\r\n" % count, data, b"\r\n"]
+            # An empty chunk would be the last one.
+            return b"".join((self._size_line, data, b"\r\n")) if data else b""
         allowed = self._account(count)
-        if allowed < count:
-            data = data[:allowed]
-        return [data] if data else []
+        return data if allowed == count else data[:allowed]
 
     def account_file(self, count: int) -> int:
         """How many of `count` octets may be sent without any coding around them; they count as sent."""

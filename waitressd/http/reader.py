@@ -88,6 +88,12 @@ class RequestReader:
         return len(self.buffer) - self._position
 
     @property
+    def missing_bytes(self) -> int:
+        """How many octets of a length-framed body are still to be fed; 0 where that is not known."""
+        missing = self._remaining - self.buffered_bytes
+        return missing if missing > 0 else 0
+
+    @property
     def request_started(self) -> bool:
         """A part of the next request head has arrived."""
         return self.reading is _IDLE and bool(self.buffer)

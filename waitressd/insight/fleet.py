@@ -1,78 +1,29 @@
-"""What a master answers for its workers: it asks them all at once, and makes one document of theirs.
+"""What a master answers for its fleet.
 
 Whether the fleet lives and is ready the master knows itself, so it answers that under any load: no code of the
-application runs in its process.
+application runs in its process. Everything else it asks its workers for (see `inquiry.py`).
 """
 
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Protocol
-from urllib.parse import quote, urlencode
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-from waitressd.insight import merging
-from waitressd.insight.answers import Answer, BadQuestion, Endpoint, Query
-from waitressd.insight.crowd import PATIENCE_SECONDS, Member, Reply, ask_all
-from waitressd.insight.documents import Place, answer, head
+from waitressd.insight.answers import Answer, Endpoint, Query
+from waitressd.insight.documents import Place, head
 from waitressd.insight.endpoints import json_answer, no_parameters
-from waitressd.insight.findings import SilentWorker, Situation, Task, find
+from waitressd.insight.fleetview import FleetView, unasked_rows
 from waitressd.insight.guard import CONTROL
 from waitressd.insight.health import health_answer
-from waitressd.insight.parameters import prefers_text
-from waitressd.insight.profile import FORMATS
-from waitressd.insight.samples import join_speedscope
-from waitressd.insight.silent import STOPPED, UNWRITTEN, Held, Silence
 
-OK: Final = 200
-NOT_FOUND: Final = 404  # by one worker, which may be with another
-LONG_PATIENCE_SECONDS: Final = 5.0  # beyond what the question itself takes
-SLOWEST_PROFILE_SECONDS: Final = 60.0
-STACKS_SECONDS: Final = 0.5  # for a worker that does not answer to write its stacks
+if TYPE_CHECKING:
+    from waitressd.insight.inquiry import Inquiry
 
 _ASKED: Final = (
     *(("/requests", "requests"), ("/requests/", "requests"), ("/connections", "connections"), ("/threads", "threads")),
     *(("/slow", "slow"), ("/stats", "stats"), ("/config", "config"), ("/profile", "profile")),
 )
 """Paths of the endpoints that workers answer, and their groups."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetState:
-    """Where a fleet is, as its master has seen it last. A value, so that any thread may look at it."""
-
-    life: str
-    """As in every answer: starting, serving, leaving, draining."""
-    since: float
-    """Since when (monotonic seconds)."""
-    serving: int
-    """How many workers accept."""
-    deserted_since: float
-    """Since when there is none that does."""
-    turned_at: float
-    """When the master's loop has turned last."""
-
-
-class FleetView(Protocol):
-    """A fleet, seen from the thread of its admin address. Any thread, without a lock."""
-
-    @property
-    def state(self) -> FleetState:
-        """Where it is."""
-
-    @property
-    def live_timeout(self) -> float:
-        """The setting."""
-
-    @property
-    def longest_sleep_seconds(self) -> float:
-        """How long the master's loop may rest."""
-
-    def members(self) -> list[Member]:
-        """Return the workers that can be asked, by their places."""
-
-    def drain(self) -> None:
-        """Stop as SIGTERM does. Returns at once."""
 
 
 class FleetEndpoints:
@@ -82,7 +33,6 @@ class FleetEndpoints:
         self._view = view
         self._place = place
         self._clock = clock
-        self._heard: dict[int, float] = {}  # when a worker, by its pid, has answered last; a lost entry is no harm
 
     def endpoints(self) -> list[Endpoint]:
         """Return them. What workers are asked for is slow: each such question has a thread that waits for them."""
@@ -108,7 +58,7 @@ class FleetEndpoints:
         if not reason and state.life == "serving" and not state.serving:
             reason = "no_worker" if now - state.deserted_since >= view.live_timeout else ""
         details = {"reason": reason, "turn_age_seconds": round(turn_age, 3)} if reason else {}
-        return health_answer(query, self._head([]), "live", details)
+        return health_answer(query, self._head(), "live", details)
 
     def not_ready(self) -> tuple[str, float]:
         """Say why no request should be sent here ("" if they are welcome), and since when (monotonic seconds)."""
@@ -122,7 +72,7 @@ class FleetEndpoints:
         reason, since = self.not_ready()
         seconds = round(max(0.0, self._clock() - since), 3)
         return health_answer(
-            query, self._head([]), "ready", {"reason": reason, "since_seconds": seconds} if reason else {}
+            query, self._head(), "ready", {"reason": reason, "since_seconds": seconds} if reason else {}
         )
 
     def _drain(self, query: Query) -> Answer:
@@ -130,151 +80,22 @@ class FleetEndpoints:
         self._view.drain()
         return json_answer(202, {"effect": "the fleet stops, as by SIGTERM", "life": self._view.state.life})
 
+    def _head(self) -> dict[str, Any]:
+        return head(self._place, self._view.state.life, time.time()) | {"workers": unasked_rows(self._view)}
+
     # -- what workers know
 
     def _ask(self, query: Query) -> Answer:
-        """Ask those who know, and answer with what they say."""
-        members, parameters = self._choose(query)
-        asked = merging.page(parameters)
-        target = quote(query.path, safe="/") + (f"?{urlencode(asked)}" if asked else "")
-        replies = ask_all(members, query.method, target, query.accept, _patience(query))
-        now = self._clock()
-        self._heard |= {reply.member.pid: now for reply in replies if reply.status}
-        answered = [reply for reply in replies if reply.status]
-        silences = self._silences(query, [reply.member for reply in replies if not reply.status])
-        bad = next((reply for reply in answered if reply.status != OK), None)
-        good = [reply for reply in answered if reply.status == OK]
-        if bad is not None and not (good and bad.status == NOT_FOUND):
-            return _passed_on(bad)
-        if query.method == "POST" and good:  # all have done the same
-            return _passed_on(good[0])
-        found = self._together(query, replies, silences, parameters)
-        if found is None:
-            text = "No worker has answered in time." if members else "There is no worker to ask."
-            return answer(self._head(replies) | {"error": text, "setting": None}, 503)
-        return found
+        """Ask those who know. Several threads."""
+        return self.inquiry.answer(query)
 
-    def _choose(self, query: Query) -> tuple[list[Member], dict[str, str]]:
-        """Return whom to ask, and with which parameters: one worker if the question names it. Raises BadQuestion."""
-        parameters, members = dict(query.parameters), self._view.members()
-        name = parameters.pop("worker", "")
-        if query.path.startswith("/requests/"):
-            name = query.path.removeprefix("/requests/").partition("-")[0]
-        elif query.path == f"{CONTROL}/cancel":
-            name = parameters.get("id", "").partition("-")[0]
-        if not name:
-            return members, parameters
-        chosen = [member for member in members if str(member.worker) == name]
-        if not chosen and "worker" in query.parameters:
-            known = ", ".join(dict.fromkeys(str(member.worker) for member in members))
-            raise BadQuestion(f"worker is the number of a worker: {known or 'there is none at the moment'}.")
-        return chosen or members, parameters
+    @cached_property
+    def inquiry(self) -> "Inquiry":
+        """What asks the workers. To be asked for by who owns the endpoints as soon as they answer.
 
-    def _together(
-        self, query: Query, replies: list[Reply], silences: Sequence[Silence], parameters: Mapping[str, str]
-    ) -> Answer | None:
-        """Make one answer of those that have come, and of what is known of the others; None if that is nothing."""
-        path, good = query.path, [reply for reply in replies if reply.status == OK]
-        row = next(filter(None, (each.request(path.removeprefix("/requests/")) for each in silences)), None)
-        if row is not None:
-            return answer(self._head(replies) | row)
-        if path == "/profile" and good and all(map(_is_document, good)):
-            form = FORMATS["speedscope"]
-            return Answer(OK, form.content_type, join_speedscope(reply.body for reply in good), form.fields)
-        if good and not (merging.can_merge(path) and all(map(_is_document, good))):
-            return Answer(OK, good[0].content_type, [reply.body for reply in good] + _texts(silences))
-        if silences and path == "/threads" and prefers_text(query.accept):
-            return Answer(OK, "text/plain; charset=utf-8", _texts(silences))
-        documents = [(reply.member.worker, json.loads(reply.body)) for reply in good]
-        instead = [(each.worker, each.document(path, parameters)) for each in silences]
-        documents += [(worker, document) for worker, document in instead if document is not None]
-        if not documents:
-            return None
-        merged = merging.merge(path, documents, parameters)
-        if "findings" in merged:
-            merging.add_silent(merged, (each.held.figures for each in silences))
-            merged["findings"] = [*map(asdict, self._silent(replies)), *merged["findings"]]
-        rows = {name: iter(value) for name, value in merged.items() if isinstance(value, list)}
-        return answer(self._head(replies) | merged | rows)
+        It is half of all that a master imports, and probes need not wait for that; but at the first question the
+        files could be those of a version that was installed meanwhile.
+        """
+        from waitressd.insight.inquiry import Inquiry  # noqa: PLC0415 - see above
 
-    def _silences(self, query: Query, members: Iterable[Member]) -> list[Silence]:
-        """Say what is known of workers that have not answered; their stacks where the question is for stacks."""
-        wanted = query.path == "/threads" or query.path.startswith("/requests/") or query.parameters.get("stack") == "1"
-        found = []
-        for member in members:
-            held = member.held()
-            if held is not None:
-                stacks = member.stacks(STACKS_SECONDS) if wanted and not held.is_stopped else ""
-                missing = (STOPPED if held.is_stopped else UNWRITTEN) if wanted and not stacks else None
-                found.append(Silence(member.worker, held, time.monotonic(), stacks, missing))
-        return found
-
-    def _silent(self, replies: Iterable[Reply]) -> Iterable[Any]:
-        silent = [self._silent_worker(reply) for reply in replies if not reply.status]
-        return find(Situation(silent_workers=tuple(silent)))
-
-    def _silent_worker(self, reply: Reply) -> SilentWorker:
-        member, held = reply.member, reply.member.held() or Held()
-        silence = Silence(member.worker, held, time.monotonic())
-        return SilentWorker(
-            member.worker,
-            member.pid,
-            self._silence(reply),
-            is_stopped=held.is_stopped,
-            is_lost=held.is_lost,
-            tasks=tuple(Task(silence.id_of(each), silence.now - each.since) for each in held.requests),
-            oldest=held.requests[0].describe() if held.requests else "",
-        )
-
-    def _silence(self, reply: Reply) -> float:
-        """For how long a worker has said nothing, as far as it was asked, or has not written down that it lives."""
-        if reply.status:
-            return 0.0
-        now, held = self._clock(), reply.member.held() or Held()
-        # Nobody may have asked for a while: then it is silent since it has last written down anything.
-        return max(now - self._heard.setdefault(reply.member.pid, now), held.figures.get("looked_seconds") or 0.0)
-
-    def _head(self, replies: Iterable[Reply]) -> dict[str, Any]:
-        """Return what every document begins with; where nobody was asked, nobody has answered or been silent."""
-        rows = [
-            _member_row(reply.member, answered=bool(reply.status), silent_seconds=round(self._silence(reply), 3))
-            for reply in replies
-        ]
-        rows = rows or [_member_row(member, answered=None, silent_seconds=None) for member in self._view.members()]
-        return head(self._place, self._view.state.life, time.time()) | {"workers": rows}
-
-
-def _member_row(member: Member, *, answered: bool | None, silent_seconds: float | None) -> dict[str, Any]:
-    row = {"worker": member.worker, "pid": member.pid, "generation": member.generation}
-    held = member.held()
-    figures = dict(held.figures) if held is not None else None
-    return row | {"answered": answered, "silent_seconds": silent_seconds, "figures": figures}
-
-
-def _texts(silences: Iterable[Silence]) -> list[bytes]:
-    """Write the stacks of workers that have not answered."""
-    return [
-        f"Worker {each.worker} does not answer. {each.stacks or each.stacks_missing}\n\n".encode(
-            "utf-8", "backslashreplace"
-        )
-        for each in silences
-    ]
-
-
-def _patience(query: Query) -> float:
-    if query.path == "/profile":
-        try:
-            return min(float(query.parameters.get("seconds", "5")), SLOWEST_PROFILE_SECONDS) + LONG_PATIENCE_SECONDS
-        except ValueError:
-            return LONG_PATIENCE_SECONDS  # which the workers will say
-    # What reads files, or waits for a lock of logging.
-    is_long = query.method == "POST" or query.path == "/config" or query.path.startswith("/requests/")
-    return LONG_PATIENCE_SECONDS if is_long else PATIENCE_SECONDS
-
-
-def _is_document(reply: Reply) -> bool:
-    return reply.content_type.startswith("application/json")
-
-
-def _passed_on(reply: Reply) -> Answer:
-    return Answer(reply.status, reply.content_type, [reply.body])
+        return Inquiry(self._view, self._place, self._clock)

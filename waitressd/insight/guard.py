@@ -6,7 +6,6 @@ host, foreign page, token, endpoint, and for what changes something the header a
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -205,6 +204,9 @@ def _given_token(request: Request) -> str:
 
 def _is_one_of(given: str, tokens: tuple[str, ...]) -> bool:
     """Compare with all of them, each in a time that does not tell how much of it is right."""
+    # With OpenSSL, for which nobody is to wait who asks without a token.
+    import hmac  # noqa: PLC0415 - see above
+
     octets = given.encode("utf-8")
     return sum(hmac.compare_digest(octets, token.encode("utf-8")) for token in tokens) > 0
 

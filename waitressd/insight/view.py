@@ -1,13 +1,15 @@
 """What insight sees of a server. Every look is free of locks, and may be taken by any thread."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.tlsadvice import ServedCertificate
-from waitressd.dispatch.lane import Lane
 from waitressd.life import Life
-from waitressd.net.pulse import Pulse
+
+if TYPE_CHECKING:  # the master of a fleet, which has no server, uses what says whether one is well
+    from waitressd.config.tlsadvice import ServedCertificate
+    from waitressd.dispatch.lane import Lane
+    from waitressd.net.pulse import Pulse
 
 LIFE_WORDS: Final[Mapping[Life, str]] = {
     Life.BUILT: "starting",
@@ -37,15 +39,15 @@ class ServerView(Protocol):
         """Since when (monotonic seconds)."""
 
     @property
-    def lanes(self) -> tuple[Lane, ...]:
+    def lanes(self) -> "tuple[Lane, ...]":
         """Its event loops with their threads; none before it runs."""
 
     @property
-    def pulse(self) -> Pulse | None:
+    def pulse(self) -> "Pulse | None":
         """Whether the loops live; None before it runs."""
 
     @property
-    def served_certificates(self) -> tuple[ServedCertificate, ...]:
+    def served_certificates(self) -> "tuple[ServedCertificate, ...]":
         """The certificates in use; none without TLS."""
 
     def own_figures(self) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from waitressd.metrics.area import Area
-from waitressd.metrics.figures import Watched, ledgers_of, look_at
 from waitressd.metrics.gauges import write_certificates, write_gauges
+from waitressd.metrics.look import Watched, ledgers_of, look_at
 from waitressd.metrics.pauses import finish
 from waitressd.metrics.row import RowWriter
 from waitressd.net.logs import report_defect

@@ -10,7 +10,6 @@ process that hangs, or is stopped or killed in the middle of something, can hold
 import contextlib
 import mmap
 import os
-import tempfile
 import time
 from array import array
 from collections.abc import Generator, Iterator, Mapping
@@ -209,12 +208,3 @@ def _head_numbers(rows: int, slots: int) -> int:
 
 def _size(rows: int, slots: int) -> int:
     return (_head_numbers(rows, slots) + (_RETIRED + rows) * _pages(layout.row_numbers(slots))) * NUMBER_BYTES
-
-
-def new_file() -> int:
-    """Return the descriptor of an empty file without a name, in memory where the system can do that. Raises OSError."""
-    if hasattr(os, "memfd_create"):
-        with contextlib.suppress(OSError):  # not allowed here
-            return os.memfd_create("waitressd-metrics")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

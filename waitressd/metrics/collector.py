@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from waitressd.metrics.area import SERIES, Area
-from waitressd.metrics.figures import Watched, ledgers_of, look_at
 from waitressd.metrics.layout import COUNTERS
+from waitressd.metrics.look import Watched, ledgers_of, look_at
 from waitressd.metrics.pauses import Steps
 from waitressd.metrics.row import RowWriter
 from waitressd.metrics.shown import Picture, Totals

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from waitressd.metrics.area import ROWS, SERIES, Area, new_file
+from waitressd.memoryfile import new_file
+from waitressd.metrics.area import ROWS, SERIES, Area
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import FleetView
 
@@ -23,7 +24,7 @@ class FleetMetrics:
 
         `fd` is the memory in which another master has counted. Raises ValueError: it means something else by that.
         """
-        self.fd: Final = new_file() if fd is None else fd
+        self.fd: Final = new_file("waitressd-metrics") if fd is None else fd
         """What workers need, to find their row; closed by `close`."""
         self._area: Final = Area.create(self.fd, rows, series) if fd is None else Area.attach(fd)
         self.view: Final = FleetView(self._area, state)

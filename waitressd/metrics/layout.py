@@ -11,13 +11,13 @@ so that a row has as many as the operator allows series.
 from typing import Any, Final
 from zlib import crc32
 
-from waitressd.dispatch import snapshot
+from waitressd.net import states
 from waitressd.net.ledger import BOUNDS, BUCKETS, ENDED_BY, METHODS, OTHER_METHOD
 
 STATUSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 """Classes of status by the first digit; none is sent by a request that was not answered."""
 PHASES: Final = ("receive", "queue", "application", "flush", "total")
-STATES: Final = snapshot.PHASES
+STATES: Final = states.PHASES
 """What connections may be waiting for."""
 HANDSHAKES: Final = (
     "full", "resumed", "gone", "timeout", "evicted",

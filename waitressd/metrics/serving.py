@@ -12,7 +12,7 @@ from waitressd.config.adjustments import Adjustments
 from waitressd.metrics.adopted import adopted_row
 from waitressd.metrics.collector import ServerCounts
 from waitressd.metrics.describe import JSON_TYPE, render_json
-from waitressd.metrics.figures import Watched
+from waitressd.metrics.look import Watched
 from waitressd.metrics.pauses import finish
 from waitressd.metrics.render import PROMETHEUS_TYPE, render_prometheus
 from waitressd.metrics.shown import Shown

@@ -167,7 +167,7 @@ class Channel:
         if reader.reading is _DONE or (exchange.state is _IDLE and reader.buffer):
             return None  # its next request is here already and has a turn of its own; reading on would give it two
         try:
-            data = self.wire.recv(self._settings.recv_bytes)
+            data = self.wire.recv(exchange.ask_bytes)
         except WOULD_BLOCK as nothing:
             self.note_no_progress(nothing)
             return None

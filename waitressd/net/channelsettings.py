@@ -36,12 +36,12 @@ class ChannelSettings:
     """The values that all channels of one listener share."""
 
     handler: RequestHandler
-    new_body: Callable[[], BodySink]
+    new_body: Callable[[int | None], BodySink]  # for a body of that length, if it is known
     http_date: Callable[[], str]
     listener: str = ""  # the address that accepts, as people write it
     scheme: str = "http"  # of the requests that come through it, unless a trusted proxy says otherwise
     ident: str = "waitressd"
-    recv_bytes: int = 96 * 1024  # one read; also the bound of what is parsed ahead for one client
+    recv_bytes: int = 96 * 1024  # one read, unless it is known how much comes; also the bound of what is parsed ahead
     limits: Limits = field(default_factory=Limits)
     deadlines: Deadlines = field(default_factory=Deadlines)
     output: OutputLimits = field(default_factory=OutputLimits)

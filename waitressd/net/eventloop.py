@@ -34,6 +34,10 @@ class Job(Protocol):
     waiting_since: float
     """Since when it could run, monotonic seconds."""
 
+    @property
+    def send_count(self) -> int:
+        """How often it has sent something since it began: each time others may take the interpreter, if they wait."""
+
     def wait(self) -> None:
         """The job has waited long for its turn, which comes before anything is polled. Holder of the role."""
 

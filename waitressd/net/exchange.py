@@ -39,6 +39,8 @@ _WAIT: Final = Sending.WAIT
 _RUN: Final = ExchangeMove.RUN
 _KEEP: Final = ExchangeMove.KEEP
 _RUNNING: Final = ExchangeState.RUNNING
+_QUEUED: Final = ExchangeState.QUEUED
+_QUEUE: Final = ExchangeMove.QUEUE
 _OPEN: Final = ChannelState.OPEN
 
 
@@ -50,14 +52,15 @@ class Exchange(Outgoing):
     """
 
     __slots__ = (
-        "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number", "reader",
-        "request", "returned_at", "started_at", "upload", "waiting_since",
+        "ask_bytes", "began_at", "body", "connection", "ended_by", "environ", "failure", "failure_text", "number",
+        "reader", "request", "returned_at", "started_at", "upload", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, line: Line, connection: Connection, loop: EventLoop, settings: ChannelSettings) -> None:
         super().__init__(line, connection.encoder, loop, settings)
         self.connection = connection
         self.reader = connection.reader
+        self.ask_bytes = settings.recv_bytes  # of the next read
         self.number = 1  # of the request on its connection
         self.request: Request | None = None
         self.body: BinaryIO | None = None
@@ -146,8 +149,8 @@ class Exchange(Outgoing):
 
     def wait(self) -> None:
         """The request has waited long for its turn; harmless when it waits already."""
-        if self.state is not ExchangeState.QUEUED:
-            self.move(ExchangeMove.QUEUE)
+        if self.state is not _QUEUED:
+            self.state = NEXT[self.state][_QUEUE]  # type: ignore[assignment]  # as in begin()
             self.waiting_since = self.loop.heard_at
             self.deadline = self.waiting_since + self.settings.deadlines.queue_timeout
 
@@ -163,6 +166,7 @@ class Exchange(Outgoing):
         """A thread has the request. Holder of the role, or a task thread that took it out of the queue."""
         self.state = NEXT[self.state][_RUN]  # type: ignore[assignment]  # _move without its call, 60 ns of a request
         self.deadline = NEVER
+        self.send_count = 0
         if self.loop.draining and not (self.line.can_be_passed and self.loop.has_heir()):
             self.encoder.forbid_keep_alive()
 

@@ -33,7 +33,7 @@ class Outgoing:
 
     __slots__ = (
         "_taken_bytes", "context", "deadline", "delivery", "encoder", "fault", "ledger", "line", "loop", "lost_at",
-        "origin", "out", "outbuf", "recorder", "settings", "state", "timing", "wire",
+        "origin", "out", "outbuf", "recorder", "send_count", "settings", "state", "timing", "wire",
     )  # fmt: skip
 
     def __init__(self, line: Line, encoder: ResponseEncoder, loop: EventLoop, settings: ChannelSettings) -> None:
@@ -55,6 +55,7 @@ class Outgoing:
         self.fault: Fault | None = None  # why the response breaks off
         self.lost_at = 0.0  # when a write found that nothing more of it goes out
         self.recorder = Recorder(settings.observer, line.number) if settings.observer is not None else None
+        self.send_count = 0  # of the present task
         self._taken_bytes = 0  # see `sent_bytes`
 
     @property
@@ -85,6 +86,7 @@ class Outgoing:
             raise self.lose(self.fault)
         if self.recorder is not None:
             self.recorder.on_write(self.encoder)
+        self.send_count += 1
         if self.outbuf is None:
             try:
                 sent = self.out.send(data)
@@ -105,6 +107,7 @@ class Outgoing:
             raise self.lose(self.fault)
         if self.recorder is not None:
             self.recorder.on_write(self.encoder)
+        self.send_count += 1
         sent = 0
         if self.outbuf is None:
             try:

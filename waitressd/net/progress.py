@@ -12,6 +12,9 @@ from waitressd.net.wire import Wire, unacknowledged_bytes
 NEVER: Final = float("inf")
 """A deadline that does not come."""
 
+# Of a body: as much displaces everything else from the processor's cache, so that what is read behind it would have it
+# come from memory again (a fifth of the CPU time of an upload of 1 MiB).
+LARGE_BYTES: Final = 256 * 1024
 LOOKS: Final = 8  # at what the client takes from the kernel, before it is given up for taking nothing
 
 
@@ -25,7 +28,7 @@ class BodySink(Protocol):
         """Return the whole body as a file at its beginning; the sink's owner closes it."""
 
     def close(self) -> None:
-        """Drop what was kept."""
+        """Drop what was kept and not handed on. Afterwards the memory of what was counts as free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Deadlines:
 
 
 class Upload:
-    """A request body that comes in, and where it is kept meanwhile. Holder of the role."""
+    """A request body that comes in, and where it is kept until its request has ended. Who has the request."""
 
     __slots__ = ("_deadlines", "_sink", "received_bytes", "started_at")
 
@@ -62,14 +65,18 @@ class Upload:
     def finish(self) -> BinaryIO:
         """Return the whole body as a file, which the caller closes. Raises OSError as `append` does."""
         assert self._sink is not None
-        body, self._sink = self._sink.finish(), None
-        return body
+        return self._sink.finish()
 
     def close(self) -> None:
-        """Drop what was kept of a body that is not complete. Harmless when closed or finished."""
+        """Drop what was kept of a body that is not complete; nobody uses one any more that is. Harmless when closed."""
         if self._sink is not None:
             self._sink.close()
             self._sink = None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether so much has come that it matters how soon it is used."""
+        return self.received_bytes >= LARGE_BYTES
 
     def deadline(self, now: float) -> float:
         """Return until when more of it must come."""

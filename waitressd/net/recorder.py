@@ -8,17 +8,19 @@ blocks, so that no log can delay another client.
 import copy
 from enum import Enum
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from waitressd.http.encoder import ResponseEncoder
 from waitressd.http.errors import Answer, HttpError, UnfinishedError
-from waitressd.http.events import Request
-from waitressd.http.reader import RequestReader
-from waitressd.http.response import ResponseHead
-from waitressd.net.outbuf import OutBuffer
-from waitressd.net.progress import Upload
 from waitressd.net.states import ExchangeState
 from waitressd.peer import Origin, Peer
+
+if TYPE_CHECKING:  # the ledgers know the names of faults, and who reads ledgers needs no connection
+    from waitressd.http.encoder import ResponseEncoder
+    from waitressd.http.events import Request
+    from waitressd.http.reader import RequestReader
+    from waitressd.http.response import ResponseHead
+    from waitressd.net.outbuf import OutBuffer
+    from waitressd.net.progress import Upload
 
 _BEGUN: Final = frozenset({ExchangeState.HEAD, ExchangeState.BODY, ExchangeState.QUEUED})
 
@@ -49,7 +51,7 @@ _LOSSES: Final = {
 class Notes(Protocol):
     """What is written down about one request. Moments are monotonic seconds, 0.0 for one that did not come."""
 
-    head: ResponseHead | None
+    head: "ResponseHead | None"
     refusal: HttpError | None
     refused_line: bytes
     ended_by: str
@@ -67,7 +69,7 @@ class Notes(Protocol):
 class RequestObserver(Protocol):
     """What wants to know about requests. Any thread."""
 
-    def open(self, origin: Origin, connection: int, number: int, request: Request | None, /) -> Notes:
+    def open(self, origin: Origin, connection: int, number: int, request: "Request | None", /) -> Notes:
         """Make the notes of one request; `number` counts the requests of its connection from 1."""
 
     def enter(self, notes: Any, /) -> object:  # noqa: ANN401 - what `open` made, which may be more than notes
@@ -84,15 +86,15 @@ class Recorded(Protocol):
     """What is read of an exchange."""
 
     began_at: float
-    encoder: ResponseEncoder
+    encoder: "ResponseEncoder"
     fault: Fault | None
     lost_at: float
     number: int
-    outbuf: OutBuffer | None
-    reader: RequestReader
-    request: Request | None
+    outbuf: "OutBuffer | None"
+    reader: "RequestReader"
+    request: "Request | None"
     state: ExchangeState
-    upload: Upload | None
+    upload: "Upload | None"
     waiting_since: float
 
     @property
@@ -139,7 +141,7 @@ class Recorder:
             notes.started_at = monotonic()
             self._observer.enter(notes)
 
-    def on_write(self, encoder: ResponseEncoder) -> None:
+    def on_write(self, encoder: "ResponseEncoder") -> None:
         """Bytes leave. Task thread."""
         if not self._answered_at and encoder.response_head is not None:
             self._answered_at = monotonic()
@@ -249,7 +251,7 @@ def _unsent_bytes(exchange: Recorded) -> int:
     return exchange.encoder.piece_bytes if exchange.lost_at else 0
 
 
-def received_bytes(request: Request, upload: Upload | None) -> int:
+def received_bytes(request: "Request", upload: "Upload | None") -> int:
     """Return how much of a request's body is here. Any thread."""
     # One that came with its head was not counted.
     return request.content_length or 0 if upload is None else upload.received_bytes

@@ -69,6 +69,12 @@ class ExchangeMove(IntEnum):
     END = 9  # the connection ends, or the task of one that was taken from it
 
 
+PHASES: Final = (
+    *(state.name.lower() for state in ExchangeState if state < ExchangeState.REVOKED),
+    ChannelState.LINGERING.name.lower(),
+)
+"""What a connection may be waiting for, as `Channel.phase` says it."""
+
 _READING: Final = (ExchangeState.IDLE, ExchangeState.HEAD, ExchangeState.BODY)
 
 EXCHANGE_TRANSITIONS: Final[dict[tuple[ExchangeState, ExchangeMove], ExchangeState]] = {

@@ -6,6 +6,9 @@ from typing import Any, Final, TypeVar
 from waitressd.kinds import BadValueError, Kind
 from waitressd.wording import did_you_mean, trailing_comment
 
+DEFAULT_LOGGER: Final = "waitressd.access"
+"""To which a request log writes that names neither a logger nor a file."""
+
 T = TypeVar("T")
 D = TypeVar("D")
 

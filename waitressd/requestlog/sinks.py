@@ -5,9 +5,7 @@ from typing import Final
 
 from waitressd.kinds import octal_mode, path, text
 from waitressd.requestlog.filesink import PERMISSIONS, STANDARD_OUTPUT, FileSink
-from waitressd.requestlog.options import Options
-
-DEFAULT_LOGGER: Final = "waitressd.access"
+from waitressd.requestlog.options import DEFAULT_LOGGER, Options
 
 log: Final = logging.getLogger("waitressd.request_log")
 

@@ -16,7 +16,6 @@ from waitressd.tools.target import find_target
 from waitressd.tools.texts import harmless, short_time
 from waitressd.tools.words import Asked, parse_words
 
-INTERRUPTED: Final = 130
 _WAIT_SECONDS: Final = 0.2
 
 
@@ -38,8 +37,6 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except NoAnswerError as error:
         _complain(f"waitressd {name}: {error}")
         return NO_ANSWER
-    except KeyboardInterrupt:
-        return INTERRUPTED
 
 
 def _complain(text: str) -> None:

@@ -1,7 +1,11 @@
 """The Date of a response (RFC 9110, section 6.6.1), made once a second."""
 
-from email.utils import formatdate
-from time import time
+from time import gmtime, time
+from typing import Final
+
+# By themselves: `strftime` writes the names in the language of the machine, and `email` is large.
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # Second since the epoch and its text. Threads may race for it: a tuple is replaced whole, so the worst that
 # happens is that two of them make the same text.
@@ -15,6 +19,7 @@ def http_date() -> str:
     second, text = _latest
     if not second <= now < second + 1:
         second = int(now)
-        text = formatdate(second, usegmt=True)
+        year, month, day, hours, minutes, seconds, weekday, *_ = gmtime(second)
+        text = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hours:02}:{minutes:02}:{seconds:02} GMT"
         _latest = (second, text)
     return text

@@ -1,15 +1,18 @@
-"""Where a request body waits until it is complete: memory first, a temporary file beyond a limit.
+"""Where a request body waits until it is complete: memory as far as there is some, else a temporary file.
 
-Knows nothing of HTTP: the limit on the whole body is held by the connection that decodes it.
+All bodies of a process share one budget of memory, so many of them at once cost no more than a few large ones. Knows
+nothing of HTTP: the limit on the whole body is held by the connection that decodes it.
 """
 
 import io
 import os
 import tempfile
+import threading
 from typing import Any, BinaryIO, Final, Never, cast
 
 SMALL_BYTES: Final = 4096  # pieces up to here are copied together; each of them alone takes many times its size
-
+# Of each body, outside the budget: a form never waits for a disk, whatever others send. A head may be as large.
+FREE_BYTES: Final = 64 * 1024
 
 LARGE_READ_BYTES: Final = 1 << 20  # from here on a read is asked whether so much is left before memory is taken for it
 
@@ -82,20 +85,60 @@ class BodyFile(io.BufferedRandom):
         raise AttributeError("mode")
 
 
+class MemoryBudget:
+    """The memory that the request bodies of a process may take together. Any thread."""
+
+    __slots__ = ("_left_bytes", "_lock")
+
+    def __init__(self, total_bytes: int) -> None:
+        self._left_bytes = total_bytes
+        self._lock = threading.Lock()  # guards the number
+
+    def take(self, count: int) -> bool:
+        """Take so many bytes; False, and nothing has changed, when fewer are left."""
+        with self._lock:
+            if count > self._left_bytes:
+                return False
+            self._left_bytes -= count
+            return True
+
+    def give_back(self, count: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self._left_bytes += count
+
+
 class BodySpool:
     """Collects one request body and hands it on as a file at its beginning.
 
-    Owned by the reader of the connection, one thread at a time. Every method may raise OSError if the disk of the
-    temporary file is full or broken. The body is lost then; `close` still gives everything back.
+    Owned by whoever has the request, one thread at a time. Every method may raise OSError if the disk of the temporary
+    file is full or broken. The body is lost then; `close` still gives everything back.
     """
 
-    __slots__ = ("_directory", "_file", "_length_bytes", "_overflow_bytes", "_parts")
+    __slots__ = (
+        "_budget", "_declared_bytes", "_directory", "_file", "_length_bytes", "_overflow_bytes", "_parts",
+        "_room_bytes", "_taken_bytes",
+    )  # fmt: skip
 
-    def __init__(self, overflow_bytes: int, directory: str | None = None) -> None:
+    def __init__(
+        self,
+        overflow_bytes: int,
+        directory: str | None = None,
+        budget: MemoryBudget | None = None,
+        declared_bytes: int | None = None,
+    ) -> None:
+        """Keep up to `overflow_bytes` in memory if the budget has them, the rest in a file of `directory`.
+
+        `declared_bytes` is how long the body will be, if that is known; what is only announced costs nothing.
+        """
         self._overflow_bytes = overflow_bytes
         self._directory = directory
+        self._budget = budget
+        self._declared_bytes = declared_bytes
         self._parts: list[bytes | bytearray] | None = []
         self._length_bytes = 0
+        self._room_bytes = min(FREE_BYTES, overflow_bytes)  # how long the body may become in memory
+        self._taken_bytes = 0  # from the budget
         self._file: BinaryIO | None = None
 
     def append(self, data: bytes) -> None:
@@ -112,7 +155,7 @@ class BodySpool:
             self._parts[-1] += data
         else:
             self._parts.append(bytearray(data))
-        if self._length_bytes > self._overflow_bytes:
+        if self._length_bytes > self._room_bytes and not self._make_room():
             self._spill()
 
     def finish(self) -> BinaryIO:
@@ -133,11 +176,32 @@ class BodySpool:
         return io.BytesIO(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def close(self) -> None:
-        """Give up what was collected and not handed on; twice is harmless."""
+        """Give up what was collected and not handed on; the memory of what was is free. Twice is harmless."""
         self._parts = None
+        self._give_back()
         file, self._file = self._file, None
         if file is not None:
             _close_quietly(file)
+
+    def _make_room(self) -> bool:
+        """Take more memory; False when the body has to go to a file.
+
+        All of it at once where the length is known: what will not fit is written from here on, and never megabytes of
+        it late, while everybody waits.
+        """
+        length, budget = self._length_bytes, self._budget
+        wanted = self._declared_bytes
+        if wanted is None:
+            wanted = max(length, min(2 * length, self._overflow_bytes))
+        if wanted > self._overflow_bytes or not (budget is None or budget.take(wanted - self._taken_bytes)):
+            return False
+        self._room_bytes = self._taken_bytes = wanted
+        return True
+
+    def _give_back(self) -> None:
+        if self._budget is not None and self._taken_bytes:
+            self._budget.give_back(self._taken_bytes)
+            self._taken_bytes = 0
 
     def _spill(self) -> None:
         # Anonymous where the platform can do it: nothing stays on the disk when the process dies.
@@ -145,6 +209,7 @@ class BodySpool:
         self._file = BodyFile(cast("io.RawIOBase", raw))
         parts, self._parts = self._parts or [], None
         self._file.writelines(parts)
+        self._give_back()
 
 
 def _close_quietly(file: BinaryIO) -> None:

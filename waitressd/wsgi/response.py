@@ -15,13 +15,14 @@ from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.http.events import Request
 from waitressd.http.response import ResponseHead
 from waitressd.peer import Origin
+from waitressd.wsgi.blocks import JOIN_BYTES, blocks, checked_bytes, count_of, first_bytes
 from waitressd.wsgi.clock import http_date
 from waitressd.wsgi.filewrapper import FileWrapper
 
 log = logging.getLogger("waitressd")
 
-# A response that is known as a whole is joined into one write up to here; above, its pieces go out as they are.
-JOIN_BYTES: Final = 65536
+# A block of a stream is copied into one piece with its framing up to here; above, a copy costs more than a longer list.
+JOINED_BLOCK_BYTES: Final = 16384
 
 LOGGED_TARGET_CHARACTERS: Final = 200
 
@@ -64,6 +65,9 @@ class Encoder(Protocol):
 
     def encode_data(self, data: bytes, /) -> list[bytes]:
         """Return what is to be sent for some bytes of the body, in order."""
+
+    def encode_block(self, data: bytes, /) -> bytes:
+        """Return the same in one piece, which may be a copy."""
 
     def account_file(self, count: int, /) -> int:
         """Return how many of `count` bytes of a file may be sent as they are; they count as sent."""
@@ -148,45 +152,6 @@ _NEW, _STARTED, _SENT, _FINISHED, _FAILED = ResponseState
 _START, _SEND, _FINISH, _FAIL = ResponseEvent
 # The two moves of nearly every response, looked up once: from a state that was just seen, nothing else can follow.
 _AFTER_START, _AFTER_FINISH = TRANSITIONS[_NEW, _START], TRANSITIONS[_STARTED, _FINISH]
-
-
-def checked_bytes(item: object, where: str) -> bytes:
-    """Return `item` as bytes; bytearray and memoryview are copied, as their owner may change them before they leave.
-
-    Raises TypeError: it is text, a number or anything else that is not bytes; `where` begins the sentence.
-    """
-    if isinstance(item, bytes):
-        return item
-    if isinstance(item, (bytearray, memoryview)):
-        return bytes(item)
-    raise TypeError(f"{where} {type(item).__name__}; a WSGI response consists of bytes (PEP 3333)")
-
-
-def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small chunks to blocks of about JOIN_BYTES and pass large ones through; empty ones vanish."""
-    run: list[bytes] = []
-    run_bytes = 0
-    for chunk in chunks:
-        if run and run_bytes + len(chunk) > JOIN_BYTES:
-            yield b"".join(run)
-            run, run_bytes = [], 0
-        if len(chunk) >= JOIN_BYTES:
-            yield chunk
-        elif chunk:
-            run.append(chunk)
-            run_bytes += len(chunk)
-    if run:
-        yield b"".join(run)
-
-
-def _count(result: Any) -> int:  # noqa: ANN401  # whatever the application returned
-    """Return how many pieces an iterable says that it has, -1 if it cannot say."""
-    if not hasattr(type(result), "__len__"):
-        return -1
-    try:
-        return len(result)
-    except Exception:  # border: a wrapper may promise what the iterable that it wraps cannot keep
-        return -1
 
 
 class Response:
@@ -334,7 +299,7 @@ class Response:
         if self.state is _STARTED and not self._encoder.allows_content(self._started_head()):
             self._finish()  # what it would yield, perhaps without end, is not wanted
             return
-        is_single = _count(result) == 1
+        is_single = count_of(result) == 1
         for chunk in chunks:
             data = chunk if type(chunk) is bytes else checked_bytes(chunk, _YIELDED)
             if not data:
@@ -345,9 +310,30 @@ class Response:
                 if declared == len(data) or (is_single and declared is None):
                     self._send_only(head, data, chunks)
                     return
-            if not self._send(data):
-                break
+            if self._send(data):
+                self._send_following(chunks)
+            break
         self._finish()
+
+    def _send_following(self, chunks: Iterator[Any]) -> None:
+        """Send what follows the first block of a stream, each block before the next is asked for.
+
+        Beside the sends this loop is what a stream costs. So what cannot change any more is not looked at again: once
+        the head has left, nothing that the application may call changes the state.
+        """
+        encoder, transport = self._encoder, self._transport
+        encode, write = encoder.encode_block, transport.write
+        for chunk in chunks:
+            data = chunk if type(chunk) is bytes else checked_bytes(chunk, _YIELDED)
+            if len(data) > JOINED_BLOCK_BYTES:
+                if not self._send(data):
+                    return
+            elif data:
+                block = encode(data)
+                if block:
+                    write(block)
+                if encoder.surplus_bytes:
+                    return
 
     def _send_only(self, head: ResponseHead, data: bytes, chunks: Iterator[Any]) -> None:
         """Send what by its length is the whole response, as frameworks give it, in one piece; more is cut off.
@@ -382,7 +368,7 @@ class Response:
                 return
         if length is None:
             length = wrapper.remaining_bytes()
-        self._send_all(_first_bytes(wrapper, length), length)
+        self._send_all(first_bytes(wrapper, length), length)
 
     # How they go out.
 
@@ -475,15 +461,3 @@ class Response:
             self.state = TRANSITIONS[self.state, event]
         except KeyError:
             raise ProtocolMisuse(f"a response cannot {event.name} when it is {self.state.name}") from None
-
-
-def _first_bytes(wrapper: FileWrapper, length: int | None) -> Iterator[bytes]:
-    """Yield the blocks of a file, up to `length` bytes."""
-    for block in wrapper:
-        data = checked_bytes(block, "the file of wsgi.file_wrapper gave")
-        if length is not None:
-            data = data[:length]
-            length -= len(data)
-        yield data
-        if length == 0:
-            return

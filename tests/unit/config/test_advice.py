@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from waitressd.config.adjustments import Adjustments
-from waitressd.config.advice import advise, all_rules, log_advice
+from waitressd.config.advice import FREE_BODY_BYTES, advise, all_rules, log_advice
 from waitressd.config.advicerules import Facts, Machine
 from waitressd.config.origins import Origin, Source
 from waitressd.config.reading import Hidden
+from waitressd.wsgi.input import FREE_BYTES
 
 GOOD = {"listen": "127.0.0.1:80"}
 GIB = 1 << 30
@@ -110,12 +111,29 @@ def test_what_means_something_else_with_several_workers(
         ({}, Machine(0, 1024), []),
         ({"connection_limit": "100"}, Machine(1 * GIB, 1024), []),
         ({"connection_limit": "100000"}, Machine(8 * GIB, 1024), ["W105"]),
-        ({"inbuf_overflow": "1G", "connection_limit": "10"}, Machine(8 * GIB, 1024), ["W105"]),
+        ({"inbuf_overflow": "64M", "connection_limit": "1000", "outbuf_overflow": "1M"}, Machine(2 * GIB, 1024), []),
+        ({"inbuf_memory": "9G", "connection_limit": "2000"}, Machine(8 * GIB, 1024), ["W105"]),
         ({"inbuf_overflow": "0", "outbuf_overflow": "0", "max_request_header_size": "8190"}, Machine(7), ["W105"]),
     ],
 )
 def test_memory_that_is_promised_and_not_there(settings: dict[str, str], machine: Machine, expected: list[str]) -> None:
     assert codes(GOOD | settings, machine) == expected
+
+
+def test_the_free_part_of_a_body_is_what_a_spool_leaves_in_memory() -> None:
+    assert FREE_BODY_BYTES == FREE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"inbuf_overflow": "100M"}, ["W140"]),
+        ({"inbuf_overflow": "100M", "inbuf_memory": "100M"}, []),
+        ({"inbuf_memory": "0"}, []),  # no body is to be in memory, and the default of the other setting is no wish
+    ],
+)
+def test_a_body_that_may_never_be_in_memory(settings: dict[str, str], expected: list[str]) -> None:
+    assert codes(GOOD | settings) == expected
 
 
 def test_a_hidden_setting_is_told_with_what_hides_it() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from waitressd.convert.model import Item, Sketch, Text, Variable
 from waitressd.convert.steps import (
+    cipher_suites,
     listen_text,
     module_folders,
     name_application,
@@ -84,3 +85,13 @@ def test_nor_can_a_variable_or_a_path(value: str) -> None:
     assert sketch.environment == []
     assert sketch.log == {}
     assert len(sketch.left) == 2
+
+
+def test_a_list_of_ciphers_that_the_server_would_refuse_becomes_a_comment_that_says_what_it_takes() -> None:
+    sketch = Sketch("")
+    cipher_suites(sketch, Item("", "ciphers", "NONSENSE"))
+    assert "tls_ciphers" not in sketch.lines
+    ((_, _, why),) = sketch.left
+    assert "an empty value is a good choice" in why
+    cipher_suites(sketch, Item("", "ciphers", Text((Variable("${CIPHERS}", "aNULL"),))))  # whose value is for the start
+    assert [text.written for text in sketch.lines["tls_ciphers"].values] == ["${CIPHERS}"]

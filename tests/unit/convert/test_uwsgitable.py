@@ -54,6 +54,15 @@ def test_no_name_is_in_two_rows() -> None:
         ([("socket", "=0")], {}),
         ([("https", "=0,a")], {}),
         (
+            [("https", ":443,/c,/k,aNULL")],  # which protects nothing, so no server of ours starts with it
+            {"listen": "*:443", "tls_listen": "*:443", "tls_certificate": "/c", "tls_key": "/k"},
+        ),
+        (
+            [("https", ":443,/c,/k,ECDHE+AESGCM:!aNULL")],
+            {"listen": "*:443", "tls_listen": "*:443", "tls_certificate": "/c", "tls_key": "/k",
+             "tls_ciphers": "ECDHE+AESGCM:!aNULL"},
+        ),
+        (
             [("https", ":443,/c,/k,,/ca")],
             {"listen": "*:443", "tls_listen": "*:443", "tls_certificate": "/c", "tls_key": "/k", "tls_client_ca": "/ca",
              "tls_client_verify": "optional"},

@@ -1,6 +1,6 @@
 """Only time off the CPU counts as blocking, and of that only what a task has chosen itself."""
 
-from waitressd.dispatch.blocking import HAND_OVER_SHARE, REVIEW_REST, REVIEW_TASKS, BlockingShare
+from waitressd.dispatch.blocking import HAND_OVER_SHARE, REVIEW_REST, REVIEW_TASKS, SAMPLE, UNCOUNTED, BlockingShare
 
 FAST = 0.00001
 
@@ -12,7 +12,12 @@ class Thread:
         self.cpu = 1.0
         self.pauses = 1
         self.asked = 0
-        self.blocking = BlockingShare(lambda: self.cpu, self._ask)
+        self.measured = 0
+        self.blocking = BlockingShare(self._measure, self._ask)
+
+    def _measure(self) -> float:
+        self.measured += 1
+        return self.cpu
 
     def _ask(self) -> int:
         self.asked += 1
@@ -22,21 +27,22 @@ class Thread:
     def hands_over(self) -> bool:
         return self.blocking.share > HAND_OVER_SHARE
 
-    def run(self, off: float, *, burns: float = 0.0, delay: float = 0.0, is_alone: bool = True) -> None:
+    def run(self, off: float, *, burns: float = 0.0, delay: float = 0.0, is_alone: bool = True, sends: int = 1) -> None:
         """Run a task with the role: it computes, is delayed by others on the machine, and is off the CPU besides."""
         self.blocking.note()
         cpu_started = self.blocking.started()
         self.cpu += burns
         self.pauses += off > 0
-        self.blocking.ended(off + burns + delay, cpu_started, is_alone=is_alone)
+        self.blocking.ended(off + burns + delay, cpu_started, is_alone=is_alone, sends=sends)
 
-    def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0) -> None:
+    def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0, sends: int = 1) -> None:
         """The same without the role."""
         self.blocking.note()
         cpu_started = self.blocking.started()
         self.cpu += burns
         self.pauses += off > 0
-        self.blocking.ended_aside(off + burns + delay, cpu_started)
+        if cpu_started != UNCOUNTED:
+            self.blocking.ended_aside(off + burns + delay, cpu_started, sends=sends)
 
 
 def blocked() -> Thread:
@@ -75,6 +81,26 @@ def test_tasks_that_wait_do_although_the_machine_is_busy() -> None:
         thread = Thread()
         for _ in range(20):
             run(thread, 0.010, burns=0.0001, delay=0.001)
+        assert thread.hands_over
+
+
+def test_streams_that_take_the_gil_from_each_other_do_not() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = Thread()
+        for _ in range(200):
+            run(thread, 200 * 0.0001, burns=0.001, sends=200)
+            assert not thread.hands_over
+        thread = blocked()
+        for _ in range(200):
+            run(thread, 200 * 0.0001, burns=0.001, sends=200)
+        assert not thread.hands_over
+
+
+def test_streams_that_wait_for_each_of_their_blocks_do() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = Thread()
+        for _ in range(20):
+            run(thread, 200 * 0.001, burns=0.001, sends=200)
         assert thread.hands_over
 
 
@@ -124,7 +150,29 @@ def test_what_blocks_is_soon_side_by_side_again_after_it_was_looked_at() -> None
 def test_fast_tasks_bring_the_share_down_to_nothing_and_nothing_is_measured_then() -> None:
     for run in (Thread.run, Thread.run_aside):
         thread = blocked()
-        for _ in range(400):
+        for _ in range(400 + 20 * SAMPLE):
             run(thread, FAST)
         assert thread.blocking.share == 0.0
         assert thread.blocking.started() == 0.0
+
+
+def test_one_of_eight_tasks_is_measured_where_most_block() -> None:
+    thread = blocked()
+    measured = thread.measured
+    for _ in range(SAMPLE * 10):
+        thread.run_aside(0.001)
+    assert thread.measured == measured + 2 * 10
+    assert thread.hands_over
+
+
+def test_a_task_that_is_not_measured_changes_nothing() -> None:
+    for run in (Thread.run, Thread.run_aside):
+        thread = blocked()
+        while thread.blocking.started() == UNCOUNTED:
+            pass
+        share = thread.blocking.share
+        for _ in range(SAMPLE - 1):
+            run(thread, FAST)
+            assert thread.blocking.share == share
+        run(thread, FAST)
+        assert thread.blocking.share < share

@@ -20,7 +20,7 @@ from waitressd.http.errors import ClientDisconnected
 from waitressd.http.events import Request
 from waitressd.net.exchange import Exchange
 from waitressd.net.poller import HANGUP, READ
-from waitressd.net.progress import NEVER, Deadlines
+from waitressd.net.progress import LARGE_BYTES, NEVER, Deadlines
 from waitressd.net.states import ChannelState, ExchangeState
 
 
@@ -159,6 +159,24 @@ def test_no_more_is_read_at_once_than_may_wait() -> None:
     assert [count for count, _ in handler.backlogs] == [1, 0, 1, 0, 0]
 
 
+def test_a_large_body_is_used_before_more_is_read() -> None:
+    """What is read behind it would drive it out of the processor's cache."""
+    handler = Watching()
+    with Loop(handler) as loop:
+        handler.loop = loop
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(loop.connect()) for _ in range(3)]
+            for client, size in zip(clients, (10, LARGE_BYTES, 10), strict=True):
+                loop.request(client, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+                loop.request(client, b"x" * (size - 1))
+            for client in clients:
+                client.send(b"x")
+            loop.dispatcher._turn()
+            assert loop.serve()
+            assert [client.receive().status for client in clients] == [200] * 3
+    assert [count for count, _ in handler.backlogs] == [1, 0, 0]
+
+
 def test_a_request_that_waits_too_long_for_its_turn_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     handler = Watching(1.5)
     with at_once(handler, 4, bounds=Bounds(queue_timeout=2.0)) as (loop, clients):
@@ -202,7 +220,7 @@ def test_a_request_that_was_read_is_not_read_again_before_its_turn() -> None:
         (channel,) = loop.channels
         loop.dispatcher.ready.extend([(channel.fd, READ), (channel.fd, 0)])
         loop.dispatcher._unread = 3
-        loop.dispatcher._read_ready()
+        loop.dispatcher._read_ready(loop.worker)
         assert list(loop.dispatcher.tasks) == [channel.exchange]
         assert channel.state is ChannelState.OPEN
         assert loop.serve()

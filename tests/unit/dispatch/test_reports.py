@@ -50,8 +50,8 @@ def test_the_queue_line_names_depth_wait_and_threads(caplog: pytest.LogCaptureFi
         logs = DispatcherLogs()
         runs = f"GET / (1-{loop.exchanges[0].line.number}-1, 7.0 s)"
         logs.workers = [worker, Worker("idle")]
-        logs.queued(1, 3.0)
-        logs.queued(1, 4.0)  # left out
+        logs.queued(lambda: (1, 3.0))
+        logs.queued(lambda: (1, 4.0))  # left out
         logs.refused(1)
         logs.refused(1)
         assert caplog.messages == [
@@ -71,7 +71,7 @@ def test_a_task_that_has_begun_since_the_clock_was_read_runs_for_no_time() -> No
 
 
 def test_a_queue_that_a_thread_has_emptied_meanwhile_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
-    DispatcherLogs().queued(0, 0.0)
+    DispatcherLogs().queued(lambda: (0, 0.0))
     assert caplog.messages == []
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.jobs import PlainJob
 from waitressd.dispatch.callback import Callback
-from waitressd.dispatch.role import Assignment, Role, Worker
+from waitressd.dispatch.role import STREAM_SECONDS, Assignment, Role, Worker
 
 
 class Work(PlainJob):
@@ -65,6 +65,44 @@ def test_the_same_task_at_two_looks_loses_the_role() -> None:
     assert crew.woken == [("reserve", Assignment.LEAD)]
     assert not crew.role.keep(first)
     assert crew.role.finish(first) is Assignment.WAIT
+
+
+def test_a_task_that_sends_between_looks_keeps_it_for_a_moment() -> None:
+    """Two streams side by side would take the GIL from each other at every block."""
+    crew = Crew()
+    crew.enter()
+    leader, now = crew.workers[0], crew.role._clock()
+    leader.job, leader.started = Work(), now + 100  # it begins then, so its moment is not over
+    leader.claim.append(leader.job.run)
+    for _ in range(5):
+        leader.job.send_count += 1
+        assert not crew.role.look()
+    assert crew.role.look(), "it has sent nothing since"
+    assert crew.role.finish(leader) is Assignment.WAIT
+
+
+def test_a_stream_loses_it_when_its_moment_is_over() -> None:
+    crew = Crew()
+    crew.enter()
+    leader = crew.workers[0]
+    leader.job, leader.started = Work(), crew.role._clock() - STREAM_SECONDS
+    leader.claim.append(leader.job.run)
+    assert not crew.role.look()
+    leader.job.send_count += 1
+    assert crew.role.look()
+
+
+def test_what_another_task_has_sent_does_not_count() -> None:
+    crew = Crew()
+    crew.enter()
+    leader = crew.workers[0]
+    leader.started = crew.role._clock() + 100
+    for count in (7, 3):
+        leader.job = Work()
+        leader.job.send_count = count
+        leader.claim[:] = [leader.job.run]
+        assert not crew.role.look()
+    assert crew.role.look()
 
 
 def test_two_tasks_at_two_looks_keep_it() -> None:

@@ -31,7 +31,7 @@ MUTANT_RUNS = 4_000
 
 RARE_THINGS = {
     "taken over", "handed over", "queued job taken", "passed back", "job given away", "read beside others",
-    "taken over between tasks", "watcher overtaken",
+    "given away while others are read", "taken over between tasks", "watcher overtaken",
     "watcher slept", "watcher rung", "client died", "withdrawn", "left to the holder", "one is hung", "all is hung",
     "aborted", "resigned", "taken from its task", "replaced",
 }  # fmt: skip

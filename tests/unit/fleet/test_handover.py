@@ -17,6 +17,9 @@ from waitressd.fleet import handover
 hand = handover.take_over(int(sys.argv[1]))
 def inherits(fd):
     return os.get_inheritable(fd)
+def target(fd):
+    path = f"/proc/self/fd/{fd}"
+    return os.path.exists(path) and os.readlink(path)
 print(json.dumps({
     "pid": os.getpid(),
     "words": hand.command.words, "mark": hand.command.environ["MARK"], "folder": hand.command.folder,
@@ -29,7 +32,8 @@ print(json.dumps({
     "template": hand.template and [hand.template.pid, inherits(hand.template.link.fileno())],
     "said": hand.template and [message.name for message in hand.template.link.receive()],
     "logs": [hand.logs.config, dict(hand.logs.variables), hand.logs.level], "prints": hand.prints,
-    "path": sys.path, "arguments": sys.argv[2:], "open": sorted(map(int, os.listdir("/proc/self/fd"))),
+    "path": sys.path, "arguments": sys.argv[2:],
+    "open": [target(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2],
     "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())), "flags": sys.flags.dev_mode,
 }))
 """
@@ -96,8 +100,9 @@ def test_the_master_begins_with_what_was_left_and_nothing_else(mode: str, tmp_pa
     assert found["prints"] is True
     assert "/somewhere" in found["path"]
     assert found["blocked"] == [signal.SIGHUP]
-    kept = [number for number in found["open"] if number > 2]
-    assert len(kept) == (2 if mode == "solo" else 3) + 1  # and the listing of the folder itself
+    # Newer versions of libffi keep their own file open; the listing of the folder has ended.
+    kept = [target.partition(":")[0] for target in found["open"] if target and "/libffi.so" not in target]
+    assert kept == ["socket"] * (2 if mode == "solo" else 3)
 
 
 def test_without_the_interpreter_the_process_goes_on_as_it_was(tmp_path: Path) -> None:

@@ -121,6 +121,23 @@ def test_a_large_chunk_is_not_copied() -> None:
     assert b"".join(pieces) == b"4e20\r\n" + data + b"\r\n"
 
 
+def test_a_block_is_the_same_bytes_in_one_piece() -> None:
+    """Whatever came before it: sizes that repeat, large ones between them, empty ones, another response."""
+    sizes = [1, 1, 20_000, 1, 20_000, 20_000, 0, 20_000, 16384, 16385, 0, 1, 1]
+    connection = asked(NEXT + NEXT)
+    for _ in range(2):
+        connection.encoder.encode_head(answer(), DATE)
+        body_bytes = 0
+        for number, size in enumerate(sizes):
+            data, encoder = b"x" * size, connection.encoder
+            block = encoder.encode_block(data) if number % 3 else b"".join(encoder.encode_data(data))
+            assert block == (b"%x\r\n%b\r\n" % (size, data) if size else b"")
+            body_bytes += size
+            assert (encoder.body_bytes, encoder.piece_bytes) == (body_bytes, size)
+        assert connection.encoder.encode_end() == b"0\r\n\r\n"
+        connection.next_event()
+
+
 def test_until_the_end_of_the_connection_for_an_old_client() -> None:
     for lines in ([], ["Connection: keep-alive"]):
         connection = asked(head(*lines, start="GET / HTTP/1.0") + NEXT)

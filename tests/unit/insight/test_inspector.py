@@ -114,7 +114,7 @@ def test_a_request_whose_turn_has_not_come_waits(loop: Loop) -> None:
     with loop.connect() as client:
         client.send(GET)
         assert loop.dispatcher._turn()
-        loop.dispatcher._read_ready()
+        loop.dispatcher._read_ready(loop.worker)
         loop.time += 4.0
         (view,) = requests(loop)
         loop.settle()

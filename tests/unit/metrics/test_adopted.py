@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.ledgers import Server, count, lane_with
+from waitressd.memoryfile import new_file
 from waitressd.metrics.adopted import WRITE_SECONDS, AdoptedRow, adopt_row, adopted_row, drop_row
-from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.area import Area
 from waitressd.metrics.layout import COUNTERS
 from waitressd.metrics.shown import Totals
 from waitressd.net.ledger import Ledger
@@ -17,7 +18,7 @@ from waitressd.net.ledger import Ledger
 @pytest.fixture
 def fd() -> Iterator[int]:
     """A file for an area."""
-    fd = new_file()
+    fd = new_file("test")
     yield fd
     row = adopted_row()
     if row is not None:

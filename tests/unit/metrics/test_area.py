@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from waitressd.memoryfile import new_file
 from waitressd.metrics import area as area_module
 from waitressd.metrics import gauges as gauges_module
 from waitressd.metrics import layout
-from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.area import Area
 from waitressd.metrics.gauges import gauges_age, read_gauges, write_certificates
 from waitressd.metrics.layout import COUNTERS
 
@@ -44,7 +45,7 @@ def sums(area: Area) -> tuple[int, int]:
 @pytest.fixture
 def shared() -> Iterator[tuple[Area, Area]]:
     """An area as its maker and another process see it."""
-    fd = new_file()
+    fd = new_file("test")
     maker, other = Area.create(fd, 4, SERIES), Area.attach(fd)
     os.close(fd)
     yield maker, other
@@ -98,7 +99,7 @@ def test_two_processes_may_share_a_place() -> None:
 
 
 def test_memory_is_taken_for_the_rows_that_are_used() -> None:
-    fd = new_file()
+    fd = new_file("test")
     area = Area.create(fd)
     for place in range(1, 5):
         claimed(area, place)
@@ -116,7 +117,7 @@ def test_without_memory_files_a_file_without_a_name_will_do(monkeypatch: pytest.
         raise PermissionError
 
     monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
-    fd = new_file()
+    fd = new_file("test")
     area = Area.create(fd, 2, SERIES)
     try:
         assert os.fstat(fd).st_nlink == 0

@@ -9,8 +9,9 @@ from typing import Final
 import pytest
 
 from tests.support.servers import ROOT
+from waitressd.memoryfile import new_file
 from waitressd.metrics import series
-from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.area import Area
 from waitressd.net.ledger import OTHER_METHOD, OTHER_ROWS, Key
 
 
@@ -21,7 +22,7 @@ def key_of(route: str = "/", method: str = "GET", status: int = 200) -> Key:
 @pytest.fixture
 def shared() -> Iterator[tuple[Area, Area]]:
     """An area as two processes see it."""
-    fd = new_file()
+    fd = new_file("test")
     maker, other = Area.create(fd, 2, 5), Area.attach(fd)
     os.close(fd)
     yield maker, other
@@ -75,7 +76,7 @@ with Area.attach(int(sys.argv[1])).series._locked() as is_mine:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no worker processes here")
 def test_nobody_waits_for_a_process_that_hangs_while_it_adds() -> None:
-    fd = new_file()
+    fd = new_file("test")
     area = Area.create(fd, 2)
     command = [sys.executable, "-c", HANG, str(fd)]
     try:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.ledgers import Server, count, lane_with
 from tests.support.samples import answered
+from waitressd.memoryfile import new_file
 from waitressd.metrics.adopted import adopt_row, adopted_row, drop_row
-from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.area import Area
 from waitressd.metrics.collector import ServerCounts
 from waitressd.metrics.serving import ShownMetrics, app_factory, counted, make_application, request_log
 from waitressd.metrics.shown import Totals
@@ -71,7 +72,7 @@ def test_the_former_log_takes_no_records_and_says_where_metrics_are_shown() -> N
 @pytest.fixture
 def area() -> Iterator[Area]:
     """Counters of a fleet; this process is the worker in place 3."""
-    fd = new_file()
+    fd = new_file("test")
     area = Area.create(fd, 4)
     adopt_row(fd, area.claim(3))
     os.close(fd)

@@ -5,8 +5,9 @@ import time
 from collections.abc import Collection
 
 from tests.support.ledgers import Server, count, lane_with
+from waitressd.memoryfile import new_file
 from waitressd.metrics.adopted import AdoptedRow
-from waitressd.metrics.area import Area, new_file
+from waitressd.metrics.area import Area
 from waitressd.metrics.pauses import finish
 from waitressd.metrics.shown import FleetState
 from waitressd.metrics.view import SILENT_SECONDS, FleetView
@@ -16,7 +17,7 @@ STATE = FleetState({}, {}, {}, {}, 1)
 
 
 def test_every_process_sees_the_same() -> None:
-    fd = new_file()
+    fd = new_file("test")
     area = Area.create(fd, 4)
     seen = Area.attach(fd)
     view = FleetView(seen)

@@ -148,7 +148,7 @@ def test_a_full_disk_refuses_the_body_and_the_server_lives(caplog: pytest.LogCap
             """Nothing is kept."""
 
     with Loop() as loop, loop.connect() as client, loop.connect() as other:
-        object.__setattr__(loop.settings, "new_body", FullDisk)
+        object.__setattr__(loop.settings, "new_body", lambda _length: FullDisk())
         loop.request(client, POST + b"\r\nhe")
         assert client.receive().status == 503
         assert "cannot keep a request body" in caplog.text

@@ -25,7 +25,7 @@ def test_a_head_has_twenty_seconds_and_a_body_a_minimum_rate() -> None:
 
 
 def test_settings_cannot_be_changed_behind_the_back_of_a_channel() -> None:
-    settings = ChannelSettings(hello, lambda: BodySpool(10), lambda: DATE)
+    settings = ChannelSettings(hello, lambda _length: BodySpool(10), lambda: DATE)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.ident = "other"  # type: ignore[misc]  # that is the point
     assert settings.limits.max_request_body_size == 1 << 30

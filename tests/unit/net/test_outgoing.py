@@ -61,6 +61,22 @@ def test_what_the_kernel_takes_needs_no_buffer() -> None:
         exchange.settle()
 
 
+def test_what_a_task_sends_is_counted() -> None:
+    """By that a stream is told from a task that blocks."""
+    with Loop() as loop, loop.connect():
+        exchange = begun(loop)
+        assert exchange.send_count == 0
+        exchange.write(b"one ")
+        exchange.write_parts([b"two", b" ", b"three"])
+        assert exchange.send_count == 2
+        exchange.break_off(Fault.CLIENT)
+    with Loop() as loop, loop.connect() as client:
+        for _ in range(2):
+            loop.request(client, GET)
+            assert client.receive().status == 200
+            assert loop.exchanges[0].send_count == 1, "of each task anew"
+
+
 def test_order_is_kept_when_the_client_is_slow() -> None:
     with Loop() as loop, loop.connect(receive_buffer_bytes=4096) as client:
         exchange = begun(loop)

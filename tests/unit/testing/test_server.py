@@ -66,6 +66,7 @@ def test_a_host_alone_leaves_the_port_and_a_port_alone_the_host() -> None:
 
 
 def test_tls_with_a_certificate_that_clients_can_check() -> None:
+    pytest.importorskip("trustme")
     with serve(hello, tls=True) as server:
         context = ssl.create_default_context(cafile=server.ca_file)
         assert server.url.startswith("https://")
@@ -78,7 +79,8 @@ def test_what_the_application_raises_is_kept_and_logged(caplog: pytest.LogCaptur
     with serve(failing) as server, serve(failing) as other:
         with pytest.raises(urllib.error.HTTPError) as caught:
             get(f"{server.url}/a")
-        assert "LookupError" in caught.value.read().decode()
+        with caught.value as answer:
+            assert "LookupError" in answer.read().decode()
         assert [str(error) for error in server.errors] == ["/a"]
         assert other.errors == []
     assert "Exception while serving" in caplog.text
@@ -87,12 +89,15 @@ def test_what_the_application_raises_is_kept_and_logged(caplog: pytest.LogCaptur
 def test_it_can_be_raised_in_the_test() -> None:
     with pytest.raises(ExceptionGroup) as caught, serve(failing, raise_errors=True) as server:
         for path in ("/a", "/late"):
-            with pytest.raises((urllib.error.HTTPError, http.client.HTTPException)):
+            with pytest.raises((urllib.error.HTTPError, http.client.HTTPException)) as refused:
                 get(f"{server.url}{path}")
+            if isinstance(refused.value, urllib.error.HTTPError):
+                refused.value.close()
     assert [type(error) for error in caught.value.exceptions] == [LookupError, LookupError]
     with pytest.raises(ZeroDivisionError), serve(failing, raise_errors=True) as server:
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as answered:
             get(server.url)
+        answered.value.close()
         raise ZeroDivisionError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from waitressd.wsgi.input import BodySpool
+from waitressd.wsgi.input import FREE_BYTES, BodySpool, MemoryBudget
 
 
 def test_many_small_pieces_take_little_more_than_their_bytes() -> None:
@@ -127,3 +127,80 @@ def test_a_full_disk_does_not_keep_a_body_from_being_given_up(monkeypatch: pytes
     spool.append(b"x")
     spool.close()
     spool.close()
+
+
+def test_many_uploads_at_once_take_no_more_than_the_budget_and_a_little_for_each(tmp_path: Path) -> None:
+    tracemalloc = pytest.importorskip("tracemalloc")  # PyPy has none
+    budget = MemoryBudget(1 << 20)
+    spools = [BodySpool(1 << 20, str(tmp_path), budget, 300_000) for _ in range(60)]
+    tracemalloc.start()
+    try:
+        for number in range(10):
+            for spool in spools:
+                spool.append(bytes([number]) * 20_000)
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < (1 << 20) + len(spools) * 2 * io.DEFAULT_BUFFER_SIZE
+    files = [spool.finish() for spool in spools]
+    in_memory = sum(isinstance(file, io.BytesIO) for file in files)
+    assert in_memory == (1 << 20) // 300_000
+    for file, spool in zip(files, spools, strict=True):
+        assert file.read() == b"".join(bytes([number]) * 20_000 for number in range(10))
+        file.close()
+        spool.close()
+    assert budget.take(1 << 20)
+
+
+@pytest.mark.parametrize("declared_bytes", [None, 1 << 40])
+def test_what_is_only_announced_takes_nothing(declared_bytes: int | None, tmp_path: Path) -> None:
+    budget = MemoryBudget(1 << 20)
+    spool = BodySpool(1 << 50, str(tmp_path / "missing"), budget, declared_bytes)
+    spool.append(b"x" * FREE_BYTES)
+    assert budget.take(1 << 20)
+    spool.close()
+
+
+@pytest.mark.parametrize("declared_bytes", [None, FREE_BYTES + 1])
+def test_a_small_part_of_each_body_is_in_memory_whatever_others_have(
+    declared_bytes: int | None, tmp_path: Path
+) -> None:
+    budget = MemoryBudget(0)
+    small, larger = (BodySpool(1 << 20, str(tmp_path), budget, declared_bytes) for _ in range(2))
+    small.append(b"x" * FREE_BYTES)
+    assert isinstance(small.finish(), io.BytesIO)
+    larger.append(b"x" * (FREE_BYTES + 1))
+    with larger.finish() as file:
+        assert not isinstance(file, io.BytesIO)
+
+
+def test_a_body_whose_length_says_that_it_will_not_fit_is_written_from_the_beginning(tmp_path: Path) -> None:
+    budget = MemoryBudget(1 << 30)
+    spool = BodySpool(1 << 20, str(tmp_path), budget, (1 << 20) + 1)
+    spool.append(b"x" * (FREE_BYTES + 1))
+    with spool.finish() as file:
+        assert not isinstance(file, io.BytesIO)
+    assert budget.take(1 << 30)
+
+
+def test_a_body_of_unknown_length_takes_memory_as_it_grows() -> None:
+    budget = MemoryBudget(300_000)
+    spool = BodySpool(200_000, None, budget)
+    for _ in range(200):
+        spool.append(b"x" * 1000)
+    assert not budget.take(150_000)
+    assert len(spool.finish().read()) == 200_000
+    spool.close()
+    assert budget.take(300_000)
+
+
+def test_a_body_that_outgrows_the_memory_gives_it_to_others(tmp_path: Path) -> None:
+    budget = MemoryBudget(200_000)
+    spool = BodySpool(1 << 20, str(tmp_path), budget)
+    for _ in range(4):
+        spool.append(b"x" * 70_000)
+    assert budget.take(200_000)
+    budget.give_back(200_000)
+    spool.close()
+    assert budget.take(200_000)
+    assert not budget.take(1)

@@ -10,15 +10,8 @@ from tests.support.recording import RecordingTransport, exchange
 from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.response import build_head
 from waitressd.http.states import Persistence
-from waitressd.wsgi.response import (
-    JOIN_BYTES,
-    TRANSITIONS,
-    Response,
-    ResponseEvent,
-    ResponseState,
-    blocks,
-    checked_bytes,
-)
+from waitressd.wsgi.blocks import JOIN_BYTES
+from waitressd.wsgi.response import JOINED_BLOCK_BYTES, TRANSITIONS, Response, ResponseEvent, ResponseState
 
 
 class Words(list[bytes]):
@@ -104,16 +97,6 @@ def test_many_megabytes_are_not_joined() -> None:
     assert len(transport.writes) == 4
 
 
-def test_blocks() -> None:
-    big = b"x" * JOIN_BYTES
-    assert list(blocks([])) == []
-    assert list(blocks([b"", b""])) == []
-    assert list(blocks([b"a", b"", b"b", big, big, b"c"])) == [b"ab", big, big, b"c"]
-    half = b"y" * (JOIN_BYTES // 2)
-    assert list(blocks([half, half, half])) == [half + half, half]
-    assert next(block for block in blocks([big]) if block) is big
-
-
 class Sized:
     """An iterable with a length of one, and no list."""
 
@@ -195,6 +178,35 @@ def test_each_item_leaves_before_the_next_is_asked_for() -> None:
     assert [b"alpha" in seen[0], b"beta" in seen[1], b"gamma" in seen[2]] == [True, True, True]
 
 
+SIZES = [1, 1023, JOINED_BLOCK_BYTES, JOINED_BLOCK_BYTES + 1, 4 * JOIN_BYTES]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_block_is_one_write_whatever_came_before_it(size: int) -> None:
+    blocks: list[Any] = [
+        b"first",
+        b"x" * size,
+        b"x" * size,
+        bytearray(b"y" * size),
+        b"z" * (size + 1),
+        b"z" * 5,
+        b"z" * size,
+    ]
+    transport = exchange(returning(Closing([item for block in blocks for item in (block, b"")])))
+    assert transport.answer().body == b"".join(blocks)
+    assert transport.writes[1:] == [b"%x\r\n%b\r\n" % (len(block), block) for block in blocks[1:]] + [b"0\r\n\r\n"]
+    transport = exchange(returning(Closing(blocks), length=sum(map(len, blocks))))
+    assert (transport.answer().complete, transport.writes[1:]) == (True, blocks[1:])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_follows_is_cut_at_its_length_and_nothing_more_is_asked_for(size: int) -> None:
+    blocks = iter([b"first", b"x" * size, b"y" * (size + 1), b"never", b"asked for"])
+    transport = exchange(returning(Closing(blocks), length=5 + size + size))
+    assert (transport.answer().body, transport.answer().complete) == (b"first" + b"x" * size + b"y" * size, True)
+    assert list(blocks) == [b"never", b"asked for"]
+
+
 def test_start_response_may_come_with_the_first_item() -> None:
     def application(environ: dict[str, Any], start_response: Start) -> Iterator[bytes]:
         yield b""
@@ -208,13 +220,6 @@ def test_start_response_may_come_with_the_first_item() -> None:
 @pytest.mark.parametrize("chunk", [bytearray(b"data"), memoryview(b"data"), Octets(b"data")], ids=["a", "m", "o"])
 def test_bytes_by_another_name_are_taken(chunk: Any) -> None:
     assert exchange(returning(Closing([chunk]))).answer().body == b"data"
-
-
-def test_checked_bytes() -> None:
-    assert checked_bytes(bytearray(b"x"), "here") == b"x"
-    for item in ("text", 7, None, [b"x"]):
-        with pytest.raises(TypeError, match=rf"^here {type(item).__name__}; a WSGI response consists of bytes"):
-            checked_bytes(item, "here")
 
 
 # Early hints

@@ -10,7 +10,7 @@ import pytest
 from tests.support.applications import HEAD, PLAIN, Closing, Start, cases, returning
 from tests.support.recording import RecordingTransport, exchange
 from waitressd.http.states import Persistence
-from waitressd.wsgi.response import JOIN_BYTES
+from waitressd.wsgi.blocks import JOIN_BYTES
 
 # Written answers
 
