@@ -46,7 +46,7 @@ def left_by(code: str, folder: Path, stdin: int = subprocess.DEVNULL, stderr: in
         ),
         pytest.param("import threading; t = threading.Thread(target=int); t.start(); t.join()", [], id="an ended one"),
         pytest.param("import select; it = select.epoll()", ["an epoll descriptor"], id="epoll"),
-        pytest.param("import os; it = os.eventfd(0)", ["an event descriptor"], id="eventfd"),
+        pytest.param("import ctypes; ctypes.CDLL(None).eventfd(0, 0)", ["an event descriptor"], id="eventfd"),
         pytest.param(
             "import ctypes; libc = ctypes.CDLL(None); libc.inotify_init(); libc.timerfd_create(1, 0)",
             ["an inotify descriptor", "a timer descriptor"],

@@ -1,5 +1,6 @@
 """What ends with the master, and the program that sees to it."""
 
+import os
 import subprocess
 import sys
 from typing import Final
@@ -10,7 +11,9 @@ from tests.support.scripts import lines_of
 from waitressd.fleet import watched
 from waitressd.fleet.processes import can_adopt
 
-pytestmark = pytest.mark.skipif(not can_adopt(), reason="needs descriptors of processes")
+pytestmark = pytest.mark.skipif(
+    not (can_adopt() and hasattr(os, "pidfd_open")), reason="needs descriptors of processes, which PyPy has not"
+)
 
 START: Final = """
 import os, signal, socket, subprocess, sys, time
