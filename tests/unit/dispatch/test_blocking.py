@@ -92,7 +92,7 @@ def test_streams_that_take_the_gil_from_each_other_do_not() -> None:
             run(thread, 200 * 0.0001, burns=0.001, sends=200)
             assert not thread.hands_over
         thread = blocked()
-        for _ in range(200):
+        for _ in range(100 * SAMPLE):
             run(thread, 200 * 0.0001, burns=0.001, sends=200)
         assert not thread.hands_over
 
