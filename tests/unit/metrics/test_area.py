@@ -22,6 +22,8 @@ from waitressd.metrics.layout import COUNTERS
 Result = TypeVar("Result")
 
 SERIES = 1
+traces = pytest.mark.skipif(sys.version_info < (3, 12), reason="CPython 3.11 may turn for ever while it traces")
+
 FIRST, LAST = 0, Area.private(series=SERIES).slots * layout.SLOT + layout.SLOTS - COUNTERS - 1
 """Two counters far apart: what is done to all of them one by one is done to these at different times."""
 
@@ -146,6 +148,7 @@ def test_certificates_that_expire_first_are_kept_where_there_is_no_room_for_all(
     assert ends_in(area, index) == {"ä": 1.0}
 
 
+@traces
 def test_who_looks_while_certificates_are_written_sees_all_of_them_or_none() -> None:
     area = Area.private()
     index = claimed(area)
@@ -179,6 +182,7 @@ def interrupted(act: Callable[[], Result], interrupt: Callable[[], None]) -> Res
         sys.settrace(before)
 
 
+@traces
 def test_who_looks_while_a_row_is_retired_sees_all_of_it(shared: tuple[Area, Area]) -> None:
     maker, other = shared
     index, neighbour = claimed(maker), claimed(maker, 2)
@@ -198,6 +202,7 @@ def test_who_looks_while_a_row_is_retired_sees_all_of_it(shared: tuple[Area, Are
     assert looks > 20
 
 
+@traces
 def test_who_is_slow_to_look_sees_no_less_than_before(shared: tuple[Area, Area]) -> None:
     maker, other = shared
     rows = [claimed(maker), claimed(maker, 2)]
@@ -227,7 +232,7 @@ class Cut(Exception):  # noqa: N818 - what ends a master in the middle
     """The end of it."""
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="CPython 3.11 may turn for ever when a trace function raises")
+@traces
 @pytest.mark.parametrize("lines", range(1, 30))
 def test_a_master_that_is_cut_off_while_it_retires_goes_on_later(lines: int) -> None:
     area = Area.private(3, SERIES)
