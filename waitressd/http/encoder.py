@@ -7,6 +7,7 @@ lets the reader go on.
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from typing import Final
 
 from waitressd.http.errors import HttpError, ProtocolMisuse
@@ -43,6 +44,8 @@ _AFTER_REQUEST = SENDING_TRANSITIONS[_WAIT, SendEvent.REQUEST]
 _AFTER_WHOLE = SENDING_TRANSITIONS[_READY, _WHOLE]
 _NEXT_READING = READING_TRANSITIONS[_READ, ReadEvent.NEXT]
 _NEXT_SENDING = SENDING_TRANSITIONS[Sending.DONE, SendEvent.NEXT]
+_TUPLES: Final = frozenset({tuple})
+_TEXTS: Final = frozenset({str})
 _NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
 
 
@@ -52,6 +55,11 @@ def _server_line(ident: str) -> str:
     if not is_field_value(ident):
         raise ValueError("The server's ident has a control or a character beyond latin-1.")
     return f"Server: {ident}\r\n" if ident else ""
+
+
+def _is_plain(fields: list[tuple[str, str]]) -> bool:
+    """Whether they are pairs of texts as Python has them, of no class of the application's."""
+    return _TUPLES.issuperset(map(type, fields)) and _TEXTS.issuperset(map(type, chain.from_iterable(fields)))
 
 
 class ResponseEncoder:
@@ -149,14 +157,14 @@ class ResponseEncoder:
         return build_head(status, fields)
 
     def _build_first_head(self, status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
+        # A pair that is no tuple may be changed by the application, and would still be the same one. A text of a class
+        # of its own may be equal to another client's without being the same.
+        if not (type(fields) is list and type(status) is str and _is_plain(fields)):
+            return build_head(status, fields)
         recent = self._recent
         answer = recent.answer if recent is not None else None
         if answer is None or answer[1] != fields or answer[0] != status:
-            head = build_head(status, fields)
-            # A pair that is no tuple may be changed by the application, and would still be the same one.
-            if type(fields) is not list or list in map(type, fields):
-                return head
-            answer = status, fields.copy(), head
+            answer = status, fields.copy(), build_head(status, fields)
             if recent is not None:
                 recent.answer = answer
         self._known = answer

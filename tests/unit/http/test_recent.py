@@ -119,3 +119,45 @@ def test_a_pair_that_the_application_changes_is_sent_as_it_is(recent: Recent | N
         pair[1] = count
         assert encoder.build_head("200 OK", [pair]).lines == f"X-Count: {count}\r\n"  # type: ignore[list-item]  # see above
     assert Connection(Limits(), "", recent).encoder.build_head("200 OK", [("X-Count", "3")]).code == 200
+
+
+class Pair(list[str]):
+    """A pair that can be changed, of a class of its own."""
+
+
+class Loose(str):
+    """A text that is equal to others which are not the same."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize("recent", [None, Recent()])
+def test_a_pair_of_any_class_is_sent_as_it_is(recent: Recent | None) -> None:
+    pair = Pair(["X-User", "alice"])
+    for users in (("alice", "bob"), ("carol", "dave")):
+        encoder = Connection(Limits(), "", recent).encoder
+        for pair[1] in users:
+            assert encoder.build_head("200 OK", [pair]).lines == f"X-User: {pair[1]}\r\n"  # type: ignore[list-item]  # as above
+
+
+def test_no_client_gets_the_answer_of_another_for_texts_that_only_say_that_they_are_equal() -> None:
+    recent = Recent()
+    answers: list[tuple[str, list[tuple[str, str]]]] = [
+        ("200 OK", [("X-User", "alice")]),
+        ("200 OK", [("X-User", Loose("bob"))]),
+        ("200 OK", [("X-User", "carol")]),
+        (Loose("404 Not Found"), [("X-User", "carol")]),
+        ("200 OK", [("X-User", "carol")]),
+    ]
+    for status, fields in answers:
+        head = Connection(Limits(), "", recent).encoder.build_head(status, fields)
+        alone = build_head(str.__str__(status), fields)
+        assert (head.start, head.lines) == (alone.start, alone.lines)
