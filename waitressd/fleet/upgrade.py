@@ -191,6 +191,7 @@ class Upgrade:
             operator_log.flush()  # while it is still answered
             self.parts.outside.hand_over(shown)
             self._signals.give_back()
+            operator_log.flush()  # what threads have said meanwhile
             handover.execute(self._state(keep, shown), program, descriptors)
         except OSError as error:
             say(logging.ERROR, REFUSED, f"{program}: {error.strerror or error}")
