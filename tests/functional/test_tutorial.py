@@ -24,11 +24,12 @@ pytestmark = needs_a_fleet
 
 INSTALL: Final = "python3 -m venv .venv && .venv/bin/pip install -q -e . && .venv/bin/"
 """The tests have done this; what follows is run."""
-VARIABLE: Final = re.compile(r"\d[\d:.,-]*|\b[nmu]?s\b|\s+|\.\.\.")
+DAYS: Final = "Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+VARIABLE: Final = re.compile(rf"\d[\d:.,-]*|\b(?:[nmu]?s|{DAYS})\b|\s+|\.\.\.")
 
 
 def pattern_of(lines: list[str]) -> str:
-    """Write lines as a pattern: numbers, units of time and blanks may differ, and others may come between them."""
+    """Write lines as a pattern: numbers, units of time, days and blanks may differ, and others may come between them."""
 
     def loose(text: str) -> str:
         parts, at = [], 0

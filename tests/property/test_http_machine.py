@@ -89,7 +89,8 @@ class Dialogue(RuleBasedStateMachine):
             assert before[0] >= Reading.ERROR or self.connection.reader.reading is Reading.CLOSED
             self.over = True
         elif event is NEED_DATA or isinstance(event, EndOfBody):
-            assert before[0] in {Reading.IDLE, Reading.BODY}
+            # A client that waits to be told to go on has sent nothing of its body, or goes on by itself.
+            assert before[0] in {Reading.IDLE, Reading.BODY, Reading.HELD}
 
     # -- the application --
 
@@ -116,8 +117,9 @@ class Dialogue(RuleBasedStateMachine):
 
     @rule()
     def go_on(self) -> None:
-        allowed = self.connection.awaiting_continue
-        assert not allowed or self.ready()
+        # Also when the client has not waited, as long as nothing of the body was read.
+        allowed = self.connection.reader.reading is Reading.HELD and self.ready()
+        assert allowed or not self.connection.awaiting_continue
         self.output += self.attempt(allowed, self.connection.encode_continue) or b""
 
     @rule()
