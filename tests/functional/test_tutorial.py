@@ -29,7 +29,7 @@ VARIABLE: Final = re.compile(rf"\d[\d:.,-]*|\b(?:[nmu]?s|{DAYS})\b|\s+|\.\.\.")
 
 
 def pattern_of(lines: list[str]) -> str:
-    """Write lines as a pattern: numbers, units of time, days and blanks may differ, and others may come between them."""
+    """Write lines as a pattern: numbers, units of time, days and blanks may differ, others may come between them."""
 
     def loose(text: str) -> str:
         parts, at = [], 0
