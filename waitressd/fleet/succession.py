@@ -205,11 +205,11 @@ class Succession:
         self.results["done" if self.roll is RollStage.ROLLING else "rolled_back"] += 1
         count = self.current.size
         text = f"{what}: generation {self.current.generation} serves with {count} worker{'s' if count > 1 else ''}"
-        self._orders.say(logging.INFO, text)
         # What the new code has no more must not take connections that nobody accepts. The way back opens it again.
         # A generation whose template was replaced has several codes.
         kept = {self.current.number, *(worker.code.number for worker in self._crew)}
         self._orders.give(KeepAddresses(tuple(sorted(kept))))
+        self._orders.say(logging.INFO, text)  # now it is true of the addresses, too
         if self.former is None:
             self._move_roll(RollMove.SETTLE)
         else:

@@ -56,7 +56,7 @@ def test_a_second_signal_during_a_reload_is_remembered_once() -> None:
     assert story.of(do.LoadCode) == [do.LoadCode(3)]
     # Who waits for the first reload sees its end.
     assert [type(action) for action in story.last] == [
-        *(do.Say, do.KeepAddresses, do.Serving, do.Say, do.LoadCode, do.Reloading)
+        *(do.KeepAddresses, do.Say, do.Serving, do.Say, do.LoadCode, do.Reloading)
     ]
     story.tell("template_died", 3, "status 1")
     assert story.of(do.LoadCode) == []
@@ -227,6 +227,10 @@ def test_an_address_is_closed_when_the_workers_that_listened_there_are_gone() ->
     story.load(2)
     story.roll()
     assert story.of(do.KeepAddresses) == [do.KeepAddresses((2,))]
+    closed, said = (
+        next(n for n, each in enumerate(story.last) if type(each) is kind) for kind in (do.KeepAddresses, do.Say)
+    )
+    assert closed < said  # who reads that the reload is done finds the address closed
     story.wait(31)
     assert story.tell("template_died", 1, "status 0") == [do.KeepAddresses((2,))]
 
