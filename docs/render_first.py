@@ -8,20 +8,17 @@ the command prints about `docs/examples/mistakes/production.ini`.
 """
 
 import contextlib
-import os
 import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-DOCS: Final = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+from rendering import DOCS, write_or_check  # which finds the tree that the pictures belong to
 
-from waitressd.config.errors import ConfigError  # noqa: E402 - the tree that the pictures belong to comes first
-from waitressd.config.inisource import IniSource  # noqa: E402 - as above, it is of this tree
+from waitressd.config.errors import ConfigError
+from waitressd.config.inisource import IniSource
 
 SCENARIO: Final = "Pyramid hello"
 NATIVE: Final = frozenset({"bjoern", "granian", "uwsgi", "nginx"})
@@ -124,16 +121,8 @@ def _head(width: int, height: int, title: str) -> str:
 
 def main() -> int:
     """Write or check the pictures."""
-    stale = []
-    for name, text in {"first-comparison.svg": draw_comparison(), "first-message.svg": draw_message()}.items():
-        path = DOCS / "_static" / name
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-    for name in stale:
-        sys.stderr.write(f"docs{os.sep}_static{os.sep}{name} is out of date; run python docs/render_first.py\n")
-    return 1 if stale else 0
+    pictures = {"_static/first-comparison.svg": draw_comparison(), "_static/first-message.svg": draw_message()}
+    return write_or_check(pictures, "render_first.py")
 
 
 if __name__ == "__main__":

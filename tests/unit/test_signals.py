@@ -106,10 +106,13 @@ def test_what_comes_too_early_is_heard_once_when_there_are_handlers() -> None:
     with patient_signals(reopens=True, upgrades=True):
         for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP):
             signal.raise_signal(number)
+        application = Ear()
+        signal.signal(signal.SIGUSR2, application)
         ServerSignals(server, reopens=True).put_back()
-        assert server.heard == [signal.SIGUSR1, signal.SIGHUP]  # and the last is a master's
+        assert server.heard == [signal.SIGUSR1, signal.SIGHUP]
         ServerSignals(server, reopens=True).put_back()
         assert len(server.heard) == 2
+        assert application.heard == []  # it was a master's, and there is none
 
 
 def test_what_came_too_early_waits_for_a_master_where_it_is_blocked() -> None:

@@ -160,6 +160,7 @@ class ResponseEncoder:
         # A pair that is no tuple may be changed by the application, and would still be the same one. A text of a class
         # of its own may be equal to another client's without being the same.
         if not (type(fields) is list and type(status) is str and _is_plain(fields)):
+            self._known = ()
             return build_head(status, fields)
         recent = self._recent
         answer = recent.answer if recent is not None else None
