@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from waitressd.config.adjustments import Adjustments
@@ -67,6 +67,15 @@ _SETTINGS: Final = frozenset(setting.name for setting in fields(Adjustments))
 Record = TypeVar("Record")
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all listeners of an event loop have in common besides the settings."""
+
+    application: Application
+    logs: RequestLogs | None
+    new_body: Callable[[int | None], BodySpool]  # of one budget of memory
+
+
 def build_lane(
     adjustments: Adjustments,
     application: Application,
@@ -84,10 +93,10 @@ def build_lane(
     if adjustments.counts_requests:
         lane.dispatcher.ledger = Ledger(adjustments.metrics_series, adjustments.slow_threshold)
     secure = _secure_protocols(adjustments, listeners, credentials)
-    new_body = body_spools(adjustments)
+    shared = Shared(application, logs, body_spools(adjustments))
+    shared = Shared(application, logs, body_spools(adjustments))
     for listener in listeners:
-        settings = channel_settings(adjustments, application, listener, logs, secure.get(listener))
-        settings = replace(settings, new_body=new_body)  # of one budget
+        settings = channel_settings(adjustments, shared, listener, secure.get(listener))
         if listener.service == REDIRECT:
             settings = replace(settings, answer=_redirect(adjustments, secure, credentials))
         lane.dispatcher.add_listener(listener, settings)
@@ -177,11 +186,7 @@ def body_spools(adjustments: Adjustments) -> Callable[[int | None], BodySpool]:
 
 
 def channel_settings(
-    adjustments: Adjustments,
-    application: Application,
-    listener: Listener,
-    logs: RequestLogs | None,
-    tls: SecureProtocol | None = None,
+    adjustments: Adjustments, shared: Shared, listener: Listener, tls: SecureProtocol | None = None
 ) -> ChannelSettings:
     """Make what every channel of one listener gets."""
     directory = adjustments.spool_directory or None
@@ -202,12 +207,12 @@ def channel_settings(
         log_disconnects=adjustments.log_socket_errors,
         signature=adjustments.ident or "waitressd",
     )
-    observer = build_logger(logs, environ)
+    observer = build_logger(shared.logs, environ)
     # The method rather than the object: called through a context it takes half the time (35 ns of each request).
-    handler = WsgiHandler(application, EnvironBuilder(environ), tasks, observer).__call__
+    handler = WsgiHandler(shared.application, EnvironBuilder(environ), tasks, observer).__call__
     return ChannelSettings(
         handler=noting(_limited(handler, adjustments)),
-        new_body=body_spools(adjustments),
+        new_body=shared.new_body,
         http_date=http_date,
         listener=listener.name,
         scheme="https" if tls is not None else adjustments.url_scheme,

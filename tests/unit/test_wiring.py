@@ -1,5 +1,6 @@
 """Every setting reaches the part that keeps it."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from tests.apps.plain import hello
 from tests.support.client import Client
 from tests.support.servers import running_server
+from tests.support.waiting import wait_until
 from waitressd import create_server
 from waitressd.config.adjustments import Adjustments
 from waitressd.dispatch.bounds import Bounds
@@ -16,7 +18,7 @@ from waitressd.http.limits import Limits
 from waitressd.net.outbuf import OutputLimits
 from waitressd.net.progress import Deadlines
 from waitressd.place import here
-from waitressd.wiring import bounds, channel_settings, deadlines
+from waitressd.wiring import Shared, body_spools, bounds, channel_settings, deadlines
 
 LOOPBACK = "127.0.0.1:0"
 
@@ -33,10 +35,40 @@ def test_the_defaults_of_the_settings_are_those_of_the_deadlines_and_limits() ->
     assert deadlines(Adjustments()) == Deadlines()
     server = create_server(hello, listen=LOOPBACK)
     try:
-        settings = channel_settings(server.adjustments, hello, server._listeners[0], None)
+        settings = channel_settings(
+            server.adjustments, Shared(hello, None, body_spools(server.adjustments)), server._listeners[0]
+        )
         assert settings.limits == Limits()
     finally:
         server.close()
+
+
+def test_bodies_at_all_addresses_share_one_budget() -> None:
+    found: list[bool] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        found.append(isinstance(environ["wsgi.input"], io.BytesIO))
+        return hello(environ, start_response)
+
+    def head(count: int) -> bytes:
+        return b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % count
+
+    with (
+        running_server(application, listen="127.0.0.1:0 127.0.0.2:0", inbuf_memory=400_000) as server,
+        Client(server.server.addresses[0]) as first,
+        Client(server.server.addresses[1]) as second,
+    ):
+
+        def is_kept_in_memory() -> bool:
+            second.send(head(200_000) + bytes(200_000))
+            assert second.receive().status == 200
+            return found[-1]
+
+        first.send(head(300_000) + bytes(200_000))
+        assert wait_until(lambda: not is_kept_in_memory())  # once the first has its part
+        first.send(bytes(100_000))
+        assert first.receive().status == 200
+        assert is_kept_in_memory()
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
