@@ -40,6 +40,7 @@ SCALING_HEADINGS: Final = (
     "p99 ms",
     "memory MiB",
     "ours ÷ theirs",
+    "CPU: ours ÷ theirs",
     "errors",
 )
 
@@ -70,8 +71,7 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
     ours = next((result for result in results if result.server == OURS), None)
     table = []
     for result in sorted(results, key=lambda each: -each.median.rate):
-        sample, times, part = result.median, ratio(ours, result), cpu_ratio(ours, result)
-        goal, most = GOALS[result.scenario].get(result.server), CPU_GOALS[result.scenario].get(result.server)
+        sample = result.median
         table.append([
             result.server,
             f"{sample.rate:,.0f}",
@@ -79,8 +79,7 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
             f"{sample.p50_microseconds / 1000:,.2f}",
             f"{sample.p99_microseconds / 1000:,.2f}",
             f"{sample.memory_bytes / 2**20:,.1f}",
-            _verdict(times, goal, is_reached=(times or 0.0) >= (goal or 0.0)),
-            _verdict(part, most, is_reached=(part or 0.0) <= (most or 0.0)),
+            *_verdicts(ours, result),
             f"{sample.errors:.0f}" if sample.errors else "",
         ])  # fmt: skip
     return table
@@ -90,9 +89,10 @@ def scaling_rows(results: Sequence[Result]) -> list[list[str]]:
     """Return the cells of a scenario with several numbers of workers: ours first, then by the best rate."""
     best = {each.server: max(other.median.rate for other in results if other.server == each.server) for each in results}
     ours = {each.workers: each for each in results if each.server == OURS}
+    most = max(each.workers for each in results)
     table = []
     for result in sorted(results, key=lambda each: (each.server != OURS, -best[each.server], each.workers)):
-        sample, times = result.median, ratio(ours.get(result.workers), result)
+        sample = result.median
         fewest = min((each for each in results if each.server == result.server), key=lambda each: each.workers)
         table.append([
             result.server,
@@ -103,10 +103,21 @@ def scaling_rows(results: Sequence[Result]) -> list[list[str]]:
             f"{sample.load_microseconds:,.1f}",
             f"{sample.p99_microseconds / 1000:,.2f}",
             f"{sample.memory_bytes / 2**20:,.1f}",
-            "" if times is None else f"{times:.2f}",
+            *_verdicts(ours.get(result.workers), result, has_goals=result.workers == most),
             f"{sample.errors:.0f}" if sample.errors else "",
         ])  # fmt: skip
     return table
+
+
+def _verdicts(ours: Result | None, result: Result, *, has_goals: bool = True) -> tuple[str, str]:
+    """Say how our rate and our CPU time compare, and how far that is from what we want."""
+    times, part = ratio(ours, result), cpu_ratio(ours, result)
+    goal = GOALS[result.scenario].get(result.server) if has_goals else None
+    limit = CPU_GOALS[result.scenario].get(result.server) if has_goals else None
+    return (
+        _verdict(times, goal, is_reached=(times or 0.0) >= (goal or 0.0)),
+        _verdict(part, limit, is_reached=(part or 0.0) <= (limit or 0.0)),
+    )
 
 
 def _scaling(fewest: Result, result: Result) -> str:
@@ -115,7 +126,7 @@ def _scaling(fewest: Result, result: Result) -> str:
         return ""
     times, limit = result.median.rate / fewest.median.rate, result.median.limit_rate / fewest.median.rate
     goal, text = SCALING_GOALS[result.scenario], f"{times:.2f}"
-    if result.server != OURS:
+    if result.server != OURS or not goal:
         return text
     if times >= goal:
         return f"{text} (reaches {goal:g})"
@@ -173,16 +184,16 @@ def better(results: Sequence[Result]) -> list[str]:
     """Return a line for each scenario in which another server has more requests per second or takes less CPU time."""
     lines = []
     for group in grouped(results):
-        ours = next((result for result in group if result.server == OURS), None)
+        ours = {result.workers: result for result in group if result.server == OURS}
         said = []
         for result in group:
-            times, part = ratio(ours, result), cpu_ratio(ours, result)
+            times, part = ratio(ours.get(result.workers), result), cpu_ratio(ours.get(result.workers), result)
             if result.server in STATIC or times is None or part is None:
                 continue
             figures = [f"{1 / times:.2f} of our requests/s"] if times < 1 else []
             figures += [f"{1 / part:.2f} of our CPU time"] if part > 1 else []
             if figures:
-                said.append(f"{result.server} {' and '.join(figures)}")
+                said.append(f"{result.label} {' and '.join(figures)}")
         if said:
             lines.append(f"- {TITLES[group[0].scenario]}: {'; '.join(said)}")
     return lines
@@ -206,7 +217,9 @@ def manual_page(results: Sequence[Result], facts: dict[str, Any]) -> str:
 
 def manual_workers(results: Sequence[Result], facts: dict[str, Any]) -> str:
     """Render the part of the manual that shows a run with several numbers of workers."""
-    return ".. Written by ``python -m benchmarks --docs``.\n\n" + rst_tables(results, facts, '"')
+    lines = better(results)
+    where = ["Where others are better, with as many workers:", "", *lines, "", ""] if lines else []
+    return "\n".join([".. Written by ``python -m benchmarks --docs``.", "", *where]) + rst_tables(results, facts, '"')
 
 
 def has_workers(result: Result) -> bool:

@@ -30,7 +30,7 @@ class Scenario:
     `cpu_goals` maps a peer to the ratio of CPU time for each request (ours by theirs) that we want to stay below.
 
     `scaling_goal` is the ratio that we want between our own requests per second with the most workers and with the
-    fewest.
+    fewest. Where there are several numbers of workers, `goals` and `cpu_goals` are for servers that have the most.
     """
 
     name: str
@@ -58,6 +58,8 @@ _SECURE: Final = ("waitressd", "gunicorn", "cheroot", "granian", "nginx")  # tho
 _HELLO: Final = {"waitress": 12.0, "granian": 1.2, "bjoern": 0.85}
 _FRAMEWORK: Final = {"granian": 0.95}
 _WITH_WORKERS: Final = ("waitressd", "gunicorn", "granian", "uwsgi")
+_ON_EACH_CORE: Final = (*_WITH_WORKERS, "bjoern")  # which shares a port instead
+_BEST: Final = {"granian": 1.0, "gunicorn": 1.0, "uwsgi": 1.0, "bjoern": 1.0}
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario("hello-1", "hello, 1 connection", f"{_APPS}:hello", connections=1, static="greeting"),
@@ -135,5 +137,30 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario(
         "workers-hello", "hello, 64 connections", f"{_APPS}:hello",
         only=_WITH_WORKERS, workers=(1, 2), scaling_goal=1.5, load_threads=2,
+    ),
+    Scenario(
+        "workers-unique", "nothing repeats, 64 connections", f"{_APPS}:unique", is_unique=True,
+        only=_ON_EACH_CORE, workers=(1, 2), goals={"granian": 1.0}, cpu_goals={"granian": 1.0}, load_threads=2,
+    ),
+    Scenario(
+        "workers-django", "Django hello, 64 connections", f"{_APPS}.django_hello:application", packages=("django",),
+        only=_ON_EACH_CORE, workers=(1, 2), goals=_BEST, cpu_goals=_FRAMEWORK, load_threads=2,
+    ),
+    Scenario(
+        "workers-flask", "Flask hello, 64 connections", f"{_APPS}.flask_hello:application", packages=("flask",),
+        only=_ON_EACH_CORE, workers=(1, 2), goals=_BEST, cpu_goals=_FRAMEWORK, load_threads=2,
+    ),
+    Scenario(
+        "workers-pyramid", "Pyramid hello, 64 connections", f"{_APPS}.pyramid_hello:application",
+        packages=("pyramid", "setuptools<81"),
+        only=_ON_EACH_CORE, workers=(1, 2), goals=_BEST, cpu_goals=_FRAMEWORK, load_threads=2,
+    ),
+    Scenario(
+        "workers-stream", "200 chunks of 1 KiB streamed, 16 connections", f"{_APPS}:stream",
+        connections=16, only=_ON_EACH_CORE, workers=(1, 2), goals={"granian": 1.0}, cpu_goals={"granian": 1.0},
+    ),
+    Scenario(
+        "workers-block", "application waits 1 ms, 16 threads, 64 connections", f"{_APPS}:block_1_ms",
+        threads=16, only=_WITH_WORKERS, workers=(1, 2), goals={"granian": 1.0}, cpu_goals={"granian": 1.2},
     ),
 )  # fmt: skip

@@ -119,7 +119,7 @@ def _uwsgi(place: Place, scenario: Scenario) -> list[str]:
 
 
 def _bjoern(place: Place, scenario: Scenario) -> list[str]:
-    return [place.python, "-m", "benchmarks.bjoern_launcher", str(place.port), scenario.app]
+    return [place.python, "-m", "benchmarks.bjoern_launcher", str(place.port), scenario.app, str(place.workers)]
 
 
 NGINX_CONFIGURATION: Final = """

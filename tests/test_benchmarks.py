@@ -80,6 +80,19 @@ def test_the_manual_names_where_others_are_better() -> None:
     assert "How busy the machine was: none." in report.manual_page([ours, worse], FACTS)
 
 
+def test_servers_are_compared_with_as_many_workers_of_ours() -> None:
+    ours = Result("workers-django", "waitressd", replace(FAST, rate=100.0), (), 1)
+    two = replace(ours, median=replace(FAST, rate=200.0), workers=2)
+    peer = Result("workers-django", "bjoern", replace(FAST, rate=150.0, cpu_microseconds=FAST.cpu_microseconds), (), 1)
+    both = replace(peer, median=replace(peer.median, rate=250.0), workers=2)
+    (line,) = report.better([ours, two, peer, both])
+    assert line.endswith("bjoern 1.50 of our requests/s; bjoern \N{MULTIPLICATION SIGN}2 1.25 of our requests/s")
+    assert line[2:] in report.manual_workers([ours, two, peer, both], FACTS)
+    table = report.scaling_rows([ours, two, peer, both])
+    assert [row[-3] for row in table] == ["", "", "0.67", "0.80 (misses 1)"]  # a goal is for the most workers
+    assert [row[3] for row in table] == ["", "2.00", "", "1.67"]
+
+
 def test_everything_is_in_the_json() -> None:
     found = json.loads(report.as_json(results(), FACTS))
     assert [each["server"] for each in found["results"]] == ["waitress", "waitressd"]
@@ -97,7 +110,7 @@ def test_every_scenario_has_an_application_and_names_its_goals_by_server() -> No
     for scenario in SCENARIOS:
         assert set(scenario.goals) | set(scenario.cpu_goals) | set(scenario.only) <= names
         assert scenario.workers == tuple(sorted(set(scenario.workers)))
-        assert (scenario.scaling_goal > 0) == (len(scenario.workers) > 1)
+        assert not scenario.scaling_goal or len(scenario.workers) > 1
         module, _, name = scenario.app.partition(":")
         assert module != "benchmarks.apps" or callable(getattr(apps, name))
 
@@ -203,7 +216,7 @@ def test_a_table_of_workers_says_what_they_achieve_and_what_the_machine_allows()
         ["waitressd", "2", "190", "1.90 (reaches 1.8)"],
         ["granian", "2", "95", ""],
     ]
-    assert table[2][-2] == "2.00"
+    assert table[2][-3] == "2.00"
     slow = replace(two, median=replace(FAST, rate=150.0, limit_rate=250.0))
     assert report.scaling_rows([one, slow])[1][3] == "1.50 (misses 1.8)"
     small = replace(two, median=replace(FAST, rate=150.0, limit_rate=160.0))
