@@ -3,7 +3,7 @@
 The HTTP connection inside is the real one, and so is the handler. The client can be told to leave.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -71,6 +71,11 @@ class RecordingTransport:
         if self.gone:
             raise ClientDisconnected("the client of this test left")
         self.writes.append(data)
+
+    def write_blocks(self, blocks: Iterator[bytes]) -> None:
+        """Keep each block before the next is asked for."""
+        for data in blocks:
+            self.write(data)
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """Keep the bytes as one write."""

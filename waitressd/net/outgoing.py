@@ -5,7 +5,7 @@ sends what was left behind. The two meet in the output buffer, under its lock. K
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -100,6 +100,28 @@ class Outgoing:
             self._write_slowly((memoryview(data)[sent:],))
         else:
             self._write_slowly((data,))
+
+    def write_blocks(self, blocks: Iterator[bytes]) -> None:
+        """`write` of each block behind the first one of a response, before the next one is asked for. Task thread.
+
+        Beside the sends this loop is what a stream costs. So what cannot change any more is not looked at again.
+        Raises ClientDisconnected, and what `blocks` raises.
+        """
+        send = self.out.send
+        for data in blocks:
+            if self.fault is not None or self.outbuf is not None:
+                self.write(data)
+                continue
+            try:
+                sent = send(data)
+            except WOULD_BLOCK:
+                sent = 0
+            except OSError:
+                raise self.lose(Fault.CLIENT) from None
+            self.send_count += 1
+            self._taken_bytes += sent
+            if sent != len(data):
+                self._write_slowly((memoryview(data)[sent:],))
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""

@@ -21,9 +21,6 @@ from waitressd.wsgi.filewrapper import FileWrapper
 
 log = logging.getLogger("waitressd")
 
-# A block of a stream is copied into one piece with its framing up to here; above, a copy costs more than a longer list.
-JOINED_BLOCK_BYTES: Final = 16384
-
 LOGGED_TARGET_CHARACTERS: Final = 200
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -66,8 +63,12 @@ class Encoder(Protocol):
     def encode_data(self, data: bytes, /) -> list[bytes]:
         """Return what is to be sent for some bytes of the body, in order."""
 
-    def encode_block(self, data: bytes, /) -> bytes:
-        """Return the same in one piece, which may be a copy."""
+    def encode_blocks(self, blocks: Iterator[Any], send_unusual: Callable[[Any], None], /) -> Iterator[bytes]:
+        """Yield the same in one piece for each block of the rest of the body, before the next block is asked for.
+
+        Ends where a block exceeds the Content-Length. What is not `bytes`, or too large to be copied, goes to
+        `send_unusual` instead.
+        """
 
     def account_file(self, count: int, /) -> int:
         """Return how many of `count` bytes of a file may be sent as they are; they count as sent."""
@@ -95,6 +96,9 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send, or keep for sending; may wait while too much is pending. Raises ClientDisconnected."""
+
+    def write_blocks(self, blocks: Iterator[bytes]) -> None:
+        """`write` of each block of a response whose head has left, before the next block is asked for."""
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """Send several pieces in order, like `write` of them joined."""
@@ -311,29 +315,16 @@ class Response:
                     self._send_only(head, data, chunks)
                     return
             if self._send(data):
-                self._send_following(chunks)
+                # Nothing that the application may call changes the state any more, so nothing has to look at it.
+                self._transport.write_blocks(self._encoder.encode_blocks(chunks, self._send_unusual))
             break
         self._finish()
 
-    def _send_following(self, chunks: Iterator[Any]) -> None:
-        """Send what follows the first block of a stream, each block before the next is asked for.
-
-        Beside the sends this loop is what a stream costs. So what cannot change any more is not looked at again: once
-        the head has left, nothing that the application may call changes the state.
-        """
-        encoder, transport = self._encoder, self._transport
-        encode, write = encoder.encode_block, transport.write
-        for chunk in chunks:
-            data = chunk if type(chunk) is bytes else checked_bytes(chunk, _YIELDED)
-            if len(data) > JOINED_BLOCK_BYTES:
-                if not self._send(data):
-                    return
-            elif data:
-                block = encode(data)
-                if block:
-                    write(block)
-                if encoder.surplus_bytes:
-                    return
+    def _send_unusual(self, chunk: Any) -> None:  # noqa: ANN401  # see respond, which takes anything
+        """Send a block of a stream that is large, or not `bytes` itself."""
+        data = chunk if type(chunk) is bytes else checked_bytes(chunk, _YIELDED)
+        if data:
+            self._send(data)
 
     def _send_only(self, head: ResponseHead, data: bytes, chunks: Iterator[Any]) -> None:
         """Send what by its length is the whole response, as frameworks give it, in one piece; more is cut off.

@@ -1,6 +1,6 @@
 """The response side, and how the two sides meet: framing, what closes, and what may never be sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -136,6 +136,35 @@ def test_a_block_is_the_same_bytes_in_one_piece() -> None:
             assert (encoder.body_bytes, encoder.piece_bytes) == (body_bytes, size)
         assert connection.encoder.encode_end() == b"0\r\n\r\n"
         connection.next_event()
+
+
+@pytest.mark.parametrize("length", [None, 62])
+def test_the_blocks_that_follow_are_the_same_bytes_as_one_by_one(length: int | None) -> None:
+    sizes = [1, 7, 7, 0, 20, 16384, 16385, 3, 7]
+    encoder = asked().encoder
+    encoder.encode_head(answer() if length is None else answer(("Content-Length", str(length))), DATE)
+    blocks = [b"x" * size for size in sizes]
+    asked_for: list[bytes] = []
+    sent: list[bytes] = []
+
+    def source() -> Iterator[bytes | bytearray]:
+        for number, block in enumerate(blocks):
+            asked_for.append(block)
+            yield bytearray(block) if number == 4 else block
+            assert encoder.body_bytes == len(b"".join(asked_for)[:length])
+
+    def send_unusual(block: bytes | bytearray) -> None:
+        sent.extend(encoder.encode_data(bytes(block)))
+
+    pieces = encoder.encode_blocks(source(), send_unusual)
+    while (piece := next(pieces, None)) is not None:
+        sent.append(piece)
+    if length is None:
+        assert b"".join(sent) == b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks if block)
+        assert (encoder.surplus_bytes, asked_for) == (0, blocks)
+    else:
+        assert b"".join(sent) == b"".join(blocks)[:length]
+        assert (encoder.surplus_bytes, asked_for) == (1 + 7 + 7 + 20 + 16384 - length, blocks[:6])
 
 
 def test_until_the_end_of_the_connection_for_an_old_client() -> None:

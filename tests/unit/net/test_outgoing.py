@@ -2,6 +2,7 @@
 
 import errno
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +60,75 @@ def test_what_the_kernel_takes_needs_no_buffer() -> None:
         assert client.sock.recv(100) == b"one two three"
         exchange.break_off(Fault.CLIENT)
         exchange.settle()
+
+
+def test_each_block_is_with_the_kernel_before_the_next_is_asked_for() -> None:
+    with Loop() as loop, loop.connect() as client:
+        exchange = begun(loop)
+        received = []
+
+        def blocks() -> Iterator[bytes]:
+            for number in range(3):
+                yield b"block %d" % number
+                received.append(client.sock.recv(100))
+
+        exchange.write_blocks(blocks())
+        assert received == [b"block 0", b"block 1", b"block 2"]
+        assert (exchange.outbuf, exchange.send_count, exchange.sent_bytes) == (None, 3, 21)
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
+
+
+def test_blocks_that_the_client_does_not_take_wait_in_order() -> None:
+    with Loop() as loop, loop.connect(receive_buffer_bytes=4096) as client:
+        exchange = begun(loop)
+        count = 0
+
+        def blocks() -> Iterator[bytes]:
+            nonlocal count
+            while exchange.outbuf is None:
+                count += 1
+                yield MEGABYTE
+            yield b"middle"
+            yield b"end"
+
+        exchange.write_blocks(blocks())
+        assert exchange.line.mask == PARKED | WRITE
+        assert exchange.send_count == count + 2
+        received = receive(loop, client, count * len(MEGABYTE) + 9)
+        assert received[-10:] == b"xmiddleend"
+        exchange.write_blocks(iter([b"more"]))
+        assert client.sock.recv(100) == b"more"
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
+
+
+def test_no_block_is_asked_for_after_the_one_that_goes_nowhere() -> None:
+    def end(exchange: Exchange, client: Client) -> None:
+        exchange.break_off(Fault.CLIENT)
+
+    def reset(exchange: Exchange, client: Client) -> None:
+        client.reset()
+
+    for leave in (end, reset):
+        with Loop() as loop, loop.connect() as client:
+            exchange = begun(loop)
+            asked_for: list[int] = []
+
+            def blocks(
+                asked_for: list[int] = asked_for, exchange: Exchange = exchange, client: Client = client,
+                leave: Callable[[Exchange, Client], None] = leave,
+            ) -> Iterator[bytes]:  # fmt: skip
+                for number in range(10):
+                    if number == 3:
+                        leave(exchange, client)
+                    asked_for.append(number)
+                    yield b"block"
+
+            with pytest.raises(ClientDisconnected):
+                exchange.write_blocks(blocks())
+            assert asked_for == [0, 1, 2, 3]
+            exchange.settle()
 
 
 def test_what_a_task_sends_is_counted() -> None:

@@ -1,8 +1,10 @@
 """Every kind of request body is the same to an application: each operation gives what a body in memory gives."""
 
+import copy
 import csv
 import gc
 import io
+import pickle
 import shutil
 import sys
 import tempfile
@@ -12,7 +14,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import pytest
 
-from waitressd.wsgi.input import LARGE_READ_BYTES, BodyFile, BodySpool
+from waitressd.wsgi.input import FREE_BYTES, LARGE_READ_BYTES, NEEDS_ALL, BodyFile, BodySpool, JoinedBody, PiecedBody
 
 SMALL: Final = b"one\ntwo\n\nthree,\xc3\xa9\r\nfour"
 LARGE: Final = b"".join(b"%06d,text\n" % number for number in range(12_000))  # several buffers of a file
@@ -33,6 +35,10 @@ def on_disk(content: bytes) -> BinaryIO:
     return spool.finish()
 
 
+def in_pieces(content: bytes) -> BinaryIO:
+    return PiecedBody([content[start : start + 7_000] for start in range(0, len(content), 7_000)])
+
+
 def in_a_named_file(content: bytes) -> BinaryIO:
     """What a temporary file is on Windows: an object around the file, not a file itself."""
     raw = tempfile.NamedTemporaryFile(buffering=0)  # noqa: SIM115 - the body closes it
@@ -43,7 +49,7 @@ def in_a_named_file(content: bytes) -> BinaryIO:
 
 
 KINDS: Final[dict[str, Callable[[bytes], BinaryIO]]] = {
-    "memory": in_memory, "disk": on_disk, "named file": in_a_named_file,
+    "memory": in_memory, "pieces": in_pieces, "disk": on_disk, "named file": in_a_named_file,
 }  # fmt: skip
 
 
@@ -107,6 +113,11 @@ OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {
     "read n": lambda body: [body.read(3), body.read(0), body.read(9_000), body.read(1), body.read(-1)],
     "read below -1": lambda body: [body.read(2), body.read(-5)],
     "read large": lambda body: [body.read(3), body.read(LARGE_READ_BYTES + 1), body.read(LARGE_READ_BYTES + 1)],
+    "read on": lambda body: [body.read(n) for n in (1, 6_998, 1, 7_000, 0, 20_000, 3, -1)],
+    "read by a number of another class": lambda body: [body.read(True), body.read(2), body.read(False)],
+    "read and go back": lambda body: [body.read(8_000), body.tell(), body.seek(6_999), body.read(3), body.read(10)],
+    "read and read a line": lambda body: [body.read(6_995), body.readline(), body.read(4), next(body, None)],
+    "read, close and read": lambda body: [body.read(6_995), body.close(), body.read(5)],
     "read without end": lambda body: [body.read(2), body.read(sys.maxsize), body.read(sys.maxsize)],
     "read1": lambda body: [body.read1(), body.read1()],
     "read1 n": lambda body: [body.read1(4), body.read1(0), body.read1(50_000), body.read1(-1)],
@@ -172,6 +183,50 @@ def test_every_kind_of_body_does_the_same(operation: str, content: str, kind: st
 def test_the_body_of_a_request_without_one_is_of_the_kind_in_memory() -> None:
     with in_memory(b"") as small, on_disk(b"") as large:
         assert (type(small), type(large)) == (io.BytesIO, BodyFile)
+
+
+# What `BytesIO` does without a look at what it holds.
+_NEEDS_NOTHING: Final = {"close", "closed", "detach", "fileno", "flush", "isatty", "read", "readable", "seekable"} | {
+    "writable", "__iter__", "__enter__", "__exit__", "__del__", "__init__", "__dict__", "__sizeof__", "__module__",
+    "_checkClosed", "_checkReadable", "_checkSeekable", "_checkWritable", "_dealloc_warn",
+}  # fmt: skip
+
+
+def test_whatever_else_a_body_in_memory_can_do_joins_its_pieces() -> None:
+    named = {name for name in dir(io.BytesIO) if name not in dir(object)}
+    assert named - _NEEDS_NOTHING <= set(NEEDS_ALL)
+    assert all(hasattr(io.BytesIO, name) for name in NEEDS_ALL)
+
+
+MEMORY_OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    "getvalue": lambda body: [body.read(8), body.getvalue(), body.read(3)],
+    "getbuffer": lambda body: [body.read(8), bytes(body.getbuffer()), body.read(3)],
+    "write": lambda body: [body.read(8), body.write(b"new"), body.read(3), body.getvalue()],
+    "writelines": lambda body: [body.read(8), body.writelines([b"new"]), body.read(3), body.getvalue()],
+    "truncate": lambda body: [body.read(8), body.truncate(), body.read(3), body.getvalue()],
+    "copy": lambda body: [body.read(8), copy.copy(body).getvalue(), body.read()],
+    "pickle": lambda body: [body.read(8), pickle.loads(pickle.dumps(body)).read(), body.read()],
+}
+
+
+@pytest.mark.parametrize("content", BODIES)
+@pytest.mark.parametrize("operation", MEMORY_OPERATIONS)
+def test_a_body_in_pieces_is_a_body_in_memory(operation: str, content: str) -> None:
+    operate, data = MEMORY_OPERATIONS[operation], BODIES[content]
+    assert outcome(operate, in_pieces(data)) == outcome(operate, in_memory(data))
+
+
+def test_a_large_body_is_joined_only_for_more_than_reading() -> None:
+    spool = BodySpool(1 << 20)
+    for number in range(5):
+        spool.append(bytes([number]) * (FREE_BYTES // 4))
+    body = spool.finish()
+    assert body.read(3) == bytes(3)
+    assert type(body) is PiecedBody
+    assert body.tell() == 3
+    assert type(body) is JoinedBody
+    assert isinstance(body, io.BytesIO)
+    body.close()
 
 
 def test_a_body_on_disk_leaves_nothing_behind(tmp_path: Path) -> None:

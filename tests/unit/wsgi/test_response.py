@@ -11,7 +11,7 @@ from waitressd.http.errors import ProtocolMisuse
 from waitressd.http.response import build_head
 from waitressd.http.states import Persistence
 from waitressd.wsgi.blocks import JOIN_BYTES
-from waitressd.wsgi.response import JOINED_BLOCK_BYTES, TRANSITIONS, Response, ResponseEvent, ResponseState
+from waitressd.wsgi.response import TRANSITIONS, Response, ResponseEvent, ResponseState
 
 
 class Words(list[bytes]):
@@ -178,7 +178,7 @@ def test_each_item_leaves_before_the_next_is_asked_for() -> None:
     assert [b"alpha" in seen[0], b"beta" in seen[1], b"gamma" in seen[2]] == [True, True, True]
 
 
-SIZES = [1, 1023, JOINED_BLOCK_BYTES, JOINED_BLOCK_BYTES + 1, 4 * JOIN_BYTES]
+SIZES = [1, 1023, 16384, 16385, 4 * JOIN_BYTES]  # copied into one piece with their framing up to 16 KiB
 
 
 @pytest.mark.parametrize("size", SIZES)
