@@ -26,6 +26,7 @@ FORGOTTEN_SHARE: Final = 0.001  # below it nothing is measured any more but the 
 REVIEW_TASKS: Final = 20_000  # side by side, before it is looked at anew whether they block when they run alone
 REVIEW_REST: Final = 64  # tasks that still run side by side then, and do not count
 MEASURED_SECONDS: Final = 0.0001  # from one look at the CPU time of the holder to the next: so much may be unknown
+CROWDED_SECONDS: Final = 0.00025  # from one task that blocks to the next: more of them fight for the interpreter
 SAMPLE: Final = 8  # of the tasks that run side by side because others block, one in so many is measured and counts
 UNCOUNTED: Final = -1.0
 """In place of the CPU time before a task: it does not count."""
@@ -37,7 +38,7 @@ class BlockingShare:
     Written without a lock by every thread that ends a task: a lost update only delays the next decision a little.
     """
 
-    __slots__ = ("_aside", "_cpu", "_cpu_until", "_noted", "_pauses", "_thread_time", "share")
+    __slots__ = ("_aside", "_cpu", "_cpu_until", "_noted", "_pauses", "_sampled_at", "_thread_time", "pace", "share")
 
     def __init__(
         self, thread_time: Callable[[], float] = time.thread_time, pauses: Callable[[], int] = thread_pauses
@@ -47,6 +48,8 @@ class BlockingShare:
         self._noted: dict[int, int] = {}  # pauses of each thread so far
         self._aside = 0  # tasks that ran side by side since the last review; below 0 they do not count
         self.share = 0.0
+        self.pace = 2 * CROWDED_SECONDS  # from one task that runs side by side to the next, about
+        self._sampled_at = 0.0
         self._cpu = 0.0  # the CPU time of the holder, up to this moment:
         self._cpu_until = 0.0
 
@@ -68,7 +71,12 @@ class BlockingShare:
             self._cpu_until = now + MEASURED_SECONDS
         return self._cpu
 
-    def started_aside(self) -> float:
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many tasks block and come back that their threads fight for the interpreter."""
+        return self.share > HAND_OVER_SHARE and self.pace < CROWDED_SECONDS
+
+    def started_aside(self, now: float) -> float:
         """The same before a task that runs without the role.
 
         Where most tasks block, what a few of them do says enough: UNCOUNTED for the others, which `ended_aside` is not
@@ -78,6 +86,9 @@ class BlockingShare:
             self._aside += 1
             if self._aside % SAMPLE:
                 return UNCOUNTED
+            seconds = min((now - self._sampled_at) / SAMPLE, 2 * CROWDED_SECONDS)  # a pause says no more than that
+            self.pace += (seconds - self.pace) / SAMPLE
+            self._sampled_at = now
         return self._thread_time() if self.share else 0.0
 
     def ended(self, wall_seconds: float, cpu_started: float, *, is_alone: bool, sends: int = 1) -> None:

@@ -41,6 +41,7 @@ from waitressd.peer import Peer
 
 if TYPE_CHECKING:
     from waitressd.net.handover import Siblings
+    from waitressd.net.held import HeldCalls
     from waitressd.net.ledger import Ledger
 
 SWEEP_SECONDS: Final = 1.0  # between two looks at the deadlines of all channels
@@ -72,6 +73,7 @@ class Dispatcher:
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time, machine.thread_pauses)
+        self.held: HeldCalls | None = None  # while threads fight for the interpreter
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick
         self.bounds = bounds
@@ -85,7 +87,7 @@ class Dispatcher:
         self.registered = self.fresh.discard  # the poller knows a channel
         self.is_accepting = self._acceptor.is_accepting  # any thread
         self.admit = self._acceptor.admit  # the client that a balancer connects for
-        self._passing = Passing(self)
+        self._passing = Passing(self, machine)
         self._settling = Settling()
         self._returned = self._settling.waiting  # jobs whose task ended without the role, and tasks that are late
         self._asked: deque[DispatcherState] = deque()  # by other threads
@@ -211,6 +213,7 @@ class Dispatcher:
         # the next one, and need not be woken for it.
         is_passed_on = worker.is_reserve and self.blocking.share > HAND_OVER_SHARE
         take = self._passing.give_away if is_passed_on else self.tasks.append
+        self.held = self._passing.held_calls() if is_passed_on else None
         try:
             for number in range(count):
                 fd, mask = ready.popleft()
@@ -237,6 +240,8 @@ class Dispatcher:
         if self.heard_at >= self._next_sweep:
             self._sweep(self.heard_at)
         self._passing.tell()
+        if self.held is not None:
+            self._passing.rest()
         events = self.poller.wait(self._timeout())
         self.now = self.heard_at = now = self.clock()
         self.blocking.note()
@@ -319,7 +324,7 @@ class Dispatcher:
         """Run a job without the role. The worker's own thread."""
         worker.job = job
         worker.started = started = self.clock()
-        cpu_started = self.blocking.started_aside()
+        cpu_started = self.blocking.started_aside(started)
         job.note(started, 0.0)
         job.run()
         self._settle_aside(job, started, cpu_started)

@@ -166,8 +166,9 @@ class Channel:
         reader = exchange.reader
         if reader.reading is _DONE or (exchange.state is _IDLE and reader.buffer):
             return None  # its next request is here already and has a turn of its own; reading on would give it two
+        held = self.loop.held
         try:
-            data = self.wire.recv(exchange.ask_bytes)
+            data = self.wire.recv(exchange.ask_bytes) if held is None else held.receive(self.wire, exchange.ask_bytes)
         except WOULD_BLOCK as nothing:
             self.note_no_progress(nothing)
             return None

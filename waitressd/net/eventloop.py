@@ -15,6 +15,7 @@ from waitressd.net.wire import Wire
 from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
+    from waitressd.net.held import HeldCalls
     from waitressd.net.ledger import Ledger
 
 
@@ -115,6 +116,8 @@ class EventLoop(Protocol):
     """How long a connection may stay without a request."""
     ledger: "Ledger | None"
     """Where requests are counted, if they are."""
+    held: "HeldCalls | None"
+    """How to send and receive while threads fight for the interpreter; None while they do not. Any thread."""
     draining: bool
     """Whether the server stops: every response ends its connection, unless that can be passed on. Changes under the
     lock."""

@@ -174,7 +174,8 @@ class Outgoing:
 
     def may_answer(self) -> bool:
         """Whether the server has not answered in place of the task, and will not from here on. Task thread."""
-        return self.out is self.wire or self.timing is None or self.timing.take()
+        timing = self.timing
+        return timing is None or self.out is not timing or timing.take()
 
     def _write_slowly(self, parts: Sequence[bytes | memoryview]) -> None:
         if self.timing is None:

@@ -39,7 +39,7 @@ class Thread:
     def run_aside(self, off: float, *, burns: float = 0.0, delay: float = 0.0, sends: int = 1) -> None:
         """The same without the role."""
         self.blocking.note()
-        cpu_started = self.blocking.started_aside()
+        cpu_started = self.blocking.started_aside(self.now)
         self.cpu += burns
         self.pauses += off > 0
         if cpu_started != UNCOUNTED:
@@ -154,7 +154,7 @@ def test_fast_tasks_bring_the_share_down_to_nothing_and_nothing_is_measured_then
         for _ in range(400 + 60 * SAMPLE):
             run(thread, FAST)
         assert thread.blocking.share == 0.0
-        assert thread.blocking.started(thread.now) == thread.blocking.started_aside() == 0.0
+        assert thread.blocking.started(thread.now) == thread.blocking.started_aside(thread.now) == 0.0
 
 
 def test_one_of_eight_tasks_is_measured_where_most_block() -> None:
@@ -168,7 +168,7 @@ def test_one_of_eight_tasks_is_measured_where_most_block() -> None:
 
 def test_a_task_that_is_not_measured_changes_nothing() -> None:
     thread = blocked()
-    while thread.blocking.started_aside() == UNCOUNTED:
+    while thread.blocking.started_aside(thread.now) == UNCOUNTED:
         pass
     share = thread.blocking.share
     for _ in range(SAMPLE - 1):
@@ -189,3 +189,19 @@ def test_quick_tasks_of_one_turn_are_measured_together() -> None:
     thread.blocking.note()  # another thread may have the role now
     thread.blocking.started(thread.now)
     assert thread.measured == measured + 3
+
+
+def test_tasks_that_block_crowd_when_they_come_fast_and_until_they_come_slowly() -> None:
+    thread = blocked()
+    assert not thread.blocking.is_crowded  # nothing is known yet
+    for seconds, is_crowded in ((0.0001, True), (0.001, False), (0.0001, True)):
+        for _ in range(SAMPLE * 20):
+            thread.run_aside(0.001)
+            thread.now += seconds
+        assert thread.blocking.is_crowded is is_crowded
+
+
+def test_tasks_that_do_not_block_never_crowd() -> None:
+    thread = Thread()
+    thread.blocking.pace = 0.0
+    assert not thread.blocking.is_crowded
