@@ -43,7 +43,7 @@ _KEPT, _LAST = Persistence.KEPT, Persistence.LAST
 _AFTER_REQUEST = SENDING_TRANSITIONS[_WAIT, SendEvent.REQUEST]
 _AFTER_WHOLE = SENDING_TRANSITIONS[_READY, _WHOLE]
 _NEXT_READING = READING_TRANSITIONS[_READ, ReadEvent.NEXT]
-_NEXT_SENDING = SENDING_TRANSITIONS[Sending.DONE, SendEvent.NEXT]
+_NEXT_SENDING = SENDING_TRANSITIONS[_AFTER_WHOLE, SendEvent.NEXT]
 _TUPLES: Final = frozenset({tuple})
 _TEXTS: Final = frozenset({str})
 _NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
@@ -55,6 +55,18 @@ def _server_line(ident: str) -> str:
     if not is_field_value(ident):
         raise ValueError("The server's ident has a control or a character beyond latin-1.")
     return f"Server: {ident}\r\n" if ident else ""
+
+
+# The end of a head to which the server adds nothing but its date and its name, with both as they were last. Shared by
+# all threads, so it is replaced as a whole. Making it anew each time takes a twentieth of the server's part of a
+# short response.
+_latest_end: tuple[str, str, bytes] = ("", "", b"")
+
+
+def _learn_end(date: str, server: str) -> tuple[str, str, bytes]:
+    global _latest_end  # noqa: PLW0603  # a memo of one value, see above
+    known = _latest_end = (date, server, f"Date: {date}\r\n{server}\r\n".encode("latin-1"))
+    return known
 
 
 def _is_plain(fields: list[tuple[str, str]]) -> bool:
@@ -198,34 +210,40 @@ class ResponseEncoder:
         A body longer than the declared length is cut, one that is shorter leaves the response BROKEN; see
         `surplus_bytes`.
         """
-        request = self._reader.request
+        reader = self._reader
+        request = reader.request
         length = len(body)
         declared = head.content_length
         if (
-            request is None
+            not head.is_usual
+            or request is None
             or request.method == "HEAD"
-            or head.code in NO_CONTENT
             or (declared is not None and declared != length)
         ):
             return self._encode_unusual(head, body, date)
-        if self.sending is _READY:
-            self.sending = _AFTER_WHOLE
-        else:
+        if self.sending is not _READY:
             self._move(_WHOLE)
         self._framing = _NONE
         self.surplus_bytes = 0
         self.response_head = head
         self.body_bytes = self.piece_bytes = length
-        octets = self._encode_fields(head, f"Content-Length: {length}\r\n" if declared is None else "", date)
-        if self.persistence is _KEPT:  # so the request is here in whole
-            self._reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
+        if self.persistence is _KEPT and reader.reading is _READ and request.version == "HTTP/1.1":
+            known = _latest_end
+            if known[0] != date or known[1] != self._ident:
+                known = _learn_end(date, self._ident)
+            end = known[2]
+            reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
         else:
+            end = self._encode_end_of_head(head, date)
+            self.sending = _AFTER_WHOLE
             self._finish()
-        return octets + body
+        line = b"" if declared is not None else b"Content-Length: %d\r\n" % length
+        return b"".join((head.octets, line, end, body))
 
     def _encode_unusual(self, head: ResponseHead, body: bytes, date: str) -> bytes:
-        """A whole response without a body, or with one of another length than declared."""
-        parts = [self.encode_head(head, date, len(body) or None)]
+        """A whole response without a body, with one of another length than declared, or with rare fields."""
+        has_length = body or self.allows_content(head)
+        parts = [self.encode_head(head, date, len(body) if has_length else None)]
         parts += self.encode_data(body)
         parts.append(self.encode_end())
         return b"".join(parts)
@@ -239,7 +257,7 @@ class ResponseEncoder:
         self._framing, self._unsent, line = self._frame(head, body_length)
         if self._framing is _CLOSE:
             self.persistence = _LAST
-        return self._encode_fields(head, line, date)
+        return head.octets + line.encode() + self._encode_end_of_head(head, date)
 
     def _frame(self, head: ResponseHead, length: int | None) -> tuple[Framing, int, str]:
         """How the response is framed, its length, and the field that says so (RFC 9112, 6; RFC 9110, 8.6)."""
@@ -260,8 +278,8 @@ class ResponseEncoder:
             return _CLOSE, 0, ""
         return _CHUNKED, 0, "Transfer-Encoding: chunked\r\n"
 
-    def _encode_fields(self, head: ResponseHead, framing: str, date: str) -> bytes:
-        """All of a final head, with the fields that are the server's (RFC 9110, 6.6.1; RFC 9112, 9.3 and 9.6)."""
+    def _encode_end_of_head(self, head: ResponseHead, date: str) -> bytes:
+        """The fields that are the server's, and the end of a final head (RFC 9110, 6.6.1; RFC 9112, 9.3 and 9.6)."""
         connection = ""
         request = self._reader.request
         # The rest of a request body that was not read to its end is where the next request would begin.
@@ -272,7 +290,7 @@ class ResponseEncoder:
             connection = "Connection: keep-alive\r\n"
         date_line = "" if head.has_date else f"Date: {date}\r\n"
         server = "" if head.has_server else self._ident
-        return f"{head.start}{head.lines}{framing}{date_line}{server}{connection}\r\n".encode("latin-1")
+        return f"{date_line}{server}{connection}\r\n".encode("latin-1")
 
     def encode_data(self, data: bytes) -> list[bytes]:
         """The pieces to send, in order, for some octets of the body; none if the response has no content.

@@ -64,20 +64,34 @@ class ResponseHead:
     """A validated status and validated fields, encoded except for what the connection adds."""
 
     code: int
-    start: str
-    """The status line, with its line end."""
-    lines: str = ""
-    """Field lines, each with its line end, names spelled as the application spells them."""
+    is_usual: bool
+    """Whether its status allows content, and the server adds its date and its name."""
+    octets: bytes = b""
+    """Status line and field lines, each with its line end, names spelled as the application spells them."""
     content_length: int | None = None
-    """What the application declares; its line is in `lines`."""
+    """What the application declares; its line is in `octets`."""
     has_date: bool = False
     has_server: bool = False
     asks_close: bool = False
 
+    @property
+    def start(self) -> str:
+        """The status line, with its line end."""
+        return self._split()[0]
 
-# Status -> code and status line, and field name as spelled -> what it means, for what was found valid before: an
-# application has few of either.
-_STATUSES: Final[dict[str, tuple[int, str]]] = {}
+    @property
+    def lines(self) -> str:
+        """The field lines, each with its line end."""
+        return self._split()[1]
+
+    def _split(self) -> tuple[str, str]:
+        start, end, lines = self.octets.decode("latin-1").partition("\r\n")
+        return start + end, lines
+
+
+# Status -> code, whether it allows content, and status line; and field name as spelled -> what it means, for what was
+# found valid before: an application has few of either.
+_STATUSES: Final[dict[str, tuple[int, bool, str]]] = {}
 _NAMES: Final[dict[str, FieldPolicy]] = {}
 
 
@@ -88,9 +102,9 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
     have always done that. Raises ResponseError, naming the culprit, for anything that cannot be sent.
     """
     known = _STATUSES.get(status) if type(status) is str else None
-    code, start = known or _learn_status(status)
-    head = ResponseHead(code, start)
-    lines = []
+    code, has_content, start = known or _learn_status(status)
+    head = ResponseHead(code, has_content)
+    lines = [start]
     for field in fields if type(fields) is list else _iterate(fields):
         # Nearly every field is a pair of plain texts with a value in ASCII, and what is printable in ASCII has no
         # control: seen here, without a call, in half of the time. Whatever is not like that is looked at more closely.
@@ -107,7 +121,7 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
             lines.append(_add_length(name, value, head))
         else:
             lines.append(_add_special(policy, name, value, head))
-    head.lines = "".join(lines)
+    head.octets = "".join(lines).encode("latin-1")
     return head
 
 
@@ -133,8 +147,8 @@ def build_lines(fields: Iterable[tuple[str, str]]) -> str:
     return "".join(lines)
 
 
-def _learn_status(status: object) -> tuple[int, str]:
-    """Code and status line of a status that is not in the memo yet."""
+def _learn_status(status: object) -> tuple[int, bool, str]:
+    """What the memo has of a status, for one that is not in it yet."""
     if not isinstance(status, str):
         raise ResponseError(f"The response status must be str, not {type(status).__name__}.")
     status = str.__str__(status)
@@ -143,7 +157,8 @@ def _learn_status(status: object) -> tuple[int, str]:
         raise ResponseError(
             f"The response status {status!r} is not three digits from 200 to 599, a space, and a reason in latin-1."
         )
-    known = int(valid[1]), f"HTTP/1.1 {status}\r\n"
+    code = int(valid[1])
+    known = code, code not in NO_CONTENT, f"HTTP/1.1 {status}\r\n"
     if len(status) <= MEMO_TEXT_LENGTH:
         if len(_STATUSES) >= MEMO_ENTRIES:
             _STATUSES.clear()
@@ -186,13 +201,13 @@ def _add_special(policy: FieldPolicy, name: str, value: str, head: ResponseHead)
     if policy is FieldPolicy.REFUSED or policy is FieldPolicy.UPGRADE:
         raise ResponseError(f"The field {name!r} belongs to the connection; applications must not send it (PEP 3333).")
     if policy is FieldPolicy.DATE and not head.has_date:
-        head.has_date = True
+        head.has_date, head.is_usual = True, False
         return f"{name}: {value}\r\n"
     if policy is FieldPolicy.SERVER and not head.has_server:
-        head.has_server = True
+        head.has_server, head.is_usual = True, False
         return f"{name}: {value}\r\n"
     if policy is FieldPolicy.CONNECTION and "close" in split_list(value):
-        head.asks_close = True
+        head.asks_close, head.is_usual = True, False
     return ""
 
 
