@@ -34,13 +34,15 @@ class Connection:
         self.reader = RequestReader(limits, recent)
         self.encoder = ResponseEncoder(self.reader, ident, recent)
 
-    def next_event(self) -> Event:
-        """The next part of what the client says; a request's response may be encoded from then on.
+    def next_event(self, data: bytes = b"") -> Event:
+        """The next part of what the client says, who has sent `data` since.
+
+        A request's response may be encoded from then on.
 
         Raises HttpError as the reader does: then `encode_error` may be called once.
         """
         try:
-            event = self.reader.next_event()
+            event = self.reader.next_event(data)
         except HttpError:
             self.encoder.refuse()
             raise
@@ -103,9 +105,9 @@ class AnsweringConnection(Connection):
         super().__init__(limits, ident)
         self._answer = answer
 
-    def next_event(self) -> Event:
+    def next_event(self, data: bytes = b"") -> Event:
         """See Connection; raises the answer where a request would have come out."""
-        event = super().next_event()
+        event = super().next_event(data)
         if type(event) is Request:
             error = self._answer(event)
             error.request = event

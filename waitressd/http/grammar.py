@@ -9,6 +9,7 @@ from codecs import unicode_escape_decode
 from typing import Final
 
 CRLF: Final = b"\r\n"
+HEAD_END: Final = CRLF + CRLF  # of its last line, and the blank line behind it
 WHITE_SPACE: Final = " \t"
 
 _TCHAR: Final = r"!#$%&'*+\-.^_`|~0-9A-Za-z"

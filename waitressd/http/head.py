@@ -15,7 +15,7 @@ from waitressd.http.limits import MEMO_ENTRIES, MEMO_TEXT_LENGTH, METHOD_BYTES, 
 
 # Request lines that need no second look: a registered method, an origin-form target, HTTP/1.1.
 common_line: Final = re.compile(
-    r"(GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH) ((/[!-\"$->@-~]*+)(?:\?([!-\"$-~]*+))?) HTTP/1\.1"
+    r"(GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH) ((/[!-\"$->@-~]*+)\??([!-\"$-~]*+)) HTTP/1\.1"
 ).fullmatch
 # VCHAR without "#": a fragment is never sent (RFC 9112, 3.2).
 _TARGET_OCTETS: Final = re.compile(r"[!-\"$-~]++").fullmatch
@@ -57,7 +57,7 @@ def parse_head(block: bytes | bytearray, limits: Limits) -> Request:
     authority = None
     common = common_line(line)
     if common is not None and len(line) <= limits.max_request_line_size:
-        method, target, path, query = common.groups("")
+        method, target, path, query = common.groups()
         if "%" in path:
             path = decode_path(path)
         version = "HTTP/1.1"
@@ -262,7 +262,7 @@ def set_meaning(request: Request, limits: Limits) -> None:
     if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields:
         _set_framing(request, limits)
     if "HTTP_CONNECTION" in fields or request.version == "HTTP/1.0":
-        request.keep_alive = _wants_keep_alive(fields.get("HTTP_CONNECTION", ""), request.version)
+        request.keep_alive = wants_keep_alive(fields.get("HTTP_CONNECTION", ""), request.version)
     if "HTTP_EXPECT" in fields:
         _set_expectation(request)
 
@@ -282,7 +282,7 @@ def _set_framing(request: Request, limits: Limits) -> None:
         fields["CONTENT_LENGTH"] = str(length)
 
 
-def _wants_keep_alive(connection: str, version: str) -> bool:
+def wants_keep_alive(connection: str, version: str) -> bool:
     """What the client says about the time after the response (RFC 9112, 9.3)."""
     if connection == "keep-alive":  # as most say it who say anything
         return True

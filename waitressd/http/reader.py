@@ -9,7 +9,7 @@ from typing import Final
 from waitressd.http.body import ChunkedDecoder, Phase
 from waitressd.http.errors import HttpError, ProtocolMisuse, UnfinishedError
 from waitressd.http.events import CLOSED, END_OF_BODY, NEED_DATA, PAUSED, Body, Event, Request, Signal
-from waitressd.http.grammar import FIELD_OCTETS
+from waitressd.http.grammar import FIELD_OCTETS, HEAD_END
 from waitressd.http.head import check_start_line, octet_refusal, parse_head, parse_start_line
 from waitressd.http.limits import BLANK_LINES, METHOD_BYTES, Limits
 from waitressd.http.recent import Recent
@@ -38,6 +38,7 @@ class RequestReader:
 
     __slots__ = (
         "_decoder",
+        "_head_end",
         "_known",
         "_limits",
         "_line_bytes",
@@ -67,6 +68,7 @@ class RequestReader:
         # found to be good ones.
         self._searched = 0
         self._scanned = 0
+        self._head_end = 0  # where the last head ended that was not known
         # The length of the unfinished head's request line, once that was parsed; empty lines seen before it.
         self._line_bytes = 0
         self._skipped = 0
@@ -122,57 +124,77 @@ class RequestReader:
         """Note that the client will send no more. What it sent before is still served (RFC 9112, 9.6)."""
         self._when_used_up = CLOSED
 
-    def next_event(self) -> Event:
-        """The next part of what the client says.
+    def next_event(self, data: bytes = b"") -> Event:
+        """The next part of what the client says, who has sent `data` since: `feed` without its call.
 
         Raises HttpError once when the client breaks a rule or ends in mid-body; what was fed after that is dropped
         and every later call says CLOSED. A head that the client leaves unfinished just closes the connection.
         """
-        buffer = self.buffer
-        if self.reading is not _IDLE or not buffer:
-            return self._next_without_head()
-        position = self._position
+        buffer = self.buffer or data
+        if self.reading is not _IDLE or not buffer or (data and self.buffer):
+            return self._next_otherwise(data)
+        self.buffer = buffer
+        known, request, end = self._known, None, 0
         try:
-            if buffer[position] == _CR and not self._skip_blank_lines():
-                return self._await_first_octet()
-            position = self._position
-            end = buffer.find(b"\r\n\r\n", position + self._searched)
-            head_bytes = end + 4 - position
-            if end < 0 or head_bytes > self._limits.max_request_header_size:
-                return self._await_head()
-            head = buffer[position:end]
-            known = self._known
-            request = known.parse(head, self._limits) if known is not None else None
+            # A head that comes in pieces is looked for once it is here, so that no octet is looked at for each piece.
+            if known is not None and not self._searched:
+                request = known.parse(buffer, self._position, self._limits)
+                end = known.end
             if request is None:
-                if self._recent is not None and known is None and self.request is None:
-                    request = self._recent.parse(head, self._limits)
-                else:
-                    request = parse_head(head, self._limits)
-                if known is not None or (self.request is None and request.keep_alive):
-                    self._known = learn(known, request, head)
+                event = self._parse_head()
+                if type(event) is not Request:
+                    return event
+                request, end = event, self._head_end
         except HttpError:
             self.refuse_head()
             raise
         self.request = request
-        if end + 4 == len(buffer):  # as in _consume, whose call nearly every request is spared
+        head_bytes = end - self._position
+        if end == len(buffer):  # as in _consume, whose call every request is spared
             self.buffer = b""
-            self._position = self._scanned = self._searched = 0
-        else:
-            self._consume(end + 4)
-        self._skipped = self._line_bytes = 0
+            end = 0
+        self._position = end
+        self._scanned = self._searched = self._skipped = self._line_bytes = 0
         if request.complete:
             self.reading = _AFTER_WHOLE
         else:
             self._begin_body(request, head_bytes)
         return request
 
-    def _next_without_head(self) -> Event:
+    def _next_otherwise(self, data: bytes) -> Event:
+        """The next part where the octets at hand are not all of the buffer, or not those of a head."""
+        if data:
+            self.feed(data)
+            if self.reading is _IDLE:
+                return self.next_event()
         reading = self.reading
         if reading is _IDLE:
             return self._await_first_octet()
         if reading is _BODY or reading is _HELD:
             return self._read_body()
         return PAUSED if reading is _DONE else CLOSED
+
+    def _parse_head(self) -> Event:
+        """Parse a head that is not known, or say what is missing of it."""
+        if self.buffer[self._position] == _CR and not self._skip_blank_lines():
+            return self._await_first_octet()
+        buffer, position, known = self.buffer, self._position, self._known
+        end = buffer.find(HEAD_END, position + self._searched)
+        self._head_end = end + len(HEAD_END)
+        if end < 0 or self._head_end - position > self._limits.max_request_header_size:
+            return self._await_head()
+        request = known.parse(buffer, position, self._limits) if known is not None else None
+        if request is not None:
+            return request
+        head = buffer[position:end]
+        is_first = self.request is None
+        if self._recent is not None and known is None and is_first:
+            request = self._recent.parse(head, self._limits)
+        else:
+            request = parse_head(head, self._limits)
+        if known is not None or (is_first and request.keep_alive):
+            self._known = learn(known, request, head)
+        return request
 
     def forget(self) -> None:
         """Give up what is only kept to be fast; for a connection that rests."""
@@ -244,7 +266,7 @@ class RequestReader:
             parse_start_line(buffer[position:line_end].decode("latin-1"), self._limits)
             self._line_bytes = line_end - position
 
-    def take_body(self) -> bytes | None:
+    def take_body(self) -> bytes | bytearray | None:
         """Take a length-framed body that is here in whole, in place of its events; None if it is not, or has begun."""
         remaining, start, buffer = self._remaining, self._position, self.buffer
         end = start + remaining
@@ -255,7 +277,7 @@ class RequestReader:
         if self.reading is _HELD:
             self._move(_GO_ON)
         self.reading = _AFTER_BODY  # as above: there is something left of the body, so it is in BODY
-        data = bytes(buffer[start:end])
+        data = buffer[start:end]
         self._remaining = 0
         if end == len(buffer):  # as in _consume, whose call nearly every small body is spared
             self.buffer = b""

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from waitressd.http.events import Request
-from waitressd.http.grammar import CRLF
+from waitressd.http.grammar import CRLF, HEAD_END
 from waitressd.http.head import parse_head
 from waitressd.http.limits import Limits
-from waitressd.http.repeated import KNOWN_BYTES, SameLines, learn
+from waitressd.http.repeated import KNOWN_BYTES, SameLines, same_lines
 from waitressd.http.response import ResponseHead
 
 Answer = tuple[str, list[tuple[str, str]], ResponseHead]
@@ -39,7 +39,7 @@ class Recent:
         """Parse the first head of a connection. Raises HttpError."""
         same = self._same
         if same is not None:
-            request = same.parse(head, limits)
+            request = same.parse(head + HEAD_END, 0, limits)
             if request is not None:
                 request.known = None  # what is made of the fields belongs to one connection
                 return request
@@ -47,7 +47,6 @@ class Recent:
         if len(head) <= KNOWN_BYTES + _REQUEST_LINE_BYTES:
             lines = bytes(head[head.find(CRLF) :])
             if lines == self._lines:
-                known = learn(None, replace(request), head)
-                self._same = known if isinstance(known, SameLines) else None
+                self._same = same_lines(replace(request), lines)
             self._lines = lines
         return request

@@ -20,7 +20,7 @@ from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import EventLoop
 from waitressd.net.exchange import Exchange
 from waitressd.net.handover import Kept
-from waitressd.net.intake import receive
+from waitressd.net.intake import receive, take_whole_body
 from waitressd.net.logs import say
 from waitressd.net.poller import GONE, PARKED, PEER_CLOSED, READ, WRITE
 from waitressd.net.preface import Preface, PrefaceError
@@ -179,11 +179,10 @@ class Channel:
         if data:
             if exchange.ledger is not None:
                 self.received_bytes += len(data)
-            reader.feed(data)
         else:
             self._move(ChannelMove.FINISH)
             reader.feed_eof()
-        return self.advance()
+        return self.advance(data)
 
     def _on_rare_event(self, mask: int) -> Exchange | None:
         """An event of a channel that does not read a request."""
@@ -286,8 +285,7 @@ class Channel:
         self.exchange.deadline = self.loop.now + self.loop.idle_seconds
         if preface.rest:
             self.received_bytes += len(preface.rest)
-            self.connection.reader.feed(preface.rest)
-            return self.advance()
+            return self.advance(preface.rest)
         if self.mask & WRITE:
             self.watch(READ)
         return self.on_ready(READ)  # the first request has probably come with the end of the preface
@@ -304,14 +302,18 @@ class Channel:
 
     # -- reading requests
 
-    def advance(self) -> Exchange | None:
-        """Take what the connection has; return the exchange if its request is complete and may run."""
+    def advance(self, data: bytes = b"") -> Exchange | None:
+        """Take what the connection has, and `data`, which has just come.
+
+        Return the exchange if its request is complete and may run.
+        """
         exchange = self.exchange
         try:
-            event = self.connection.next_event()
-            if type(event) is Request and event.complete:
+            event = self.connection.next_event(data)
+            if type(event) is Request:
                 exchange.request = event
-                return exchange
+                if event.complete or take_whole_body(exchange, event):
+                    return exchange
             return receive(exchange, event)
         except HttpError as error:
             self.loop.logs.refused_head(self.connection.reader.refused_line, self.origin)

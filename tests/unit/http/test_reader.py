@@ -268,8 +268,8 @@ def test_a_long_pipeline_is_cut_in_linear_time() -> None:
             seen += 1
         assert seen == count
         touched[count] = Counted.touched
-    assert touched[200] == 2 * touched[100]
-    assert touched[400] == 4 * touched[100]
+    # Apart from what is learned of the first two.
+    assert touched[400] - touched[200] == 2 * (touched[200] - touched[100])
 
 
 def test_what_was_used_is_cut_from_a_buffer_that_never_runs_empty() -> None:

@@ -6,7 +6,7 @@ from waitressd.http.connection import Connection
 from waitressd.http.errors import HttpError, ResponseError
 from waitressd.http.events import NEED_DATA, Body, Request
 from waitressd.http.limits import Limits
-from waitressd.http.repeated import KNOWN_BYTES, SameLines, SameStart
+from waitressd.http.repeated import KNOWN_BYTES, SameLines, SameRequest, SameStart
 from waitressd.http.response import build_head
 from waitressd.http.states import Persistence, Reading, Sending
 
@@ -144,6 +144,34 @@ def test_what_is_looked_for_only_becomes_less() -> None:
     assert known == [host + b"\r\nX-B: 1\r\nX-C: 1", host + b"\r\nX-B: 1", host, host, None, None]
 
 
+def test_a_request_that_comes_again_octet_by_octet_is_not_parsed() -> None:
+    get = b"GET /a?b HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    post = b"POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc"
+
+    def read_all(pieces: list[bytes]) -> list[Request]:
+        connection, requests = Connection(Limits(), ""), []
+        for piece in pieces:
+            connection.reader.feed(piece)
+            while isinstance(event := connection.next_event(), Request):
+                requests.append(event)
+                connection.reader.take_body()
+                connection.encoder.encode_response(HEAD, b"", DATE)
+        return requests
+
+    first, second, third, other, last = read_all([get, get[:20], get[20:], get, get.replace(b"?", b"/"), get])
+    assert second is third
+    assert second.known is first
+    assert describe(first) == describe(second) == describe(last)
+    assert (other.path, other.query) == ("/a/b", "")
+    assert last is not second  # nothing is tried again for a client that has once said another
+    first, second, third = read_all([post] * 3)  # what frames a body is read each time
+    assert second is not third
+    assert describe(first) == describe(second) == describe(third)
+    first, second, third, fourth = read_all([get * 3, get])  # where more follows, it is not the whole of what is here
+    assert third is not fourth
+    assert describe(first) == describe(second) == describe(third) == describe(fourth)
+
+
 def test_what_does_not_fit_is_not_looked_for_again() -> None:
     start = b"GET / HTTP/1.1\r\nHost: a.test\r\nX-A: 1\r\n"
     connection = Connection(Limits(), "")
@@ -154,10 +182,14 @@ def test_what_does_not_fit_is_not_looked_for_again() -> None:
 
 def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
     lines = b" HTTP/1.1\r\nHost: a.test\r\nX-A: 1\r\nCookie: "
-    for kind, second in ((SameLines, b"a"), (SameStart, b"b")):
+    for kind, second in (
+        (SameRequest, b"/" + lines + b"a"),
+        (SameLines, b"/x" + lines + b"a"),
+        (SameStart, b"/" + lines + b"b"),
+    ):
         connection = Connection(Limits(max_request_line_size=100), "")
         read_request(connection, b"GET /" + lines + b"a\r\n\r\n")
-        read_request(connection, b"GET /" + lines + second + b"\r\n\r\n")
+        read_request(connection, b"GET " + second + b"\r\n\r\n")
         assert isinstance(connection.reader._known, kind)
         connection.reader.feed(b"GET /" + b"a" * 100 + lines + b"a\r\n\r\n")
         with pytest.raises(HttpError) as caught:
