@@ -1,9 +1,11 @@
 """A channel between its client and its task, on real sockets: what is read, sent, kept, cut off and given back."""
 
 import contextlib
+import gc
 import io
 import socket
 import struct
+import sys
 from typing import BinaryIO
 
 import pytest
@@ -37,6 +39,29 @@ def test_requests_one_by_one() -> None:
             loop.request(client, GET)
             assert client.receive().body == b"hello"
         assert loop.exchanges[0].number == 6
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="frees by reference counts")
+def test_a_connection_that_has_ended_needs_no_garbage_collector() -> None:
+    kept = []
+
+    def keep(_request: Request, _body: BinaryIO | None, exchange: Exchange) -> None:
+        kept.append(exchange.is_gone)
+        answer(exchange)
+
+    gc.collect()  # what other tests have left
+    gc.disable()
+    try:
+        with Loop(keep) as loop:
+            for data in (GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), GET, b"no HTTP\r\n\r\n", b""):
+                with loop.connect() as client:
+                    loop.request(client, data)
+                loop.settle()
+                assert not loop.channels
+                assert not [found for found in gc.get_objects() if type(found) is Channel]
+            assert all(is_gone() for is_gone in kept)  # whoever has kept the request may ask
+    finally:
+        gc.enable()
 
 
 def test_a_head_in_single_bytes() -> None:
