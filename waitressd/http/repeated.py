@@ -102,7 +102,7 @@ class SameStart:
 
         Raises HttpError: a rule is broken. Not all rules are looked at where the result is None.
         """
-        known, start = self.request, self._start
+        start = self._start
         line_end = buffer.find(CRLF, position)
         if not buffer.startswith(start, line_end):
             return None
@@ -112,37 +112,33 @@ class SameStart:
             return None
         self.end = end = rest_end + len(HEAD_END)
         common = common_line(buffer[position:line_end].decode("latin-1"))
-        if common is None or end - position > limits.max_request_header_size:
+        fields = self._add(buffer[rest_start:rest_end], limits)
+        if common is None or fields is None or end - position > limits.max_request_header_size:
             return None
-        others = _parse_others(buffer[rest_start:rest_end])
-        if others is None:
-            return None
-        fields = known.fields | others
-        if len(fields) != len(known.fields) + len(others) or len(fields) > limits.max_request_fields:
-            return None
+        known = self.request
         method, target, path, query = common.groups()
         if "%" in path:
             path = decode_path(path)
         request = Request(method, target, path, query, "HTTP/1.1", fields, None, known.keep_alive, False, True, known)
-        if not _MEANING.isdisjoint(others):
+        if not _MEANING.isdisjoint(fields):
             set_meaning(request, limits)
         return request
 
-
-def _parse_others(block: bytes | bytearray) -> dict[str, str] | None:
-    """The fields of whole lines; None if there is anything unusual about them."""
-    lines = block.decode("latin-1").split("\r\n")
-    # As in parse_head: one look at all octets finds those that no line may have.
-    if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines) - 2:
-        return None
-    fields, keys = {}, KEYS
-    try:
-        for line in lines:
-            name, value = line.split(":", 1)
-            fields[keys[name]] = value.strip(WHITE_SPACE)
-    except (KeyError, ValueError):
-        return None
-    return fields if len(fields) == len(lines) else None
+    def _add(self, block: bytes | bytearray, limits: Limits) -> dict[str, str] | None:
+        """The known fields and those of more lines; None if there is anything unusual about these."""
+        # As in parse_head: one look at all octets finds those that no line may have.
+        lines = block.decode("latin-1").split("\r\n")
+        fields, keys = self.request.fields.copy(), KEYS
+        count = len(fields) + len(lines)
+        if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines) - 2 or count > limits.max_request_fields:
+            return None
+        try:
+            for line in lines:
+                name, value = line.split(":", 1)
+                fields[keys[name]] = value.strip(WHITE_SPACE)
+        except (KeyError, ValueError):
+            return None
+        return fields if len(fields) == count else None
 
 
 Known = SameRequest | SameLines | SameStart
