@@ -34,6 +34,7 @@ def leaving_server(folder: Path, *arguments: str, **options: Any) -> Iterator[tu
     path = f"{folder}/admin.sock"
     command = ["-v", "--listen=127.0.0.1:0", "--threads=4", f"--admin-listen=unix:{path}", *arguments, APP]
     with server_process(command, **options) as server:
+        server.wait_for_output("Serving on http")  # the admin address is named before it, and may be for some time
         assert wait_until(lambda: state(path)[0] == 200)
         yield server, path
 
