@@ -58,13 +58,13 @@ def test_an_exception_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(fuzzer, "CORPUS", tmp_path)
     (tmp_path / "seed.http").write_bytes(NEXT)
 
-    def broken(self: RequestReader) -> Event:
+    def broken(self: RequestReader, data: bytes = b"") -> Event:
         raise IndexError("out of range")
 
     with monkeypatch.context() as patched:
         read = RequestReader.next_event
         calls = iter([read] * 8)
-        patched.setattr(RequestReader, "next_event", lambda self: next(calls, broken)(self))
+        patched.setattr(RequestReader, "next_event", lambda self, data=b"": next(calls, broken)(self, data))
         with pytest.raises(IndexError) as caught:
             list(fuzzer.fuzz(1, lambda tried: tried >= 5))
     assert "written to" in caught.value.__notes__[0]
