@@ -225,8 +225,9 @@ class Exchange(Outgoing):
     def note(self, started_at: float, returned_at: float) -> None:
         """The task ran without the role, or took longer than a moment. Who settles it next."""
         self.started_at, self.returned_at = started_at, returned_at
-        if not returned_at and self.loop.held is not None:
-            self.loop.held.lend(self)
+        held = self.loop.held  # read once: the holder of the role may take it away at any time
+        if held is not None and not returned_at:
+            held.lend(self)
 
     def settle_aside(self) -> bool:
         """Take the exchange back without the role, if nothing is left to do but to wait for the next request."""
