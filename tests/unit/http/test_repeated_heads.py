@@ -118,6 +118,7 @@ def test_a_broken_request_line_is_refused_after_known_field_lines() -> None:
         (b"Transfer-Encoding: gzip", 400),
         (b"Expect: the unexpected", 417),
         (b"X-C: c\r\n" * 200 + b"X-C: c", 431),
+        (b"Cookie: " + b"c" * Limits().max_request_header_size, 431),
     ],
 )
 def test_a_broken_field_line_is_refused_after_known_ones(rest: bytes, status: int) -> None:
@@ -195,6 +196,18 @@ def test_a_long_request_line_is_refused_after_known_field_lines() -> None:
         with pytest.raises(HttpError) as caught:
             connection.next_event()
         assert caught.value.status == 414
+
+
+def test_a_long_head_is_refused_after_known_field_lines() -> None:
+    lines = b" HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    connection = Connection(Limits(max_request_header_size=100), "")
+    for target in (b"/", b"/x", b"/" + b"x" * 50):
+        read_request(connection, b"GET " + target + lines)
+    assert isinstance(connection.reader._known, SameLines)
+    connection.reader.feed(b"GET /" + b"x" * 80 + lines)
+    with pytest.raises(HttpError) as caught:
+        connection.next_event()
+    assert caught.value.status == 431
 
 
 def test_what_is_remembered_is_bounded_and_can_be_given_up() -> None:

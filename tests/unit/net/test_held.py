@@ -74,6 +74,21 @@ def test_what_was_received_stays(calls: HeldCalls, pair: Pair) -> None:
     assert (calls.receive(ours, 3), first) == (b"two", b"one")
 
 
+def test_no_more_is_received_than_there_is_memory_for(pair: Pair) -> None:
+    asked_for = []
+
+    def receive(_wire: socket.socket, _address: int, count: int, _flags: int) -> int:
+        asked_for.append(count)
+        return 0
+
+    ours, theirs = pair
+    theirs.sendall(b"data")
+    held = HeldCalls(lambda *_: 0, receive, bytearray(RECEIVE_BYTES), 0)
+    assert held.receive(ours, RECEIVE_BYTES + 1) == b"data", "by the socket, which has memory of its own"
+    assert held.receive(ours, RECEIVE_BYTES) == b""
+    assert asked_for == [RECEIVE_BYTES]
+
+
 def test_nothing_to_receive_is_said_as_by_the_socket(calls: HeldCalls, pair: Pair) -> None:
     with pytest.raises(WOULD_BLOCK):
         calls.receive(pair[0], 100)

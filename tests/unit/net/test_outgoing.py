@@ -1,5 +1,6 @@
 """What a task writes: straight to the kernel, kept when the client is slow, refused when it has left."""
 
+import contextlib
 import errno
 import threading
 from collections.abc import Callable, Iterator
@@ -99,6 +100,31 @@ def test_blocks_that_the_client_does_not_take_wait_in_order() -> None:
         assert received[-10:] == b"xmiddleend"
         exchange.write_blocks(iter([b"more"]))
         assert client.sock.recv(100) == b"more"
+        exchange.break_off(Fault.CLIENT)
+        exchange.settle()
+
+
+def test_no_block_overtakes_what_waits() -> None:
+    with Loop() as loop, loop.connect(receive_buffer_bytes=4096) as client:
+        exchange = begun(loop)
+        received, count = bytearray(), 0
+
+        def blocks() -> Iterator[bytes]:
+            nonlocal count
+            while exchange.outbuf is None:
+                count += 1
+                yield MEGABYTE
+            client.sock.settimeout(0)
+            with contextlib.suppress(BlockingIOError):  # now the kernel has room again
+                while True:
+                    received.extend(client.sock.recv(1 << 20))
+            client.sock.settimeout(5)
+            yield b"end"
+
+        exchange.write_blocks(blocks())
+        assert received
+        received += receive(loop, client, count * len(MEGABYTE) + 3 - len(received))
+        assert received[-4:] == b"xend"
         exchange.break_off(Fault.CLIENT)
         exchange.settle()
 
