@@ -1,5 +1,6 @@
 """How fast the role moves, how quiet the watcher is, and what it says of tasks that hang."""
 
+import random
 import threading
 import time
 
@@ -12,7 +13,7 @@ from waitressd.dispatch import watcher as module
 from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Assignment, Worker
-from waitressd.dispatch.watcher import Watcher
+from waitressd.dispatch.watcher import LONGEST_TICK_SECONDS, SHORTEST_TICK_SECONDS, Tick, Watcher
 from waitressd.net.poller import build_poller
 
 
@@ -30,6 +31,47 @@ def test_the_role_leaves_a_task_that_blocks_within_a_few_looks() -> None:
     # Two looks are ten milliseconds at most; the rest is a machine that is busy with other tests.
     assert min(delays) < 0.1
     assert max(delays) < 0.29
+
+
+def _looks(tasks_per_second: int, seconds: int = 60) -> tuple[float, float]:
+    """How long others wait for each task that blocks, in the mean, and how many looks a second there are.
+
+    Counted, not waited for: tasks that block for long begin at chance, and the second look at one takes its role.
+    """
+    chance = random.Random(1)
+    tick, now, begun, seen, looks = Tick(), 0.0, 0.0, False, 0
+    delays: list[float] = []
+    while now < seconds:
+        now += tick.seconds
+        looks += 1
+        was_taken = seen and begun <= now
+        if was_taken:
+            delays.append(now - begun)
+            begun = now + chance.expovariate(tasks_per_second)
+        seen = begun <= now and not was_taken
+        tick.note(was_taken=was_taken)
+    return sum(delays) / len(delays), looks / seconds
+
+
+@pytest.mark.parametrize(("tasks", "longest_delay"), [(1, 0.008), (5, 0.007), (20, 0.004), (200, 0.0012)])
+def test_the_more_tasks_block_the_sooner_each_is_seen(tasks: int, longest_delay: float) -> None:
+    delay, looks = _looks(tasks)
+    assert delay < longest_delay
+    assert looks < 250 + 30 * tasks
+
+
+def test_a_tick_stays_within_its_bounds_and_grows_back() -> None:
+    tick = Tick()
+    for _ in range(100):
+        tick.note(was_taken=True)
+    assert tick.seconds == SHORTEST_TICK_SECONDS
+    seconds = 0.0
+    while tick.seconds < LONGEST_TICK_SECONDS:
+        tick.note(was_taken=False)
+        seconds += tick.seconds
+    assert seconds < 0.5  # until it is as rare as before
+    tick.note(was_taken=False)
+    assert tick.seconds == LONGEST_TICK_SECONDS
 
 
 def test_hung_requests_are_named_with_their_stacks_once(
