@@ -35,6 +35,8 @@ class Request:
     """No body follows: there will be no Body and no EndOfBody event."""
     known: "Request | None" = None
     """A request whose field lines have come again on the connection: `fields` are its own, or begin with them."""
+    added: dict[str, str] | None = None
+    """Those of the fields that `known` does not have, where `fields` only begin with its own."""
     basis: dict[str, Any] | None = None
     """What the WSGI side has made of the fields, kept for the requests that share them; see `known`."""
 

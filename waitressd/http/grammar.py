@@ -81,7 +81,9 @@ def decode_percent(text: str) -> str:
     Raises ValueError if a percent sign is not followed by two hexadecimal digits.
     """
     # Python's own escape of one octet is the same but for its first character, and its decoder is in C.
-    return unicode_escape_decode(text.replace("\\", "\\\\").replace("%", "\\x").encode("latin-1"))[0]
+    escaped = text.replace("\\", "\\\\").replace("%", "\\x")
+    # It takes text as well, but as UTF-8, which is the same for ASCII alone.
+    return unicode_escape_decode(escaped if escaped.isascii() else escaped.encode("latin-1"))[0]
 
 
 def split_list(value: str) -> list[str]:

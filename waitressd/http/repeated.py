@@ -112,33 +112,43 @@ class SameStart:
             return None
         self.end = end = rest_end + len(HEAD_END)
         common = common_line(buffer[position:line_end].decode("latin-1"))
-        fields = self._add(buffer[rest_start:rest_end], limits)
-        if common is None or fields is None or end - position > limits.max_request_header_size:
+        added = self._parse_rest(buffer[rest_start:rest_end], limits)
+        if common is None or added is None or end - position > limits.max_request_header_size:
             return None
         known = self.request
+        fields = known.fields | added
+        if len(fields) != len(known.fields) + len(added):
+            return None
         method, target, path, query = common.groups()
         if "%" in path:
             path = decode_path(path)
-        request = Request(method, target, path, query, "HTTP/1.1", fields, None, known.keep_alive, False, True, known)
-        if not _MEANING.isdisjoint(fields):
+        request = Request(
+            method, target, path, query, "HTTP/1.1", fields, None, known.keep_alive, False, True, known, added
+        )
+        if not _MEANING.isdisjoint(added):
+            # Which takes fields out and normalizes others. The known ones have none of these, see `learn`.
             set_meaning(request, limits)
+            request.added = {key: fields[key] for key in added if key in fields}
         return request
 
-    def _add(self, block: bytes | bytearray, limits: Limits) -> dict[str, str] | None:
-        """The known fields and those of more lines; None if there is anything unusual about these."""
+    def _parse_rest(self, block: bytes | bytearray, limits: Limits) -> dict[str, str] | None:
+        """The fields of the lines that follow the known ones; None if there is anything unusual about them."""
         # As in parse_head: one look at all octets finds those that no line may have.
         lines = block.decode("latin-1").split("\r\n")
-        fields, keys = self.request.fields.copy(), KEYS
-        count = len(fields) + len(lines)
-        if len(block.translate(None, FIELD_OCTETS)) != 2 * len(lines) - 2 or count > limits.max_request_fields:
+        count, keys = len(lines), KEYS
+        if (
+            len(block.translate(None, FIELD_OCTETS)) != 2 * count - 2
+            or len(self.request.fields) + count > limits.max_request_fields
+        ):
             return None
+        added: dict[str, str] = {}
         try:
             for line in lines:
                 name, value = line.split(":", 1)
-                fields[keys[name]] = value.strip(WHITE_SPACE)
+                added[keys[name]] = value.strip(WHITE_SPACE)
         except (KeyError, ValueError):
             return None
-        return fields if len(fields) == count else None
+        return added if len(added) == count else None
 
 
 Known = SameRequest | SameLines | SameStart

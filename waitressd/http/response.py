@@ -106,11 +106,12 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
     head = ResponseHead(code, has_content)
     lines = [start]
     for field in fields if type(fields) is list else _iterate(fields):
-        # Nearly every field is a pair of plain texts with a value in ASCII, and what is printable in ASCII has no
-        # control: seen here, without a call, in half of the time. Whatever is not like that is looked at more closely.
+        # Nearly every field is a pair of plain texts, and what is printable has no control: seen here, without a call,
+        # in half of the time. Whatever is not like that is looked at more closely; what is printable and beyond
+        # latin-1 cannot be encoded.
         if type(field) is tuple and len(field) == 2:
             name, value = field
-            if type(name) is not str or type(value) is not str or not (value.isascii() and value.isprintable()):
+            if type(name) is not str or type(value) is not str or not value.isprintable():
                 name, value = _check_field(field)
         else:
             name, value = _check_field(field)
@@ -120,8 +121,14 @@ def build_head(status: str, fields: Iterable[tuple[str, str]]) -> ResponseHead:
         elif policy is _POLICY_LENGTH:
             lines.append(_add_length(name, value, head))
         else:
+            _check_value(name, value)
             lines.append(_add_special(policy, name, value, head))
-    head.octets = "".join(lines).encode("latin-1")
+    text = "".join(lines)
+    try:
+        head.octets = text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\r\n")[2]
+        raise _value_refusal(line.partition(":")[0]) from None
     return head
 
 
@@ -176,9 +183,17 @@ def _check_field(field: object) -> tuple[str, str]:
             raise ResponseError(f"Name and value of the response field {name!r:.80} must be str, not {value!r:.80}.")
         # Classes derived from str may encode themselves as they like; what is checked must be what is sent.
         name, value = str.__str__(name), str.__str__(value)
-    if not is_field_value(value):
-        raise ResponseError(f"The value of the response field {name!r} has a control or a character beyond latin-1.")
+    _check_value(name, value)
     return name, value
+
+
+def _check_value(name: str, value: str) -> None:
+    if not is_field_value(value):
+        raise _value_refusal(name)
+
+
+def _value_refusal(name: str) -> ResponseError:
+    return ResponseError(f"The value of the response field {name!r} has a control or a character beyond latin-1.")
 
 
 def _learn_name(name: str) -> FieldPolicy:

@@ -116,18 +116,18 @@ class EnvironBuilder:
         """
         # What a connection has said before begins each environ with the same keys, which saves half of the time of
         # building it (measured).
-        known, fields = request.known, request.fields
+        known = request.known
+        unjudged: dict[str, str] | None = request.fields
         basis = known.basis if known is not None else None
-        is_known = False
         if basis is None:
             environ = self._begin(request, origin, caller)
             if known is not None and not has_proxy_keys(known.fields):
                 known.basis = self._begin(known, origin, caller)
         else:
             environ = basis.copy()
-            is_known = known is not None and fields is known.fields
-            if not is_known:
-                environ.update(fields)
+            unjudged = request.added
+            if unjudged:
+                environ.update(unjudged)
         environ["REQUEST_METHOD"] = request.method
         environ["REQUEST_URI"] = request.target
         environ["PATH_INFO"] = request.path
@@ -144,7 +144,7 @@ class EnvironBuilder:
             apply_proxy_header(environ, origin.proxied)
         if self._prefix:
             self._strip_prefix(environ)
-        if not is_known and has_proxy_keys(fields):
+        if unjudged and has_proxy_keys(unjudged):
             if origin.is_peer_known:
                 self._proxies.rewrite(environ)
             else:

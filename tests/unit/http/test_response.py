@@ -270,6 +270,19 @@ def test_the_length_where_there_is_no_content(status: str, value: str, line: str
         assert (head.lines, head.content_length) == (line, int(value))
 
 
+@pytest.mark.parametrize("name", ["X-B", "Content-Length", "Date", "Connection", "Keep-Alive", "Trailer", "Server"])
+@pytest.mark.parametrize("value", ["a\n", "\x00", "\x7f", "\u20ac", "1\u20ac", "\u0665", "close, \u0142"])
+def test_a_value_that_cannot_be_sent_is_refused_whatever_its_name_means(name: str, value: str) -> None:
+    """What is left out, too; and its name is told, among others with all that a value may have."""
+    good = [("X-A", "a: b\t\xe4\xa0"), ("Set-Cookie", "c=\xff")]
+    for fields in ([*good, (name, value)], [(name, value), *good], [*good, (name, value), *good]):
+        with pytest.raises(ResponseError, match=name):
+            build_head("200 \xfc", fields)
+        with pytest.raises(ResponseError, match=name):
+            build_head("200 \xfc", iter(fields))
+    assert build_head("200 \xfc", good).lines == "X-A: a: b\t\xe4\xa0\r\nSet-Cookie: c=\xff\r\n"
+
+
 @pytest.mark.parametrize("name", ["Content-Length", "Date", "Connection", "Transfer-Encoding", "Keep-Alive", "Server"])
 def test_an_interim_response_has_plain_fields_only(name: str) -> None:
     with pytest.raises(ResponseError, match="interim"):

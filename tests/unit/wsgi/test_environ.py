@@ -299,6 +299,7 @@ def test_what_a_client_says_again_means_the_same_environ(peer: str) -> None:
     settings = EnvironSettings(server_port=8080, proxies=trusted, url_prefix="/p")
     builder = EnvironBuilder(settings)
     told = ["X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 203.0.113.8", "Cookie: a", "Cookie: b", "Cookie: b"]
+    told += ["Content-Length: 00", "Connection: keep-alive", "Content-Type: text/plain\r\nContent-Length: 0"]
     for first in (["X-A: 1"], ["X-A: 1", "X-Forwarded-For: 203.0.113.9"], ["X-A: 1", "X-Forwarded-Host: a.test"]):
         transport = RecordingTransport(peer)
         for number, last in enumerate(told * 2):
