@@ -36,8 +36,9 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # The members used for every response, as plain globals: looking one up in its class costs as much as a transition.
 _READ: Final = Reading.DONE
-_WAIT, _READY, _BODY = Sending.WAIT, Sending.READY, Sending.BODY
+_WAIT, _READY, _BODY, _BROKEN = Sending.WAIT, Sending.READY, Sending.BODY, Sending.BROKEN
 _HEAD, _WHOLE, _DATA, _END = SendEvent.HEAD, SendEvent.WHOLE, SendEvent.DATA, SendEvent.END
+_ENDED: Final = SendEvent.CLOSE
 _KEPT, _LAST = Persistence.KEPT, Persistence.LAST
 # Where a request and a complete response lead, once they are seen to be what is asked for here.
 _AFTER_REQUEST = SENDING_TRANSITIONS[_WAIT, SendEvent.REQUEST]
@@ -105,13 +106,13 @@ class ResponseEncoder:
         self._recent = recent
         self._ident = _server_line(ident)
         self._reader = reader
-        self._framing = Framing.NONE
+        self._framing = _NONE
         self._size_line = b""  # of a chunk of `piece_bytes`
         self._unsent = 0  # octets that a body with a length still lacks
         # What the application said first, and the head that was made of it; () when it has said something else since.
         self._known: Answer | tuple[()] | None = None
-        self.sending = Sending.WAIT
-        self.persistence = Persistence.KEPT
+        self.sending = _WAIT
+        self.persistence = _KEPT
         """What follows the current response."""
         self.surplus_bytes = 0
         """By how much the body of the current response exceeds its Content-Length, below 0 by how much it fell short.
@@ -129,7 +130,7 @@ class ResponseEncoder:
     def response_done(self) -> bool:
         """No response is owed: the last one was encoded to its end, or was never asked for."""
         sending = self.sending
-        return sending is not _READY and sending is not _BODY and sending is not Sending.BROKEN
+        return sending is not _READY and sending is not _BODY and sending is not _BROKEN
 
     @property
     def is_satisfied(self) -> bool:
@@ -427,7 +428,7 @@ class ResponseEncoder:
         if self._reader.reading is _READ and self.persistence is not _LAST:
             self._reader.reading, self.sending = _NEXT_READING, _NEXT_SENDING
         else:
-            self._move(SendEvent.CLOSE)
+            self._move(_ENDED)
             self._close()
 
     def _close(self) -> None:

@@ -23,7 +23,7 @@ REFUSED_LINE_BYTES: Final = 1024  # what is kept of the first line of a head tha
 
 # The members used for every request, as plain globals: looking one up in its class costs as much as a transition.
 _IDLE, _HELD, _BODY, _DONE, _ERROR = Reading.IDLE, Reading.HELD, Reading.BODY, Reading.DONE, Reading.ERROR
-_DATA, _END, _GO_ON = ReadEvent.DATA, ReadEvent.END, ReadEvent.GO_ON
+_DATA, _END, _GO_ON, _CLOSE = ReadEvent.DATA, ReadEvent.END, ReadEvent.GO_ON, ReadEvent.CLOSE
 # Where a request head leads from IDLE, which `next_event` has just seen: looked up once instead of for each request.
 _AFTER_HEAD, _AFTER_WHOLE = READING_TRANSITIONS[_IDLE, ReadEvent.HEAD], READING_TRANSITIONS[_IDLE, ReadEvent.WHOLE]
 # And where all of a body leads from BODY.
@@ -60,7 +60,7 @@ class RequestReader:
         """With `recent`, what it knows of earlier connections is used, and learns from this one."""
         self._limits = limits
         self._recent = recent
-        self.reading = Reading.IDLE
+        self.reading = _IDLE
         self.buffer: bytes | bytearray = b""
         """What was fed and not used yet, which begins at `_position`; empty without. Others only look at it."""
         self._position = 0
@@ -368,7 +368,7 @@ class RequestReader:
 
     def close(self) -> None:
         """Read nothing any more; twice is harmless."""
-        self._move(ReadEvent.CLOSE)
+        self._move(_CLOSE)
         self._drop()
 
     def _drop(self) -> None:

@@ -198,7 +198,8 @@ class Acceptor:
 
     def release(self, peer: Peer, now: float) -> None:
         """A connection has closed: its place is free."""
-        self._forget(peer)
+        if self._per_client:
+            self._forget(peer)
         if self._heard:  # accepting does not rest
             return
         if self.resume_at == NEVER:

@@ -33,6 +33,12 @@ from waitressd.peer import UNIX, Origin, Peer
 FRUITLESS_EVENTS: Final = 16  # events in a row without a byte moved, before the channel is given up
 IN_FLIGHT_BYTES: Final = 10 * 1460  # of a response, that are on their way at once (the initial window of RFC 6928)
 # As plain globals: looking a member up in its class costs as much as the comparison.
+_OPEN: Final = ChannelState.OPEN
+_CLOSED: Final = ChannelState.CLOSED
+_CLOSE: Final = ChannelMove.CLOSE
+_WAIT: Final = Sending.WAIT
+_RUNNING: Final = ExchangeState.RUNNING
+_REVOKED: Final = ExchangeState.REVOKED  # the first state in which the connection has lost its exchange
 _HALF_CLOSED: Final = ChannelState.HALF_CLOSED  # the last state in which requests are read
 _IDLE: Final = ExchangeState.IDLE
 _DONE: Final = Reading.DONE
@@ -64,7 +70,7 @@ class Channel:
         self.received_bytes = 0  # of HTTP, heads included; counted where there is a ledger
         self.loop = loop
         self.origin = Origin(peer, settings.listener, None if kept is None else kept.proxied)
-        self.state = ChannelState.OPEN
+        self.state = _OPEN
         self.mask = 0
         self.connection = settings.connect()
         self.exchange = Exchange(self, self.connection, loop, settings)
@@ -333,7 +339,7 @@ class Channel:
             # Where the end of the connection is the end of the body, only a reset tells a cut response from a complete
             # one. Elsewhere framing shows what is missing, and earlier responses on their way must not be destroyed.
             self.close(reset=True)
-        elif exchange.fault is None and connection.encoder.sending is Sending.WAIT:
+        elif exchange.fault is None and connection.encoder.sending is _WAIT:
             exchange.keep()
             self.loop.again(self.fd)
         elif self._settings.tls is not None and exchange.fault is None and not wire.farewell(self.wire):
@@ -431,18 +437,18 @@ class Channel:
 
     def close(self, *, reset: bool = False) -> None:
         """Give everything back; with `reset` the client sees that the response is incomplete. Harmless when closed."""
-        if self.state is ChannelState.CLOSED:
+        if self.state is _CLOSED:
             return
         exchange = self.exchange
-        if self.state <= _HALF_CLOSED and exchange.state is ExchangeState.RUNNING:
+        if self.state <= _HALF_CLOSED and exchange.state is _RUNNING:
             exchange.revoke(Fault.STOP)  # which comes back here
             return
         has_unsent = exchange.outbuf is not None and exchange.outbuf.unsent_bytes > 0
-        reset = reset or has_unsent or (exchange.is_broken and exchange.state > _BODY)
-        is_shared = self.state <= _HALF_CLOSED and exchange.state >= ExchangeState.REVOKED
+        reset = reset or has_unsent or (exchange.fault is not None and exchange.is_broken and exchange.state > _BODY)
+        is_shared = self.state <= _HALF_CLOSED and exchange.state >= _REVOKED
         if self._settings.tls is not None and not reset and exchange.is_over:
             wire.farewell(self.wire)
-        self._move(ChannelMove.CLOSE)
+        self._move(_CLOSE)
         if self.preface is not None:
             self.preface.close()
             self.preface = None

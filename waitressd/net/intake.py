@@ -13,7 +13,7 @@ from waitressd.net.progress import Upload
 from waitressd.net.states import ChannelState, ExchangeMove, ExchangeState
 
 # One read of a body whose length is known. The whole of most of them, so that nothing is put together of pieces, and
-# not so much that the others would wait: 60 us, with TLS a millisecond.
+# not so much that the others would wait: 60 us. TLS gives less at once.
 BODY_READ_BYTES: Final = 1 << 20
 
 

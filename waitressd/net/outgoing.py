@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from waitressd.net.timelimit import Timing
 
-_OPEN: Final = ChannelState.OPEN  # as a plain global: looking a member up in its class costs as much as the comparison
+# As plain globals: looking a member up in its class costs as much as the comparison.
+_OPEN: Final = ChannelState.OPEN
+_IDLE: Final = ExchangeState.IDLE
 
 
 class Outgoing:
@@ -46,7 +48,7 @@ class Outgoing:
         self.loop = loop
         self.ledger = loop.ledger
         self.settings = settings
-        self.state = ExchangeState.IDLE
+        self.state = _IDLE
         self.deadline = loop.now + loop.idle_seconds
         # Of the task alone, a copy of its thread's (`contextvars`). What is called for it later runs in it, too.
         self.context: Context | None = None

@@ -22,6 +22,9 @@ from waitressd.peer import ClientCertificate, Tls
 RECORD_BYTES: Final = 16 * 1024  # of plaintext in one record at most (RFC 8446, 5.1)
 MORE_BYTES: Final = 4 * 1024  # of a record that another one probably follows: small requests end with a smaller one
 SEND_BYTES: Final = 1 << 20  # taken by one call
+# Given by one call at most: a millisecond goes into a megabyte, and all others wait meanwhile. With uploads of 1 MiB on
+# four connections a small request beside them took two thirds of the time at its slowest (p95), at the same CPU time.
+READ_BYTES: Final = 128 * 1024
 SILENT_READS: Final = 17_000  # in a row: the largest record byte by byte, and an end to records without plaintext
 
 _WANTS: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -135,8 +138,9 @@ class TlsStream:
     def recv(self, count: int) -> bytes:
         """Return the plaintext of a record, or of some up to `count` bytes; b"" when the client's side has ended.
 
-        Never less than a record, whatever `count` is: no poller tells of what OpenSSL keeps. After the end of our side
-        it returns what comes as it is, to be dropped. Raises PartialRecordError beside what sockets raise.
+        Never more than READ_BYTES, so that a large body holds nobody up. Never less than a record, whatever `count` is:
+        no poller tells of what OpenSSL keeps. After the end of our side it returns what comes as it is, to be dropped.
+        Raises PartialRecordError beside what sockets raise.
         """
         tls = self._tls
         if tls is None:
@@ -155,8 +159,9 @@ class TlsStream:
 
     def _read_on(self, tls: ssl.SSLSocket, data: bytes, count: int) -> bytes:
         pieces, size = [data], len(data)
+        limit = min(count, READ_BYTES)
         try:
-            while len(data) >= MORE_BYTES and size + RECORD_BYTES <= count:
+            while len(data) >= MORE_BYTES and size + RECORD_BYTES <= limit:
                 data = tls.read(RECORD_BYTES)
                 pieces.append(data)
                 size += len(data)

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import select
 import socket
 import ssl
 import threading
@@ -24,7 +25,7 @@ from tests.support.tls import (
 )
 from waitressd.net.outbuf import OutBuffer, OutputLimits
 from waitressd.net.poller import READ, WRITE
-from waitressd.net.tls import RECORD_BYTES, SEND_BYTES, SILENT_READS, HandshakeError, TlsStream
+from waitressd.net.tls import READ_BYTES, RECORD_BYTES, SEND_BYTES, SILENT_READS, HandshakeError, TlsStream
 from waitressd.net.wire import PartialRecordError, close_write, cut, drop_unread, farewell, reset_at_close, send_file
 
 CANARY: Final = b"in clear never "
@@ -194,6 +195,15 @@ def test_several_large_records_in_one_event_as_far_as_was_asked_for() -> None:
         both.client.send(b"x" * (RECORD_BYTES * 5))
         assert both.stream.recv(RECORD_BYTES * 3) == b"x" * (RECORD_BYTES * 3)
         assert both.stream.recv(96 * 1024) == b"x" * (RECORD_BYTES * 2)
+
+
+def test_one_read_gives_no_more_than_its_bound_and_the_poller_tells_of_the_rest() -> None:
+    with connected() as both:
+        both.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        both.client.send(b"x" * (READ_BYTES + RECORD_BYTES))
+        assert both.stream.recv(1 << 20) == b"x" * READ_BYTES
+        assert select.select([both.stream], [], [], 0)[0]
+        assert both.stream.recv(1 << 20) == b"x" * RECORD_BYTES
 
 
 def test_what_came_before_a_broken_record_is_not_lost() -> None:
