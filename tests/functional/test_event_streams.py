@@ -61,3 +61,30 @@ def test_an_event_is_with_the_kernel_before_the_next_is_asked_for(application: A
         client.sock.setblocking(False)
         assert done.wait(10)
     assert missing == []
+
+
+@pytest.mark.parametrize("wait", [threading.Event.wait, None])
+def test_all_blocks_of_a_burst_arrive_while_the_application_makes_the_next(wait: Any) -> None:
+    """By TCP, where the kernel holds blocks that come fast: it waits for the client, or computes until that has all."""
+    blocks = [b"row %d\n" % number for number in range(100)]
+    arrived = [threading.Event() for _ in range(3)]
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        for event in arrived:
+            yield from blocks
+            if wait is not None:
+                assert wait(event, 5)
+            while not event.is_set():
+                pass
+
+    with running_server(application, threads=1) as server, Client(server.address) as client:
+        client.send(GET)
+        received = b""
+        for number, event in enumerate(arrived, 1):
+            while received.count(b"row 99\n") < number:
+                data = client.sock.recv(65536)
+                assert data
+                received += data
+            event.set()
+        assert received.count(b"row") == 300

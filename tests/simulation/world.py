@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import itertools
 import logging
 import os
 import random
@@ -25,7 +26,7 @@ from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Role, Worker
 from waitressd.dispatch.watcher import Watcher
 from waitressd.http.limits import Limits
-from waitressd.net import timelimit, tls, wire
+from waitressd.net import channel, timelimit, tls, wire
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job
@@ -147,6 +148,9 @@ class ImpatientDispatcher(Dispatcher):
         return super()._turn()
 
 
+WATCH_SECONDS: Final = 0.01  # after which the watcher has looked for late tasks, once one is due
+
+
 class World:
     """Everything of one run; `run` lets it happen."""
 
@@ -154,6 +158,8 @@ class World:
     mutations: tuple[tuple[Any, str, Any], ...] = ()  # (module or class, name, what stands there instead)
     secure_share = 0.3
     limited_share = 0.5
+    moods = MOODS
+    late_share = 0.5  # of the waits of an application with a limit that last about as long
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         self.seed = seed
@@ -181,7 +187,7 @@ class World:
         self.dice = dice
         self.revoke_chance = rng.choice((0.0, 0.0, 0.0, 0.02))
         self.faults_at_accept = self.kernel.faults.accept > 0
-        self.mood = rng.choice(MOODS)
+        self.mood = rng.choice(self.moods)
         self.blocking_share = rng.choice((0.0, 0.0, 0.12, 1.0))
         self.task_limit = rng.choice((1, 1, 2, 3))
         self.bounds = Bounds(
@@ -276,10 +282,15 @@ class World:
     def sleep_to_the_limit(self) -> bool:
         """Let the application wait until it is about to be found late; False where it has no limit, and mostly."""
         limit = self.limits.request_timeout
-        if not limit or self.dice.random() < 0.5:
+        if not limit or self.dice.random() >= self.late_share:
             return False
         self.sleep(limit)
-        self.sleep(max(0.0, self.lane.next_look - self.scheduler.now) + self.dice.choice((0.0, 0.00005, 0.0003, 0.002)))
+        due = self.lane.next_look
+        self.sleep(max(0.0, due - self.scheduler.now))
+        end = self.scheduler.now + WATCH_SECONDS
+        while self.lane.next_look == due and self.scheduler.now < end:
+            self.sleep(0.00001)
+        self.sleep(self.dice.choice((0.0, 0.00002, 0.00004, 0.00008, 0.00016)))
         return True
 
     def begin(self, connection: int, number: int) -> None:
@@ -355,6 +366,7 @@ class World:
             (fcntl, "ioctl", self._ioctl),
             (os, "pwrite", self._pwrite),
             (tempfile, "TemporaryFile", self._temporary_file),
+            (channel, "_numbers", itertools.count(1)),  # which a client reads in an answer to a late request
             (tls, "_recv", raw_recv),
             (tls, "_shutdown", raw_shutdown),
             (timelimit, "new_turn", lambda: SimTurn(self.scheduler)),

@@ -28,6 +28,7 @@ from waitressd.dispatch.timekeeper import Timekeeper
 from waitressd.http.errors import HttpError, ProtocolMisuse
 from waitressd.machine import MACHINE, Machine
 from waitressd.net.acceptor import Acceptor
+from waitressd.net.bursts import Bursts
 from waitressd.net.channel import Channel
 from waitressd.net.channelsettings import ChannelSettings
 from waitressd.net.eventloop import Job, Settlement, Tally
@@ -73,6 +74,7 @@ class Dispatcher:
         self.limit = self.timekeeper.note_limit  # a request sets its own
         self.ledger: Ledger | None = None  # set before the first turn where requests are counted
         self.blocking = BlockingShare(machine.thread_time, machine.thread_pauses)
+        self.bursts = Bursts(self.clock)
         self.held: HeldCalls | None = None  # while threads fight for the interpreter
         self.handshakes: Tally | None = None  # how those of TLS get on; None without a listener that speaks it
         self.wake_watcher: Callable[[], None] | None = None  # set while the watcher sleeps without a tick

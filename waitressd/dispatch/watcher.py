@@ -9,6 +9,7 @@ from typing import Final
 
 from waitressd.dispatch.lane import Lane
 from waitressd.machine import MACHINE, Machine
+from waitressd.net.bursts import PUSH_SECONDS
 
 SHORTEST_TICK_SECONDS: Final = 0.0005
 LONGEST_TICK_SECONDS: Final = 0.005
@@ -59,7 +60,7 @@ class Watcher:
             was_taken = self._look()
             tick.note(was_taken=was_taken)
             quiet = 0 if was_taken or self._sees_task() else quiet + 1
-            if quiet > QUIET_LOOKS:
+            if quiet > QUIET_LOOKS and not self._push():
                 if self._sleep_until_a_task_runs():
                     quiet = 0
             else:
@@ -123,10 +124,23 @@ class Watcher:
         return is_rung
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep for a tick."""
+        """Sleep for a tick, or until somebody rings; push what streams hold meanwhile."""
+        end = self._machine.monotonic() + seconds
+        while (left := end - self._machine.monotonic()) > 0:
+            if self._push():
+                self._nap(min(left, PUSH_SECONDS))
+            elif self._rest(left):
+                return
+
+    def _nap(self, seconds: float) -> None:
+        """Sleep whether somebody rings or not."""
         end = self._machine.monotonic() + seconds
         self._machine.sleep(seconds)
         self._note_delay(end)
+
+    def _push(self) -> bool:
+        """Push what streams hold; True where some may hold more in a moment, False where they ring for it."""
+        return sum(lane.dispatcher.bursts.push(self.ring) for lane in self._lanes) > 0  # of all, as for the looks
 
     def _note_delay(self, end: float) -> None:
         """Count how late a sleep has ended."""

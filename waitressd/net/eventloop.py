@@ -15,6 +15,7 @@ from waitressd.net.wire import Wire
 from waitressd.peer import Origin, Peer
 
 if TYPE_CHECKING:
+    from waitressd.net.bursts import Bursts
     from waitressd.net.held import HeldCalls
     from waitressd.net.ledger import Ledger
 
@@ -118,6 +119,8 @@ class EventLoop(Protocol):
     """Where requests are counted, if they are."""
     held: "HeldCalls | None"
     """How to send and receive while threads fight for the interpreter; None while they do not. Any thread."""
+    bursts: "Bursts"
+    """How streams are sent. Any thread."""
     draining: bool
     """Whether the server stops: every response ends its connection, unless that can be passed on. Changes under the
     lock."""

@@ -109,21 +109,26 @@ class Outgoing:
         Beside the sends this loop is what a stream costs. So what cannot change any more is not looked at again.
         Raises ClientDisconnected, and what `blocks` raises.
         """
-        send = self.out.send
-        for data in blocks:
-            if self.fault is not None or self.outbuf is not None:
-                self.write(data)
-                continue
-            try:
-                sent = send(data)
-            except WOULD_BLOCK:
-                sent = 0
-            except OSError:
-                raise self.lose(Fault.CLIENT) from None
-            self.send_count += 1
-            self._taken_bytes += sent
-            if sent != len(data):
-                self._write_slowly((memoryview(data)[sent:],))
+        burst = self.loop.bursts.begin(self.out, self.encoder.response_head)
+        send = self.out.send if burst is None else burst.send
+        try:
+            for data in blocks:
+                if self.fault is not None or self.outbuf is not None:
+                    self.write(data)
+                    continue
+                try:
+                    sent = send(data)
+                except WOULD_BLOCK:
+                    sent = 0
+                except OSError:
+                    raise self.lose(Fault.CLIENT) from None
+                self.send_count += 1
+                self._taken_bytes += sent
+                if sent != len(data):
+                    self._write_slowly((memoryview(data)[sent:],))
+        finally:
+            if burst is not None:
+                burst.end()
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """`write` of several pieces in order, without joining them. Task thread. Raises ClientDisconnected."""

@@ -1,11 +1,13 @@
 """How fast the role moves, how quiet the watcher is, and what it says of tasks that hang."""
 
 import random
+import sys
 import threading
 import time
 
 import pytest
 
+from tests.support.heldwire import HeldWire
 from tests.support.loop import GET
 from tests.support.service import Service
 from tests.support.waiting import wait_until
@@ -14,6 +16,7 @@ from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.dispatch.watcher import LONGEST_TICK_SECONDS, SHORTEST_TICK_SECONDS, Tick, Watcher
+from waitressd.net.bursts import BURST_BLOCKS, Burst
 from waitressd.net.poller import build_poller
 
 
@@ -136,6 +139,21 @@ def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch:
     assert not wants_a_ring()
     assert watcher._sleep_until_a_task_runs()
     poller.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is held")
+def test_what_a_stream_holds_is_pushed_also_where_the_watcher_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLEEP_SECONDS", 60.0)  # nothing but a ring ends the sleep
+
+    with Service(2).run() as service:
+        for _ in range(3):
+            # It has said that it wants to be rung, and no tick comes any more.
+            assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
+            wire = HeldWire()
+            burst = Burst(service.dispatcher.bursts, wire, lambda: 0.0)  # type: ignore[arg-type]  # a wire that counts
+            for _ in range(BURST_BLOCKS + 1):
+                burst.send(b"block")
+            assert wait_until(wire.is_pushed)
 
 
 def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:
