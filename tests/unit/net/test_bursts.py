@@ -220,3 +220,15 @@ def test_no_block_is_forgotten_while_another_thread_pushes() -> None:
         over.set()
         bell.set()
         watcher.join()
+
+
+@linux
+def test_a_block_arrives_though_nobody_pushes() -> None:
+    """What PEP 3333 demands: nothing but the kernel is needed for it."""
+    bursts = Bursts(Time())
+    with connected() as (server, client):
+        burst = begin(bursts, server)
+        fill(burst, server, client)
+        for number in range(3):
+            burst.send(b"held %d" % number)
+            assert client.recv(100) == b"held %d" % number
