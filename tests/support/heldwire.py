@@ -6,9 +6,11 @@ class HeldWire:
 
     def __init__(self) -> None:
         self.held = 0
+        self.held_ever = 0
 
     def send(self, data: bytes, flags: int = 0) -> int:
         """Take all of it; hold it where more will come."""
+        self.held_ever += bool(flags)
         self.held = self.held + 1 if flags else 0
         return len(data)
 

@@ -124,23 +124,22 @@ class Watcher:
         return is_rung
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep for a tick, or until somebody rings; push what streams hold meanwhile."""
+        """Sleep for a tick; push what streams hold meanwhile."""
         end = self._machine.monotonic() + seconds
-        while (left := end - self._machine.monotonic()) > 0:
-            if self._push():
-                self._nap(min(left, PUSH_SECONDS))
-            elif self._rest(left):
-                return
+        for lane in self._lanes:
+            lane.dispatcher.bursts.look()
+        while self._push() and end - self._machine.monotonic() > PUSH_SECONDS:
+            self._nap(PUSH_SECONDS)
+        self._nap(max(0.0, end - self._machine.monotonic()))
+
+    def _push(self) -> bool:
+        """Push what streams hold; True where some may hold more."""
+        return sum(lane.dispatcher.bursts.push() for lane in self._lanes) > 0  # of all, as for the looks
 
     def _nap(self, seconds: float) -> None:
-        """Sleep whether somebody rings or not."""
         end = self._machine.monotonic() + seconds
         self._machine.sleep(seconds)
         self._note_delay(end)
-
-    def _push(self) -> bool:
-        """Push what streams hold; True where some may hold more in a moment, False where they ring for it."""
-        return sum(lane.dispatcher.bursts.push(self.ring) for lane in self._lanes) > 0  # of all, as for the looks
 
     def _note_delay(self, end: float) -> None:
         """Count how late a sleep has ended."""

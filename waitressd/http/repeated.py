@@ -126,7 +126,7 @@ class SameStart:
             method, target, path, query, "HTTP/1.1", fields, None, known.keep_alive, False, True, known, added
         )
         if not _MEANING.isdisjoint(added):
-            # Which takes fields out and normalizes others. The known ones have none of these, see `learn`.
+            # Which takes fields out and normalizes others; of the known ones only Connection, which it leaves alone.
             set_meaning(request, limits)
             request.added = {key: fields[key] for key in added if key in fields}
         return request

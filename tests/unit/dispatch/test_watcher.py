@@ -16,7 +16,7 @@ from waitressd.dispatch.bounds import Bounds
 from waitressd.dispatch.lane import Lane
 from waitressd.dispatch.role import Assignment, Worker
 from waitressd.dispatch.watcher import LONGEST_TICK_SECONDS, SHORTEST_TICK_SECONDS, Tick, Watcher
-from waitressd.net.bursts import BURST_BLOCKS, Burst
+from waitressd.net.bursts import BURST_BLOCKS, BUSY_BLOCKS, Burst
 from waitressd.net.poller import build_poller
 
 
@@ -142,18 +142,25 @@ def test_the_watcher_looks_again_soon_after_it_has_asked_to_be_rung(monkeypatch:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is held")
-def test_what_a_stream_holds_is_pushed_also_where_the_watcher_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLEEP_SECONDS", 60.0)  # nothing but a ring ends the sleep
+def test_the_watcher_pushes_what_busy_streams_hold_and_rests_when_they_are_over() -> None:
+    with Service(2).run() as service, service.connect() as client:
+        bursts = service.dispatcher.bursts
 
-    with Service(2).run() as service:
-        for _ in range(3):
-            # It has said that it wants to be rung, and no tick comes any more.
-            assert wait_until(lambda: service.dispatcher.wake_watcher is not None)
-            wire = HeldWire()
-            burst = Burst(service.dispatcher.bursts, wire, lambda: 0.0)  # type: ignore[arg-type]  # a wire that counts
+        def keep_busy() -> bool:
+            bursts.fast_blocks += BUSY_BLOCKS
+            assert client.request(GET).status == 200  # it keeps the watcher awake, as streams do
+            return bursts.is_watched
+
+        wire = HeldWire()
+        while not wire.held_ever:
+            while not keep_busy():  # until two looks have seen it
+                pass
+            burst = Burst(bursts, wire, time.monotonic)  # type: ignore[arg-type]  # a wire that counts
             for _ in range(BURST_BLOCKS + 1):
                 burst.send(b"block")
-            assert wait_until(wire.is_pushed)
+        assert wait_until(wire.is_pushed)
+        assert wait_until(lambda: not bursts.is_watched)
+        assert wait_until(lambda: service.dispatcher.wake_watcher is not None), "it sleeps without a tick"
 
 
 def test_a_ring_wakes_the_watcher_and_may_come_twice() -> None:

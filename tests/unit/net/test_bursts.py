@@ -6,7 +6,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,17 @@ import pytest
 from tests.support.heldwire import HeldWire
 from tests.support.waiting import wait_until
 from waitressd.http.response import build_head
-from waitressd.net.bursts import BURST_BLOCKS, BURST_SECONDS, LATE_SECONDS, QUIET_PUSHES, Burst, Bursts
+from waitressd.net.bursts import (
+    BURST_BLOCKS,
+    BURST_SECONDS,
+    BUSY_BLOCKS,
+    BUSY_LOOKS,
+    LATE_SECONDS,
+    LOOK_SECONDS,
+    PUSH_SECONDS,
+    Burst,
+    Bursts,
+)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is held")
 
@@ -31,10 +40,6 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
-
-
-def ring_nobody() -> None:
-    """Where nobody watches."""
 
 
 def queued(sock: socket.socket, what: int) -> int:
@@ -54,6 +59,7 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def begin(bursts: Bursts, sock: socket.socket) -> Burst:
+    bursts.is_watched = True
     burst = bursts.begin(sock, HEAD)
     assert burst is not None
     return burst
@@ -70,14 +76,17 @@ def fill(burst: Burst, server: socket.socket, client: socket.socket) -> None:
 
 @linux
 def test_a_block_that_is_held_is_with_the_kernel_and_leaves_with_a_push() -> None:
-    bursts = Bursts(Time())
+    clock = Time()
+    bursts = Bursts(clock)
     with connected() as (server, client):
         burst = begin(bursts, server)
         fill(burst, server, client)
         for _ in range(2):
             burst.send(b"held")
-            assert queued(server, UNSENT) == 4
-            assert bursts.push(ring_nobody)
+            assert bursts.push()
+            assert queued(server, UNSENT) == 4, "it may be the last one, and end by itself"
+            clock.now += PUSH_SECONDS * 1.01
+            assert bursts.push()
             assert queued(server, UNSENT) == 0
             assert client.recv(100) == b"held"
             assert wait_until(lambda: not queued(server, UNACKNOWLEDGED))
@@ -120,7 +129,26 @@ def test_the_end_of_a_stream_holds_nothing() -> None:
         assert queued(server, UNSENT) == 4
         burst.end()
         assert queued(server, UNSENT) == 0
-        assert bursts.push(ring_nobody)  # it is still in the list, and nothing is left to do
+
+
+@linux
+def test_the_end_pushes_also_where_another_thread_is_about_to() -> None:
+    """A reset may follow at once, with which the kernel drops what it has not sent."""
+    clock = Time()
+    bursts = Bursts(clock)
+    with connected() as (server, client):
+        burst = begin(bursts, server)
+        fill(burst, server, client)
+        burst.send(b"last")
+        pushes = Burst._push
+        try:
+            Burst._push = lambda self: None  # type: ignore[method-assign]  # the watcher is held up in its push
+            burst.push(clock.now)
+        finally:
+            Burst._push = pushes  # type: ignore[method-assign]  # as it was
+        assert queued(server, UNSENT) == 4
+        burst.end()
+        assert queued(server, UNSENT) == 0
 
 
 @linux
@@ -132,7 +160,7 @@ def test_a_stream_for_which_a_push_was_late_holds_nothing_any_more() -> None:
         fill(burst, server, client)
         burst.send(b"held")
         clock.now += LATE_SECONDS * 1.01
-        bursts.push(ring_nobody)
+        bursts.push()
         assert client.recv(100) == b"held"
         for _ in range(2 * BURST_BLOCKS):
             burst.send(b"sent")
@@ -143,7 +171,7 @@ def test_a_stream_for_which_a_push_was_late_holds_nothing_any_more() -> None:
 @linux
 def test_what_has_no_burst_is_sent_as_ever() -> None:
     bursts = Bursts(Time())
-    events = build_head("200 OK", [("Content-Type", "text/event-stream; charset=utf-8")])
+    events = build_head("200 OK", [("Content-Type", "Text/Event-Stream; charset=utf-8")])
     one, other = socket.socketpair()
     with one, other, connected() as (server, _):
         assert bursts.begin(one, HEAD) is None
@@ -153,37 +181,60 @@ def test_what_has_no_burst_is_sent_as_ever() -> None:
 
 @linux
 def test_a_push_of_a_closed_connection_does_nothing() -> None:
-    bursts = Bursts(Time())
+    clock = Time()
+    bursts = Bursts(clock)
     with connected() as (server, client):
         burst = begin(bursts, server)
         fill(burst, server, client)
         burst.send(b"held")
         server.close()
-        bursts.push(ring_nobody)
+        clock.now += PUSH_SECONDS * 1.01
+        bursts.push()
         assert client.recv(100) == b"held"
         burst.end()
 
 
-def test_somebody_is_rung_for_when_nobody_has_pushed_for_a_while() -> None:
-    bursts, rings = Bursts(Time()), []
-    burst = Burst(bursts, HeldWire(), Time())  # type: ignore[arg-type]  # a wire that counts
+def test_blocks_are_held_only_while_streams_keep_the_server_busy() -> None:
+    clock = Time()
+    bursts = Bursts(clock)
 
-    def ring() -> None:
-        rings.append(1)
+    def look(share: float) -> bool:
+        clock.now += 2 * LOOK_SECONDS
+        bursts.fast_blocks = int(share * BUSY_BLOCKS * 2 * LOOK_SECONDS)
+        bursts.look()
+        return bursts.is_watched
 
-    assert not bursts.push(ring)
-    bursts.expect(burst)
-    assert rings == [1]
-    assert bursts.push(ring)
-    for _ in range(QUIET_PUSHES):
-        bursts.expect(burst)  # nobody need ring: it comes again by itself
-        assert bursts.push(ring)
-    for _ in range(QUIET_PUSHES):
-        assert bursts.push(ring)
-    assert rings == [1]
-    assert not bursts.push(ring)
-    bursts.expect(burst)
-    assert rings == [1, 1]
+    for _ in range(BUSY_LOOKS - 1):
+        assert not look(1.1), "it may be one stream that is over"
+    assert look(1.1)
+    assert bursts.push(), "it comes again"
+    assert look(1.1)
+    assert not look(0.9)
+    assert not bursts.push()
+    assert not look(1.1)
+
+
+def test_a_look_comes_not_too_soon_after_another() -> None:
+    clock = Time()
+    bursts = Bursts(clock)
+    for _ in range(3 * BUSY_LOOKS):
+        clock.now += LOOK_SECONDS / 4
+        bursts.fast_blocks = 1000 * BUSY_BLOCKS
+        bursts.look()
+    assert bursts.fast_blocks
+    assert not bursts.is_watched
+
+
+def test_nothing_is_held_while_nobody_pushes() -> None:
+    bursts, wire = Bursts(Time()), HeldWire()
+    burst = Burst(bursts, wire, Time())  # type: ignore[arg-type]  # a wire that counts
+    for _ in range(2 * BURST_BLOCKS):
+        burst.send(b"block")
+        assert wire.is_pushed()
+    assert bursts.fast_blocks == BURST_BLOCKS
+    bursts.is_watched = True
+    burst.send(b"block")
+    assert not wire.is_pushed()
 
 
 @pytest.fixture
@@ -198,27 +249,26 @@ def restless() -> Iterator[None]:
 @linux
 @pytest.mark.usefixtures("restless")
 def test_no_block_is_forgotten_while_another_thread_pushes() -> None:
-    """One thread sends bursts, another one pushes and sleeps until it is rung for; nothing else pushes here."""
-    bursts, bell, over = Bursts(time.monotonic), threading.Event(), threading.Event()
+    """One thread sends bursts, another one pushes; nothing else pushes here."""
+    held_for = (PUSH_SECONDS + LATE_SECONDS) / 2
+    bursts, over = Bursts(lambda: 1.0 + held_for), threading.Event()
+    bursts.is_watched = True
 
     def watch() -> None:
         while not over.is_set():
-            if not bursts.push(bell.set):
-                bell.wait()
-                bell.clear()
+            bursts.push()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         for number in range(200):
             wire = HeldWire()
-            burst = Burst(bursts, wire, lambda: 0.0)  # type: ignore[arg-type]  # as above
+            burst = Burst(bursts, wire, lambda: 1.0)  # type: ignore[arg-type]  # as above
             for _ in range(BURST_BLOCKS + 1 + number % 7):
                 burst.send(b"block")
             assert wait_until(wire.is_pushed), f"burst {number}"
     finally:
         over.set()
-        bell.set()
         watcher.join()
 
 
