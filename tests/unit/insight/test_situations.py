@@ -53,7 +53,12 @@ def test_tasks_and_requests_that_wait() -> None:
         situations = look_at(server)
         for client in clients:
             client.send(ASKS)
-        assert wait_until(lambda: situations.now().waiting.count == 1)
+
+        def are_all_there() -> bool:  # the second may wait while the third is not read yet
+            found = situations.now()
+            return (len(found.tasks), found.waiting.count) == (2, 1)
+
+        assert wait_until(are_all_there)
         situation = situations.now()
         assert [task.id.split("-")[0] for task in situation.tasks] == ["2", "2"]
         assert {task.client for task in situation.tasks} == {"127.0.0.1"}
