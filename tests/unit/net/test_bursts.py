@@ -7,6 +7,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -58,114 +59,121 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
             yield server, client
 
 
-def begin(bursts: Bursts, sock: socket.socket) -> Burst:
+@dataclass(frozen=True)
+class Stream:
+    """A stream whose next block is held, and both ends of its connection."""
+
+    clock: Time
+    bursts: Bursts
+    burst: Burst
+    server: socket.socket
+    client: socket.socket
+
+    def unsent(self) -> int:
+        """Return how many bytes the kernel holds."""
+        return queued(self.server, UNSENT)
+
+    def push_later(self) -> None:
+        """Push when what is held now has been held for long enough."""
+        self.clock.now += PUSH_SECONDS * 1.01
+        self.bursts.push()
+
+
+@contextlib.contextmanager
+def streaming() -> Iterator[Stream]:
+    """Begin a stream with as many blocks as make a burst; each is at the client before the next one."""
+    clock = Time()
+    bursts = Bursts(clock)
     bursts.is_watched = True
-    burst = bursts.begin(sock, HEAD)
-    assert burst is not None
-    return burst
-
-
-def fill(burst: Burst, server: socket.socket, client: socket.socket) -> None:
-    """Send as many blocks as make a burst; each is at the client before the next one, and acknowledged."""
-    for number in range(BURST_BLOCKS):
-        block = b"block %d" % number
-        assert burst.send(block) == len(block)
-        assert client.recv(100) == block
-    assert wait_until(lambda: not queued(server, UNACKNOWLEDGED))
+    with connected() as (server, client):
+        burst = bursts.begin(server, HEAD)
+        assert burst is not None
+        for number in range(BURST_BLOCKS):
+            block = b"block %d" % number
+            assert burst.send(block) == len(block)
+            assert client.recv(100) == block
+        assert wait_until(lambda: not queued(server, UNACKNOWLEDGED))
+        yield Stream(clock, bursts, burst, server, client)
 
 
 @linux
 def test_a_block_that_is_held_is_with_the_kernel_and_leaves_with_a_push() -> None:
-    clock = Time()
-    bursts = Bursts(clock)
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
+    with streaming() as stream:
         for _ in range(2):
-            burst.send(b"held")
-            assert bursts.push()
-            assert queued(server, UNSENT) == 4, "it may be the last one, and end by itself"
-            clock.now += PUSH_SECONDS * 1.01
-            assert bursts.push()
-            assert queued(server, UNSENT) == 0
-            assert client.recv(100) == b"held"
-            assert wait_until(lambda: not queued(server, UNACKNOWLEDGED))
+            stream.burst.send(b"held")
+            assert stream.bursts.push()
+            assert stream.unsent() == 4, "it may be the last one, and end by itself"
+            stream.push_later()
+            assert stream.unsent() == 0
+            assert stream.client.recv(100) == b"held"
+            assert wait_until(lambda: not queued(stream.server, UNACKNOWLEDGED))
 
 
 @linux
 def test_blocks_that_are_held_leave_together_and_in_order() -> None:
-    bursts = Bursts(Time())
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
+    with streaming() as stream:
         for number in range(10):
-            burst.send(b"%d" % number)
-        burst.end()
-        assert client.recv(100) == b"0123456789"
+            stream.burst.send(b"%d" % number)
+        stream.burst.end()
+        assert stream.client.recv(100) == b"0123456789"
 
 
 @linux
 @pytest.mark.parametrize("seconds", [BURST_SECONDS * 1.01, 1.0])
 def test_a_block_that_comes_later_is_not_held_and_takes_the_others_along(seconds: float) -> None:
-    clock = Time()
-    bursts = Bursts(clock)
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
-        burst.send(b"held ")
-        clock.now += seconds
-        burst.send(b"late")
-        assert queued(server, UNSENT) == 0
-        assert client.recv(100) == b"held late"
+    with streaming() as stream:
+        stream.burst.send(b"held ")
+        stream.clock.now += seconds
+        stream.burst.send(b"late")
+        assert stream.unsent() == 0
+        assert stream.client.recv(100) == b"held late"
 
 
 @linux
 def test_the_end_of_a_stream_holds_nothing() -> None:
-    bursts = Bursts(Time())
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
-        burst.send(b"last")
-        assert queued(server, UNSENT) == 4
-        burst.end()
-        assert queued(server, UNSENT) == 0
+    with streaming() as stream:
+        stream.burst.send(b"last")
+        assert stream.unsent() == 4
+        stream.burst.end()
+        assert stream.unsent() == 0
+        stream.push_later()  # nothing is left to do
 
 
 @linux
-def test_the_end_pushes_also_where_another_thread_is_about_to() -> None:
+def test_the_end_pushes_also_while_another_thread_is_about_to() -> None:
     """A reset may follow at once, with which the kernel drops what it has not sent."""
-    clock = Time()
-    bursts = Bursts(clock)
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
-        burst.send(b"last")
-        pushes = Burst._push
-        try:
-            Burst._push = lambda self: None  # type: ignore[method-assign]  # the watcher is held up in its push
-            burst.push(clock.now)
-        finally:
-            Burst._push = pushes  # type: ignore[method-assign]  # as it was
-        assert queued(server, UNSENT) == 4
-        burst.end()
-        assert queued(server, UNSENT) == 0
+    held_at_the_end: list[int] = []
+
+    class SlowWire(HeldWire):
+        """A socket in whose first push the stream ends, as if the watcher were held up there."""
+
+        def setsockopt(self, *option: int) -> None:
+            if not held_at_the_end:
+                held_at_the_end.append(-1)
+                burst.end()
+                held_at_the_end.append(self.held)
+            super().setsockopt(*option)
+
+    bursts = Bursts(Time())
+    bursts.is_watched = True
+    burst = Burst(bursts, SlowWire(), Time())  # type: ignore[arg-type]  # a wire that counts
+    for _ in range(BURST_BLOCKS + 1):
+        burst.send(b"block")
+    burst.push(Time().now)
+    assert held_at_the_end == [-1, 0]
 
 
 @linux
 def test_a_stream_for_which_a_push_was_late_holds_nothing_any_more() -> None:
-    clock = Time()
-    bursts = Bursts(clock)
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
-        burst.send(b"held")
-        clock.now += LATE_SECONDS * 1.01
-        bursts.push()
-        assert client.recv(100) == b"held"
+    with streaming() as stream:
+        stream.burst.send(b"held")
+        stream.clock.now += LATE_SECONDS * 1.01
+        stream.bursts.push()
+        assert stream.client.recv(100) == b"held"
         for _ in range(2 * BURST_BLOCKS):
-            burst.send(b"sent")
-            assert queued(server, UNSENT) == 0
-            assert client.recv(100) == b"sent"
+            stream.burst.send(b"sent")
+            assert stream.unsent() == 0
+            assert stream.client.recv(100) == b"sent"
 
 
 @linux
@@ -181,17 +189,12 @@ def test_what_has_no_burst_is_sent_as_ever() -> None:
 
 @linux
 def test_a_push_of_a_closed_connection_does_nothing() -> None:
-    clock = Time()
-    bursts = Bursts(clock)
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
-        burst.send(b"held")
-        server.close()
-        clock.now += PUSH_SECONDS * 1.01
-        bursts.push()
-        assert client.recv(100) == b"held"
-        burst.end()
+    with streaming() as stream:
+        stream.burst.send(b"held")
+        stream.server.close()
+        stream.push_later()
+        assert stream.client.recv(100) == b"held"
+        stream.burst.end()
 
 
 def test_blocks_are_held_only_while_streams_keep_the_server_busy() -> None:
@@ -275,10 +278,7 @@ def test_no_block_is_forgotten_while_another_thread_pushes() -> None:
 @linux
 def test_a_block_arrives_though_nobody_pushes() -> None:
     """What PEP 3333 demands: nothing but the kernel is needed for it."""
-    bursts = Bursts(Time())
-    with connected() as (server, client):
-        burst = begin(bursts, server)
-        fill(burst, server, client)
+    with streaming() as stream:
         for number in range(3):
-            burst.send(b"held %d" % number)
-            assert client.recv(100) == b"held %d" % number
+            stream.burst.send(b"held %d" % number)
+            assert stream.client.recv(100) == b"held %d" % number
