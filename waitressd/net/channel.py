@@ -444,7 +444,7 @@ class Channel:
             exchange.revoke(Fault.STOP)  # which comes back here
             return
         has_unsent = exchange.outbuf is not None and exchange.outbuf.unsent_bytes > 0
-        reset = reset or has_unsent or (exchange.fault is not None and exchange.is_broken and exchange.state > _BODY)
+        reset = reset or has_unsent or (exchange.is_broken and exchange.state > _BODY)
         is_shared = self.state <= _HALF_CLOSED and exchange.state >= _REVOKED
         if self._settings.tls is not None and not reset and exchange.is_over:
             wire.farewell(self.wire)

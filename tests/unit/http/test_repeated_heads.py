@@ -280,3 +280,16 @@ def test_a_stop_is_said_although_the_answer_is_known() -> None:
     connection.encoder.forbid_keep_alive()
     assert b"Connection: close\r\n" in connection.encoder.encode_response(HEAD, b"", DATE)
     assert connection.encoder.persistence is Persistence.LAST
+
+
+def test_the_lines_that_are_known_count_against_the_limit_of_fields() -> None:
+    """Host, X-A and one more are allowed, however much of them has come before."""
+    start = b"GET / HTTP/1.1\r\nHost: a.test\r\nX-A: 1\r\nCookie: %d"
+    connection = Connection(Limits(max_request_fields=3), "test")
+    for number in range(3):
+        read_request(connection, start % number + b"\r\n\r\n")
+    assert isinstance(connection.reader._known, SameStart)
+    connection.reader.feed(start % 3 + b"\r\nX-B: 1\r\n\r\n")
+    with pytest.raises(HttpError, match="too many header fields") as refusal:
+        connection.next_event()
+    assert refusal.value.status == 431
